@@ -1,0 +1,86 @@
+"""Evidence: what an analysis is about, in one type for all three kinds.
+
+`Evidence` holds printed numbers, reconstructed patients or a user's patients as labelled arrays,
+together with the trial they belong to and the assumptions under which they are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.trial import Trial
+
+__all__ = ["Evidence", "EvidenceKind"]
+
+EvidenceKind = Literal["published", "reconstructed", "simulated", "patients"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known, as labelled arrays.
+
+    Attributes
+    ----------
+    kind : {"published", "reconstructed", "simulated", "patients"}
+        Where the numbers come from; carried by every result that uses them.
+    trial : Trial
+        The trial, with its endpoints and sign convention.
+    data : xr.DataTree
+        One node per table. Treatment differences are positive when the active treatment is better.
+    assumptions : mapping of str to str
+        Named readings of the evidence, such as ``{"crossover_reading": "as_published"}``.
+    source : str
+        File or folder the numbers were read from; not part of the digest.
+
+    Raises
+    ------
+    EvidenceError
+        If `kind` is none of the four.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.trial import load_trial
+    >>> tree = xr.DataTree(xr.Dataset({"estimate": 12.7}))
+    >>> Evidence("published", load_trial(), tree).kind
+    'published'
+    """
+
+    kind: EvidenceKind
+    trial: Trial
+    data: xr.DataTree
+    assumptions: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a kind that no table or figure would know how to label."""
+        if self.kind not in get_args(EvidenceKind):
+            raise EvidenceError(f"evidence kind '{self.kind}' is none of {get_args(EvidenceKind)}")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of kind, trial, assumptions and every value, label and dimension."""
+        summary = hashlib.sha256()
+        header = [self.kind, self.trial.digest, sorted(self.assumptions.items())]
+        summary.update(json.dumps(header).encode())
+        for node in self.data.subtree:
+            for name in sorted(map(str, node.variables)):
+                variable = node.variables[name]
+                label = [node.path, name, list(map(str, variable.dims)), list(variable.shape)]
+                summary.update(json.dumps(label).encode())
+                summary.update(_content(variable.values))
+        return summary.hexdigest()
+
+
+def _content(values: np.ndarray[Any, Any]) -> bytes:
+    """Bytes of an array that do not depend on how the machine holds it."""
+    if values.dtype.kind in "OUSTb":
+        return json.dumps([str(value) for value in values.ravel().tolist()]).encode()
+    return np.ascontiguousarray(values, dtype="<f8").tobytes()

@@ -1,0 +1,374 @@
+"""Priors as values: density, distribution function, quantiles, tables that round-trip.
+
+A `Prior` says nothing about PyMC; `bayes_ptsd.build.priors` turns one into a PyMC variable. The
+named family for a treatment difference is in `bayes_ptsd.prior_family`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from scipy.optimize import elementwise
+
+from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
+
+__all__ = [
+    "DISTRIBUTIONS",
+    "FloatArray",
+    "Prior",
+    "mixture",
+    "normal",
+    "parse_prior",
+    "prior_from_table",
+    "student_t",
+]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One entry of the closed list: parameter names and the SciPy distribution they make."""
+
+    parameters: tuple[str, ...]
+    frozen: Callable[..., Any]
+    positive: tuple[str, ...] = ("sigma",)
+
+
+DISTRIBUTIONS: Mapping[str, Distribution] = {
+    "flat": Distribution((), lambda: None, ()),
+    "normal": Distribution(("mu", "sigma"), lambda mu, sigma: stats.norm(mu, sigma)),
+    "student_t": Distribution(
+        ("nu", "mu", "sigma"), lambda nu, mu, sigma: stats.t(nu, mu, sigma), ("nu", "sigma")
+    ),
+    "cauchy": Distribution(("mu", "sigma"), lambda mu, sigma: stats.cauchy(mu, sigma)),
+    "half_normal": Distribution(("sigma",), lambda sigma: stats.halfnorm(0, sigma)),
+    "half_cauchy": Distribution(("sigma",), lambda sigma: stats.halfcauchy(0, sigma)),
+    "log_normal": Distribution(
+        ("mu", "sigma"), lambda mu, sigma: stats.lognorm(sigma, 0, math.exp(mu))
+    ),
+    "gamma": Distribution(
+        ("shape", "rate"), lambda shape, rate: stats.gamma(shape, 0, 1 / rate), ("shape", "rate")
+    ),
+    "exponential": Distribution(("rate",), lambda rate: stats.expon(0, 1 / rate), ("rate",)),
+    "beta": Distribution(
+        ("shape1", "shape2"), lambda shape1, shape2: stats.beta(shape1, shape2),
+        ("shape1", "shape2"),
+    ),
+    "uniform": Distribution(
+        ("low", "high"), lambda low, high: stats.uniform(low, high - low), ()
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A distribution as a value.
+
+    Attributes
+    ----------
+    dist : str
+        One of `DISTRIBUTIONS` or ``"mixture"``.
+    params : mapping of str to float
+        Parameters by name, in the unit of the quantity; empty for a mixture.
+    components : tuple of Prior
+        Components of a mixture.
+    weights : tuple of float
+        Weights of the components, summing to one.
+    name : str
+        Name in the prior family, or ``"custom"``; not part of the value.
+    source : str
+        Why this prior, for people; not part of the value.
+
+    Raises
+    ------
+    SpecError
+        If the distribution or a parameter is not a valid one.
+
+    Examples
+    --------
+    >>> prior = normal(0, 7.879)
+    >>> round(float(1 - prior.cdf(12.96)), 3)
+    0.05
+    >>> prior_from_table(prior.table()) == prior
+    True
+    """
+
+    dist: str
+    params: Mapping[str, float] = field(default_factory=dict)
+    components: tuple[Prior, ...] = ()
+    weights: tuple[float, ...] = ()
+    name: str = field(default="custom", compare=False)
+    source: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a distribution."""
+        if self.dist == "mixture":
+            _check_mixture(self)
+            return
+        if self.dist not in DISTRIBUTIONS:
+            known = [*DISTRIBUTIONS, "mixture"]
+            raise SpecError(f"unknown distribution '{self.dist}'{nearest(self.dist, known)}")
+        _check_parameters(self)
+
+    @property
+    def proper(self) -> bool:
+        """Whether the density integrates to one."""
+        return self.dist != "flat"
+
+    @property
+    def _parts(self) -> list[tuple[float, Any]]:
+        """Weights and SciPy distributions of the components (one for a simple prior)."""
+        if not self.proper:
+            raise SpecError("the flat prior is improper: it has no distribution function or draws")
+        if self.dist == "mixture":
+            pairs = zip(self.weights, self.components, strict=True)
+            return [(w * v, part) for w, component in pairs for v, part in component._parts]
+        return [(1.0, DISTRIBUTIONS[self.dist].frozen(**self.params))]
+
+    def logpdf(self, x: ArrayLike) -> FloatArray:
+        """Log density at `x`; zero everywhere for the flat prior."""
+        points = np.asarray(x, dtype=float)
+        if not self.proper:
+            return np.zeros_like(points)
+        logs = [math.log(w) + part.logpdf(points) for w, part in self._parts]
+        return np.asarray(np.logaddexp.reduce(logs, axis=0))
+
+    def pdf(self, x: ArrayLike) -> FloatArray:
+        """Density at `x`; one everywhere for the flat prior."""
+        return np.exp(self.logpdf(x))
+
+    def cdf(self, x: ArrayLike) -> FloatArray:
+        """Probability below `x`."""
+        return np.asarray(sum(w * part.cdf(np.asarray(x, float)) for w, part in self._parts))
+
+    def sf(self, x: ArrayLike) -> FloatArray:
+        """Probability above `x`, accurate in the tail."""
+        return np.asarray(sum(w * part.sf(np.asarray(x, float)) for w, part in self._parts))
+
+    def quantile(self, p: ArrayLike) -> FloatArray:
+        """Value below which the probability is `p`."""
+        probability = np.asarray(p, dtype=float)
+        ends = np.array([part.ppf(probability) for _, part in self._parts])
+        if len(ends) == 1:
+            return np.asarray(ends[0])
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        root = elementwise.find_root(lambda x, q: self.cdf(x) - q, (low, high), args=(probability,))
+        return np.asarray(np.where(low == high, low, root.x))
+
+    @property
+    def mean(self) -> float:
+        """Expectation; NaN or infinite where the distribution has none."""
+        return float(sum(w * part.mean() for w, part in self._parts))
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation; infinite or NaN where the distribution has none."""
+        mean = self.mean
+        second = sum(w * (part.var() + (part.mean() - mean) ** 2) for w, part in self._parts)
+        return float(np.sqrt(second))
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Equal-tailed interval of probability `level`, in the unit of the quantity."""
+        low, high = self.quantile([(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+    def draw(self, size: int, *, seed: int) -> FloatArray:
+        """Return `size` draws by inverting the distribution function."""
+        return self.quantile(np.random.default_rng(seed).uniform(size=size))
+
+    def table(self) -> dict[str, Any]:
+        """Return the prior as a plain table that JSON and TOML can hold."""
+        if self.dist == "mixture":
+            components = [component.table() for component in self.components]
+            return {"dist": "mixture", "weights": list(self.weights), "components": components}
+        return {"dist": self.dist, **{key: float(value) for key, value in self.params.items()}}
+
+    @property
+    def formula(self) -> str:
+        """The prior in short mathematical notation."""
+        if self.dist == "mixture":
+            pairs = zip(self.weights, self.components, strict=True)
+            return " + ".join(f"{w:g} {component.formula}" for w, component in pairs)
+        if self.dist == "normal":
+            return f"N({self.params['mu']:.4g}, {self.params['sigma']:.4g}²)"
+        return f"{self.dist}({', '.join(f'{value:.4g}' for value in self.params.values())})"
+
+    def named(self, name: str, source: str = "") -> Prior:
+        """Return the same value under a name of the family."""
+        return replace(self, name=name, source=source)
+
+
+def normal(mu: float, sigma: float) -> Prior:
+    """Return a normal prior with mean `mu` and standard deviation `sigma`.
+
+    Examples
+    --------
+    >>> normal(0, 7.879).formula
+    'N(0, 7.879²)'
+    """
+    return Prior("normal", {"mu": float(mu), "sigma": float(sigma)})
+
+
+def student_t(nu: float, mu: float, sigma: float) -> Prior:
+    """Return a Student-t prior with `nu` degrees of freedom, location `mu`, scale `sigma`.
+
+    Examples
+    --------
+    >>> round(student_t(27, 0, 1).interval()[1], 4)
+    2.0518
+    """
+    return Prior("student_t", {"nu": float(nu), "mu": float(mu), "sigma": float(sigma)})
+
+
+def mixture(weights: list[float], components: list[Prior]) -> Prior:
+    """Return a mixture of priors.
+
+    Parameters
+    ----------
+    weights : list of float
+        Positive, summing to one within 1e-8.
+    components : list of Prior
+        One per weight, none of them flat.
+
+    Returns
+    -------
+    Prior
+        The mixture.
+
+    Raises
+    ------
+    SpecError
+        If the weights do not sum to one, are not positive, or do not match the components.
+
+    Examples
+    --------
+    >>> mixture([0.5, 0.5], [normal(0, 1), normal(10, 1)]).mean
+    5.0
+    """
+    return Prior("mixture", components=tuple(components), weights=tuple(map(float, weights)))
+
+
+def prior_from_table(table: Mapping[str, Any], where: str = "prior") -> Prior:
+    """Read a prior from a plain table such as ``{dist = "normal", mu = 0, sigma = 7.9}``.
+
+    Parameters
+    ----------
+    table : mapping
+        Distribution and parameters, as `Prior.table` writes them.
+    where : str
+        File and key, for error messages.
+
+    Returns
+    -------
+    Prior
+        The value.
+
+    Raises
+    ------
+    SpecError
+        If a key is unknown or missing, or a value is not allowed.
+
+    Examples
+    --------
+    >>> prior_from_table({"dist": "student_t", "nu": 3, "mu": 0, "sigma": 5}).sd > 8.6
+    True
+    """
+    dist = str(table.get("dist"))
+    if dist == "mixture":
+        refuse_unknown_keys(table, {"dist", "weights", "components"}, where, error=SpecError)
+        parts = [
+            prior_from_table(item, f"{where} component {number}")
+            for number, item in enumerate(table.get("components", []), start=1)
+        ]
+        return mixture(list(table.get("weights", [])), parts)
+    if dist not in DISTRIBUTIONS:
+        raise SpecError(
+            f"{where}: unknown distribution '{dist}'{nearest(dist, [*DISTRIBUTIONS, 'mixture'])}"
+        )
+    names = DISTRIBUTIONS[dist].parameters
+    refuse_unknown_keys(table, {"dist", *names}, where, error=SpecError)
+    missing = [name for name in names if name not in table]
+    if missing:
+        raise SpecError(f"{where}: {dist} needs '{missing[0]}' (parameters: {', '.join(names)})")
+    return Prior(dist, {name: _number(table[name], f"{where}: '{name}'") for name in names})
+
+
+def parse_prior(text: str) -> Prior:
+    """Read a prior from the notation of the command line, ``normal(0, 20)``.
+
+    Parameters
+    ----------
+    text : str
+        Distribution of the closed list and its parameters in order.
+
+    Returns
+    -------
+    Prior
+        The value.
+
+    Raises
+    ------
+    SpecError
+        If the text is not a distribution of the closed list with its numbers.
+
+    Examples
+    --------
+    >>> parse_prior("student_t(3, 0, 7.5)").params["nu"]
+    3.0
+    """
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
+    if match is None or match[1] not in DISTRIBUTIONS:
+        known = ", ".join(f"{n}({', '.join(d.parameters)})" for n, d in DISTRIBUTIONS.items())
+        raise SpecError(f"'{text}' is not a distribution; write one of {known}")
+    names = DISTRIBUTIONS[match[1]].parameters
+    values = [part for part in (match[2] or "").split(",") if part.strip()]
+    if len(values) != len(names):
+        raise SpecError(f"'{text}': {match[1]} takes {len(names)} numbers ({', '.join(names)})")
+    return Prior(match[1], {n: _number(v, f"'{text}'") for n, v in zip(names, values, strict=True)})
+
+
+def _number(value: Any, where: str) -> float:
+    """Return a finite number or refuse."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise SpecError(f"{where}: expected a finite number, got {value!r}")
+    return number
+
+
+def _check_parameters(prior: Prior) -> None:
+    """Refuse missing, infinite or non-positive parameters."""
+    family = DISTRIBUTIONS[prior.dist]
+    if tuple(sorted(prior.params)) != tuple(sorted(family.parameters)):
+        raise SpecError(f"{prior.dist} takes {family.parameters}, got {tuple(prior.params)}")
+    for key, value in prior.params.items():
+        _number(value, f"{prior.dist} '{key}'")
+        if key in family.positive and value <= 0:
+            raise SpecError(f"{prior.dist}: '{key}' must be positive, got {value:g}")
+    if prior.dist == "uniform" and prior.params["low"] >= prior.params["high"]:
+        raise SpecError(f"uniform: 'low' must be below 'high', got {dict(prior.params)}")
+
+
+def _check_mixture(prior: Prior) -> None:
+    """Refuse weights that are no distribution, and improper components."""
+    if not prior.components or len(prior.weights) != len(prior.components):
+        raise SpecError(
+            f"a mixture needs one weight per component, got {len(prior.weights)} weights for "
+            f"{len(prior.components)} components"
+        )
+    if any(not weight > 0 for weight in prior.weights):
+        raise SpecError(f"mixture weights must be positive, got {prior.weights}")
+    if not math.isclose(sum(prior.weights), 1.0, abs_tol=1e-8):
+        raise SpecError(f"mixture weights must sum to one, got {sum(prior.weights):.10g}")
+    if not all(component.proper for component in prior.components):
+        raise SpecError("a component of a mixture is flat: it has no weight against the others")

@@ -1,0 +1,70 @@
+"""Fixtures and marks that every test file may use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+# No window system in a test, and no database of examples in a folder that may be read-only.
+os.environ.setdefault("MPLBACKEND", "Agg")
+settings.register_profile("suite", deadline=None, database=None, derandomize=True)
+settings.load_profile("suite")
+
+
+def shared_folder() -> Path | None:
+    """Return the shared folder, if there is one."""
+    folder = Path(os.environ.get("BAYES_PTSD_SHARED") or ROOT.parent / "shared")
+    return folder.resolve() if (folder / "paper" / "feder2014.txt").is_file() else None
+
+
+def browser_program() -> str | None:
+    """Return the path of a Chromium, if there is one."""
+    names = [os.environ["BROWSER"]] if os.environ.get("BROWSER") else BROWSERS
+    return next((found for found in map(shutil.which, names) if found), None)
+
+
+def absent(what: str, require: str) -> NoReturn:
+    """Skip the test, or fail it where the environment variable `require` is 1."""
+    if os.environ.get(require) == "1":
+        pytest.fail(f"{what}, and {require}=1 forbids to skip", pytrace=False)
+    pytest.skip(what)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip marked tests whose outside needs are not met."""
+    if item.get_closest_marker("shared") and shared_folder() is None:
+        absent("no shared folder (BAYES_PTSD_SHARED or ../shared)", "BAYES_PTSD_REQUIRE_SHARED")
+    if item.get_closest_marker("browser") and browser_program() is None:
+        absent("no Chromium (BROWSER or on PATH)", "BAYES_PTSD_REQUIRE_BROWSER")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The shared folder; the test is skipped, or failed, where it is absent."""
+    folder = shared_folder()
+    if folder is None:
+        absent("no shared folder (BAYES_PTSD_SHARED or ../shared)", "BAYES_PTSD_REQUIRE_SHARED")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """Path of a Chromium; the test is skipped, or failed, where there is none."""
+    program = browser_program()
+    if program is None:
+        absent("no Chromium (BROWSER or on PATH)", "BAYES_PTSD_REQUIRE_BROWSER")
+    return program
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """Root of the source tree under test."""
+    return ROOT

@@ -1,0 +1,73 @@
+"""Bayesian reanalysis of randomized crossover trials.
+
+Public names are loaded on first use, so that importing the package is fast and PyMC is imported
+only by what samples.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayes_ptsd.build import build_model
+    from bayes_ptsd.checks import check_fit
+    from bayes_ptsd.comparison import compare
+    from bayes_ptsd.errors import BayesPtsdError
+    from bayes_ptsd.estimands import estimate, prob_benefit
+    from bayes_ptsd.evidence import Evidence
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.fit import fit_model
+    from bayes_ptsd.spec import ModelSpec, list_models, load_model
+    from bayes_ptsd.store import ResultStore
+    from bayes_ptsd.trial import Trial, load_trial
+
+__all__ = [
+    "BayesPtsdError",
+    "Evidence",
+    "ModelSpec",
+    "ResultStore",
+    "Trial",
+    "build_model",
+    "check_fit",
+    "compare",
+    "estimate",
+    "fit_model",
+    "list_models",
+    "load_model",
+    "load_published",
+    "load_trial",
+    "prob_benefit",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BayesPtsdError": "errors",
+    "Evidence": "evidence",
+    "ModelSpec": "spec",
+    "ResultStore": "store",
+    "Trial": "trial",
+    "build_model": "build",
+    "check_fit": "checks",
+    "compare": "comparison",
+    "estimate": "estimands",
+    "fit_model": "fit",
+    "list_models": "spec",
+    "load_model": "spec",
+    "load_published": "evidence.published",
+    "load_trial": "trial",
+    "prob_benefit": "estimands",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bayes_ptsd' has no attribute '{name}'")
+    return getattr(import_module(f"bayes_ptsd.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted([*__all__, "__version__"])

@@ -152,7 +152,7 @@ def elir_ess(prior: Prior, *, information: float) -> float:
 
 def _mixture_information(prior: Prior) -> float:
     """Integrate the squared score of a mixture, panel by panel over its components' bulk."""
-    steps = np.array([-40.0, -8, -4, -2, -1, 0, 1, 2, 4, 8, 40])
+    steps = np.array([-1e4, -40, -8, -4, -2, -1, 0, 1, 2, 4, 8, 40, 1e4])
     edges = np.unique(
         [
             part.params["mu"] + step * part.params["sigma"]

@@ -311,9 +311,7 @@ def _visits(content: dict[str, Any], where: str) -> dict[str, float]:
     """Read [visits]: hours, increasing."""
     visits = content.get("visits", {})
     hours = list(visits.values())
-    if not all(map(_is_number, hours)) or any(
-        a >= b for a, b in itertools.pairwise(hours)
-    ):
+    if not all(map(_is_number, hours)) or any(a >= b for a, b in itertools.pairwise(hours)):
         raise SpecError(f"{where} [visits]: hours must be numbers in increasing order, got {hours}")
     return {key: float(value) for key, value in visits.items()}
 

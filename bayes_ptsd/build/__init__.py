@@ -1,0 +1,46 @@
+"""One readable `pm.Model` per structure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pymc as pm
+
+from bayes_ptsd.build.summary import build_summary
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["BUILDERS", "build_model"]
+
+BUILDERS: Mapping[str, Callable[[Evidence, ModelSpec], pm.Model]] = {"summary": build_summary}
+
+
+def build_model(evidence: Evidence, spec: ModelSpec) -> pm.Model:
+    """Build the PyMC model of a specification for some evidence.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What is analyzed.
+    spec : ModelSpec
+        Its structure decides the builder.
+
+    Returns
+    -------
+    pm.Model
+        With at least one observed variable.
+
+    Raises
+    ------
+    SpecError, EvidenceError
+        If specification and evidence do not fit together.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.spec import load_model
+    >>> row = select_contrast(load_published(), "T2.IESR.F")
+    >>> len(build_model(row, load_model("published-first-period")).observed_RVs)
+    1
+    """
+    return BUILDERS[spec.structure](evidence, spec)

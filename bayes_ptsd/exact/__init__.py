@@ -1,0 +1,1 @@
+"""Deterministic posteriors: closed forms and quadrature with a stated error."""

@@ -1,0 +1,293 @@
+"""Summaries of estimands: what a posterior says, in the quantities that people compare.
+
+Everything here reads a fit (an `xr.DataTree`) and asks no question about the engine behind it:
+where the group ``exact`` is present its distribution function is used, else the draws. Positive
+differences mean that the active treatment is better.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.optimize import minimize_scalar
+
+from bayes_ptsd.errors import SpecError
+from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
+from bayes_ptsd.priors import FloatArray
+
+__all__ = ["benefit_curve", "estimate", "prob_benefit", "summary_document"]
+
+LEVEL = 0.95
+CURVE_POINTS = 61
+CURVE_REACH = 1.5
+ROPE_SD = 0.1
+
+
+def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Dataset:
+    """Summarize every estimand of a fit.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        A fit with a ``posterior`` group and, from the exact engines, an ``exact`` group.
+    thresholds : sequence of float
+        Score units; each adds a probability that the estimand exceeds it.
+
+    Returns
+    -------
+    xr.Dataset
+        Dim ``estimand``: ``mean, median, sd, mcse_mean`` (0 for exact posteriors), ``eti95`` and
+        ``hdi95`` on dim ``bound`` (low, high), ``prob_benefit`` = P(> 0), ``prob_gt_mcid``,
+        ``rope_narrow`` = P(within 0.1 SD of 0), ``rope_clinical`` = P(within the MCID of 0),
+        ``prob_gt`` on dim ``threshold``. Score units; NaN where the endpoint has no MCID or SD, and
+        for estimands other than the treatment difference.
+
+    Raises
+    ------
+    SpecError
+        If the fit holds no posterior.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.exact.summary import fit_exact
+    >>> from bayes_ptsd.spec import load_model
+    >>> spec = load_model("published").having(priors={"treatment": "flat"})
+    >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), spec)
+    >>> estimate(fit)["eti95"].sel(estimand="treatment_difference").values.round(2)
+    array([ 2.5, 22.8])
+    """
+    if "posterior" not in fit.children:
+        raise SpecError("this result holds no posterior group, so there is nothing to summarize")
+    constants = json.loads(fit.attrs.get("endpoint_constants", "{}"))
+    rows = [
+        _summary(fit, name, constants, list(thresholds)).expand_dims(estimand=[name])
+        for name in _estimand_names(fit)
+    ]
+    return xr.concat(rows, dim="estimand").assign_attrs(unit=constants.get("unit", ""))
+
+
+def prob_benefit(fit: xr.DataTree, *, margin: float = 0.0) -> float:
+    """Return the posterior probability that the active treatment is better by more than `margin`.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        A fit.
+    margin : float
+        Score units.
+
+    Returns
+    -------
+    float
+        P(treatment difference > margin).
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.exact.summary import fit_exact
+    >>> from bayes_ptsd.spec import load_model
+    >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
+    >>> 0.99 < prob_benefit(fit) < 0.995
+    True
+    """
+    return float(1 - _below(fit, "treatment_difference", np.array(margin)))
+
+
+def benefit_curve(fit: xr.DataTree, *, margins: FloatArray | None = None) -> xr.DataArray:
+    """Return P(treatment difference > m) as a function of the margin m.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        A fit.
+    margins : ndarray, optional
+        Score units; by default 61 values from 0 to 1.5 reference SD.
+
+    Returns
+    -------
+    xr.DataArray
+        Probability on dim ``margin``.
+
+    Raises
+    ------
+    SpecError
+        If no margins are given and the endpoint has no reference SD.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.exact.summary import fit_exact
+    >>> from bayes_ptsd.spec import load_model
+    >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
+    >>> benefit_curve(fit).sizes["margin"]
+    61
+    """
+    if margins is None:
+        sd = json.loads(fit.attrs.get("endpoint_constants", "{}")).get("reference_sd")
+        if sd is None:
+            raise SpecError("the endpoint has no reference SD; give the margins of the curve")
+        margins = np.linspace(0, CURVE_REACH * sd, CURVE_POINTS)
+    above = 1 - _below(fit, "treatment_difference", np.asarray(margins, dtype=float))
+    return xr.DataArray(above, coords={"margin": margins}, dims="margin", name="prob_gt")
+
+
+def summary_document(summary: xr.Dataset) -> dict[str, Any]:
+    """Return a summary as the JSON-safe document of ``fit --json``, by estimand.
+
+    Parameters
+    ----------
+    summary : xr.Dataset
+        From `estimate`.
+
+    Returns
+    -------
+    dict
+        Missing quantities are None.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.exact.summary import fit_exact
+    >>> from bayes_ptsd.spec import load_model
+    >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
+    >>> sorted(summary_document(estimate(fit))["treatment_difference"])[:3]
+    ['eti95', 'hdi95', 'mcse_mean']
+    """
+    return {str(name): _row(summary.sel(estimand=name)) for name in summary["estimand"].values}
+
+
+def _row(one: xr.Dataset) -> dict[str, Any]:
+    """Return one estimand as a JSON-safe document."""
+    plain = ("mean", "median", "sd", "mcse_mean", "prob_benefit", "prob_gt_mcid")
+    document: dict[str, Any] = {key: _number(one[key].item()) for key in plain}
+    for key in ("eti95", "hdi95"):
+        document[key] = [_number(value) for value in one[key].values.tolist()]
+    document["rope"] = {
+        "narrow": _number(one["rope_narrow"].item()),
+        "clinical": _number(one["rope_clinical"].item()),
+    }
+    if "threshold" in one.dims:
+        pairs = zip(one["threshold"].values, one["prob_gt"].values, strict=True)
+        document["prob_gt"] = {f"{x:g}": _number(p) for x, p in pairs}
+    return document
+
+
+def _number(value: float) -> float | None:
+    """Return a number that JSON can hold, None for NaN and infinities."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _estimand_names(fit: xr.DataTree) -> list[str]:
+    """Return scalar parameters of the posterior, the treatment difference first."""
+    posterior = _group(fit, "posterior")
+    names = [str(n) for n, v in posterior.data_vars.items() if set(v.dims) == {"chain", "draw"}]
+    return sorted(names, key=lambda name: (name != "treatment_difference", name))
+
+
+def _summary(
+    fit: xr.DataTree, name: str, constants: dict[str, Any], thresholds: list[float]
+) -> xr.Dataset:
+    """Summarize one estimand."""
+    center = _moments(fit, name)
+    tails = _quantile(fit, name, np.array([0.025, 0.5, 0.975]))
+    mcid, sd = constants.get("mcid"), constants.get("reference_sd")
+    contrast = name == "treatment_difference"
+    narrow = ROPE_SD * sd if sd else None
+    summary = xr.Dataset(
+        {
+            **center,
+            "median": tails[1],
+            "eti95": ("bound", tails[[0, 2]]),
+            "hdi95": ("bound", _hdi(fit, name)),
+            "prob_benefit": _above(fit, name, 0.0 if contrast else None),
+            "prob_gt_mcid": _above(fit, name, mcid if contrast else None),
+            "rope_narrow": _within(fit, name, narrow if contrast else None),
+            "rope_clinical": _within(fit, name, mcid if contrast else None),
+        },
+        coords={"bound": ["low", "high"]},
+    )
+    if thresholds:
+        above = 1 - _below(fit, name, np.array(thresholds))
+        summary = summary.assign_coords(threshold=thresholds)
+        summary["prob_gt"] = ("threshold", above)
+    return summary
+
+
+def _exact(fit: xr.DataTree, name: str) -> xr.Dataset | None:
+    """Return the exact posterior of one estimand, if the fit has one."""
+    if "exact" not in fit.children or name not in _group(fit, "exact")["estimand"].values:
+        return None
+    return _group(fit, "exact").sel(estimand=name)
+
+
+def _draws(fit: xr.DataTree, name: str) -> xr.DataArray:
+    """Return the draws of one estimand."""
+    return _group(fit, "posterior")[name]
+
+
+def _group(fit: xr.DataTree, name: str) -> xr.Dataset:
+    """Return one group of a fit as a Dataset."""
+    return fit.children[name].to_dataset()
+
+
+def _moments(fit: xr.DataTree, name: str) -> dict[str, float]:
+    """Return mean, sd and the Monte Carlo standard error of the mean."""
+    exact = _exact(fit, name)
+    if exact is not None:
+        return {"mean": float(exact["mean"]), "sd": float(exact["sd"]), "mcse_mean": 0.0}
+    from arviz_stats import mcse  # slow to import, and only sampled fits need it
+
+    draws = _draws(fit, name)
+    error = mcse(draws.to_dataset(name="x"), method="mean")["x"]
+    return {"mean": float(draws.mean()), "sd": float(draws.std(ddof=1)), "mcse_mean": float(error)}
+
+
+def _quantile(fit: xr.DataTree, name: str, p: FloatArray) -> FloatArray:
+    """Return quantiles of one estimand."""
+    exact = _exact(fit, name)
+    if exact is not None:
+        return grid_quantile(exact, p)
+    return np.asarray(_draws(fit, name).quantile(p).values)
+
+
+def _below(fit: xr.DataTree, name: str, x: FloatArray) -> FloatArray:
+    """Return probabilities below values."""
+    exact = _exact(fit, name)
+    if exact is not None:
+        return grid_cdf(exact, x)
+    draws = np.sort(_draws(fit, name).values.ravel())
+    return np.asarray(np.searchsorted(draws, x, side="right") / draws.size)
+
+
+def _above(fit: xr.DataTree, name: str, value: float | None) -> float:
+    """Return the probability above a value, NaN if there is no value to compare with."""
+    return float("nan") if value is None else float(1 - _below(fit, name, np.array(value)))
+
+
+def _within(fit: xr.DataTree, name: str, half_width: float | None) -> float:
+    """Return the probability within a distance of zero, NaN if there is no distance."""
+    if half_width is None:
+        return float("nan")
+    low, high = _below(fit, name, np.array([-half_width, half_width]))
+    return float(high - low)
+
+
+def _hdi(fit: xr.DataTree, name: str) -> FloatArray:
+    """Return the shortest interval of probability 0.95 (one interval, also if two modes exist)."""
+
+    def width(lower: float) -> float:
+        low, high = _quantile(fit, name, np.array([lower, lower + LEVEL]))
+        return float(high - low)
+
+    if _exact(fit, name) is None:
+        from arviz_stats import hdi  # slow to import, and only sampled fits need it
+
+        return np.asarray(hdi(_draws(fit, name).to_dataset(name="x"), prob=LEVEL)["x"].values)
+    edge = 1e-9
+    best = minimize_scalar(width, bounds=(edge, 1 - LEVEL - edge), method="bounded")
+    return _quantile(fit, name, np.array([best.x, best.x + LEVEL]))

@@ -1,0 +1,246 @@
+"""A fit of one printed contrast: the exact posterior as a DataTree like any other fit."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.estimands import estimate, summary_document
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.exact.grid import grid_quantile
+from bayes_ptsd.exact.summary import (
+    exact_posterior,
+    likelihood_of,
+    prior_predictive_tail,
+    sampling_error,
+)
+from bayes_ptsd.prior_family import resolve_prior
+from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.provenance import DEFAULT_SEED, stamp
+from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["SETTINGS", "accepted_row", "describe_row", "fit_exact", "row_prior"]
+
+DRAWS = 4000
+SETTINGS = {"engine": "exact", "draws": DRAWS}
+ESTIMAND = "treatment_difference"
+CONFLICT = 0.05
+
+
+def row_prior(spec: ModelSpec, evidence: Evidence) -> Prior:
+    """Return the prior on the treatment difference for one selected row, in score units.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Of structure ``summary``.
+    evidence : Evidence
+        One selected contrast.
+
+    Returns
+    -------
+    Prior
+        The member of the family at the endpoint's reference SD (and the row's standard error, for
+        cochrane), or the prior given in full.
+
+    Raises
+    ------
+    EvidenceError
+        If a family prior is asked for and the endpoint has no reference SD.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.spec import load_model
+    >>> spec = load_model("published").having(priors={"treatment": "skeptical"})
+    >>> row_prior(spec, select_contrast(load_published(), "T2.IESR.X")).formula
+    'N(0, 7.879²)'
+    """
+    asked = spec.priors["treatment"]
+    if isinstance(asked, Prior):
+        return asked
+    row = evidence.data["effects"].to_dataset()
+    endpoint = evidence.trial.endpoint(str(row["endpoint"].item()))
+    if endpoint.reference_sd is None:
+        raise EvidenceError(
+            f"endpoint '{endpoint.id}' has no 'reference_sd' in {evidence.trial.source}: the prior "
+            f"'{asked}' is a multiple of it; add it or give the prior in full"
+        )
+    scale = likelihood_of(row, spec.options["convention"]).params["sigma"]
+    return resolve_prior(asked, sd=endpoint.reference_sd, se=scale)
+
+
+def fit_exact(evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED) -> xr.DataTree:
+    """Return the posterior of one printed contrast as a fit.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        One contrast, from `bayes_ptsd.evidence.published.select_contrast`.
+    spec : ModelSpec
+        Of structure ``summary``.
+    seed : int
+        Seed of the 4,000 inverse-CDF draws.
+
+    Returns
+    -------
+    xr.DataTree
+        Groups ``posterior, prior, posterior_predictive, prior_predictive, log_likelihood,
+        log_prior, observed_data, constant_data, exact, checks``; a flat prior has no prior and no
+        prior predictive draws. Dims ``chain`` (1), ``draw`` (4000).
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence is not one contrast, or not of the analysis the model accepts.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.spec import load_model
+    >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
+    >>> fit["posterior"]["treatment_difference"].shape
+    (1, 4000)
+    """
+    start = time.perf_counter()
+    row = accepted_row(evidence, spec)
+    endpoint = evidence.trial.endpoint(str(row["endpoint"].item()))
+    likelihood = likelihood_of(row, spec.options["convention"])
+    prior = row_prior(spec, evidence)
+    exact = exact_posterior(likelihood, prior)
+    tree = xr.DataTree.from_dict(_groups(likelihood, prior, exact, seed=seed))
+    conflict = float(tree["checks"]["figure"].sel(check="prior_predictive_tail"))
+    tree.attrs = stamp(
+        evidence,
+        spec,
+        endpoint=endpoint,
+        settings=SETTINGS,
+        seed=seed,
+        seconds=time.perf_counter() - start,
+        warnings=[_conflict_warning(conflict)] if conflict < CONFLICT else [],
+    )
+    tree.attrs.update(describe_row(row, spec, prior))
+    tree.attrs["checks_passed"] = 1
+    tree.attrs["summary"] = json.dumps(summary_document(estimate(tree)))
+    return tree
+
+
+def accepted_row(evidence: Evidence, spec: ModelSpec) -> xr.Dataset:
+    """Return the one row of the evidence, or refuse what the model does not accept.
+
+    Raises
+    ------
+    EvidenceError
+        If there is not exactly one contrast, or its analysis or reading is not the model's.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.spec import load_model
+    >>> row = accepted_row(select_contrast(load_published(), "T2.IESR.F"), load_model("published"))
+    >>> float(row["estimate"])
+    8.6
+    """
+    row = evidence.data["effects"].to_dataset()
+    if row["estimate"].ndim:
+        raise EvidenceError("select one contrast first: select_contrast(evidence, 'T2.IESR.X')")
+    name, analysis = str(row["contrast"].item()), str(row["analysis"].item())
+    accepted = spec.options["analysis"]
+    if accepted != "any" and accepted != analysis:
+        raise EvidenceError(
+            f"model '{spec.name}' is about {accepted} rows; '{name}' is a {analysis} row"
+        )
+    reading = evidence.assumptions.get("crossover_reading", "as_published")
+    if analysis == "crossover" and reading != spec.options["crossover_reading"]:
+        raise EvidenceError(
+            f"'{name}' was selected as '{reading}', but model '{spec.name}' reads crossover rows "
+            f"as '{spec.options['crossover_reading']}'; use the same reading for both"
+        )
+    return row
+
+
+def describe_row(row: xr.Dataset, spec: ModelSpec, prior: Prior) -> dict[str, str]:
+    """Return the attributes that name a row, its reading, convention and prior.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.spec import load_model
+    >>> row = accepted_row(select_contrast(load_published(), "T2.IESR.F"), load_model("published"))
+    >>> describe_row(row, load_model("published"), normal(0, 20))["convention"]
+    'T'
+    """
+    reading = spec.options["crossover_reading"]
+    return {
+        "contrast": str(row["contrast"].item()),
+        "analysis": str(row["analysis"].item()),
+        "timepoint": str(row["timepoint"].item()),
+        "convention": spec.options["convention"],
+        "crossover_reading": reading if str(row["analysis"].item()) == "crossover" else "",
+        "prior": prior.name,
+        "prior_table": json.dumps(prior.table()),
+        "prior_formula": prior.formula,
+    }
+
+
+def _groups(
+    likelihood: Prior, prior: Prior, exact: xr.Dataset, *, seed: int
+) -> dict[str, xr.Dataset]:
+    """Return the groups of a fit: draws by inverse distribution function, exact summaries."""
+    uniform = np.random.default_rng(seed).uniform(size=(4, DRAWS))
+    difference = grid_quantile(exact, uniform[0])
+    noise = sampling_error(likelihood).quantile(uniform[1])
+    observed = likelihood.params["mu"]
+    groups = {
+        "posterior": _draws(ESTIMAND, difference),
+        "posterior_predictive": _draws("estimate", difference + noise),
+        "log_likelihood": _draws(
+            "estimate", sampling_error(likelihood).logpdf(observed - difference)
+        ),
+        "log_prior": _draws(ESTIMAND, prior.logpdf(difference)),
+        "observed_data": xr.Dataset({"estimate": observed}),
+        "constant_data": xr.Dataset(
+            {"se": likelihood.params["sigma"], "df": likelihood.params.get("nu", np.inf)}
+        ),
+        "exact": exact.expand_dims(estimand=[ESTIMAND]),
+        "checks": _checks(likelihood, prior, exact),
+    }
+    if prior.proper:
+        believed = prior.quantile(uniform[2])
+        replicated = believed + sampling_error(likelihood).quantile(uniform[3])
+        groups["prior"] = _draws(ESTIMAND, believed)
+        groups["prior_predictive"] = _draws("estimate", replicated)
+    return groups
+
+
+def _checks(likelihood: Prior, prior: Prior, exact: xr.Dataset) -> xr.Dataset:
+    """Return the named checks of a deterministic posterior with figures and thresholds."""
+    outside = float(exact["cdf"][0] + 1 - exact["cdf"][-1])
+    figures = [float(exact["quadrature_error"]), outside, prior_predictive_tail(likelihood, prior)]
+    return xr.Dataset(
+        {
+            "figure": ("check", figures),
+            "threshold": ("check", [1e-8, 1e-6, CONFLICT]),
+            "passed": ("check", [figures[0] < 1e-8, outside < 1e-6, not figures[2] < CONFLICT]),
+            "required": ("check", [True, True, False]),
+        },
+        coords={"check": ["quadrature_error", "mass_outside_grid", "prior_predictive_tail"]},
+    )
+
+
+def _draws(name: str, values: FloatArray) -> xr.Dataset:
+    """Return one variable of draws in one chain."""
+    coords = {"chain": [0], "draw": np.arange(values.size)}
+    return xr.Dataset({name: (("chain", "draw"), values[np.newaxis])}, coords=coords)
+
+
+def _conflict_warning(probability: float) -> str:
+    """Say in words that prior and data disagree."""
+    return (
+        "prior-data conflict: under the prior, an estimate this far out has probability "
+        f"{probability:.3f}"
+    )

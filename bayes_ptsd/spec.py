@@ -1,0 +1,310 @@
+"""Model specifications: declarative files, a frozen value, a digest.
+
+A specification says *what* is analyzed; how its posterior is computed is the business of
+`bayes_ptsd.exact` and `bayes_ptsd.fit`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
+from bayes_ptsd.prior_family import PRIOR_FAMILY
+from bayes_ptsd.priors import Prior, parse_prior, prior_from_table
+
+__all__ = ["STRUCTURES", "ModelSpec", "Structure", "list_models", "load_model", "parse_override"]
+
+SPEC_KEYS = {"schema", "extends", "title", "question", "structure", "estimand", "options", "priors"}
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a structure accepts: options with their allowed values, priors, equation, builder."""
+
+    options: Mapping[str, tuple[Any, ...]]
+    priors: tuple[str, ...]
+    equation: str
+    builder: str
+
+
+STRUCTURES: Mapping[str, Structure] = {
+    "summary": Structure(
+        options={
+            "analysis": ("any", "crossover", "first_period"),
+            "convention": ("N", "T"),
+            "crossover_reading": (
+                "as_published", "carryover_covariate", "unhalved", "change", "change_unhalved"
+            ),
+        },
+        priors=("treatment",),
+        equation="estimate | delta ~ delta + se * t(df)  (T)  or  Normal(delta, s)  (N);  "
+        "delta ~ treatment prior",
+        builder="bayes_ptsd/build/summary.py",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model as its file describes it.
+
+    Attributes
+    ----------
+    name : str
+        File name without suffix.
+    title, question, estimand : str
+        What it is, what it asks, and the quantity it answers with (unit and sign).
+    structure : str
+        Key of `STRUCTURES`; decides the builder.
+    options : mapping
+        Every option of the structure, resolved.
+    priors : mapping of str to str or Prior
+        By parameter: a name of the prior family or a `Prior`.
+
+    Examples
+    --------
+    >>> load_model("published").options["convention"]
+    'T'
+    """
+
+    name: str
+    title: str
+    question: str
+    structure: str
+    estimand: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    priors: Mapping[str, str | Prior] = field(default_factory=dict)
+
+    @property
+    def spec_id(self) -> str:
+        """SHA-256 of what can change a posterior: structure, options and priors."""
+        content = {"structure": self.structure, "options": dict(self.options)}
+        return hashlib.sha256(
+            json.dumps(content | {"priors": self.prior_tables}, sort_keys=True).encode()
+        ).hexdigest()
+
+    @property
+    def prior_tables(self) -> dict[str, Any]:
+        """Priors by parameter: the name of a family member, or the table of a distribution."""
+        return {
+            key: prior.table() if isinstance(prior, Prior) else prior
+            for key, prior in self.priors.items()
+        }
+
+    def document(self) -> dict[str, Any]:
+        """Return the resolved specification as a JSON-safe document."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "question": self.question,
+            "structure": self.structure,
+            "estimand": self.estimand,
+            "options": dict(self.options),
+            "priors": self.prior_tables,
+            "spec_id": self.spec_id,
+        }
+
+    def having(
+        self,
+        *,
+        options: Mapping[str, Any] | None = None,
+        priors: Mapping[str, str | Prior] | None = None,
+    ) -> ModelSpec:
+        """Return a copy with some options or priors replaced.
+
+        Raises
+        ------
+        SpecError
+            If the structure has no such option or parameter, or the value is not allowed.
+
+        Examples
+        --------
+        >>> load_model("published").having(priors={"treatment": "skeptical"}).prior_tables
+        {'treatment': 'skeptical'}
+        """
+        changed = replace(
+            self,
+            options={**self.options, **(options or {})},
+            priors={**self.priors, **(priors or {})},
+        )
+        return _validated(changed, f"model '{self.name}'")
+
+
+def models_folder() -> Path:
+    """Return the folder of the shipped models: in the wheel, else in the source checkout.
+
+    Examples
+    --------
+    >>> models_folder().name
+    'models'
+    """
+    package = Path(str(resources.files("bayes_ptsd")))
+    shipped = package / "models"
+    return shipped if shipped.is_dir() else package.parent / "models"
+
+
+def list_models() -> list[str]:
+    """Return the names of the shipped models.
+
+    Examples
+    --------
+    >>> "published" in list_models()
+    True
+    """
+    return sorted(path.stem for path in models_folder().glob("*.toml"))
+
+
+def load_model(name: str | Path) -> ModelSpec:
+    """Read a model specification.
+
+    Parameters
+    ----------
+    name : str or Path
+        Name of a shipped model, or the path of a TOML file of one's own.
+
+    Returns
+    -------
+    ModelSpec
+        The specification, with what it `extends` filled in.
+
+    Raises
+    ------
+    SpecError
+        If there is no such model, or its file breaks the closed schema.
+
+    Examples
+    --------
+    >>> load_model("published-crossover-unhalved").options["crossover_reading"]
+    'unhalved'
+    """
+    path = Path(name) if str(name).endswith(".toml") else models_folder() / f"{name}.toml"
+    if not path.is_file():
+        if str(name).endswith(".toml"):
+            raise SpecError(f"{path}: there is no such model file")
+        raise SpecError(f"unknown model '{name}'{nearest(str(name), list_models())}")
+    content = _read(path)
+    if "extends" in content:
+        content = _extended(content, path)
+    return _spec(content, path)
+
+
+def parse_override(text: str) -> tuple[str, Prior]:
+    """Read ``name = distribution(numbers)`` as the command line takes it.
+
+    Parameters
+    ----------
+    text : str
+        For example ``treatment=normal(0, 20)``.
+
+    Returns
+    -------
+    tuple of str and Prior
+        Parameter and its prior.
+
+    Raises
+    ------
+    SpecError
+        If there is no equals sign or the right side is no distribution.
+
+    Examples
+    --------
+    >>> parse_override("treatment=normal(0, 20)")[1].sd
+    20.0
+    """
+    name, equals, distribution = text.partition("=")
+    if not equals:
+        raise SpecError(f"'{text}': write NAME=DISTRIBUTION, e.g. treatment=normal(0, 20)")
+    return name.strip(), parse_prior(distribution)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Parse one file and refuse unknown keys."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpecError(f"{path}: not a readable TOML file: {error}") from error
+    refuse_unknown_keys(content, SPEC_KEYS, str(path), error=SpecError)
+    if content.get("schema") != 1:
+        raise SpecError(f"{path}: 'schema' is {content.get('schema')!r}; write 'schema = 1'")
+    for table in ("options", "priors"):
+        if not isinstance(content.get(table, {}), dict):
+            raise SpecError(f"{path}: '{table}' must be a table")
+    return content
+
+
+def _extended(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Fill a variant with what it extends, one level deep."""
+    parent = path.parent / f"{content['extends']}.toml"
+    if not parent.is_file():
+        parent = models_folder() / f"{content['extends']}.toml"
+    if not parent.is_file():
+        known = nearest(str(content["extends"]), list_models())
+        raise SpecError(f"{path}: extends unknown model '{content['extends']}'{known}")
+    base = _read(parent)
+    if "extends" in base:
+        raise SpecError(f"{path}: extends '{content['extends']}', which itself extends a model")
+    merged = {**base, **content}
+    for table in ("options", "priors"):
+        merged[table] = {**base.get(table, {}), **content.get(table, {})}
+    return merged
+
+
+def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
+    """Build and validate a specification from the content of its file."""
+    for key in ("title", "question", "structure", "estimand"):
+        if not isinstance(content.get(key), str):
+            raise SpecError(f"{path}: '{key}' is missing or not a text")
+    priors = {
+        key: _prior(value, f"{path} [priors] {key}")
+        for key, value in content.get("priors", {}).items()
+    }
+    spec = ModelSpec(
+        name=path.stem,
+        title=content["title"],
+        question=content["question"],
+        structure=content["structure"],
+        estimand=content["estimand"],
+        options=content.get("options", {}),
+        priors=priors,
+    )
+    return _validated(spec, str(path))
+
+
+def _prior(value: Any, where: str) -> str | Prior:
+    """Read a prior: a name of the family or a table."""
+    if isinstance(value, str):
+        if value not in PRIOR_FAMILY:
+            raise SpecError(f"{where}: unknown prior '{value}'{nearest(value, PRIOR_FAMILY)}")
+        return value
+    if not isinstance(value, dict):
+        raise SpecError(f"{where}: a prior is a name or a table with 'dist', got {value!r}")
+    return prior_from_table(value, where)
+
+
+def _validated(spec: ModelSpec, where: str) -> ModelSpec:
+    """Return `spec` if its structure knows every option, value and prior."""
+    if spec.structure not in STRUCTURES:
+        raise SpecError(
+            f"{where}: unknown structure '{spec.structure}'{nearest(spec.structure, STRUCTURES)}"
+        )
+    structure = STRUCTURES[spec.structure]
+    refuse_unknown_keys(spec.options, structure.options, f"{where} [options]", error=SpecError)
+    refuse_unknown_keys(spec.priors, structure.priors, f"{where} [priors]", error=SpecError)
+    for key, allowed in structure.options.items():
+        if key not in spec.options:
+            raise SpecError(f"{where} [options]: '{key}' is missing; one of {allowed}")
+        if spec.options[key] not in allowed:
+            known = nearest(str(spec.options[key]), map(str, allowed))
+            raise SpecError(f"{where} [options] {key}: '{spec.options[key]}' not allowed{known}")
+    for key in structure.priors:
+        if key not in spec.priors:
+            raise SpecError(f"{where} [priors]: '{key}' is missing")
+        _prior(spec.prior_tables[key], f"{where} [priors] {key}")
+    return spec

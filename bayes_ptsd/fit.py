@@ -179,5 +179,5 @@ def _derived(model: pm.Model, groups: dict[str, xr.Dataset], *, seed: int) -> di
 
 def _plain(group: Any) -> xr.Dataset:
     """Return a group as a Dataset of floats without the attributes of its maker."""
-    dataset = group.to_dataset() if isinstance(group, xr.DataTree) else xr.Dataset(group)
+    dataset: xr.Dataset = group.to_dataset() if isinstance(group, xr.DataTree) else group
     return dataset.drop_attrs().astype(np.float64)

@@ -169,9 +169,13 @@ def prior_predictive_tail(likelihood: Prior, prior: Prior) -> float:
     """
     if not prior.proper:
         return float("nan")
-    believed = prior.quantile((np.arange(20_000) + 0.5) / 20_000)
-    above = float(sampling_error(likelihood).sf(likelihood.params["mu"] - believed).mean())
-    return 2 * min(above, 1 - above)
+    middle = (np.arange(2000) + 0.5) / 2000
+    above = sum(
+        weight
+        * sampling_error(likelihood).sf(likelihood.params["mu"] - part.quantile(middle)).mean()
+        for weight, part in zip(prior.weights or (1.0,), prior.components or (prior,), strict=True)
+    )
+    return float(2 * min(above, 1 - above))
 
 
 def sampling_error(likelihood: Prior) -> Prior:

@@ -48,7 +48,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The shared folder; the test is skipped, or failed, where it is absent."""
+    """Return the shared folder; the test is skipped, or failed, where it is absent."""
     folder = shared_folder()
     if folder is None:
         absent("no shared folder (BAYES_PTSD_SHARED or ../shared)", "BAYES_PTSD_REQUIRE_SHARED")
@@ -57,7 +57,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> str:
-    """Path of a Chromium; the test is skipped, or failed, where there is none."""
+    """Return the path of a Chromium; the test is skipped, or failed, where there is none."""
     program = browser_program()
     if program is None:
         absent("no Chromium (BROWSER or on PATH)", "BAYES_PTSD_REQUIRE_BROWSER")
@@ -66,5 +66,5 @@ def browser() -> str:
 
 @pytest.fixture(scope="session")
 def checkout() -> Path:
-    """Root of the source tree under test."""
+    """Return the root of the source tree under test."""
     return ROOT

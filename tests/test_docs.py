@@ -125,9 +125,9 @@ def test_public_names_are_in_the_reference() -> None:
     reference = documented(ROOT / "docs" / "reference")
     missing = [name for name in bayes_ptsd.__all__ if not re.search(rf"`{name}\b", reference)]
     assert missing == []
-    api = documented(ROOT / "docs" / "reference" / "python.md")
-    rows = re.findall(r"^\| `(\w+)", api, re.MULTILINE)
-    assert [name for name in rows if name not in bayes_ptsd.__all__] == []
+    table = documented(ROOT / "docs" / "reference" / "python.md").partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)", table, re.MULTILINE)
+    assert sorted(rows) == sorted(bayes_ptsd.__all__)
 
 
 def test_commands_are_in_the_reference() -> None:

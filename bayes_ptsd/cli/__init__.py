@@ -1,0 +1,69 @@
+"""The command line.
+
+Nothing heavy is imported before a command needs it: `--help` and `store list` run on the standard
+library, typer and rich.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from bayes_ptsd import __version__
+from bayes_ptsd.cli.inspect import models_app, store_app
+from bayes_ptsd.cli.printed import audit, compare, credibility
+from bayes_ptsd.cli.run import reanalyze, report
+from bayes_ptsd.errors import BayesPtsdError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="bayes-ptsd",
+    help="Bayesian reanalysis of randomized crossover trials. "
+    "Positive differences mean that the active treatment is better.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (reanalyze, audit, compare, credibility, report):
+    app.command()(command)
+app.add_typer(models_app, name="models")
+app.add_typer(store_app, name="store")
+
+
+def _print_version(asked: bool) -> None:
+    """Print the version and leave."""
+    if asked:
+        sys.stdout.write(f"bayes-ptsd {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Bayesian reanalysis of randomized crossover trials."""
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 1 a wrong request, 2 usage, 3 a failed check.
+
+    Examples
+    --------
+    >>> main.__name__
+    'main'
+    """
+    try:
+        app()
+    except BayesPtsdError as error:
+        sys.stderr.write(f"bayes-ptsd: {error}\n")
+        raise SystemExit(1) from None
+    except BrokenPipeError:
+        raise SystemExit(1) from None

@@ -1,0 +1,112 @@
+"""What the commands share: one JSON document on stdout, people's text on stderr, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from bayes_ptsd.errors import BayesPtsdError
+
+__all__ = [
+    "CHECK_FAILED",
+    "Evidence_",
+    "Json",
+    "Log",
+    "Quiet",
+    "Seed",
+    "Store",
+    "Talk",
+    "emit",
+    "number",
+    "show_table",
+    "store_path",
+]
+
+CHECK_FAILED = 3
+DEFAULT_STORE = "bayes-ptsd-results"
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")]
+Log = Annotated[Path | None, typer.Option("--log", help="Also write messages to this file.")]
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", help="Results store; else BAYES_PTSD_STORE, else ./bayes-ptsd-results."
+    ),
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every draw; fixed by default.")]
+Evidence_ = Annotated[
+    Path | None,
+    typer.Option("--evidence", help="Folder of printed evidence; the shipped paper by default."),
+]
+
+
+def store_path(option: Path | None) -> Path:
+    """Return the store of the option, the environment or the working folder, in that order."""
+    return option or Path(os.environ.get("BAYES_PTSD_STORE") or DEFAULT_STORE)
+
+
+def emit(command: str, document: Mapping[str, Any]) -> None:
+    """Print the one JSON document of a command."""
+    content = {"schema": 1, "command": command, **document}
+    sys.stdout.write(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a number for people, a dash where there is none."""
+    return "–" if value is None or value != value else f"{value:.{digits}f}"  # noqa: RUF001
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout, as wide as its content where stdout is not a terminal."""
+    table = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, highlight=False).print(table)
+
+
+class Talk:
+    """Messages and progress for people: on stderr unless quiet, and in a log file if asked for."""
+
+    def __init__(self, *, quiet: bool, log: Path | None) -> None:
+        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.log = log
+
+    def say(self, message: str) -> None:
+        """Say one message."""
+        self.console.print(message, markup=False, soft_wrap=True)
+        if self.log is None:
+            return
+        try:
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {message}\n")
+        except OSError as error:
+            raise BayesPtsdError(f"{self.log}: the log cannot be written ({error})") from error
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Show a bar per stage; a spinner turns while one step takes long."""
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+        bars: dict[str, Any] = {}
+        with Progress(*columns, MofNCompleteColumn(), console=self.console) as progress:
+
+            def advance(stage: str, done: int, total: int) -> None:
+                if stage not in bars:
+                    bars[stage] = progress.add_task(stage, total=total)
+                progress.update(bars[stage], completed=done, total=total)
+
+            yield advance

@@ -1,0 +1,143 @@
+"""Commands that look things up: models and stored results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bayes_ptsd.cli._output import Json, Store, emit, number, show_table, store_path
+
+__all__ = ["models_app", "store_app"]
+
+models_app = typer.Typer(help="The shipped models.", no_args_is_help=True)
+store_app = typer.Typer(help="Stored results.", no_args_is_help=True)
+ResultId = Annotated[str, typer.Argument(help="Result id or its first six digits.")]
+
+
+@models_app.command("list")
+def list_models(json: Json = False) -> None:
+    """List the shipped models."""
+    from bayes_ptsd.spec import list_models as names
+    from bayes_ptsd.spec import load_model
+
+    specs = [load_model(name) for name in names()]
+    if json:
+        emit("models list", {"models": [spec.document() for spec in specs]})
+        return
+    rows = [[spec.name, spec.structure, spec.question] for spec in specs]
+    show_table("Models", ["model", "structure", "question"], rows)
+
+
+@models_app.command("show")
+def show_model(
+    name: Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")],
+    graph: Annotated[
+        bool, typer.Option("--graph/--no-graph", help="Build the PyMC model and print its graph.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Print a model: specification, equation, priors in score units, PyMC graph."""
+    from bayes_ptsd.spec import load_model
+    from bayes_ptsd.views import describe_model
+
+    document = describe_model(load_model(name), graph=graph)
+    if json:
+        emit("models show", document)
+        return
+    lines = [f"{key:<18} {value}" for key, value in document["text"].items()]
+    typer.echo("\n".join(lines))
+    if document["graph"]:
+        typer.echo("\nPyMC graph (mermaid)\n" + document["graph"])
+
+
+@store_app.command("list")
+def list_results(store: Store = None, json: Json = False) -> None:
+    """List the stored results."""
+    from bayes_ptsd.store.catalog import read_catalog
+
+    entries = read_catalog(store_path(store))
+    if json:
+        emit("store list", {"store": str(store_path(store)), "results": entries})
+        return
+    columns = ["result", "model", "evidence", "contrast", "reading", "convention", "prior"]
+    show_table(
+        f"{len(entries)} results in {store_path(store)}",
+        [*columns, "engine", "mean", "P(better)", "checks"],
+        [_result_line(entry) for entry in entries],
+    )
+
+
+@store_app.command("show")
+def show_result(result_id: ResultId, store: Store = None, json: Json = False) -> None:
+    """Print one stored result with its estimand, prior, likelihood, checks and provenance."""
+    from bayes_ptsd.store import ResultStore
+    from bayes_ptsd.views import describe_result
+
+    document = describe_result(ResultStore(store_path(store)).load(result_id))
+    if json:
+        emit("store show", document)
+        return
+    for section, content in document.items():
+        typer.echo(section)
+        typer.echo("\n".join(f"  {key:<18} {value}" for key, value in content.items()))
+
+
+@store_app.command("verify")
+def verify_store(store: Store = None, json: Json = False) -> None:
+    """Check every file of the store against its digest and sweep what no result names."""
+    from bayes_ptsd.store import ResultStore
+
+    problems = ResultStore(store_path(store)).verify()
+    if json:
+        emit("store verify", {"problems": problems})
+    else:
+        typer.echo("\n".join(problems) if problems else "every result is whole")
+    if problems:
+        raise typer.Exit(1)
+
+
+@store_app.command("export")
+def export_catalog(
+    output: Annotated[Path, typer.Argument(help="A .csv or .parquet file.")], store: Store = None
+) -> None:
+    """Write the catalog of the store as one table."""
+    from bayes_ptsd.store import ResultStore
+
+    ResultStore(store_path(store)).export_catalog(output)
+    typer.echo(f"catalog: {output}")
+
+
+@store_app.command("log")
+def list_runs(store: Store = None, json: Json = False) -> None:
+    """List the runs that wrote to the store, newest last."""
+    from bayes_ptsd.store.catalog import read_runs
+
+    runs = read_runs(store_path(store))
+    if json:
+        emit("store log", {"runs": runs})
+        return
+    rows = [[run["when"], run["kind"], str(len(run["results"]))] for run in runs]
+    show_table(f"Runs in {store_path(store)}", ["when (UTC)", "command", "results"], rows)
+
+
+def _result_line(entry: dict[str, Any]) -> list[str]:
+    """Return one line of the catalog for people."""
+    difference = entry.get("summary", {}).get("treatment_difference", {})
+    keys = (
+        "model",
+        "evidence_kind",
+        "contrast",
+        "crossover_reading",
+        "convention",
+        "prior",
+        "engine",
+    )
+    return [
+        entry["result_id"][:10],
+        *(str(entry.get(key, "")) for key in keys),
+        number(difference.get("mean")),
+        number(difference.get("prob_benefit"), 4),
+        "passed" if entry.get("checks_passed") else "FAILED",
+    ]

@@ -1,0 +1,116 @@
+"""Commands about printed numbers: the audit, the comparison, one interval."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from bayes_ptsd.cli._output import Evidence_, Json, Store, emit, number, show_table, store_path
+
+__all__ = ["audit", "compare", "credibility"]
+
+
+def audit(
+    evidence: Evidence_ = None,
+    flow_reading: Annotated[
+        str, typer.Option("--flow-reading", help="paper or registry: who completed both periods.")
+    ] = "paper",
+    json: Json = False,
+) -> None:
+    """Check the printed numbers against each other and say where they disagree."""
+    from bayes_ptsd.evidence.audit import audit as run
+    from bayes_ptsd.evidence.audit import audit_document, audit_frame
+    from bayes_ptsd.evidence.published import load_published
+
+    tree = run(load_published(evidence), flow_reading=flow_reading)
+    if json:
+        emit("audit", audit_document(tree))
+        return
+    frame = audit_frame(tree)
+    rows = [
+        [str(value) for value in row] for row in frame[["severity", "place", "statement"]].values
+    ]
+    show_table("Audit of the printed numbers", ["severity", "place", "statement"], rows)
+
+
+def compare(
+    evidence: Evidence_ = None,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", help="One endpoint only.")] = None,
+    prior: Annotated[
+        list[str] | None, typer.Option("--prior", help="Prior of the family; repeatable.")
+    ] = None,
+    convention: Annotated[str, typer.Option("--convention", help="T or N.")] = "T",
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Put published, recomputed and Bayesian results side by side, with the reason for each gap."""
+    from bayes_ptsd.comparison import compare as run
+    from bayes_ptsd.comparison import comparison_document, comparison_frame
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.prior_family import PRIOR_FAMILY
+    from bayes_ptsd.store import ResultStore
+
+    table = run(
+        load_published(evidence),
+        endpoint=endpoint,
+        convention=convention,
+        priors=prior or tuple(PRIOR_FAMILY),
+        store=ResultStore(store_path(store)),
+    )
+    if json:
+        emit("compare", comparison_document(table))
+        return
+    rows = [_comparison_line(row) for row in comparison_frame(table).to_dict("records")]
+    columns = ["contrast", "reading", "published (95% CI)", "P", "prior", "mean", "95% interval"]
+    title = f"Published and Bayesian, convention {convention}, positive = active treatment better"
+    show_table(title, [*columns, "P(better)", "gap in the mean"], rows)
+
+
+def credibility(
+    estimate: Annotated[float, typer.Option("--estimate", help="Printed estimate.")],
+    ci: Annotated[tuple[float, float], typer.Option("--ci", help="Printed 95% limits, low high.")],
+    df: Annotated[float | None, typer.Option("--df", help="Degrees of freedom of the t.")] = None,
+    relative_size: Annotated[
+        float, typer.Option("--relative-size", help="Size of a replication, original = 1.")
+    ] = 1.0,
+    sd: Annotated[
+        float | None, typer.Option("--sd", help="Total SD of the score: adds the prior family.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say everything that one printed interval says about its own credibility."""
+    from bayes_ptsd.credibility import credibility_document
+
+    document = credibility_document(
+        estimate, ci[0], ci[1], df=df, relative_size=relative_size, sd=sd
+    )
+    if json:
+        emit("credibility", document)
+        return
+    rows = [
+        [str(item["label"]), _figure(item["value"]), str(item["convention"]), str(item["note"])]
+        for item in document["quantities"]
+    ]
+    show_table("Credibility of one interval", ["quantity", "value", "convention", "note"], rows)
+
+
+def _figure(value: Any) -> str:
+    """Return a figure for people."""
+    return number(value, 4) if isinstance(value, int | float) or value is None else str(value)
+
+
+def _comparison_line(row: dict[str, Any]) -> list[str]:
+    """Return one line of the comparison for people."""
+    interval = f"{row['published_low']:g} to {row['published_high']:g}"
+    return [
+        row["contrast"],
+        row["crossover_reading"].replace("_", " ") if row["analysis"] == "crossover" else "",
+        f"{row['published_estimate']:g} ({interval})",
+        f"{row['published_p']:g}",
+        row["prior"],
+        number(row["mean"]),
+        f"{number(row['eti95_low'])} to {number(row['eti95_high'])}",
+        number(row["prob_benefit"], 4),
+        row["gap"],
+    ]

@@ -1,0 +1,130 @@
+"""Commands that run the reanalysis and write its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bayes_ptsd.cli._output import (
+    CHECK_FAILED,
+    Evidence_,
+    Json,
+    Log,
+    Quiet,
+    Seed,
+    Store,
+    Talk,
+    emit,
+    number,
+    show_table,
+    store_path,
+)
+
+__all__ = ["reanalyze", "report"]
+
+Output = Annotated[Path | None, typer.Option("--output", help="Folder of the page.")]
+
+
+def reanalyze(
+    store: Store = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Four priors, one convention, no sampled cross-check.")
+    ] = False,
+    evidence: Evidence_ = None,
+    seed: Seed = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    log: Log = None,
+) -> None:
+    """Reanalyze every printed contrast under every prior and write the report.
+
+    Resumes where it stopped: results that the store holds are found, not repeated.
+    """
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.reanalysis import reanalyze as run
+    from bayes_ptsd.store import ResultStore
+
+    talk = Talk(quiet=quiet, log=log)
+    folder = store_path(store)
+    chosen = DEFAULT_SEED if seed is None else seed
+    talk.say(f"store {folder}, seed {chosen}")
+    with talk.progress() as progress:
+        done = run(
+            ResultStore(folder),
+            evidence=load_published(evidence),
+            quick=quick,
+            seed=chosen,
+            progress=progress,
+        )
+    if json:
+        emit("reanalyze", done)
+    else:
+        _show_headline(done)
+    talk.say(_account(done))
+    talk.say(f"report: {done['report']}")
+    headline = {row["result_id"] for row in done["headline"]} | set(done["sampled"])
+    failed = sorted(headline & set(done["failed"]))
+    if failed:
+        talk.say(f"a headline analysis failed its checks: {', '.join(failed)}")
+        raise typer.Exit(CHECK_FAILED)
+
+
+def report(
+    store: Store = None,
+    output: Output = None,
+    evidence: Evidence_ = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    log: Log = None,
+) -> None:
+    """Write the page from the store; what the store lacks is computed by the exact engine."""
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.report import write_report
+    from bayes_ptsd.store import ResultStore
+
+    talk = Talk(quiet=quiet, log=log)
+    results = ResultStore(store_path(store))
+    page = write_report(load_published(evidence), results, output or store_path(store) / "report")
+    if json:
+        emit("report", {"report": str(page)})
+    talk.say(f"report: {page}")
+
+
+def _account(done: dict[str, Any]) -> str:
+    """Say what was computed and what was found, and how long each stage took."""
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in done["seconds"].items())
+    if done["computed"] == 0:
+        work = f"nothing refitted: all {done['found']} results were found in the store"
+    else:
+        work = f"{done['computed']} results computed, {done['found']} found in the store"
+    return f"{work} ({stages})"
+
+
+def _show_headline(done: dict[str, Any]) -> None:
+    """Print the headline table."""
+    rows = []
+    for row in done["headline"]:
+        estimate, low, high, p = row["published"]
+        label = f"{row['contrast']} {row['analysis'].replace('_', ' ')}"
+        if row["analysis"] == "crossover":
+            label += f", {row['crossover_reading'].replace('_', ' ')}"
+        rows.append(
+            [
+                label,
+                f"{estimate:g} ({low:g} to {high:g}), P {p:g}",
+                row["prior"],
+                number(row["mean"]),
+                f"{number(row['eti95'][0])} to {number(row['eti95'][1])}",
+                number(row["prob_benefit"], 4),
+                number(row["prob_gt_mcid"], 4),
+            ]
+        )
+    columns = ["contrast", "as read (95% CI)", "prior", "mean", "95% interval"]
+    show_table(
+        "Treatment difference, score units, positive = active treatment better (published)",
+        [*columns, "P(better)", "P(> MCID)"],
+        rows,
+    )

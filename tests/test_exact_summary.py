@@ -1,0 +1,165 @@
+"""Deterministic posteriors of one printed contrast."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from bayes_ptsd.exact.grid import grid_cdf, grid_of_density, grid_quantile, spread_grid
+from bayes_ptsd.exact.summary import (
+    conjugate_posterior,
+    exact_posterior,
+    likelihood_of,
+    log_marginal_likelihood,
+    prior_predictive_tail,
+)
+from bayes_ptsd.prior_family import resolve_prior
+from bayes_ptsd.priors import Prior, mixture, normal, student_t
+
+CROSSOVER = xr.Dataset({"estimate": 12.7, "interval_low": 2.5, "interval_high": 22.8, "df": 27.0})
+FIRST = xr.Dataset({"estimate": 8.6, "interval_low": 0.94, "interval_high": 16.2, "df": 38.0})
+SD = 14.4
+FLAT = Prior("flat")
+
+
+def above(exact: xr.Dataset, margin: float) -> float:
+    """Return the posterior probability above a margin."""
+    return float(1 - grid_cdf(exact, np.array(margin)))
+
+
+@pytest.mark.parametrize(
+    ("row", "prior", "mean", "benefit"),
+    [
+        (CROSSOVER, "flat", 12.70, 0.9929),
+        (FIRST, "flat", 8.60, 0.9864),
+        (CROSSOVER, "skeptical", 8.8687, 0.9798),
+        (FIRST, "skeptical", 6.9125, 0.9762),
+        (CROSSOVER, "cochrane", 8.6799, 0.9691),
+        (FIRST, "cochrane", 5.6619, 0.9516),
+    ],
+)
+def test_orientation_values_of_convention_n(
+    row: xr.Dataset, prior: str, mean: float, benefit: float
+) -> None:
+    """Convention N gives the orientation values of the statistical specification."""
+    likelihood = likelihood_of(row, "N")
+    exact = exact_posterior(likelihood, resolve_prior(prior, sd=SD, se=likelihood.params["sigma"]))
+    assert float(exact["mean"]) == pytest.approx(mean, abs=5e-5)
+    assert above(exact, 0) == pytest.approx(benefit, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("row", "prior", "mean", "benefit"),
+    [
+        (CROSSOVER, "flat", 12.65, 0.9918),
+        (FIRST, "flat", 8.57, 0.9856),
+        (CROSSOVER, "skeptical", None, 0.9770),
+        (FIRST, "skeptical", None, 0.9751),
+    ],
+)
+def test_orientation_values_of_convention_t(
+    row: xr.Dataset, prior: str, mean: float | None, benefit: float
+) -> None:
+    """Convention T gives the orientation values of the statistical specification."""
+    exact = exact_posterior(likelihood_of(row, "T"), resolve_prior(prior, sd=SD))
+    assert above(exact, 0) == pytest.approx(benefit, abs=5e-5)
+    if mean is not None:
+        assert float(exact["mean"]) == pytest.approx(mean, abs=1e-9)
+
+
+def test_margins_of_the_flat_posterior() -> None:
+    """P(delta > 7.2) under a flat prior is .8559 (crossover) and .6404 (first period)."""
+    for row, expected in ((CROSSOVER, 0.8559), (FIRST, 0.6404)):
+        assert above(exact_posterior(likelihood_of(row, "N"), FLAT), 7.2) == pytest.approx(
+            expected, abs=5e-5
+        )
+
+
+def test_flat_prior_returns_the_printed_interval_under_t() -> None:
+    """Under T and a flat prior the 95% interval is the printed one."""
+    for row in (CROSSOVER, FIRST):
+        exact = exact_posterior(likelihood_of(row, "T"), FLAT)
+        limits = grid_quantile(exact, np.array([0.025, 0.975]))
+        printed = [float(row["interval_low"]), float(row["interval_high"])]
+        assert limits == pytest.approx(printed, abs=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(-20, 20),
+    st.floats(0.5, 10),
+    st.floats(3, 200),
+    st.floats(-15, 15),
+    st.floats(0.5, 30),
+)
+def test_quadrature_agrees_with_a_composite_gauss_rule(
+    center: float, se: float, df: float, mu: float, sigma: float
+) -> None:
+    """A t likelihood with a normal prior: mean, tail and mass match a 16-point Gauss rule."""
+    likelihood, prior = student_t(df, center, se), normal(mu, sigma)
+    exact = exact_posterior(likelihood, prior)
+
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    scale = min(se, sigma)
+    reach = np.sinh(np.linspace(-9, 9, 1500))
+    edges = np.unique(np.concatenate([[0.0], center + scale * reach, mu + scale * reach]))
+    half = np.diff(edges)[:, None] / 2
+    x = edges[:-1, None] + half * (1 + nodes)
+    mass = half * weights * np.exp(likelihood.logpdf(x) + prior.logpdf(x))
+    assert float(exact["mean"]) == pytest.approx((x * mass).sum() / mass.sum(), abs=1e-7)
+    assert above(exact, 0.0) == pytest.approx(mass[x > 0].sum() / mass.sum(), abs=1e-8)
+    assert float(exact["log_marginal_likelihood"]) == pytest.approx(np.log(mass.sum()), abs=1e-8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-20, 20), st.floats(0.5, 10), st.lists(st.floats(0.3, 40), min_size=1, max_size=4))
+def test_closed_form_and_quadrature_agree(center: float, se: float, sigmas: list[float]) -> None:
+    """For normal mixtures the quadrature reproduces the closed form within 1e-8."""
+    likelihood = normal(center, se)
+    prior = mixture([1 / len(sigmas)] * len(sigmas), [normal(0, sigma) for sigma in sigmas])
+    closed = conjugate_posterior(likelihood, prior)
+    assert closed is not None
+    anchors = [(part.params["mu"], part.params["sigma"]) for part in closed.components]
+    points = spread_grid(anchors, heavy=False)
+    numeric, log_mass = grid_of_density(lambda x: likelihood.logpdf(x) + prior.logpdf(x), points)
+    assert float(numeric["mean"]) == pytest.approx(closed.mean, abs=1e-8 * (1 + abs(center)))
+    assert float(numeric["sd"]) == pytest.approx(closed.sd, rel=1e-8)
+    probes = closed.quantile([0.01, 0.3, 0.9])
+    assert grid_cdf(numeric, probes) == pytest.approx(closed.cdf(probes), abs=1e-8)
+    assert log_mass == pytest.approx(log_marginal_likelihood(likelihood, prior), abs=1e-8)
+
+
+def test_mirror_image() -> None:
+    """Changing the sign of data and prior changes the sign of the posterior and nothing else."""
+    here = exact_posterior(student_t(27, 12.65, 4.95), normal(3, 8))
+    there = exact_posterior(student_t(27, -12.65, 4.95), normal(-3, 8))
+    assert float(here["mean"]) == pytest.approx(-float(there["mean"]), abs=1e-10)
+    assert above(here, 0) == pytest.approx(1 - above(there, 0), abs=1e-10)
+
+
+def test_heavy_tails_in_conflict_keep_both_modes() -> None:
+    """A t likelihood far from a t prior leaves two modes, and the quadrature sees both."""
+    likelihood, prior = student_t(3, 30, 1), student_t(3, 0, 1)
+    exact = exact_posterior(likelihood, prior)
+    assert above(exact, 15) == pytest.approx(0.5, abs=1e-8)
+    assert float(exact["mean"]) == pytest.approx(15, abs=1e-6)
+
+
+def test_bayes_factor_of_the_specification() -> None:
+    """BF10 against the skeptical alternative is 4.48 and 3.15 under N."""
+    for row, expected in ((CROSSOVER, 4.48), (FIRST, 3.15)):
+        likelihood = likelihood_of(row, "N")
+        null = float(likelihood.logpdf(0))
+        skeptical = log_marginal_likelihood(likelihood, resolve_prior("skeptical", sd=SD))
+        assert np.exp(skeptical - null) == pytest.approx(expected, abs=5e-3)
+
+
+def test_prior_predictive_tail_has_its_closed_form() -> None:
+    """For normals, Box's tail probability is the two-sided normal one."""
+    tail = prior_predictive_tail(normal(9, 3), normal(0, 4))
+    assert tail == pytest.approx(2 * stats.norm.sf(9 / 5), abs=1e-5)
+    assert np.isnan(prior_predictive_tail(normal(9, 3), FLAT))

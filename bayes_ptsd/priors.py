@@ -298,7 +298,11 @@ def prior_from_table(table: Mapping[str, Any], where: str = "prior") -> Prior:
     missing = [name for name in names if name not in table]
     if missing:
         raise SpecError(f"{where}: {dist} needs '{missing[0]}' (parameters: {', '.join(names)})")
-    return Prior(dist, {name: _number(table[name], f"{where}: '{name}'") for name in names})
+    params = {name: _number(table[name], f"{where}: '{name}'") for name in names}
+    try:
+        return Prior(dist, params)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error
 
 
 def parse_prior(text: str) -> Prior:

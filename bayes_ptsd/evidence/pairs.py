@@ -1,0 +1,261 @@
+"""Scores of an AB/BA crossover, one row a patient and one column a period.
+
+The exact engine and the frequentist analyses read crossovers in this one form, so the rules that
+make rows a crossover are checked in one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayes_ptsd.errors import EvidenceError
+
+__all__ = ["BoolArray", "CrossoverPairs", "FloatArray", "crossover_pairs"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CrossoverPairs:
+    """Scores of a two-treatment, two-period crossover.
+
+    Attributes
+    ----------
+    score : ndarray
+        Scores as recorded, dims ``(subject, period)`` or ``(dataset, subject, period)``; NaN where
+        a period is missing.
+    active_first : ndarray of bool
+        Whether the patient's first period was under the active treatment, dim ``(subject,)``.
+    subject : ndarray
+        Labels of the patients, dim ``(subject,)``.
+    baseline : ndarray, optional
+        A score taken before the first treatment, in its own unit, dim ``(subject,)`` or
+        ``(dataset, subject)``.
+
+    Raises
+    ------
+    EvidenceError
+        If the shapes do not match, a baseline is missing, a score is infinite, or only one
+        sequence is there.
+
+    Examples
+    --------
+    >>> pairs = CrossoverPairs(
+    ...     np.array([[5.0, 7.0], [8.0, 4.0]]), np.array([True, False]), np.array([1, 2])
+    ... )
+    >>> pairs.complete
+    array([ True,  True])
+    """
+
+    score: FloatArray
+    active_first: BoolArray
+    subject: NDArray[np.generic]
+    baseline: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a crossover."""
+        if self.score.ndim not in (2, 3) or self.score.shape[-1] != 2:
+            raise EvidenceError(
+                "a crossover needs scores of shape (subject, 2) or (dataset, subject, 2), got "
+                f"{self.score.shape}"
+            )
+        count = self.score.shape[-2]
+        if self.active_first.shape != (count,) or self.subject.shape != (count,):
+            raise EvidenceError(
+                f"{count} patients have scores, {self.active_first.size} a sequence and "
+                f"{self.subject.size} a label; give one of each per patient"
+            )
+        _check_values(self)
+
+    @property
+    def complete(self) -> BoolArray:
+        """Whether both periods are there, dims of `score` without ``period``."""
+        return np.asarray(np.isfinite(self.score).all(axis=-1))
+
+    @property
+    def batched(self) -> bool:
+        """Whether there is a leading ``dataset`` dim."""
+        return self.score.ndim == 3
+
+    def completers(self) -> CrossoverPairs:
+        """Return the patients with both periods.
+
+        Raises
+        ------
+        EvidenceError
+            If there is a ``dataset`` dim: its data sets can have different completers.
+
+        Examples
+        --------
+        >>> pairs = CrossoverPairs(
+        ...     np.array([[5.0, 7.0], [8.0, 4.0], [6.0, np.nan]]),
+        ...     np.array([True, False, False]),
+        ...     np.arange(3),
+        ... )
+        >>> len(pairs.completers().subject)
+        2
+        """
+        if self.batched:
+            raise EvidenceError("take the completers of one data set at a time")
+        keep = self.complete
+        baseline = None if self.baseline is None else self.baseline[keep]
+        return CrossoverPairs(
+            self.score[keep], self.active_first[keep], self.subject[keep], baseline
+        )
+
+
+def crossover_pairs(
+    subject: ArrayLike,
+    period: ArrayLike,
+    *,
+    treatment: ArrayLike,
+    score: ArrayLike,
+    active: object,
+    baseline: ArrayLike | None = None,
+) -> CrossoverPairs:
+    """Arrange the rows of a crossover by patient and period.
+
+    Parameters
+    ----------
+    subject : array_like
+        Patient of each row.
+    period : array_like of int
+        1 or 2 for each row.
+    treatment : array_like
+        Treatment of each row; two labels.
+    score : array_like of float
+        Outcome of each row as recorded; NaN where missing.
+    active : object
+        Label of the active treatment.
+    baseline : array_like of float, optional
+        Score before the first treatment, the same in every row of a patient. A second-period
+        baseline is a post-treatment variable and must not be given here.
+
+    Returns
+    -------
+    CrossoverPairs
+        Patients without any score are left out.
+
+    Raises
+    ------
+    EvidenceError
+        If a column has another length, a period is not 1 or 2, a patient has two rows in a period
+        or the same treatment twice, there are not two treatments, or the baseline of a patient
+        changes between rows.
+
+    Examples
+    --------
+    >>> pairs = crossover_pairs(
+    ...     ["a", "a", "b"], [1, 2, 1], treatment=["K", "M", "M"], score=[5.0, 7.0, 8.0], active="K"
+    ... )
+    >>> pairs.score
+    array([[ 5.,  7.],
+           [ 8., nan]])
+    """
+    columns = _columns(subject, period, treatment, score)
+    labels, row = np.unique(columns["subject"], return_inverse=True)
+    is_active = _is_active(columns["treatment"], active)
+    table = np.full((len(labels), 2), np.nan)
+    active_first = np.zeros((len(labels), 2))
+    for column, number in enumerate((1, 2)):
+        here = columns["period"] == number
+        table[row[here], column] = columns["score"][here]
+        active_first[row[here], column] = np.where(is_active[here], 1, -1) * (1 - 2 * column)
+    _check_rows(labels[row], columns["period"], active_first)
+    kept = np.isfinite(table).any(axis=1)
+    first = active_first.sum(axis=1) > 0
+    values = None if baseline is None else _baseline(baseline, row, labels)[kept]
+    return CrossoverPairs(table[kept], first[kept], labels[kept], values)
+
+
+def _columns(
+    subject: ArrayLike, period: ArrayLike, treatment: ArrayLike, score: ArrayLike
+) -> dict[str, NDArray[np.generic]]:
+    """Return the columns as arrays of one length."""
+    columns = {
+        "subject": np.asarray(subject),
+        "period": np.asarray(period),
+        "treatment": np.asarray(treatment),
+        "score": np.asarray(score, dtype=float),
+    }
+    for name, column in columns.items():
+        if column.shape != columns["subject"].shape or column.ndim != 1:
+            raise EvidenceError(
+                f"column '{name}' has shape {column.shape}, 'subject' "
+                f"{columns['subject'].shape}; give one value a row"
+            )
+    odd = ~np.isin(columns["period"], (1, 2))
+    if odd.any():
+        raise EvidenceError(
+            f"row {int(np.argmax(odd)) + 1}: period is {columns['period'][odd][0]}; a crossover "
+            "here has periods 1 and 2"
+        )
+    return columns
+
+
+def _is_active(treatment: NDArray[np.generic], active: object) -> BoolArray:
+    """Tell the active rows; refuse anything but two treatments."""
+    found = sorted(map(str, np.unique(treatment)))
+    if len(found) != 2 or str(active) not in found:
+        raise EvidenceError(
+            f"expected two treatments, one of them '{active}'; the rows have {', '.join(found)}"
+        )
+    return np.asarray(treatment.astype(str) == str(active))
+
+
+def _check_rows(
+    row_labels: NDArray[np.generic], period: NDArray[np.generic], order: FloatArray
+) -> None:
+    """Refuse two rows of a patient in one period, and patients who do not switch treatment."""
+    keys = list(zip(row_labels.tolist(), period.tolist(), strict=True))
+    if len(set(keys)) < len(keys):
+        subject, number = next(key for key in keys if keys.count(key) > 1)
+        raise EvidenceError(f"subject '{subject}' has two rows in period {number}; keep one")
+    stuck = (np.abs(order).sum(axis=1) == 2) & (order.sum(axis=1) == 0)
+    if stuck.any():
+        subject = np.unique(row_labels)[stuck][0]
+        raise EvidenceError(
+            f"subject '{subject}' has the same treatment in both periods; a crossover switches"
+        )
+
+
+def _baseline(
+    baseline: ArrayLike, row: NDArray[np.intp], labels: NDArray[np.generic]
+) -> FloatArray:
+    """Return one baseline a patient."""
+    values = np.asarray(baseline, dtype=float)
+    if values.shape != row.shape:
+        raise EvidenceError(f"'baseline' has shape {values.shape}, the rows {row.shape}")
+    table = np.full(len(labels), np.nan)
+    given = np.isfinite(values)
+    table[row[given]] = values[given]
+    moved = given & (table[row] != values)
+    if moved.any():
+        subject = labels[row[moved]][0]
+        raise EvidenceError(
+            f"subject '{subject}' has more than one baseline; a baseline of period 2 is measured "
+            "after treatment and needs a joint model, not a covariate"
+        )
+    return table
+
+
+def _check_values(pairs: CrossoverPairs) -> None:
+    """Refuse infinite scores, missing baselines and a single sequence."""
+    if np.isinf(pairs.score).any():
+        raise EvidenceError("a score is infinite; leave it empty if it is missing")
+    if pairs.baseline is not None:
+        if pairs.baseline.shape not in (pairs.active_first.shape, pairs.score.shape[:-1]):
+            raise EvidenceError(
+                f"baseline has shape {pairs.baseline.shape}, one value for each of "
+                f"{pairs.subject.size} patients is needed"
+            )
+        if not np.isfinite(pairs.baseline).all():
+            raise EvidenceError("a baseline is missing; impute it beforehand or leave it out")
+    if pairs.active_first.all() or not pairs.active_first.any():
+        raise EvidenceError(
+            "all patients have the same sequence: treatment and period cannot be told apart"
+        )

@@ -1,0 +1,255 @@
+"""A crossover model with its data, reduced to cross-products, and its posterior on nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import special
+
+from bayes_ptsd.errors import FitError, SpecError
+from bayes_ptsd.evidence.pairs import CrossoverPairs
+from bayes_ptsd.exact._axes import Axis, DispersionPrior
+from bayes_ptsd.exact._linear import LinearPosterior, NormalComponents, normal_components, solve
+from bayes_ptsd.exact._quadrature import Quadrature, integrate, refuse_inexact
+from bayes_ptsd.exact._structure import Covariance, Design, covariance_axes, crossover_design
+from bayes_ptsd.priors import FloatArray, Prior
+
+__all__ = ["Problem", "Solution", "crossover_problem", "solve_problem"]
+
+NODES = {2: (32, 48, 72, 108), 3: (20, 32, 40, 48, 60)}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything about a batch of data sets that the posterior needs.
+
+    Attributes
+    ----------
+    design : Design
+        Names, priors and estimands of the coefficients.
+    covariance : Covariance
+        Structure of the covariance.
+    axes : tuple of Axis
+        Its parameters with their priors.
+    prior : NormalComponents
+        Prior of the coefficients.
+    moments : ndarray
+        Cross-products, dims ``(dataset, block, column, column)``.
+    center : ndarray
+        Coefficients subtracted from the scores, dims ``(dataset, coefficient)``.
+    count : ndarray
+        Patients with both, only the first, only the second period, dims ``(dataset, 3)``.
+    scale : ndarray
+        Root mean square residual in score units, dim ``(dataset,)``.
+    """
+
+    design: Design
+    covariance: Covariance
+    axes: tuple[Axis, ...]
+    prior: NormalComponents
+    moments: FloatArray
+    center: FloatArray
+    count: FloatArray
+    scale: FloatArray
+
+    def part(self, chosen: slice) -> Problem:
+        """Return the problem of some of the data sets."""
+        return replace(
+            self,
+            moments=self.moments[chosen],
+            center=self.center[chosen],
+            count=self.count[chosen],
+            scale=self.scale[chosen],
+        )
+
+    def values(self, coordinate: FloatArray) -> FloatArray:
+        """Return the parameters at coordinates, both ``(dataset, axis, node)``."""
+        scale = self.scale[:, None]
+        columns = [axis.value(coordinate[:, i], scale) for i, axis in enumerate(self.axes)]
+        return np.stack(columns, axis=1)
+
+    def linear(self, value: FloatArray) -> LinearPosterior:
+        """Integrate the coefficients out at parameters ``(dataset, axis, node)``."""
+        return solve(
+            self.moments,
+            self.covariance.weights(value),
+            log_det=self.covariance.log_det(value, self.count),
+            count=self.count @ np.array([2.0, 1.0, 1.0]),
+            prior=self.prior,
+            center=self.center,
+        )
+
+    def log_prior(self, coordinate: FloatArray) -> FloatArray:
+        """Return the log prior density of the coordinates, dims ``(dataset, node)``."""
+        scale, value = self.scale[:, None], self.values(coordinate)
+        total = np.zeros(coordinate[:, 0].shape)
+        for i, axis in enumerate(self.axes):
+            total += axis.log_prior(value[:, i]) + axis.log_jacobian(coordinate[:, i], scale)
+        return total
+
+    def log_density(self, coordinate: FloatArray) -> FloatArray:
+        """Return the log posterior density of the coordinates, up to a constant."""
+        logs = self.log_prior(coordinate) + _add(self.linear(self.values(coordinate)).log_marginal)
+        return np.asarray(np.where(np.isnan(logs), -np.inf, logs))
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The posterior of a batch on its nodes.
+
+    Attributes
+    ----------
+    problem : Problem
+        What was solved.
+    quadrature : Quadrature
+        Nodes over the dispersion parameters.
+    value : ndarray
+        The parameters there, dims ``(dataset, axis, node)``.
+    linear : LinearPosterior
+        The coefficients there.
+    weight : ndarray
+        Posterior probability of each node and prior component, dims ``(dataset, component, node)``.
+    """
+
+    problem: Problem
+    quadrature: Quadrature
+    value: FloatArray
+    linear: LinearPosterior
+    weight: FloatArray
+
+
+def crossover_problem(
+    pairs: CrossoverPairs,
+    priors: Mapping[str, Prior | DispersionPrior],
+    *,
+    benefit_sign: int,
+    covariance: str,
+) -> Problem:
+    """Reduce a crossover to the cross-products that its posterior needs.
+
+    Raises
+    ------
+    SpecError
+        If a prior is missing, unknown or of a kind that the engine does not take, or the flat
+        coefficients cannot be told apart.
+    FitError
+        If the scores of a data set do not vary around the cell means.
+
+    Examples
+    --------
+    >>> pairs = CrossoverPairs(
+    ...     np.array([[5.0, 7.0], [8.0, 4.0], [4.0, 9.0]]),
+    ...     np.array([True, False, True]),
+    ...     np.arange(3),
+    ... )
+    >>> flat, half = Prior("flat"), Prior("half_normal", {"sigma": 5.0})
+    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> crossover_problem(pairs, priors, benefit_sign=1, covariance="random_intercept").count
+    array([[3., 0., 0.]])
+    """
+    structure, axes = covariance_axes(covariance, priors)
+    design = crossover_design(pairs, priors, benefit_sign=benefit_sign)
+    prior = normal_components(design.priors)
+    score = pairs.score if pairs.batched else pairs.score[None]
+    present = np.isfinite(score)
+    columns = np.where(present[..., None], design.columns, 0.0)
+    filled = np.where(present, score, 0.0)
+    _refuse_aliased(columns, prior, list(design.priors))
+    center = _least_squares(columns, filled)
+    residual = filled - np.einsum("dspc,dc->dsp", columns, center)
+    rows = np.concatenate([columns, residual[..., None]], axis=-1)
+    both, first = present.all(axis=2), present[:, :, 0]
+    count = [both, first & ~both, present[:, :, 1] & ~both]
+    return Problem(
+        design,
+        structure,
+        tuple(axes),
+        prior,
+        moments=structure.blocks(rows, present),
+        center=center,
+        count=np.stack([kind.sum(axis=1) for kind in count], axis=1).astype(float),
+        scale=_scale(residual, filled, present.sum(axis=(1, 2))),
+    )
+
+
+def solve_problem(
+    problem: Problem, *, tolerance: float, nodes: int | None = None, first: int = 0
+) -> Solution:
+    """Integrate over the dispersion parameters with enough nodes.
+
+    Parameters
+    ----------
+    problem : Problem
+        A batch of data sets.
+    tolerance : float
+        Largest relative size of the highest Legendre coefficients; integrals are accurate to about
+        its square.
+    nodes : int, optional
+        Nodes per axis; without it, they are raised until the density is resolved.
+    first : int
+        Number of the first data set, for error messages.
+
+    Returns
+    -------
+    Solution
+        The posterior on its nodes.
+
+    Raises
+    ------
+    FitError
+        If the box loses mass or the density is not resolved.
+    """
+    quadrature = None
+    for count in NODES[len(problem.axes)] if nodes is None else (nodes,):
+        quadrature = integrate(problem.log_density, problem.axes, problem.scale, nodes=count)
+        if float(quadrature.resolution.max()) <= tolerance:
+            break
+    assert quadrature is not None
+    refuse_inexact(quadrature, tolerance=tolerance, first=first)
+    value = problem.values(quadrature.coordinate)
+    linear = problem.linear(value)
+    share = np.exp(linear.log_marginal - _add(linear.log_marginal)[:, None])
+    return Solution(problem, quadrature, value, linear, share * quadrature.weight[:, None])
+
+
+def _add(logs: FloatArray) -> FloatArray:
+    """Add prior components on the log scale, dims (dataset, component, node)."""
+    return np.asarray(logs[:, 0] if logs.shape[1] == 1 else special.logsumexp(logs, axis=1))
+
+
+def _refuse_aliased(columns: FloatArray, prior: NormalComponents, names: list[str]) -> None:
+    """Refuse flat coefficients that the cells do not identify."""
+    proper = np.diag((prior.precision > 0).all(axis=0).astype(float))
+    square = np.einsum("dspc,dspe->dce", columns, columns)
+    size = np.sqrt(np.maximum(np.einsum("dcc->dc", square), 1e-300))
+    rank = np.linalg.matrix_rank(square / size[:, :, None] / size[:, None, :] + proper, tol=1e-9)
+    if (rank < len(names)).any():
+        flat = [
+            name for name, is_proper in zip(names, np.diag(proper), strict=True) if not is_proper
+        ]
+        raise SpecError(
+            f"flat priors on {', '.join(flat)} leave a direction without information (carryover, "
+            "sequence and a missing cell are aliased); give one of them a proper prior or leave it "
+            "out"
+        )
+
+
+def _least_squares(columns: FloatArray, filled: FloatArray) -> FloatArray:
+    """Return coefficients that bring the scores near zero, dims (dataset, coefficient)."""
+    square = np.einsum("dspc,dspe->dce", columns, columns)
+    right = np.einsum("dspc,dsp->dc", columns, filled)
+    return np.asarray((np.linalg.pinv(square, hermitian=True) @ right[..., None])[..., 0])
+
+
+def _scale(residual: FloatArray, filled: FloatArray, count: FloatArray) -> FloatArray:
+    """Return the root mean square residual; refuse scores without variation."""
+    scale = np.sqrt((residual**2).sum(axis=(1, 2)) / count)
+    flat = scale <= 1e-12 * np.abs(filled).max(axis=(1, 2))
+    if flat.any():
+        raise FitError(
+            f"data set {int(np.argmax(flat))}: the scores do not vary around their cell means; the "
+            "posterior of the standard deviations is not proper"
+        )
+    return np.asarray(scale)

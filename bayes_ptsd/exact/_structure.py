@@ -1,0 +1,270 @@
+"""Crossover models for the exact engine: linear columns and covariance structures.
+
+Cell means (`s` the benefit sign of the endpoint, active first / control first):
+period 1 ``a1 + s tau`` / ``a1``; period 2 ``a2 + s lambda`` / ``a2 + s tau``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
+from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
+from bayes_ptsd.exact._axes import Axis, DispersionPrior, sd_axis
+from bayes_ptsd.priors import FloatArray, Prior
+
+__all__ = ["COVARIANCES", "Covariance", "Design", "covariance_axes", "crossover_design"]
+
+LINEAR_PRIORS = ("period_mean", "treatment", "carryover", "sequence", "baseline_slope")
+
+
+@dataclass(frozen=True)
+class Design:
+    """Linear columns of every cell and the estimands that are made of their coefficients.
+
+    Attributes
+    ----------
+    priors : mapping of str to Prior
+        Prior by coefficient, in the order of the columns.
+    columns : ndarray
+        Dims ``(dataset, subject, period, coefficient)``.
+    estimands : mapping of str to ndarray
+        Weights of the coefficients, dim ``(coefficient,)``.
+    """
+
+    priors: Mapping[str, Prior]
+    columns: FloatArray
+    estimands: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Covariance of the two scores of a patient.
+
+    Attributes
+    ----------
+    dispersion : tuple of str
+        Names of the parameters, one an axis.
+    prior_keys : tuple of str
+        The prior that each of them takes.
+    kinds : tuple of str
+        Coordinate of each axis.
+    blocks : callable
+        Rows ``(dataset, subject, period, column)`` with zeros where missing, and which periods are
+        there, to cross-products ``(dataset, block, column, column)``.
+    weights : callable
+        Parameters ``(dataset, axis, node)`` to inverse covariances ``(dataset, block, node)``.
+    log_det : callable
+        Parameters and the numbers of patients with both, only the first and only the second period,
+        dims ``(dataset, 3)``, to log determinants ``(dataset, node)``.
+    """
+
+    dispersion: tuple[str, ...]
+    prior_keys: tuple[str, ...]
+    kinds: tuple[str, ...]
+    blocks: Callable[[FloatArray, BoolArray], FloatArray]
+    weights: Callable[[FloatArray], FloatArray]
+    log_det: Callable[[FloatArray, FloatArray], FloatArray]
+
+
+def crossover_design(
+    pairs: CrossoverPairs, priors: Mapping[str, Prior | DispersionPrior], *, benefit_sign: int
+) -> Design:
+    """Return the linear columns of the model that the priors' names describe.
+
+    Parameters
+    ----------
+    pairs : CrossoverPairs
+        The patients.
+    priors : mapping of str to Prior
+        ``period_mean`` and ``treatment``; ``carryover``, ``sequence`` and ``baseline_slope`` put
+        their columns into the model where they are named.
+    benefit_sign : {1, -1}
+        +1 if a higher score is better, else -1.
+
+    Returns
+    -------
+    Design
+        Columns, priors and estimands.
+
+    Raises
+    ------
+    SpecError
+        If a prior is missing or not a `Prior`, or a slope is asked for without a baseline.
+
+    Examples
+    --------
+    >>> pairs = CrossoverPairs(
+    ...     np.array([[5.0, 7.0], [8.0, 4.0]]), np.array([True, False]), np.array([1, 2])
+    ... )
+    >>> flat = Prior("flat")
+    >>> design = crossover_design(pairs, {"period_mean": flat, "treatment": flat}, benefit_sign=-1)
+    >>> list(design.priors)
+    ['period_mean[1]', 'period_mean[2]', 'treatment']
+    """
+    for name in ("period_mean", "treatment"):
+        if name not in priors:
+            raise SpecError(f"no prior for '{name}'; give one (flat is one)")
+    first = pairs.active_first.astype(float)
+    zero = np.zeros_like(first)
+    cells = {
+        "period_mean[1]": np.stack([zero + 1, zero], axis=-1),
+        "period_mean[2]": np.stack([zero, zero + 1], axis=-1),
+        "treatment": benefit_sign * np.stack([first, 1 - first], axis=-1),
+    }
+    if "carryover" in priors:
+        cells["carryover"] = benefit_sign * np.stack([zero, first], axis=-1)
+    if "sequence" in priors:
+        cells["sequence"] = np.stack([first - 0.5, first - 0.5], axis=-1)
+    table = {name: column[None] for name, column in cells.items()}
+    if "baseline_slope" in priors:
+        table |= _baseline_columns(pairs)
+    count = max(len(column) for column in table.values())
+    columns = np.stack([np.broadcast_to(c, (count, *c.shape[1:])) for c in table.values()], -1)
+    chosen = {name: _linear_prior(priors, name) for name in table}
+    return Design(chosen, columns, _estimands(list(table)))
+
+
+def _baseline_columns(pairs: CrossoverPairs) -> dict[str, FloatArray]:
+    """Return one slope a period on the baseline, centered over patients."""
+    if pairs.baseline is None:
+        raise SpecError("'baseline_slope' has a prior, but the patients have no baseline")
+    table = np.atleast_2d(pairs.baseline)
+    centered = table - table.mean(axis=1, keepdims=True)
+    zero = np.zeros_like(centered)
+    return {
+        "baseline_slope[1]": np.stack([centered, zero], axis=-1),
+        "baseline_slope[2]": np.stack([zero, centered], axis=-1),
+    }
+
+
+def _linear_prior(priors: Mapping[str, Prior | DispersionPrior], name: str) -> Prior:
+    """Return the prior of a coefficient; ``period_mean[2]`` takes that of ``period_mean``."""
+    prior = priors[name.partition("[")[0]]
+    if not isinstance(prior, Prior):
+        raise SpecError(f"prior of '{name}' must be a Prior, got {type(prior).__name__}")
+    return prior
+
+
+def _estimands(names: list[str]) -> dict[str, FloatArray]:
+    """Return the estimands as combinations of the coefficients."""
+    unit = dict(zip(names, np.eye(len(names)), strict=True))
+    found = {
+        "treatment_difference": unit["treatment"],
+        "period_effect": unit["period_mean[2]"] - unit["period_mean[1]"],
+    }
+    if "carryover" in unit:
+        found["carryover"] = unit["carryover"]
+        found["within_patient_contrast"] = unit["treatment"] - unit["carryover"] / 2
+    if "sequence" in unit:
+        found["sequence_effect"] = unit["sequence"]
+    rest = {name: vector for name, vector in unit.items() if "[" in name}
+    return found | rest
+
+
+def covariance_axes(
+    covariance: str, priors: Mapping[str, Prior | DispersionPrior]
+) -> tuple[Covariance, list[Axis]]:
+    """Return a covariance structure and its axes with their priors.
+
+    Raises
+    ------
+    SpecError
+        If the structure is unknown, one of its priors is missing or a prior is not of the model.
+
+    Examples
+    --------
+    >>> prior = Prior("half_normal", {"sigma": 15.0})
+    >>> names = {"sd_subject": prior, "sd_within": prior}
+    >>> [axis.kind for axis in covariance_axes("random_intercept", names)[1]]
+    ['from_zero', 'log']
+    """
+    if covariance not in COVARIANCES:
+        raise SpecError(f"unknown covariance '{covariance}'{nearest(covariance, COVARIANCES)}")
+    found = COVARIANCES[covariance]
+    allowed = {*LINEAR_PRIORS, *found.prior_keys}
+    refuse_unknown_keys(priors, allowed, f"priors of the {covariance} crossover", error=SpecError)
+    axes = []
+    for name, key, kind in zip(found.dispersion, found.prior_keys, found.kinds, strict=True):
+        if key not in priors:
+            raise SpecError(f"no prior for '{key}'; the {covariance} covariance needs one")
+        if kind == "atanh":
+            axes.append(Axis(name, "atanh", priors[key]))
+        else:
+            axes.append(sd_axis(name, priors[key], may_be_zero=kind == "from_zero"))
+    return found, axes
+
+
+def _products(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Return cross-products over patients, dims (dataset, column, column)."""
+    return np.asarray(np.swapaxes(left, 1, 2) @ right)
+
+
+def _intercept_blocks(rows: FloatArray, present: BoolArray) -> FloatArray:
+    """Return cross-products of half-differences, half-sums and single periods."""
+    both = np.all(present, axis=-1, keepdims=True)
+    change = np.where(both, rows[:, :, 0] - rows[:, :, 1], 0.0) * np.sqrt(0.5)
+    total = np.where(both, rows[:, :, 0] + rows[:, :, 1], 0.0) * np.sqrt(0.5)
+    single = np.where(both, 0.0, rows[:, :, 0] + rows[:, :, 1])
+    return np.stack([_products(part, part) for part in (change, total, single)], axis=1)
+
+
+def _intercept_variances(value: FloatArray) -> FloatArray:
+    """Return the variances of half-differences, half-sums and single periods."""
+    between, within = value[:, 0] ** 2, value[:, 1] ** 2
+    return np.stack([within, within + 2 * between, within + between], axis=1)
+
+
+def _intercept_log_det(value: FloatArray, count: FloatArray) -> FloatArray:
+    """Return the log determinant of all scores under a random intercept."""
+    logs = np.log(_intercept_variances(value))
+    both, single = count[:, :1], count[:, 1:].sum(axis=1, keepdims=True)
+    return np.asarray(both * (logs[:, 0] + logs[:, 1]) + single * logs[:, 2])
+
+
+def _bivariate_blocks(rows: FloatArray, present: BoolArray) -> FloatArray:
+    """Return cross-products within and between periods, and of single periods."""
+    both = np.all(present, axis=-1, keepdims=True)
+    first, second = (np.where(both, rows[:, :, period], 0.0) for period in (0, 1))
+    alone = [np.where(both, 0.0, rows[:, :, period]) for period in (0, 1)]
+    cross = _products(first, second)
+    parts = [_products(first, first), cross + np.swapaxes(cross, 1, 2), _products(second, second)]
+    return np.stack([*parts, *(_products(part, part) for part in alone)], axis=1)
+
+
+def _bivariate_weights(value: FloatArray) -> FloatArray:
+    """Return the entries of the inverse covariance of a pair, then of single periods."""
+    first, second, rho = value[:, 0], value[:, 1], value[:, 2]
+    rest = 1 - rho**2
+    pair = [1 / (first**2 * rest), -rho / (first * second * rest), 1 / (second**2 * rest)]
+    return np.stack([*pair, first**-2, second**-2], axis=1)
+
+
+def _bivariate_log_det(value: FloatArray, count: FloatArray) -> FloatArray:
+    """Return the log determinant of all scores under two variances and a correlation."""
+    first, second = 2 * np.log(value[:, 0]), 2 * np.log(value[:, 1])
+    pair = first + second + np.log1p(-(value[:, 2] ** 2))
+    return np.asarray(count[:, :1] * pair + count[:, 1:2] * first + count[:, 2:] * second)
+
+
+COVARIANCES: Mapping[str, Covariance] = {
+    "random_intercept": Covariance(
+        ("sd_subject", "sd_within"),
+        ("sd_subject", "sd_within"),
+        ("from_zero", "log"),
+        _intercept_blocks,
+        lambda value: 1 / _intercept_variances(value),
+        _intercept_log_det,
+    ),
+    "bivariate": Covariance(
+        ("sd_period[1]", "sd_period[2]", "correlation"),
+        ("sd_period", "sd_period", "correlation"),
+        ("log", "log", "atanh"),
+        _bivariate_blocks,
+        _bivariate_weights,
+        _bivariate_log_det,
+    ),
+}

@@ -1,0 +1,215 @@
+"""Small CSV tables of printed numbers, read strictly and refused by file, line and column.
+
+Cells stay text until they are asked for as numbers, so that the digits a paper printed are known.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_ptsd.errors import EvidenceError, nearest, refuse_unknown_keys
+from bayes_ptsd.evidence.intervals import FloatArray
+
+__all__ = ["Table", "read_table"]
+
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file as text, one dict per row.
+
+    Attributes
+    ----------
+    file : str
+        Name of the file, for messages.
+    rows : tuple of dict
+        Cells by column, stripped; an empty cell is ``""``.
+    lines : tuple of int
+        Line of each row in the file.
+
+    Examples
+    --------
+    >>> Table("x.csv", ({"id": "a", "p": ".050"},), (2,)).decimals("p").tolist()
+    [3]
+    """
+
+    file: str
+    rows: tuple[dict[str, str], ...]
+    lines: tuple[int, ...]
+
+    def text(self, column: str) -> NDArray[np.str_]:
+        """Cells of a column as text; an absent column is all empty."""
+        return np.array([row.get(column, "") for row in self.rows], dtype=np.str_)
+
+    def number(self, column: str, *, default: float = np.nan) -> FloatArray:
+        """Cells of a column as numbers, `default` where empty.
+
+        Raises
+        ------
+        EvidenceError
+            If a cell is not a plain decimal number.
+        """
+        return np.array(
+            [self._number(index, column, default) for index in range(len(self.rows))], dtype=float
+        )
+
+    def decimals(self, column: str) -> NDArray[np.int64]:
+        """Digits printed after the point in each cell of a column, -1 where empty."""
+        return np.array([_decimals(row.get(column, "")) for row in self.rows], dtype=np.int64)
+
+    def one_of(
+        self, column: str, allowed: Collection[str], *, empty: bool = False
+    ) -> NDArray[np.str_]:
+        """Cells of a column that may hold only some words.
+
+        Raises
+        ------
+        EvidenceError
+            If a cell holds another word, or none although `empty` is false.
+        """
+        for index, row in enumerate(self.rows):
+            cell = row.get(column, "")
+            if not (cell in allowed or (empty and not cell)):
+                self.refuse(index, column, f"'{cell}' is not allowed{nearest(cell, allowed)}")
+        return self.text(column)
+
+    def refuse(self, index: int, column: str, problem: str) -> NoReturn:
+        """Raise an `EvidenceError` that names file, line, row id and column."""
+        label = self.rows[index].get("id", "")
+        raise EvidenceError(
+            f"{self.file}, line {self.lines[index]} (id '{label}'), column '{column}': {problem}"
+        )
+
+    def _number(self, index: int, column: str, default: float) -> float:
+        """One cell as a number."""
+        cell = self.rows[index].get(column, "")
+        if not cell:
+            return default
+        if not NUMBER.fullmatch(cell):
+            self.refuse(index, column, f"'{cell}' is not a number; write digits, as -0.3, or none")
+        return float(cell)
+
+
+def read_table(
+    path: Traversable, file: str, *, required: Sequence[str], optional: Sequence[str] = ()
+) -> Table:
+    """Read a CSV file with a header and unique ids.
+
+    Parameters
+    ----------
+    path : Path or Traversable
+        Where the file is.
+    file : str
+        How messages call it.
+    required, optional : sequence of str
+        Columns that must and that may be there; no other is accepted.
+
+    Returns
+    -------
+    Table
+        Its rows as text, at least one.
+
+    Raises
+    ------
+    EvidenceError
+        If the file is missing, is not UTF-8 CSV, has an unknown, missing or repeated column, a row
+        with more or fewer cells than the header, no rows, or an empty or repeated id.
+
+    Examples
+    --------
+    >>> from importlib import resources
+    >>> path = resources.files("bayes_ptsd.evidence") / "feder2014" / "design.csv"
+    >>> read_table(path, "design.csv", required=["id", "item", "value", "unit", "section"]).rows[0][
+    ...     "value"
+    ... ]
+    '0.5'
+    """
+    header, body, lines = _parse(path, file)
+    _check_header(header, file, required, optional)
+    for cells, line in zip(body, lines, strict=True):
+        if len(cells) != len(header):
+            raise EvidenceError(
+                f"{file}, line {line}: {len(cells)} cells where the header has {len(header)} "
+                "columns; quote cells that contain a comma"
+            )
+    rows = tuple(
+        {
+            name: cell.strip().replace("\N{MINUS SIGN}", "-")
+            for name, cell in zip(header, cells, strict=True)
+        }
+        for cells in body
+    )
+    if not rows:
+        raise EvidenceError(f"{file}: has a header and no rows; add at least one")
+    table = Table(file, rows, tuple(lines))
+    _check_ids(table)
+    return table
+
+
+def _parse(path: Traversable, file: str) -> tuple[list[str], list[list[str]], list[int]]:
+    """Header, rows that are not blank, and the line on which each row ends."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvidenceError(f"{file}: cannot be read as UTF-8 text ({error})") from error
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    body: list[list[str]] = []
+    lines: list[int] = []
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                body.append(cells)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise EvidenceError(f"{file}, line {reader.line_num}: not valid CSV: {error}") from error
+    if not body:
+        raise EvidenceError(f"{file}: is empty; write a header and one row per printed number")
+    return [name.strip() for name in body[0]], body[1:], lines[1:]
+
+
+def _check_header(
+    header: list[str], file: str, required: Sequence[str], optional: Sequence[str]
+) -> None:
+    """Refuse columns that are unknown, repeated or missing."""
+    refuse_unknown_keys(
+        header, {*required, *optional}, f"{file}, line 1 (comma-separated)", error=EvidenceError
+    )
+    for name in required:
+        if name not in header:
+            raise EvidenceError(f"{file}, line 1: column '{name}' is missing; add it")
+    repeated = [name for name in header if header.count(name) > 1]
+    if repeated:
+        raise EvidenceError(f"{file}, line 1: column '{repeated[0]}' stands twice; drop one")
+
+
+def _check_ids(table: Table) -> None:
+    """Refuse rows without an id or with the id of an earlier row."""
+    seen: dict[str, int] = {}
+    for index, row in enumerate(table.rows):
+        label = row["id"]
+        if not label:
+            table.refuse(index, "id", "is empty; give each row its own id")
+        if label in seen:
+            table.refuse(index, "id", f"is also the id of line {seen[label]}; make them differ")
+        seen[label] = table.lines[index]
+
+
+def _clean(cell: str) -> str:
+    """Cell without space around it, a typeset minus sign as a hyphen."""
+    return cell.strip().replace("\N{MINUS SIGN}", "-")
+
+
+def _decimals(cell: str) -> int:
+    """Digits after the point of a cell, -1 if it is empty."""
+    if not cell:
+        return -1
+    return len(cell.partition(".")[2])

@@ -1,0 +1,195 @@
+"""Named readings of what the paper leaves open: the crossover contrast and the flow of patients.
+
+The printed numbers do not settle how the crossover contrast was formed, nor in which order the
+patients who left early had been treated. Each reading is a named assumption that every result
+carries; none is a judgment about the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from bayes_ptsd.errors import EvidenceError, nearest
+
+__all__ = [
+    "CROSSOVER_READINGS",
+    "FLOW_READINGS",
+    "CrossoverReading",
+    "FlowReading",
+    "crossover_reading_of",
+    "flow_reading_of",
+]
+
+
+@dataclass(frozen=True)
+class CrossoverReading:
+    """One way to read a printed crossover row.
+
+    Attributes
+    ----------
+    name : str
+        Name in requests and results.
+    letter : str
+        Name in the methods pages (H_A to H_E).
+    scale : float
+        Factor that turns the printed estimate, limits and standard error into the treatment
+        difference of one patient, in score units.
+    estimand : str
+        What the printed number then is.
+    supports, conflicts : str
+        What among the printed numbers agrees with the reading and what does not.
+
+    Examples
+    --------
+    >>> CROSSOVER_READINGS["unhalved"].scale
+    0.5
+    """
+
+    name: str
+    letter: str
+    scale: float
+    estimand: str
+    supports: str
+    conflicts: str
+
+
+@dataclass(frozen=True)
+class FlowReading:
+    """One account of how many patients of each sequence reached each stage.
+
+    Attributes
+    ----------
+    name : str
+        Name in requests and results.
+    source : str
+        Where the counts come from.
+    randomized, second_infusion, completers : mapping of str to int
+        Patients by sequence: randomized, infused a second time, rated in both periods.
+    supports, conflicts : str
+        What among the printed numbers agrees with the reading and what does not.
+
+    Examples
+    --------
+    >>> dict(FLOW_READINGS["paper"].completers)
+    {'KM': 13, 'MK': 16}
+    """
+
+    name: str
+    source: str
+    randomized: Mapping[str, int]
+    second_infusion: Mapping[str, int]
+    completers: Mapping[str, int]
+    supports: str
+    conflicts: str
+
+
+CROSSOVER_READINGS: Mapping[str, CrossoverReading] = MappingProxyType(
+    {
+        "as_published": CrossoverReading(
+            "as_published",
+            "H_A",
+            1.0,
+            "half the sum of the two within-sequence mean differences, as printed",
+            "the usual crossover estimator, under the label that the table prints",
+            "implies a between-period correlation below -0.6 for the IES-R and below -1 for "
+            "CGI-S, CGI-I, QIDS-SR and MADRS if period 2 varies as much as period 1",
+        ),
+        "carryover_covariate": CrossoverReading(
+            "carryover_covariate",
+            "H_B",
+            1.0,
+            "first-period difference among those rated in both periods, because a first-order "
+            "carryover term in the model takes up the second period",
+            "total standard deviations that fit IES-R, its subscales, QIDS-SR and CGI",
+            "does not fit MADRS; the completers' first-period difference would exceed that of "
+            "all patients although early leavers under active treatment had improved most",
+        ),
+        "unhalved": CrossoverReading(
+            "unhalved",
+            "H_C",
+            0.5,
+            "sum of the two within-sequence mean differences: twice the treatment difference",
+            "between-period correlations of 0.3 to 0.6 for every 24-hour row but MADRS; half the "
+            "crossover estimate is below the first-period one for all eight endpoints",
+            "does not fit MADRS, unless that row is a contrast of patient totals",
+        ),
+        "change": CrossoverReading(
+            "change",
+            "H_D",
+            1.0,
+            "half the sum of within-sequence differences of change from each period's baseline",
+            "the outcome is worded as change; possible within sampling error for the IES-R",
+            "CGI-I has no baseline; does not fit MADRS",
+        ),
+        "change_unhalved": CrossoverReading(
+            "change_unhalved",
+            "H_E",
+            0.5,
+            "sum of within-sequence differences of change: twice the treatment difference",
+            "the best single formula for all standard errors once MADRS is included",
+            "wider than the printed interval for the IES-R",
+        ),
+    }
+)
+
+FLOW_READINGS: Mapping[str, FlowReading] = MappingProxyType(
+    {
+        "paper": FlowReading(
+            "paper",
+            "Figure 1, a treatment in parentheses read as that of the only infusion received",
+            MappingProxyType({"KM": 22, "MK": 19}),
+            MappingProxyType({"KM": 13, "MK": 18}),
+            MappingProxyType({"KM": 13, "MK": 16}),
+            "40 received ketamine and 32 midazolam, enough for the 39 and 31 behind the "
+            "adverse-event percentages",
+            "the registry record posts the completers the other way round",
+        ),
+        "registry": FlowReading(
+            "registry",
+            "registry record NCT00749203, participant flow",
+            MappingProxyType({"KM": 22, "MK": 19}),
+            MappingProxyType({"KM": 16, "MK": 15}),
+            MappingProxyType({"KM": 16, "MK": 13}),
+            "posted by the trial's sponsor",
+            "37 received ketamine, fewer than the 39 behind the adverse-event percentages",
+        ),
+    }
+)
+
+
+def crossover_reading_of(name: str) -> CrossoverReading:
+    """Return the crossover reading called `name`.
+
+    Raises
+    ------
+    EvidenceError
+        If there is none; the message has the nearest name.
+
+    Examples
+    --------
+    >>> crossover_reading_of("as_published").letter
+    'H_A'
+    """
+    if name not in CROSSOVER_READINGS:
+        raise EvidenceError(f"crossover_reading '{name}'{nearest(name, CROSSOVER_READINGS)}")
+    return CROSSOVER_READINGS[name]
+
+
+def flow_reading_of(name: str) -> FlowReading:
+    """Return the flow reading called `name`.
+
+    Raises
+    ------
+    EvidenceError
+        If there is none; the message has the nearest name.
+
+    Examples
+    --------
+    >>> flow_reading_of("registry").completers["MK"]
+    13
+    """
+    if name not in FLOW_READINGS:
+        raise EvidenceError(f"flow_reading '{name}'{nearest(name, FLOW_READINGS)}")
+    return FLOW_READINGS[name]

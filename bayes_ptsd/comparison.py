@@ -31,6 +31,7 @@ __all__ = [
     "Analysis",
     "analyses",
     "compare",
+    "comparison_document",
     "comparison_frame",
     "contrast_names",
     "gap_reason",
@@ -185,9 +186,10 @@ def compare(
     Returns
     -------
     xr.Dataset
-        Dims ``contrast, crossover_reading, prior, bound``. ``published_*`` as printed and
-        ``recomputed_*`` from the interval by ``contrast`` and reading; ``mean, median, sd, eti95,
-        hdi95, prob_benefit, prob_gt_mcid, rope_narrow, rope_clinical, result_id, gap`` by prior.
+        Dims ``contrast, crossover_reading, prior, bound``. By contrast: ``published_*`` as printed,
+        ``read_estimate`` under the reading and ``recomputed_*`` from its interval. By prior:
+        ``mean, median, sd, eti95, hdi95, prob_benefit, prob_gt_mcid, rope_narrow, rope_clinical,
+        result_id, gap``.
         NaN where a reading does not apply.
 
     Raises
@@ -248,6 +250,31 @@ def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
+def comparison_document(table: xr.Dataset) -> dict[str, Any]:
+    """Return a comparison as a JSON-safe document, a list of rows.
+
+    Parameters
+    ----------
+    table : xr.Dataset
+        From `compare`.
+
+    Returns
+    -------
+    dict
+        ``evidence_kind, convention, trial, rows``; missing numbers are None.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> table = compare(load_published(), endpoint="caps", priors=["weak"])
+    >>> comparison_document(table)["rows"][0]["contrast"]
+    'TX.CAPS.X'
+    """
+    frame = comparison_frame(table).astype(object)
+    rows = frame.where(frame.notna(), None).to_dict("records")
+    return {**{str(key): value for key, value in table.attrs.items()}, "rows": rows}
+
+
 def gap_reason(row: xr.Dataset, *, mean: float, center: float, prior: str) -> str:
     """Say why a posterior mean is not the published estimate, with the share of each cause.
 
@@ -271,15 +298,15 @@ def gap_reason(row: xr.Dataset, *, mean: float, center: float, prior: str) -> st
     --------
     >>> row = xr.Dataset(dict(estimate=3.3, scale=1.0))
     >>> gap_reason(row, mean=3.05, center=3.05, prior="flat")
-    'interval center -0.25 from the printed estimate; prior +0.00'
+    'center of the interval -0.25; prior +0'
     """
     printed = float(row["estimate"])
     parts = []
     if float(row["scale"]) != 1:
-        parts.append(f"reading x{float(row['scale']):g}")
+        parts.append(f"{printed / float(row['scale']):g} read as {printed:g}")
     if not np.isclose(center, printed, atol=1e-9):
-        parts.append(f"interval center {center - printed:+.2f} from the printed estimate")
-    parts.append(f"prior {mean - center:+.2f}")
+        parts.append(f"center of the interval {center - printed:+.3g}")
+    parts.append(f"prior {mean - center:+.3g}")
     return "; ".join(parts)
 
 
@@ -291,6 +318,7 @@ def _posterior_row(
     result_id = make_result_id(row, spec, settings=SETTINGS, seed=seed)
     summary = _summary(row, spec, store, result_id, seed=seed)
     center = likelihood_of(printed, spec.options["convention"]).params["mu"]
+    scale = float(printed["scale"])
     low, high, estimate, se = (
         float(printed[key]) for key in ("interval_low", "interval_high", "estimate", "se")
     )
@@ -302,15 +330,16 @@ def _posterior_row(
         "analysis": str(printed["analysis"].item()),
         "timepoint": str(printed["timepoint"].item()),
         "n": int(printed["n"]),
-        "published_estimate": estimate,
-        "published_low": float(printed["ci_low"]),
-        "published_high": float(printed["ci_high"]),
+        "published_estimate": estimate / scale,
+        "published_low": float(printed["ci_low"]) / scale,
+        "published_high": float(printed["ci_high"]) / scale,
         "published_p": float(printed["p_value"]),
+        "read_estimate": estimate,
         "recomputed_center": (low + high) / 2,
         "recomputed_se": se,
         "recomputed_df": float(printed["df"]),
         "recomputed_t": estimate / se,
-        "recomputed_p": float(p_value(estimate, se, float(printed["df"]))),
+        "recomputed_p": float(p_value(estimate, se, df=float(printed["df"]))),
         **{key: summary[key] for key in QUANTITIES},
         "rope_narrow": summary["rope"]["narrow"],
         "rope_clinical": summary["rope"]["clinical"],
@@ -347,7 +376,11 @@ def _labelled(frame: pd.DataFrame, names: list[str], priors: list[str]) -> xr.Da
     table = table.drop_vars(
         [f"{key}_{side}" for key in ("eti95", "hdi95") for side in ("low", "high")]
     )
-    by_row = [key for key in table.data_vars if str(key).startswith(("published_", "recomputed_"))]
+    by_row = [
+        key
+        for key in table.data_vars
+        if str(key).startswith(("published_", "read_", "recomputed_"))
+    ]
     by_row += ["n"]
     for key in by_row:
         table[key] = table[key].isel(prior=0, drop=True)

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ class Prior:
         """Whether the density integrates to one."""
         return self.dist != "flat"
 
-    @property
+    @cached_property
     def _parts(self) -> list[tuple[float, Any]]:
         """Weights and SciPy distributions of the components (one for a simple prior)."""
         if not self.proper:

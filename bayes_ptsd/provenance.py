@@ -10,7 +10,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any
 
 from bayes_ptsd.evidence import Evidence
@@ -28,7 +30,8 @@ LIBRARIES = (
 )  # fmt: skip
 
 
-def library_versions() -> dict[str, str]:
+@cache
+def library_versions() -> Mapping[str, str]:
     """Return the versions of the libraries that compute, without importing them.
 
     Examples
@@ -36,7 +39,7 @@ def library_versions() -> dict[str, str]:
     >>> "scipy" in library_versions()
     True
     """
-    return {name: metadata.version(name) for name in LIBRARIES}
+    return MappingProxyType({name: metadata.version(name) for name in LIBRARIES})
 
 
 def make_result_id(
@@ -143,5 +146,5 @@ def stamp(
         "seed": seed,
         "seconds": seconds,
         "warnings": json.dumps(list(warnings)),
-        "versions": json.dumps(library_versions()),
+        "versions": json.dumps(dict(library_versions())),
     }

@@ -303,10 +303,11 @@ def _linear_grid(solution: Solution, vector: FloatArray) -> FloatArray:
     reach = np.arcsinh(np.array([low - middle, high - middle]) / width)
     value = middle + width * np.sinh(np.linspace(reach[0], reach[1], GRID))
     below, density = np.empty(GRID), np.empty(GRID)
+    height = weight / spread / np.sqrt(2 * np.pi)
     for part in np.array_split(np.arange(GRID), 8):
         z = (value[part, None] - center) / spread
-        below[part] = special.ndtr(z) @ weight
-        density[part] = np.exp(-0.5 * z**2) @ (weight / spread) / np.sqrt(2 * np.pi)
+        below[part] = np.einsum("gn,n->g", special.ndtr(z), weight)
+        density[part] = np.einsum("gn,n->g", np.exp(-0.5 * z**2), height)
     return np.stack([value, density, below])
 
 

@@ -1,0 +1,258 @@
+"""Least-squares analyses of an AB/BA crossover, and all analyses side by side.
+
+Treatment differences and carryover are positive where the active treatment is better; period
+effects (second minus first) and sequence effects (active first minus control first) are in the
+direction of the recorded score.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence.pairs import CrossoverPairs, FloatArray
+from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.frequentist.reml import reml_crossover
+
+__all__ = [
+    "CARRYOVER_WARNING",
+    "first_period",
+    "frequentist_crossover",
+    "grizzle_carryover",
+    "hills_armitage",
+]
+
+CARRYOVER_WARNING = (
+    "Not a gate: this test compares patients with each other, has little power, and shares its "
+    "data with the first-period analysis. Choosing the analysis by its result biases the estimate and "
+    "inflates the error rate (Freeman 1989). It cannot tell carryover from a sequence effect or a "
+    "treatment-by-period interaction."
+)
+
+
+def hills_armitage(
+    pairs: CrossoverPairs, *, benefit_sign: int = 1, level: float = 0.95
+) -> xr.Dataset:
+    """Compare within-patient differences between the sequences: the t test for a crossover.
+
+    Parameters
+    ----------
+    pairs : CrossoverPairs
+        One data set; patients with one period are left out.
+    benefit_sign : {1, -1}
+        +1 if a higher score is better, else -1.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    xr.Dataset
+        ``estimate, se, df, ci_low, ci_high, p_value`` on dim ``estimand``:
+        ``treatment_difference`` and ``period_effect``, in score units.
+
+    Raises
+    ------
+    EvidenceError
+        If there are fewer than three complete patients, or all of them have one sequence.
+
+    References
+    ----------
+    .. [1] Hills M, Armitage P. The two-period cross-over clinical trial. British Journal of
+       Clinical Pharmacology 1979;8:7-20.
+
+    Examples
+    --------
+    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
+    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
+    >>> result = hills_armitage(pairs, benefit_sign=-1)
+    >>> round(float(result["estimate"].sel(estimand="treatment_difference")), 2)
+    3.33
+    """
+    used = _single(pairs).completers()
+    order = benefit_sign * np.where(used.active_first, -1.0, 1.0)
+    return _least_squares(
+        {"treatment_difference": order, "period_effect": np.ones(len(order))},
+        used.score[:, 1] - used.score[:, 0],
+        level=level,
+        method="Hills-Armitage: t test on within-patient differences, complete patients",
+    )
+
+
+def grizzle_carryover(
+    pairs: CrossoverPairs, *, benefit_sign: int = 1, level: float = 0.95
+) -> xr.Dataset:
+    """Compare patients' totals between the sequences: the test of unequal carryover.
+
+    Parameters
+    ----------
+    pairs, benefit_sign, level
+        As in `hills_armitage`.
+
+    Returns
+    -------
+    xr.Dataset
+        As `hills_armitage` for estimand ``carryover``, in score units; attribute ``note`` holds
+        `CARRYOVER_WARNING`, which must be shown beside the result.
+
+    Raises
+    ------
+    EvidenceError
+        As in `hills_armitage`.
+
+    References
+    ----------
+    .. [1] Grizzle JE. The two-period change-over design and its use in clinical trials. Biometrics
+       1965;21:467-480.
+    .. [2] Freeman PR. The performance of the two-stage analysis of two-treatment, two-period
+       crossover trials. Statistics in Medicine 1989;8:1421-1432.
+
+    Examples
+    --------
+    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
+    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
+    >>> grizzle_carryover(pairs).attrs["note"].startswith("Not a gate")
+    True
+    """
+    used = _single(pairs).completers()
+    column = benefit_sign * used.active_first.astype(float)
+    return _least_squares(
+        {"carryover": column, "": np.ones(len(column))},
+        used.score.sum(axis=1),
+        level=level,
+        method="Grizzle: t test on patients' totals, complete patients",
+        note=CARRYOVER_WARNING,
+    )
+
+
+def first_period(
+    pairs: CrossoverPairs,
+    *,
+    benefit_sign: int = 1,
+    level: float = 0.95,
+    adjusted: bool = False,
+) -> xr.Dataset:
+    """Compare the treatments in the first period alone: the parallel-group part of the trial.
+
+    Parameters
+    ----------
+    pairs, benefit_sign, level
+        As in `hills_armitage`; patients without a second period are included.
+    adjusted : bool
+        Analysis of covariance on the baseline instead of the pooled t test.
+
+    Returns
+    -------
+    xr.Dataset
+        As `hills_armitage` for estimand ``treatment_difference``, in score units.
+
+    Raises
+    ------
+    EvidenceError
+        If an adjusted analysis is asked for without a baseline, or an arm is empty.
+
+    Examples
+    --------
+    >>> score = np.array([[12.0, np.nan], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
+    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
+    >>> float(first_period(pairs)["df"].item())
+    4.0
+    """
+    here = np.isfinite(_single(pairs).score[:, 0])
+    column = benefit_sign * pairs.active_first[here].astype(float)
+    columns = {"treatment_difference": column, "": np.ones(len(column))}
+    method = "First period: pooled t test"
+    if adjusted:
+        if pairs.baseline is None:
+            raise EvidenceError("an adjusted first-period analysis needs a baseline")
+        columns["baseline_slope"] = pairs.baseline[here]
+        method = "First period: analysis of covariance on the baseline"
+    return _least_squares(columns, pairs.score[here, 0], level=level, method=method).drop_sel(
+        estimand="baseline_slope", errors="ignore"
+    )
+
+
+def frequentist_crossover(
+    pairs: CrossoverPairs, *, benefit_sign: int = 1, level: float = 0.95
+) -> xr.Dataset:
+    """Run every analysis of one crossover.
+
+    Parameters
+    ----------
+    pairs, benefit_sign, level
+        As in `hills_armitage`.
+
+    Returns
+    -------
+    xr.Dataset
+        ``estimate, se, df, ci_low, ci_high, p_value`` on dims ``(analysis, estimand)``, NaN where
+        an analysis has no such estimand; ``method`` and ``note`` on ``analysis``.
+
+    Raises
+    ------
+    EvidenceError
+        If the data do not allow the analyses.
+
+    Examples
+    --------
+    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
+    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
+    >>> frequentist_crossover(pairs)["analysis"].values.tolist()
+    ['hills_armitage', 'reml', 'reml_sequence', 'first_period', 'grizzle']
+    """
+    tables = {
+        "hills_armitage": hills_armitage(pairs, benefit_sign=benefit_sign, level=level),
+        "reml": reml_crossover(pairs, benefit_sign=benefit_sign, level=level),
+        "reml_sequence": reml_crossover(
+            pairs, benefit_sign=benefit_sign, level=level, sequence=True
+        ),
+        "first_period": first_period(pairs, benefit_sign=benefit_sign, level=level),
+    }
+    if pairs.baseline is not None:
+        tables["first_period_adjusted"] = first_period(
+            pairs, benefit_sign=benefit_sign, level=level, adjusted=True
+        )
+    tables["grizzle"] = grizzle_carryover(pairs, benefit_sign=benefit_sign, level=level)
+    joined = xr.concat(
+        [table.drop_attrs() for table in tables.values()],
+        dim=xr.Variable("analysis", list(tables)),
+        join="outer",
+        data_vars="all",
+    )
+    labels = {
+        key: ("analysis", [str(table.attrs[key]) for table in tables.values()])
+        for key in ("method", "note")
+    }
+    return joined.assign(labels).assign_attrs(level=level)
+
+
+def _single(pairs: CrossoverPairs) -> CrossoverPairs:
+    """Refuse a batch."""
+    if pairs.batched:
+        raise EvidenceError("the frequentist analyses take one data set at a time")
+    return pairs
+
+
+def _least_squares(
+    columns: dict[str, FloatArray], score: FloatArray, *, level: float, method: str, note: str = ""
+) -> xr.Dataset:
+    """Regress the scores on the columns; a column without a name is not reported."""
+    design = np.stack(list(columns.values()), axis=1)
+    freedom = len(score) - design.shape[1]
+    if freedom < 1 or np.linalg.matrix_rank(design) < design.shape[1]:
+        raise EvidenceError(
+            f"{len(score)} usable patients do not allow '{method}': each sequence needs some, and "
+            f"there must be more than {design.shape[1]}"
+        )
+    coefficients, *_ = np.linalg.lstsq(design, score)
+    variance = float(np.sum((score - design @ coefficients) ** 2)) / freedom
+    se = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
+    kept = [number for number, name in enumerate(columns) if name]
+    names = [name for name in columns if name]
+    return inference_table(
+        dict(zip(names, coefficients[kept].tolist(), strict=True)),
+        se=se[kept],
+        df=freedom,
+        level=level,
+        attrs={"method": method, "note": note, "patients": len(score)},
+    )

@@ -2,7 +2,7 @@
 
 Whatever engine made it, an exact posterior is stored in this one form. Between grid points the
 distribution function is the cubic Hermite interpolant of its values and its derivative, the
-density, which keeps probabilities within 1e-9.
+density, which keeps probabilities within 1e-8.
 """
 
 from __future__ import annotations

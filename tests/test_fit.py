@@ -1,0 +1,198 @@
+"""Sampled fits: the same posterior as the exact engine, on either stack."""
+
+from __future__ import annotations
+
+import json
+
+import arviz_stats
+import numpy as np
+import pymc as pm
+import pytest
+import xarray as xr
+
+from bayes_ptsd._stack import data_groups, native
+from bayes_ptsd.build import build_model
+from bayes_ptsd.build.priors import VARIABLES, prior_variable
+from bayes_ptsd.checks import check_fit, failed_checks
+from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning
+from bayes_ptsd.evidence.published import load_published, select_contrast
+from bayes_ptsd.exact.grid import grid_cdf
+from bayes_ptsd.exact.printed import fit_exact
+from bayes_ptsd.fit import fit_model, sample_groups
+from bayes_ptsd.priors import DISTRIBUTIONS, Prior, mixture, normal, student_t
+from bayes_ptsd.spec import load_model
+
+EVIDENCE = load_published()
+CASES = {
+    "crossover": ("T2.IESR.X", "as_published", "T", "skeptical"),
+    "crossover unhalved": ("T2.MADR.X", "unhalved", "T", "enthusiastic"),
+    "first period": ("T2.IESR.F", "as_published", "T", "cochrane"),
+    "first period, N": ("T2.CGIS.F", "as_published", "N", "weak"),
+    "longitudinal": ("LG.IESR.TRT", "as_published", "T", "reference"),
+    "adjusted": ("RG.DEP.TRT", "as_published", "T", "skeptical"),
+}
+
+
+@pytest.fixture(scope="module", params=list(CASES), ids=str)
+def fits(request: pytest.FixtureRequest) -> tuple[xr.DataTree, xr.DataTree]:
+    """Return the exact and the sampled fit of one row of each kind."""
+    contrast, reading, convention, prior = CASES[request.param]
+    row = select_contrast(EVIDENCE, contrast, crossover_reading=reading)
+    options = {"convention": convention, "crossover_reading": reading}
+    spec = load_model("published").having(options=options, priors={"treatment": prior})
+    return fit_exact(row, spec), fit_model(row, spec)
+
+
+def test_nuts_agrees_with_the_exact_posterior(fits: tuple[xr.DataTree, xr.DataTree]) -> None:
+    """Mean, sd and the 5, 50 and 95% points agree within 4 Monte Carlo standard errors."""
+    exact, sampled = fits
+    known = exact["exact"].to_dataset().sel(estimand="treatment_difference")
+    draws = sampled["posterior"].to_dataset()
+    for method, figure in (("mean", "mean"), ("sd", "sd")):
+        error = float(arviz_stats.mcse(draws, method=method)["treatment_difference"])
+        found = float(getattr(draws["treatment_difference"], "std" if figure == "sd" else "mean")())
+        assert found == pytest.approx(float(known[figure]), abs=4 * error)
+    for p in (0.05, 0.5, 0.95):
+        value = draws["treatment_difference"].quantile(p).values
+        effective = float(arviz_stats.ess(draws, method="quantile", prob=p)["treatment_difference"])
+        error = (p * (1 - p) / effective) ** 0.5
+        assert float(grid_cdf(known, value)) == pytest.approx(p, abs=4 * error)
+
+
+def test_predictive_draws_agree(fits: tuple[xr.DataTree, xr.DataTree]) -> None:
+    """Prior and posterior predictive estimates of both engines agree within 4 standard errors."""
+    exact, sampled = fits
+    for group in ("prior_predictive", "posterior_predictive"):
+        ours, theirs = (fit[group]["estimate"].values.ravel() for fit in (exact, sampled))
+        error = np.hypot(ours.std() / ours.size**0.5, theirs.std() / theirs.size**0.5)
+        # successive draws of NUTS are correlated: its effective size is at least half of its size
+        assert ours.mean() == pytest.approx(theirs.mean(), abs=4 * 1.5 * error)
+        assert ours.std() == pytest.approx(theirs.std(), rel=0.12)
+
+
+def test_likelihood_and_prior_groups_hold_the_model_densities(
+    fits: tuple[xr.DataTree, xr.DataTree],
+) -> None:
+    """Stored log likelihood and log prior equal the exact engine's formulas at the same draws."""
+    exact, sampled = fits
+    spec = json.loads(sampled.attrs["spec"])
+    assert spec == json.loads(exact.attrs["spec"])
+    constant, observed = sampled["constant_data"], float(sampled["observed_data"]["estimate"])
+    draws = sampled["posterior"]["treatment_difference"].values
+    df = float(constant["df"]) if "df" in constant else np.inf
+    scale = float(constant["se"])
+    error = normal(0, scale) if np.isinf(df) else student_t(df, 0, scale)
+    found = sampled["log_likelihood"]["estimate"].values
+    assert found == pytest.approx(error.logpdf(observed - draws), abs=1e-6)
+    table = json.loads(sampled.attrs["prior_table"])
+    if table["dist"] == "normal":
+        prior = normal(table["mu"], table["sigma"])
+        found = sampled["log_prior"]["treatment_difference"].values
+        assert found == pytest.approx(prior.logpdf(draws), abs=1e-6)
+
+
+def test_a_fit_says_what_it_is(fits: tuple[xr.DataTree, xr.DataTree]) -> None:
+    """Both engines stamp the same facts; engine, settings and id differ; checks passed."""
+    exact, sampled = fits
+    differing = {"result_id", "engine", "settings", "seconds", "summary", "warnings"}
+    for key in set(exact.attrs) - differing:
+        assert exact.attrs[key] == sampled.attrs[key], key
+    assert exact.attrs["result_id"] != sampled.attrs["result_id"]
+    assert sampled.attrs["checks_passed"] == 1
+    assert bool(sampled["checks"]["passed"].all())
+
+
+def test_sampling_leaves_the_model_fit_for_sampling() -> None:
+    """After every group is computed the same model compiles again and draws the same values."""
+    row = select_contrast(EVIDENCE, "T2.IESR.X")
+    model = build_model(row, load_model("published"))
+    settings = {"draws": 50, "tune": 100, "chains": 2, "seed": 3, "progress": False}
+    first, second = (sample_groups(model, **settings) for _ in range(2))  # type: ignore[arg-type]
+    assert np.allclose(*(fit["posterior"]["treatment_difference"] for fit in (first, second)))
+
+
+def test_posterior_predictive_follows_the_posterior_not_the_prior() -> None:
+    """With data containers in the model, predictive draws still come from the posterior."""
+    with pm.Model() as model:
+        y = pm.Data("y_data", np.full(400, 30.0))
+        mu = pm.Normal("mu", 0, 50)
+        pm.Normal("y", mu, 1, observed=y)
+    groups = sample_groups(model, draws=200, tune=200, chains=2, seed=1, progress=False)
+    assert float(groups["posterior_predictive"]["y"].mean()) == pytest.approx(30, abs=0.1)
+    assert float(groups["prior_predictive"]["y"].std()) > 30
+
+
+def test_data_groups_of_a_model() -> None:
+    """Observed and constant data are taken from the model, with its dims."""
+    with pm.Model(coords={"subject": ["a", "b"]}) as model:
+        x = pm.Data("x", [1.0, 2.0], dims="subject")
+        pm.Normal("y", x, 1, observed=[0.0, 1.0], dims="subject")
+    groups = data_groups(model)
+    assert groups["constant_data"]["x"].dims == ("subject",)
+    assert groups["observed_data"]["y"].values.tolist() == [0.0, 1.0]
+    assert native({"constant_data": groups["constant_data"]}) is not None
+
+
+def test_a_model_without_likelihood_is_refused() -> None:
+    """Sampling a prior by mistake is an error, not a result."""
+    with pm.Model() as model:
+        pm.Normal("mu", 0, 1)
+    with pytest.raises(FitError, match="no likelihood"):
+        sample_groups(model, draws=10, tune=10, chains=1, seed=1, progress=False)
+
+
+def test_flat_prior_is_not_sampled() -> None:
+    """The improper prior is refused by the sampler and the way out is named."""
+    row = select_contrast(EVIDENCE, "T2.IESR.X")
+    spec = load_model("published").having(priors={"treatment": "flat"})
+    with pytest.raises(SpecError, match="take 'reference'"):
+        fit_model(row, spec)
+
+
+@pytest.mark.parametrize("dist", sorted(set(DISTRIBUTIONS) - {"flat"}))
+def test_pymc_variables_have_the_density_of_the_value(dist: str) -> None:
+    """Log densities of the PyMC variable and of the prior value agree at its quartiles."""
+    values = {"low": -1.0, "high": 2.0}
+    prior = Prior(dist, {name: values.get(name, 1.7) for name in DISTRIBUTIONS[dist].parameters})
+    assert dist in VARIABLES
+    with pm.Model():
+        variable = prior_variable("x", prior)
+    points = prior.quantile([0.25, 0.5, 0.75])
+    assert pm.logp(variable, points).eval() == pytest.approx(prior.logpdf(points), abs=1e-6)
+
+
+def test_mixture_variable_has_the_density_of_the_value() -> None:
+    """A mixture of a normal and a Student-t becomes the same PyMC density."""
+    prior = mixture([0.8, 0.2], [normal(3, 2), student_t(4, 0, 10)])
+    with pm.Model():
+        variable = prior_variable("x", prior)
+    points = prior.quantile([0.1, 0.5, 0.9])
+    assert pm.logp(variable, points).eval() == pytest.approx(prior.logpdf(points), abs=1e-6)
+
+
+def test_checks_fail_on_chains_that_disagree() -> None:
+    """Chains with different means fail R-hat and effective sample size, and it is said in words."""
+    rng = np.random.default_rng(2)
+    draws = rng.normal(size=(4, 500)) + np.arange(4)[:, None]
+    stats = {"diverging": (("chain", "draw"), rng.uniform(size=(4, 500)) < 0.01)}
+    stats["energy"] = (("chain", "draw"), rng.normal(size=(4, 500)))
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": xr.Dataset({"x": (("chain", "draw"), draws)}),
+            "sample_stats": xr.Dataset(stats),
+        }
+    ).map_over_datasets(lambda group: group.assign_coords(chain=range(4), draw=range(500)))
+    tree["checks"] = xr.DataTree(check_fit(tree))
+    said = " ".join(failed_checks(tree))
+    assert "rhat_max" in said
+    assert "ess_bulk_min" in said
+    assert "divergences" in said
+
+
+def test_a_failed_check_warns_and_is_stored() -> None:
+    """Too few draws fail the checks; the user is warned and the result is marked."""
+    row = select_contrast(EVIDENCE, "T2.IESR.X")
+    with pytest.warns(StatisticalWarning, match="check failed"):
+        fit = fit_model(row, load_model("published"), draws=40, tune=100, chains=2)
+    assert fit.attrs["checks_passed"] == 0
+    assert any("ess_" in text for text in json.loads(fit.attrs["warnings"]))

@@ -25,9 +25,9 @@ __all__ = [
 
 CARRYOVER_WARNING = (
     "Not a gate: this test compares patients with each other, has little power, and shares its "
-    "data with the first-period analysis. Choosing the analysis by its result biases the estimate and "
-    "inflates the error rate (Freeman 1989). It cannot tell carryover from a sequence effect or a "
-    "treatment-by-period interaction."
+    "data with the first-period analysis. Choosing the analysis by its result biases the estimate "
+    "and inflates the error rate (Freeman 1989). It cannot tell carryover from a sequence effect "
+    "or a treatment-by-period interaction."
 )
 
 

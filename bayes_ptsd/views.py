@@ -17,7 +17,7 @@ from bayes_ptsd.exact.printed import accepted_row, fit_exact, row_prior
 from bayes_ptsd.prior_family import ess_patients
 from bayes_ptsd.spec import STRUCTURES, ModelSpec
 
-__all__ = ["describe_model", "describe_result"]
+__all__ = ["describe_model", "describe_result", "example_evidence"]
 
 
 def describe_model(spec: ModelSpec, *, graph: bool = True) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def describe_model(spec: ModelSpec, *, graph: bool = True) -> dict[str, Any]:
     'summary'
     """
     structure = STRUCTURES[spec.structure]
-    row = _example(spec)
+    row = example_evidence(spec)
     prior = row_prior(spec, row)
     fit = fit_exact(row, spec)
     contrast = fit.attrs["contrast"]
@@ -114,18 +114,20 @@ def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
     }
 
 
-def _check(figure: float, limit: float, passed: bool) -> str:
-    """Return one check in words."""
-    return f"{figure:.4g} (threshold {limit:g}) {'passed' if passed else 'FAILED'}"
+def example_evidence(spec: ModelSpec) -> Evidence:
+    """Return the first printed contrast of the shipped paper that a model accepts.
 
+    Raises
+    ------
+    EvidenceError
+        If it accepts none.
 
-def _plain(value: Any) -> Any:
-    """Return an attribute as a plain Python value."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _example(spec: ModelSpec) -> Evidence:
-    """Return the first printed contrast that the model accepts."""
+    Examples
+    --------
+    >>> from bayes_ptsd.spec import load_model
+    >>> example_evidence(load_model("published-first-period")).assumptions["crossover_reading"]
+    'as_published'
+    """
     evidence = load_published()
     for name in contrast_names(evidence):
         try:
@@ -137,6 +139,16 @@ def _example(spec: ModelSpec) -> Evidence:
             continue
         return row
     raise EvidenceError(f"model '{spec.name}' accepts no contrast of the shipped evidence")
+
+
+def _check(figure: float, limit: float, passed: bool) -> str:
+    """Return one check in words."""
+    return f"{figure:.4g} (threshold {limit:g}) {'passed' if passed else 'FAILED'}"
+
+
+def _plain(value: Any) -> Any:
+    """Return an attribute as a plain Python value."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _prior_lines(fit: xr.DataTree, interval: tuple[float, float]) -> dict[str, str]:

@@ -55,12 +55,16 @@ def show_model(
 @store_app.command("list")
 def list_results(store: Store = None, json: Json = False) -> None:
     """List the stored results."""
-    from bayes_ptsd.store.catalog import read_catalog
+    from bayes_ptsd.store.catalog import list_results as read
 
-    entries = read_catalog(store_path(store))
+    listing = read(store_path(store))
+    entries, problems = listing.entries, listing.damaged
     if json:
-        emit("store list", {"store": str(store_path(store)), "results": entries})
+        found = {"store": str(store_path(store)), "results": entries, "problems": problems}
+        emit("store list", found)
         return
+    for problem in problems:
+        typer.echo(problem, err=True)
     columns = ["result", "model", "evidence", "contrast", "reading", "convention", "prior"]
     show_table(
         f"{len(entries)} results in {store_path(store)}",
@@ -112,13 +116,13 @@ def export_catalog(
 @store_app.command("log")
 def list_runs(store: Store = None, json: Json = False) -> None:
     """List the runs that wrote to the store, newest last."""
-    from bayes_ptsd.store.catalog import read_runs
+    from bayes_ptsd.store.catalog import list_runs as read
 
-    runs = read_runs(store_path(store))
+    listing = read(store_path(store))
     if json:
-        emit("store log", {"runs": runs})
+        emit("store log", {"runs": listing.entries, "problems": listing.damaged})
         return
-    rows = [[run["when"], run["kind"], str(len(run["results"]))] for run in runs]
+    rows = [[run["when"], run["kind"], str(len(run["results"]))] for run in listing.entries]
     show_table(f"Runs in {store_path(store)}", ["when (UTC)", "command", "results"], rows)
 
 

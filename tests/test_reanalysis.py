@@ -1,0 +1,101 @@
+"""The main job: complete, resumable, honest about what it found and what it computed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bayes_ptsd.errors import StoreError
+from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.reanalysis import HEADLINE_PRIORS, headline_contrasts, headline_rows, reanalyze
+from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.catalog import list_results, list_runs
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[ResultStore, dict[str, object]]:
+    """Return a store after a quick reanalysis, and what it returned."""
+    store = ResultStore(tmp_path_factory.mktemp("main") / "store")
+    return store, reanalyze(store, quick=True)
+
+
+def test_quick_run_stores_every_row_reading_and_headline_prior(
+    done: tuple[ResultStore, dict[str, object]],
+) -> None:
+    """9 crossover rows in two readings and 13 others, under four priors, convention T."""
+    store, document = done
+    assert document["computed"] == (2 * 9 + 13) * len(HEADLINE_PRIORS)
+    assert document["failed"] == []
+    entries = list_results(store.path).entries
+    assert {entry["evidence_kind"] for entry in entries} == {"published"}
+    assert {entry["convention"] for entry in entries} == {"T"}
+    assert all(entry["checks_passed"] for entry in entries)
+    json.dumps(document, allow_nan=False)
+
+
+def test_second_run_finds_everything_and_prints_the_same_numbers(
+    done: tuple[ResultStore, dict[str, object]],
+) -> None:
+    """Nothing is refitted, and the headline is the same to the last digit."""
+    store, first = done
+    second = reanalyze(store, quick=True)
+    assert (second["computed"], second["found"]) == (0, first["computed"])
+    assert second["headline"] == first["headline"]
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """After an interrupt the store is whole and the next run computes only what is missing."""
+    store = ResultStore(tmp_path / "store")
+
+    def interrupt(stage: str, number: int, total: int) -> None:
+        if number == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reanalyze(store, quick=True, progress=interrupt)
+    assert len(list_results(store.path).entries) == 5
+    assert store.verify().problems == []
+    again = reanalyze(store, quick=True)
+    assert again["found"] == 5
+
+
+def test_another_seed_is_another_result(done: tuple[ResultStore, dict[str, object]]) -> None:
+    """The seed is part of a result's identity; exact summaries do not depend on it."""
+    store, document = done
+    other = headline_rows(load_published(), store, seed=1)
+    ids = {row["result_id"] for row in document["headline"]}  # type: ignore[attr-defined]
+    assert not ids & {row["result_id"] for row in other}
+    means = [row["mean"] for row in document["headline"]]  # type: ignore[attr-defined]
+    assert [row["mean"] for row in other] == pytest.approx(means, abs=1e-12)
+
+
+def test_a_run_leaves_a_manifest(done: tuple[ResultStore, dict[str, object]]) -> None:
+    """The manifest says when, what was asked and which results belong to the run."""
+    store, document = done
+    runs = list_runs(store.path).entries
+    assert runs[0]["kind"] == "reanalyze"
+    assert runs[0]["request"]["quick"] is True
+    assert set(runs[0]["results"]) == set(document["results"])  # type: ignore[call-overload]
+
+
+def test_headline_rows_are_the_primary_contrasts_in_both_readings() -> None:
+    """Crossover as published and unhalved, and the first period, under four priors each."""
+    assert headline_contrasts(load_published()) == ["T2.IESR.X", "T2.IESR.F"]
+
+
+def test_report_lies_inside_the_store(done: tuple[ResultStore, dict[str, object]]) -> None:
+    """The page and its tables are written where the document says."""
+    store, document = done
+    page = Path(str(document["report"]))
+    assert page == Path(store.path) / "report" / "index.html"
+    assert page.is_file()
+
+
+def test_unwritable_store_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
+    """A store that is a file is named, and nothing is written beside it."""
+    (tmp_path / "store").write_text("not a folder")
+    with pytest.raises(StoreError, match="store"):
+        reanalyze(ResultStore(tmp_path / "store"), quick=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]

@@ -1,0 +1,105 @@
+"""The credibility of one printed interval as a plain document, for JSON and for tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import xarray as xr
+
+from bayes_ptsd.credibility.assess import assess_interval
+from bayes_ptsd.credibility.catalog import CONVENTIONS, QUANTITIES, SOURCES
+from bayes_ptsd.priors import Prior
+
+__all__ = ["credibility_document"]
+
+
+def credibility_document(
+    estimate: float,
+    low: float,
+    high: float,
+    *,
+    df: float | None = None,
+    sd: float | None = None,
+    priors: Sequence[str | Prior] | None = None,
+    relative_size: float = 1.0,
+    replication_z: float | None = None,
+) -> dict[str, Any]:
+    """Return every credibility measure of one printed 95% interval as a JSON-safe document.
+
+    Parameters
+    ----------
+    estimate, low, high, df, sd, priors, relative_size, replication_z
+        As for `bayes_ptsd.credibility.assess_interval`.
+
+    Returns
+    -------
+    dict
+        ``input``; ``conventions`` and ``sources`` by key; ``quantities``, a list with one entry per
+        figure: ``name, label, convention, value`` (number, text or None), ``unit, formula, source,
+        note`` and, where they apply, ``prior, method, calibration``.
+
+    Raises
+    ------
+    SpecError
+        As for `bayes_ptsd.credibility.assess_interval`.
+
+    Examples
+    --------
+    >>> document = credibility_document(1.5, -1.1, 4.2)
+    >>> {item["name"]: item["value"] for item in document["quantities"]}["critical_kind"]
+    'advocacy'
+    """
+    result = assess_interval(
+        estimate,
+        low,
+        high,
+        df=df,
+        sd=sd,
+        priors=priors,
+        relative_size=relative_size,
+        replication_z=replication_z,
+    )
+    quantities = [item for name in QUANTITIES for item in _items(name, result[name])]
+    used = {key for item in quantities for key in item["source"].split(", ") if key}
+    return {
+        "input": {
+            "estimate": estimate,
+            "ci95": [low, high],
+            "df": df,
+            "sd": sd,
+            "relative_size": relative_size,
+            "replication_z": replication_z,
+        },
+        "conventions": {key: CONVENTIONS[key] for key in result["convention"].values.tolist()},
+        "quantities": quantities,
+        "sources": {key: SOURCES[key] for key in sorted(used)},
+    }
+
+
+def _items(name: str, values: xr.DataArray) -> Iterator[dict[str, Any]]:
+    """Yield one entry per figure of a measure."""
+    for labels in product(*(values[dim].values.tolist() for dim in values.dims)):
+        where = dict(zip(map(str, values.dims), labels, strict=True))
+        value = _plain(values.sel(where).item())
+        convention = where.pop("convention", "N")
+        yield {
+            "name": name,
+            "label": ", ".join([values.attrs["label"], *where.values()]),
+            "convention": convention,
+            **where,
+            "value": value,
+            "unit": values.attrs["unit"],
+            "formula": values.attrs["formula"],
+            "source": values.attrs["source"],
+            "note": values.attrs["undefined"] if value is None else "",
+        }
+
+
+def _plain(value: Any) -> float | str | None:
+    """Return what JSON can hold: text, finite numbers, None for the rest."""
+    if isinstance(value, str):
+        return value
+    return float(value) if math.isfinite(value) else None

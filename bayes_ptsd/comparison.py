@@ -25,6 +25,7 @@ from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
 from bayes_ptsd.spec import ModelSpec, load_model
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.catalog import read_sidecar
 
 __all__ = [
     "READINGS",
@@ -356,7 +357,7 @@ def _summary(
 ) -> dict[str, Any]:
     """Return the summary of the treatment difference, stored or computed."""
     if store is not None and store.has(result_id):
-        document = store.sidecar(result_id)["summary"]
+        document = read_sidecar(store.path, result_id)["summary"]
     else:
         document = json.loads(fit_exact(row, spec, seed=seed).attrs["summary"])
     return document["treatment_difference"]  # type: ignore[no-any-return]

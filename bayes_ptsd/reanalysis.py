@@ -18,9 +18,10 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.exact.printed import SETTINGS, fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY
-from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.provenance import DEFAULT_SEED, library_versions, make_result_id
 from bayes_ptsd.report import write_report
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.catalog import read_sidecar
 
 __all__ = ["HEADLINE_PRIORS", "QUICK_PRIORS", "headline_contrasts", "reanalyze", "sampled_checks"]
 
@@ -103,6 +104,7 @@ def reanalyze(
     """
     printed = load_published() if evidence is None else evidence
     seconds: dict[str, float] = {}
+    store.check_writable()
     with _timed(seconds, "posteriors"):
         outcome = _posteriors(printed, store, quick=quick, seed=seed, progress=progress)
     sampled: list[str] = []
@@ -120,7 +122,13 @@ def reanalyze(
     progress("report", 1, 1)
     request = {"quick": quick, "seed": seed, "evidence": printed.digest}
     results = outcome["computed"] + outcome["found"]
-    store.record_run("reanalyze", request=request, results=results)
+    store.record_run(
+        "reanalyze",
+        request,
+        results=results,
+        versions=library_versions(),
+        notes={"seconds": seconds},
+    )
     return {
         "quick": quick,
         "seed": seed,
@@ -267,7 +275,7 @@ def _kept(
             outcome["found"].append(result_id)
         else:
             outcome["computed"].append(store.save(fit(analysis)))
-        if not store.sidecar(result_id)["checks_passed"]:
+        if not read_sidecar(store.path, result_id)["checks_passed"]:
             outcome["failed"].append(result_id)
     progress(stage, len(rows), len(rows))
     return outcome

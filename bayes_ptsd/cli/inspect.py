@@ -93,12 +93,13 @@ def verify_store(store: Store = None, json: Json = False) -> None:
     """Check every file of the store against its digest and sweep what no result names."""
     from bayes_ptsd.store import ResultStore
 
-    problems = ResultStore(store_path(store)).verify()
+    found = ResultStore(store_path(store)).verify()
     if json:
-        emit("store verify", {"problems": problems})
+        emit("store verify", found._asdict())
     else:
-        typer.echo("\n".join(problems) if problems else "every result is whole")
-    if problems:
+        swept = [f"swept: {name}" for name in found.swept]
+        typer.echo("\n".join([*found.problems, *swept, f"{found.checked} results checked"]))
+    if found.problems:
         raise typer.Exit(1)
 
 
@@ -122,7 +123,7 @@ def list_runs(store: Store = None, json: Json = False) -> None:
     if json:
         emit("store log", {"runs": listing.entries, "problems": listing.damaged})
         return
-    rows = [[run["when"], run["kind"], str(len(run["results"]))] for run in listing.entries]
+    rows = [[run["created"], run["kind"], str(len(run["results"]))] for run in listing.entries]
     show_table(f"Runs in {store_path(store)}", ["when (UTC)", "command", "results"], rows)
 
 

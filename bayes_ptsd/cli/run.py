@@ -122,7 +122,7 @@ def _show_headline(done: dict[str, Any]) -> None:
                 number(row["prob_gt_mcid"], 4),
             ]
         )
-    columns = ["contrast", "as read (95% CI)", "prior", "mean", "95% interval"]
+    columns = ["contrast", "published (95% CI)", "prior", "mean", "95% interval"]
     show_table(
         "Treatment difference, score units, positive = active treatment better (published)",
         [*columns, "P(better)", "P(> MCID)"],

@@ -26,6 +26,7 @@ from bayes_ptsd.spec import ModelSpec
 __all__ = ["SETTINGS", "accepted_row", "describe_row", "fit_exact", "row_prior"]
 
 DRAWS = 4000
+PRIOR_DRAWS = 1000
 SETTINGS = {"engine": "exact", "draws": DRAWS}
 ESTIMAND = "treatment_difference"
 CONFLICT = 0.05
@@ -91,7 +92,7 @@ def fit_exact(evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED) 
     xr.DataTree
         Groups ``posterior, prior, posterior_predictive, prior_predictive, log_likelihood,
         log_prior, observed_data, constant_data, exact, checks``; a flat prior has no prior and no
-        prior predictive draws. Dims ``chain`` (1), ``draw`` (4000).
+        prior predictive draws. Dims ``chain`` (1), ``draw`` (4000; 1000 of the prior).
 
     Raises
     ------
@@ -210,8 +211,9 @@ def _groups(
         "checks": _checks(likelihood, prior, exact),
     }
     if prior.proper:
-        believed = prior.quantile(uniform[2])
-        replicated = believed + sampling_error(likelihood).quantile(uniform[3])
+        believed = prior.quantile(uniform[2, :PRIOR_DRAWS])
+        noise = sampling_error(likelihood).quantile(uniform[3, :PRIOR_DRAWS])
+        replicated = believed + noise
         groups["prior"] = _draws(ESTIMAND, believed)
         groups["prior_predictive"] = _draws("estimate", replicated)
     return groups

@@ -1,0 +1,153 @@
+"""A result as the bytes of one NetCDF-4 file, and back.
+
+Only numbers, booleans and text are written, so that opening a file can never run code: there are
+no Python objects in it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import StoreError
+
+__all__ = ["decode", "encode"]
+
+# attributes that NetCDF conventions give a meaning, by which values would be altered on reading
+RESERVED = {
+    "_FillValue", "_Unsigned", "add_offset", "calendar", "coordinates", "dtype", "grid_mapping",
+    "missing_value", "scale_factor",
+}  # fmt: skip
+
+
+def encode(tree: xr.DataTree) -> bytes:
+    """Write a result as a NetCDF-4 file in memory.
+
+    Parameters
+    ----------
+    tree : xr.DataTree
+        Groups of any depth, with variables of numbers (integers, 4- or 8-byte floats), booleans
+        or text. Boolean attributes become 0 or 1; other values are written as they are.
+
+    Returns
+    -------
+    bytes
+        The file, which `xarray.open_datatree` and ArviZ open.
+
+    Raises
+    ------
+    StoreError
+        If a variable or an attribute is of another kind; the message names it.
+
+    Examples
+    --------
+    >>> tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"mu": ("draw", [1.5, 2.5])})})
+    >>> decode(encode(tree)).identical(tree)
+    True
+    """
+    nodes = {node.path: _writable(node) for node in tree.subtree}
+    buffer = io.BytesIO()
+    try:
+        # h5netcdf marks missing floats with a fill value, which NaN does without
+        xr.DataTree.from_dict(nodes).to_netcdf(
+            buffer,
+            engine="h5netcdf",
+            encoding={
+                path: {name: {"_FillValue": None} for name in nodes[path].variables}
+                for path in nodes
+            },
+        )
+    except Exception as error:
+        raise StoreError(f"this result cannot be written as NetCDF: {error}") from error
+    return buffer.getvalue()
+
+
+def decode(content: bytes) -> xr.DataTree:
+    """Read a result from the bytes of its file, all of it into memory.
+
+    Parameters
+    ----------
+    content : bytes
+        A NetCDF-4 file.
+
+    Returns
+    -------
+    xr.DataTree
+        The result, with the values, types, dimensions and attributes it was saved with.
+
+    Raises
+    ------
+    StoreError
+        If the bytes are not a NetCDF-4 file.
+
+    Examples
+    --------
+    >>> decode(b"something else")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    bayes_ptsd.errors.StoreError: not a NetCDF-4 file...
+    """
+    try:
+        # hours stay numbers, whatever their unit is called
+        with xr.open_datatree(
+            io.BytesIO(content), engine="h5netcdf", decode_times=False, decode_timedelta=False
+        ) as tree:
+            return tree.load()
+    except Exception as error:
+        raise StoreError(f"not a NetCDF-4 file: {error}") from error
+
+
+def _writable(node: xr.DataTree) -> xr.Dataset:
+    """Return a node as a dataset that NetCDF can hold, without any encoding it was read with."""
+    dataset = node.to_dataset(inherit=False).drop_encoding()
+    dataset.attrs = _attributes(dataset.attrs, node.path)
+    texts = {}
+    for name, variable in dataset.variables.items():
+        where = f"{node.path.rstrip('/')}/{name}"
+        values = _values(variable.values, where)
+        attrs = _attributes(variable.attrs, where)
+        if values.dtype != variable.dtype:
+            texts[name] = (variable.dims, values, attrs)
+        else:
+            dataset[name].attrs = attrs
+    return dataset.assign(_new(texts, dataset.data_vars)).assign_coords(_new(texts, dataset.coords))
+
+
+def _new(texts: Mapping[Hashable, Any], names: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    """Select the replaced variables that are among `names`."""
+    return {name: texts[name] for name in texts if name in names}
+
+
+def _values(values: np.ndarray[Any, Any], where: str) -> np.ndarray[Any, Any]:
+    """Return values NetCDF can hold: object arrays of text become fixed-length text."""
+    if values.dtype.kind in "OT" and all(isinstance(item, str) for item in values.flat):
+        return values.astype(str)
+    if values.dtype.kind in "biuU" or values.dtype in (np.float32, np.float64):
+        return values
+    raise StoreError(
+        f"'{where}' has type {values.dtype}; a result holds numbers, booleans and text "
+        "(write moments as hours or as ISO 8601 text, and leave Python objects out)"
+    )
+
+
+def _attributes(attrs: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    """Return attributes NetCDF can hold."""
+    return {str(name): _attribute(value, f"{where}@{name}", name) for name, value in attrs.items()}
+
+
+def _attribute(value: Any, where: str, name: Any) -> Any:
+    """Return an attribute NetCDF can hold: text, a number, or a list of one of them."""
+    if name in RESERVED:
+        raise StoreError(f"'{where}': NetCDF gives this name a meaning; choose another one")
+    items = np.asarray(value)
+    if items.dtype.kind == "b":
+        return int(value) if items.ndim == 0 else items.astype("int64")
+    if isinstance(value, str) or (items.dtype.kind in "iufU" and items.size and items.ndim < 2):
+        return value
+    raise StoreError(
+        f"'{where}' is {value!r:.60}; an attribute is a text, a number, or a list of either "
+        "(write anything else as JSON text)"
+    )

@@ -1,0 +1,298 @@
+"""What is written down beside a result and about a run, as JSON values.
+
+Needs only the standard library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import platform
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bayes_ptsd.errors import StoreError
+from bayes_ptsd.store.catalog import is_result_id, read_sidecar, sidecar_path
+from bayes_ptsd.store.files import (
+    RESULTS,
+    RUNS,
+    SCHEMA,
+    make_folders,
+    publish,
+    publish_once,
+    sealed,
+)
+
+__all__ = [
+    "describe",
+    "package_version",
+    "publish_result",
+    "record_run",
+    "sealed_text",
+    "timestamp",
+]
+
+REQUIRED = ("result_id", "spec", "evidence_kind", "evidence_digest", "seed", "versions", "model")
+OPTIONAL = (
+    "seconds", "warnings", "endpoint", "contrast", "prior", "convention", "crossover_reading",
+    "engine", "checks_passed", "summary",
+)  # fmt: skip
+JSON_TEXTS = ("spec", "versions", "warnings", "summary")
+
+
+def describe(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what a sidecar says about a result, from the attributes of its tree.
+
+    Parameters
+    ----------
+    attrs : mapping
+        Root attributes of a result. `spec`, `versions`, `warnings` and `summary` are JSON texts
+        and become JSON values, in which NaN and infinity become null.
+
+    Returns
+    -------
+    dict
+        Every copied attribute by name; None for an optional one that is not there.
+
+    Raises
+    ------
+    StoreError
+        If a required attribute is missing, the id is not one, or a JSON text is not JSON.
+
+    Examples
+    --------
+    >>> describe({"model": "crossover"})
+    Traceback (most recent call last):
+    bayes_ptsd.errors.StoreError: a result needs the attribute 'result_id' at its root
+    """
+    for name in REQUIRED:
+        if name not in attrs:
+            raise StoreError(f"a result needs the attribute '{name}' at its root")
+    if not is_result_id(str(attrs["result_id"])):
+        raise StoreError(
+            f"result_id {attrs['result_id']!r} is not 8 to 64 lower-case hexadecimal digits"
+        )
+    return {name: _copied(name, attrs.get(name)) for name in (*REQUIRED, *OPTIONAL)}
+
+
+def publish_result(root: Path, content: bytes, described: Mapping[str, Any]) -> None:
+    """Publish the data file of a result, then the sidecar that makes the result exist.
+
+    Of several writers of one result the first to publish its sidecar wins, and the others delete
+    what they wrote. Killed at any moment, a writer leaves the whole result or none.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the store.
+    content : bytes
+        The data file.
+    described : mapping
+        What `describe` returns, and what was dropped.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be written, or something is not a JSON value.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.store.catalog import result_ids
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     publish_result(Path(folder), b"data", {"result_id": "0f3a9c21d4"})
+    ...     result_ids(folder)
+    ['0f3a9c21d4']
+    """
+    result_id = str(described["result_id"])
+    digest = hashlib.sha256(content).hexdigest()
+    data = root / RESULTS / f"{result_id}-{digest[:16]}.nc"
+    sidecar = {
+        **described,
+        "schema": SCHEMA,
+        "file": data.name,
+        "sha256": digest,
+        "size": len(content),
+        "created": timestamp(datetime.now(UTC)),
+        "package_version": package_version(),
+    }
+    text = sealed_text(sidecar, f"the attributes of result {result_id}")
+    make_folders(root)
+    publish(data, content)
+    if not publish_once(sidecar_path(root, result_id), text):
+        _yield_to_winner(root, result_id, data)
+    elif not data.exists():
+        # a writer that slept for hours between the two steps was swept by `verify_store`
+        publish(data, content)
+
+
+def record_run(
+    path: str | Path,
+    kind: str,
+    *,
+    request: Mapping[str, Any],
+    results: Sequence[str],
+    versions: Mapping[str, str] | None = None,
+    notes: Mapping[str, Any] | None = None,
+) -> str:
+    """Write the manifest of a run: what was asked, when, and which results answer it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the store.
+    kind : str
+        The command, such as ``"reanalyze"`` or ``"fit"``.
+    request : mapping
+        What was asked, as JSON values.
+    results : sequence of str
+        Result ids, in the order of the report.
+    versions : mapping of str to str, optional
+        Versions of the libraries that computed; this package and Python are always added.
+    notes : mapping, optional
+        Anything else worth keeping, as JSON values: seconds, warnings, how many were found.
+
+    Returns
+    -------
+    str
+        Id of the run: its time in UTC and eight random digits, so that ids sort by time.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be written, or something is not a JSON value.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.store.catalog import list_runs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = record_run(folder, "fit", request={"model": "crossover"}, results=["0f3a9c21d4"])
+    ...     list_runs(folder).entries[0]["request"]
+    {'model': 'crossover'}
+    """
+    now = datetime.now(UTC)
+    run_id = f"{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
+    own = {"bayes_ptsd": package_version(), "python": platform.python_version()}
+    manifest = {
+        "schema": SCHEMA,
+        "run_id": run_id,
+        "kind": kind,
+        "created": timestamp(now),
+        "request": _plain(dict(request)),
+        "results": list(results),
+        "versions": {**(versions or {}), **own},
+        "notes": _plain(dict(notes or {})),
+    }
+    content = sealed_text(manifest, "the manifest of this run")
+    make_folders(Path(path))
+    publish_once(Path(path) / RUNS / f"{run_id}.json", content)
+    return run_id
+
+
+def sealed_text(content: Mapping[str, Any], what: str) -> bytes:
+    """Seal metadata, naming it where it is not JSON.
+
+    Parameters
+    ----------
+    content : mapping
+        Metadata.
+    what : str
+        Subject of the error message.
+
+    Returns
+    -------
+    bytes
+        As `sealed` returns it.
+
+    Raises
+    ------
+    StoreError
+        If a value is not a JSON value.
+
+    Examples
+    --------
+    >>> sealed_text({"draws": {1, 2}}, "the manifest")
+    Traceback (most recent call last):
+    bayes_ptsd.errors.StoreError: the manifest cannot be written as JSON: Object of type set is \
+not JSON serializable
+    """
+    try:
+        return sealed(content)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StoreError(f"{what} cannot be written as JSON: {error}") from error
+
+
+def package_version() -> str:
+    """Return the version of this package, "unknown" where it is not installed.
+
+    Returns
+    -------
+    str
+        Such as ``"0.1.0"``.
+
+    Examples
+    --------
+    >>> package_version() != ""
+    True
+    """
+    try:
+        return metadata.version("bayes-ptsd")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def timestamp(now: datetime) -> str:
+    """Write a moment in UTC as ISO 8601 with microseconds, so that texts sort by time.
+
+    Parameters
+    ----------
+    now : datetime
+        A moment with a time zone.
+
+    Returns
+    -------
+    str
+        The moment.
+
+    Examples
+    --------
+    >>> timestamp(datetime(2024, 5, 1, tzinfo=UTC))
+    '2024-05-01T00:00:00.000000+00:00'
+    """
+    return now.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _yield_to_winner(root: Path, result_id: str, data: Path) -> None:
+    """Delete this writer's data file, unless the faster writer's sidecar names it too."""
+    # what cannot be deleted here is swept later: no sidecar names it
+    with contextlib.suppress(OSError, StoreError):
+        if read_sidecar(root, result_id)["file"] != data.name:
+            data.unlink(missing_ok=True)
+
+
+def _copied(name: str, value: Any) -> Any:
+    """Return an attribute as the JSON value of a sidecar."""
+    if name not in JSON_TEXTS or value is None:
+        return _plain(value)
+    try:
+        return _plain(json.loads(value))
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"attribute '{name}' is not a JSON text: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return plain JSON values: NaN and infinity become null, array scalars numbers."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not (float("-inf") < value < float("inf")):
+        return None
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

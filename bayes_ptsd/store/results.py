@@ -1,0 +1,361 @@
+"""The store of results.
+
+One NetCDF-4 file and one small JSON file, the sidecar, per result. The data file is named after
+the result and the digest of its bytes and is published first; the sidecar that names it is
+published last, and the first writer wins: it is what makes the result exist.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import pandas as pd
+import xarray as xr
+
+from bayes_ptsd.errors import StoreError, nearest
+from bayes_ptsd.evidence import EvidenceKind
+from bayes_ptsd.store import catalog, records, upkeep
+from bayes_ptsd.store.files import RESULTS, make_folders, publish
+from bayes_ptsd.store.netcdf import decode, encode
+from bayes_ptsd.store.patients import without_rows
+from bayes_ptsd.store.tables import flat_table, write_new, write_table
+
+__all__ = ["ResultStore"]
+
+
+class ResultStore:
+    """A folder of immutable results, addressed by their inputs.
+
+    The folder is created by the first write; reading one that does not exist finds nothing. Any
+    number of processes may read and write at once.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the store.
+
+    Attributes
+    ----------
+    path : Path
+        The same folder.
+
+    Raises
+    ------
+    StoreError
+        If `path`, or something on the way to it, is a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> posterior = xr.Dataset({"treatment": (("chain", "draw"), [[9.5, 12.0]])})
+    >>> tree = xr.DataTree.from_dict({"posterior": posterior})
+    >>> tree.attrs = {
+    ...     "result_id": "0f3a9c21d4", "spec": "{}", "evidence_kind": "published", "seed": 1,
+    ...     "evidence_digest": "5b1e", "versions": "{}", "model": "published",
+    ... }
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = ResultStore(folder)
+    ...     result_id = store.save(tree)
+    ...     float(store.load(result_id)["posterior/treatment"].mean())
+    10.75
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        for place in (self.path, *self.path.absolute().parents):
+            if place.is_dir():
+                break
+            if os.path.lexists(place):
+                raise StoreError(f"{place}: is not a folder; name a folder for the results")
+
+    def __repr__(self) -> str:
+        """Show the folder."""
+        return f"ResultStore({str(self.path)!r})"
+
+    def check_writable(self) -> None:
+        """Create the folder where it is missing, and write and delete a file in it.
+
+        Asked before hours of computing rather than found out after them.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written.
+        """
+        make_folders(self.path)
+        probe = self.path / RESULTS / f"writable.{os.getpid()}"
+        publish(probe, b"")
+        probe.unlink(missing_ok=True)
+
+    def save(self, tree: xr.DataTree, *, keep_data: bool = False) -> str:
+        """Save a result under the id it carries, unless the store has it already.
+
+        Parameters
+        ----------
+        tree : xr.DataTree
+            A result; its root attributes are those of docs/reference/store-format.md.
+        keep_data : bool
+            Of evidence of kind "patients", keep the rows and everything with one number per
+            subject or observation. Otherwise they are left out and the attribute `dropped`
+            lists them.
+
+        Returns
+        -------
+        str
+            The result id.
+
+        Raises
+        ------
+        StoreError
+            If the tree lacks an attribute, holds something other than numbers and text, or cannot
+            be written. Then nothing is stored.
+
+        Warns
+        -----
+        UserWarning
+            If rows are to be kept of a result that was stored without them.
+        """
+        described = records.describe(tree.attrs)
+        result_id = str(described["result_id"])
+        kind = described["evidence_kind"]
+        if kind not in get_args(EvidenceKind):
+            raise StoreError(f"evidence_kind '{kind}'{nearest(str(kind), get_args(EvidenceKind))}")
+        if self.has(result_id):
+            self._warn_of_missing_rows(result_id, keep_data)
+            return result_id
+        dropped: list[str] = []
+        if kind == "patients" and not keep_data:
+            tree, dropped = without_rows(tree)
+            tree.attrs["dropped"] = json.dumps(dropped)
+        records.publish_result(self.path, encode(tree), {**described, "dropped": dropped})
+        return result_id
+
+    def has(self, result_id: str) -> bool:
+        """Tell whether a result is stored, without reading it.
+
+        Parameters
+        ----------
+        result_id : str
+            The whole id.
+
+        Returns
+        -------
+        bool
+            True also for a damaged result, which `load` refuses and `remove` clears away.
+        """
+        return catalog.is_result_id(result_id) and (
+            catalog.sidecar_path(self.path, result_id).exists()
+        )
+
+    def load(self, result_id: str) -> xr.DataTree:
+        """Load a result into memory after verifying every byte of it.
+
+        Parameters
+        ----------
+        result_id : str
+            Its id, or at least the first six digits.
+
+        Returns
+        -------
+        xr.DataTree
+            The result as it was saved.
+
+        Raises
+        ------
+        ResultNotFoundError
+            If no result, or more than one, begins so.
+        StoreError
+            If the result is damaged; the message names the file and what to do.
+        """
+        sidecar = self._sidecar(result_id)
+        content = catalog.read_verified(self.path, sidecar)
+        try:
+            return decode(content)
+        except StoreError as error:
+            raise StoreError(f"{self.path / RESULTS / sidecar['file']}: {error}") from error
+
+    def catalog(self) -> list[dict[str, Any]]:
+        """List the sidecars of all results, oldest first.
+
+        Returns
+        -------
+        list of dict
+            With the keys of docs/reference/store-format.md.
+
+        Warns
+        -----
+        UserWarning
+            For each damaged sidecar, which is left out.
+        """
+        listing = catalog.list_results(self.path)
+        for message in listing.damaged:
+            warnings.warn(message, UserWarning, stacklevel=2)
+        return listing.entries
+
+    def frame(self) -> pd.DataFrame:
+        """Return the catalog as a table, one row per result.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by `result_id`. Tables within the sidecar become columns such as
+            ``summary.treatment_difference.mean``, and the limits of an interval two columns that
+            end in ``.0`` and ``.1``.
+        """
+        return flat_table(self.catalog())
+
+    def verify(self, *, grace: float = upkeep.GRACE) -> upkeep.Verification:
+        """Read every byte of the store, and delete what killed writers left behind.
+
+        Parameters
+        ----------
+        grace : float
+            Age in seconds below which an unfinished file is left to its writer.
+
+        Returns
+        -------
+        Verification
+            `checked`, `problems`, `swept` and `unfinished`; no problems means that every
+            result is as it was saved.
+        """
+        return upkeep.verify_store(self.path, grace=grace)
+
+    def record_run(
+        self,
+        kind: str,
+        request: Mapping[str, Any],
+        *,
+        results: Sequence[str],
+        versions: Mapping[str, str] | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Write the manifest of a run, which nothing changes afterwards.
+
+        Parameters
+        ----------
+        kind : str
+            The command, such as ``"reanalyze"``.
+        request : mapping
+            What was asked, as JSON values.
+        results : sequence of str
+            Result ids that answer it.
+        versions : mapping of str to str, optional
+            Versions of the libraries that computed.
+        notes : mapping, optional
+            Anything else worth keeping, as JSON values.
+
+        Returns
+        -------
+        str
+            Id of the run; ids sort by time.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written, or something is not a JSON value.
+        """
+        return records.record_run(
+            self.path, kind, request=request, results=results, versions=versions, notes=notes
+        )
+
+    def runs(self) -> list[dict[str, Any]]:
+        """List the run manifests, oldest first.
+
+        Returns
+        -------
+        list of dict
+            With the keys of docs/reference/store-format.md.
+
+        Warns
+        -----
+        UserWarning
+            For each damaged manifest, which is left out.
+        """
+        listing = catalog.list_runs(self.path)
+        for message in listing.damaged:
+            warnings.warn(message, UserWarning, stacklevel=2)
+        return listing.entries
+
+    def remove(self, result_id: str) -> str:
+        """Remove a result, damaged or not; run manifests that name it stay as they are.
+
+        Parameters
+        ----------
+        result_id : str
+            Its id, or at least the first six digits.
+
+        Returns
+        -------
+        str
+            The whole id.
+
+        Raises
+        ------
+        ResultNotFoundError
+            If no result, or more than one, begins so.
+        """
+        return upkeep.remove_result(self.path, result_id)
+
+    def export(self, result_id: str, path: str | Path) -> Path:
+        """Copy the verified NetCDF file of a result to a place outside the store.
+
+        Parameters
+        ----------
+        result_id : str
+            Its id, or at least the first six digits.
+        path : str or Path
+            The new file.
+
+        Returns
+        -------
+        Path
+            The new file.
+
+        Raises
+        ------
+        ResultNotFoundError
+            If no result, or more than one, begins so.
+        StoreError
+            If the result is damaged, the file exists already, or it cannot be written.
+        """
+        content = catalog.read_verified(self.path, self._sidecar(result_id))
+        return write_new(Path(path), content)
+
+    def export_catalog(self, path: str | Path) -> Path:
+        """Write the catalog as a CSV or Parquet file.
+
+        Parameters
+        ----------
+        path : str or Path
+            The new file; its suffix, ``.csv`` or ``.parquet``, decides.
+
+        Returns
+        -------
+        Path
+            The new file.
+
+        Raises
+        ------
+        StoreError
+            If the suffix is another one, the file exists already, or it cannot be written.
+        """
+        return write_table(self.frame(), Path(path))
+
+    def _sidecar(self, result_id: str) -> dict[str, Any]:
+        """Read the verified sidecar of the one result that begins with `result_id`."""
+        return catalog.read_sidecar(self.path, catalog.find_result(self.path, result_id))
+
+    def _warn_of_missing_rows(self, result_id: str, keep_data: bool) -> None:
+        """Say that rows which are to be kept were left out when the result was stored."""
+        if keep_data and catalog.read_sidecar(self.path, result_id)["dropped"]:
+            warnings.warn(
+                f"{self.path}: result {result_id} is stored without its patients' rows and stays "
+                f"so; to keep them, run 'bayes-ptsd store remove {result_id}' first",
+                UserWarning,
+                stacklevel=3,
+            )

@@ -1,0 +1,188 @@
+"""Verify a store, clear away what killed writers left, and remove results.
+
+Needs only the standard library: a digest tells whether a file is the one that was saved.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from bayes_ptsd.errors import StoreError
+from bayes_ptsd.store.catalog import (
+    find_result,
+    list_runs,
+    read_sidecar,
+    read_verified,
+    result_ids,
+    sidecar_path,
+)
+from bayes_ptsd.store.files import RESULTS, TEMPORARY, writing
+
+__all__ = ["GRACE", "Verification", "remove_result", "verify_store"]
+
+GRACE = 3600.0
+DATA_FILE = re.compile(r"([0-9a-f]{8,64})-[0-9a-f]{16}\.nc")
+
+
+class Verification(NamedTuple):
+    """What `verify_store` found.
+
+    Attributes
+    ----------
+    checked : int
+        Results whose every byte was read.
+    problems : list of str
+        One message for each damaged or missing file.
+    swept : list of str
+        Names of the unfinished files that were deleted.
+    unfinished : list of str
+        Names of unfinished files that were left, because their writer may still be at work.
+    """
+
+    checked: int
+    problems: list[str]
+    swept: list[str]
+    unfinished: list[str]
+
+
+def verify_store(path: str | Path, *, grace: float = GRACE) -> Verification:
+    """Read every byte of a store, and delete what killed writers left behind.
+
+    A result is never deleted, damaged or not. Only files that no sidecar names are, and only
+    once they are older than any writer that could still be about to name them.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the store.
+    grace : float
+        Age, in seconds by the clock of the file system, below which an unfinished file is left.
+
+    Returns
+    -------
+    Verification
+        How many results were read, what is wrong, what was deleted and what was left.
+
+    Examples
+    --------
+    >>> verify_store("no-such-folder")
+    Verification(checked=0, problems=[], swept=[], unfinished=[])
+    """
+    root = Path(path)
+    ids = result_ids(root)
+    problems = [problem for result_id in ids for problem in _problem(root, result_id)]
+    swept, unfinished = _sweep(root, grace)
+    return Verification(len(ids), problems + list_runs(root).damaged, swept, unfinished)
+
+
+def remove_result(path: str | Path, result_id: str) -> str:
+    """Remove a result, damaged or not; run manifests that name it stay as they are.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the store.
+    result_id : str
+        Its id, or at least the first six digits.
+
+    Returns
+    -------
+    str
+        The whole id.
+
+    Raises
+    ------
+    ResultNotFoundError
+        If there is no such result.
+    StoreError
+        If it cannot be deleted.
+
+    Examples
+    --------
+    >>> remove_result("no-such-folder", "0f3a9c21d4")
+    Traceback (most recent call last):
+    bayes_ptsd.errors.ResultNotFoundError: no-such-folder: no result '0f3a9c21d4'; the store is \
+empty
+    """
+    whole = find_result(path, result_id)
+    sidecar = sidecar_path(path, whole)
+    with writing(sidecar):
+        # the sidecar first: without it the result does not exist, and the rest is swept
+        sidecar.unlink(missing_ok=True)
+        for data in sidecar.parent.glob(f"{whole}-*.nc"):
+            data.unlink(missing_ok=True)
+    return whole
+
+
+def _problem(root: Path, result_id: str) -> Iterator[str]:
+    """Yield what is wrong with one result, if anything is."""
+    try:
+        read_verified(root, read_sidecar(root, result_id))
+    except StoreError as error:
+        # a result that is removed while others are verified is not a damaged one
+        if sidecar_path(root, result_id).exists():
+            yield str(error)
+
+
+def _sweep(root: Path, grace: float) -> tuple[list[str], list[str]]:
+    """Delete unfinished files older than `grace`; return their names, and those that stay."""
+    candidates = list(_unfinished(root))
+    if not candidates:
+        return [], []
+    now = _file_system_time(root)
+    swept, left = [], []
+    for path in candidates:
+        try:
+            old = now is not None and now - path.stat().st_mtime >= grace
+            if old and _still_unfinished(root, path):
+                path.unlink()
+                swept.append(path.name)
+            else:
+                left.append(path.name)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            left.append(path.name)
+    return swept, left
+
+
+def _unfinished(root: Path) -> Iterator[Path]:
+    """Yield temporary files, and data files that no sidecar names."""
+    for folder in (RESULTS, TEMPORARY):
+        for path in sorted((root / folder).glob("*")):
+            if folder == TEMPORARY or _still_unfinished(root, path):
+                yield path
+
+
+def _still_unfinished(root: Path, path: Path) -> bool:
+    """Tell whether a file is a temporary one or a data file that no sidecar names."""
+    if path.parent.name == TEMPORARY:
+        return True
+    match = DATA_FILE.fullmatch(path.name)
+    if match is None:
+        return False
+    if not sidecar_path(root, match[1]).exists():
+        return True
+    try:
+        return bool(read_sidecar(root, match[1])["file"] != path.name)
+    except StoreError:
+        # the damaged sidecar may have named this very file
+        return False
+
+
+def _file_system_time(root: Path) -> float | None:
+    """Ask the file system for the time, which on a network differs from this machine's."""
+    probe = root / TEMPORARY / f"clock.{os.getpid()}.{secrets.token_hex(8)}"
+    try:
+        probe.touch()
+        try:
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink()
+    except OSError:
+        return None

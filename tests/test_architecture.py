@@ -145,7 +145,8 @@ def _shape_violations(name: str, tree: ast.Module, text: str) -> list[str]:
     found = [
         f"{name}: relative import" for _, imported in imports(tree) if imported.startswith(".")
     ]
-    if "__all__" not in {target for target, _ in _assigned(tree)} and tree.body[1:]:
+    exempt = short == "__main__" or not tree.body[1:]
+    if not exempt and "__all__" not in {target for target, _ in _assigned(tree)}:
         found.append(f"{name}: no __all__")
     if not ast.get_docstring(tree):
         found.append(f"{name}: no docstring")

@@ -41,8 +41,10 @@ def check_fit(fit: xr.DataTree) -> xr.Dataset:
     >>> rng = np.random.default_rng(1)
     >>> draws = ("chain", "draw"), rng.normal(size=(4, 1000))
     >>> stats = {"diverging": (draws[0], np.zeros((4, 1000), bool)), "energy": draws}
-    >>> fit = xr.DataTree.from_dict(
-    ...     {"posterior": xr.Dataset({"x": draws}), "sample_stats": xr.Dataset(stats)})
+    >>> coords = {"chain": np.arange(4), "draw": np.arange(1000)}
+    >>> fit = xr.DataTree.from_dict({
+    ...     "posterior": xr.Dataset({"x": draws}, coords),
+    ...     "sample_stats": xr.Dataset(stats, coords)})
     >>> bool(check_fit(fit)["passed"].all())
     True
     """

@@ -6,7 +6,6 @@ active treatment is better, in score units.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
@@ -19,7 +18,7 @@ from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import p_value
 from bayes_ptsd.evidence.published import select_contrast
-from bayes_ptsd.exact.printed import SETTINGS, fit_exact
+from bayes_ptsd.exact.printed import SETTINGS, summarize_exact
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
@@ -317,7 +316,7 @@ def _posterior_row(
     """Return one line of the comparison."""
     printed = row.data["effects"].to_dataset()
     result_id = make_result_id(row, spec, settings=SETTINGS, seed=seed)
-    summary = _summary(row, spec, store, result_id, seed=seed)
+    summary = _summary(row, spec, store, result_id)
     center = likelihood_of(printed, spec.options["convention"]).params["mu"]
     scale = float(printed["scale"])
     low, high, estimate, se = (
@@ -353,13 +352,13 @@ def _posterior_row(
 
 
 def _summary(
-    row: Evidence, spec: ModelSpec, store: ResultStore | None, result_id: str, *, seed: int
+    row: Evidence, spec: ModelSpec, store: ResultStore | None, result_id: str
 ) -> dict[str, Any]:
     """Return the summary of the treatment difference, stored or computed."""
     if store is not None and store.has(result_id):
         document = read_sidecar(store.path, result_id)["summary"]
     else:
-        document = json.loads(fit_exact(row, spec, seed=seed).attrs["summary"])
+        document = summarize_exact(row, spec)
     return document["treatment_difference"]  # type: ignore[no-any-return]
 
 

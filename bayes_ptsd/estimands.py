@@ -33,7 +33,7 @@ def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Datase
     Parameters
     ----------
     fit : xr.DataTree
-        A fit with a ``posterior`` group and, from the exact engines, an ``exact`` group.
+        A fit with a ``posterior`` group, an ``exact`` group, or both.
     thresholds : sequence of float
         Score units; each adds a probability that the estimand exceeds it.
 
@@ -54,15 +54,15 @@ def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Datase
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.exact.summary import fit_exact
+    >>> from bayes_ptsd.exact.printed import fit_exact
     >>> from bayes_ptsd.spec import load_model
     >>> spec = load_model("published").having(priors={"treatment": "flat"})
     >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), spec)
     >>> estimate(fit)["eti95"].sel(estimand="treatment_difference").values.round(2)
     array([ 2.5, 22.8])
     """
-    if "posterior" not in fit.children:
-        raise SpecError("this result holds no posterior group, so there is nothing to summarize")
+    if not {"posterior", "exact"} & set(fit.children):
+        raise SpecError("this result holds no posterior, so there is nothing to summarize")
     constants = json.loads(fit.attrs.get("endpoint_constants", "{}"))
     rows = [
         _summary(fit, name, constants, list(thresholds)).expand_dims(estimand=[name])
@@ -89,7 +89,7 @@ def prob_benefit(fit: xr.DataTree, *, margin: float = 0.0) -> float:
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.exact.summary import fit_exact
+    >>> from bayes_ptsd.exact.printed import fit_exact
     >>> from bayes_ptsd.spec import load_model
     >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
     >>> 0.99 < prob_benefit(fit) < 0.995
@@ -121,7 +121,7 @@ def benefit_curve(fit: xr.DataTree, *, margins: FloatArray | None = None) -> xr.
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.exact.summary import fit_exact
+    >>> from bayes_ptsd.exact.printed import fit_exact
     >>> from bayes_ptsd.spec import load_model
     >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
     >>> benefit_curve(fit).sizes["margin"]
@@ -152,7 +152,7 @@ def summary_document(summary: xr.Dataset) -> dict[str, Any]:
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.exact.summary import fit_exact
+    >>> from bayes_ptsd.exact.printed import fit_exact
     >>> from bayes_ptsd.spec import load_model
     >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
     >>> sorted(summary_document(estimate(fit))["treatment_difference"])[:3]
@@ -184,6 +184,8 @@ def _number(value: float) -> float | None:
 
 def _estimand_names(fit: xr.DataTree) -> list[str]:
     """Return scalar parameters of the posterior, the treatment difference first."""
+    if "posterior" not in fit.children:
+        return [str(name) for name in _group(fit, "exact")["estimand"].values]
     posterior = _group(fit, "posterior")
     names = [str(n) for n, v in posterior.data_vars.items() if set(v.dims) == {"chain", "draw"}]
     return sorted(names, key=lambda name: (name != "treatment_difference", name))

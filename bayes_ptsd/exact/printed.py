@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -20,10 +21,10 @@ from bayes_ptsd.exact.summary import (
 )
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import FloatArray, Prior
-from bayes_ptsd.provenance import DEFAULT_SEED, stamp
+from bayes_ptsd.provenance import DEFAULT_SEED, endpoint_constants, stamp
 from bayes_ptsd.spec import ModelSpec
 
-__all__ = ["SETTINGS", "accepted_row", "describe_row", "fit_exact", "row_prior"]
+__all__ = ["SETTINGS", "accepted_row", "describe_row", "fit_exact", "row_prior", "summarize_exact"]
 
 DRAWS = 4000
 PRIOR_DRAWS = 1000
@@ -130,6 +131,43 @@ def fit_exact(evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED) 
     return tree
 
 
+def summarize_exact(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
+    """Summarize the posterior of one printed contrast without making a fit of it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        One contrast.
+    spec : ModelSpec
+        Of structure ``summary``.
+
+    Returns
+    -------
+    dict
+        As `bayes_ptsd.estimands.summary_document`, the numbers that `fit_exact` stores.
+
+    Raises
+    ------
+    EvidenceError
+        As `fit_exact`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.spec import load_model
+    >>> row = select_contrast(load_published(), "T2.IESR.F")
+    >>> round(summarize_exact(row, load_model("published"))["treatment_difference"]["mean"], 2)
+    8.56
+    """
+    row = accepted_row(evidence, spec)
+    likelihood = likelihood_of(row, spec.options["convention"])
+    exact = exact_posterior(likelihood, row_prior(spec, evidence))
+    tree = xr.DataTree.from_dict({"exact": exact.expand_dims(estimand=[ESTIMAND])})
+    endpoint = evidence.trial.endpoint(str(row["endpoint"].item()))
+    tree.attrs["endpoint_constants"] = json.dumps(endpoint_constants(endpoint))
+    return summary_document(estimate(tree))
+
+
 def accepted_row(evidence: Evidence, spec: ModelSpec) -> xr.Dataset:
     """Return the one row of the evidence, or refuse what the model does not accept.
 
@@ -171,6 +209,7 @@ def describe_row(row: xr.Dataset, spec: ModelSpec, prior: Prior) -> dict[str, st
     --------
     >>> from bayes_ptsd.evidence.published import load_published, select_contrast
     >>> from bayes_ptsd.spec import load_model
+    >>> from bayes_ptsd.priors import normal
     >>> row = accepted_row(select_contrast(load_published(), "T2.IESR.F"), load_model("published"))
     >>> describe_row(row, load_model("published"), normal(0, 20))["convention"]
     'T'

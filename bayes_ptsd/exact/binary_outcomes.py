@@ -15,6 +15,7 @@ import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.audit.adverse import counts_printing
 from bayes_ptsd.evidence.readings import flow_reading_of
 from bayes_ptsd.exact.binary import BETA_PRIORS, binary_summary
 
@@ -273,9 +274,7 @@ def _counts(row: xr.Dataset, n: tuple[int, int]) -> list[int]:
     found = []
     for index, size in enumerate(n):
         printed, stated = (float(row[name].values[index]) for name in ("percent", "count"))
-        decimals = int(row["percent_decimals"].values[index])
-        half = 0.5 * 10.0**-decimals + 1e-9
-        fitting = [k for k in range(size + 1) if abs(100 * k / size - printed) <= half]
+        fitting = counts_printing(printed, int(row["percent_decimals"].values[index]), size)
         if np.isfinite(stated):
             fitting = [k for k in fitting if k == stated]
         if len(fitting) != 1:

@@ -1,0 +1,199 @@
+"""Patients as labelled arrays: the layout all kinds of patient evidence share, and views of it.
+
+Scores stay as recorded. Only differences between treatments are turned so that positive means
+benefit, and not here.
+"""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError, nearest
+from bayes_ptsd.evidence import Evidence
+
+__all__ = ["ONLY_VISIT", "crossover_arrays", "flow", "outcome_tree", "outcomes_of"]
+
+ONLY_VISIT = "only"
+"""Label of the visit where neither trial nor file names one."""
+
+
+def outcome_tree(
+    values: xr.DataArray,
+    *,
+    baseline: xr.DataArray | None = None,
+    covariates: xr.Dataset | None = None,
+) -> xr.DataTree:
+    """Arrange patients as every kind of patient evidence has them.
+
+    Parameters
+    ----------
+    values : xr.DataArray
+        Scores as recorded, dims (subject, period, visit, endpoint), with coordinates
+        ``sequence(subject)`` and ``treatment(subject, period)``.
+    baseline : xr.DataArray, optional
+        Dims (subject, period, endpoint), NaN where there is none.
+    covariates : xr.Dataset, optional
+        Variables of dim (subject).
+
+    Returns
+    -------
+    xr.DataTree
+        Nodes ``outcomes`` and, with covariates, ``covariates``.
+
+    Raises
+    ------
+    EvidenceError
+        If a dim or coordinate is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values = xr.DataArray(
+    ...     np.zeros((1, 1, 1, 1)),
+    ...     dims=("subject", "period", "visit", "endpoint"),
+    ...     coords={"sequence": ("subject", ["KM"]), "treatment": (("subject", "period"), [["K"]])},
+    ... )
+    >>> list(outcome_tree(values).children)
+    ['outcomes']
+    """
+    dims = ("subject", "period", "visit", "endpoint")
+    if values.dims != dims or not {"sequence", "treatment"} <= set(values.coords):
+        raise EvidenceError(f"patients need dims {dims}, sequence and treatment; got {values.dims}")
+    outcomes = values.rename("value").to_dataset()
+    if baseline is not None:
+        outcomes["baseline"] = baseline
+    nodes = {"outcomes": outcomes} | ({} if covariates is None else {"covariates": covariates})
+    return xr.DataTree.from_dict(nodes)
+
+
+def crossover_arrays(evidence: Evidence, endpoint: str, *, visit: str | None = None) -> xr.Dataset:
+    """Return the scores of one endpoint of a crossover, one row a subject and one column a period.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients of a crossover.
+    endpoint : str
+        Id of the endpoint.
+    visit : str, optional
+        Needed where the endpoint was scored at more than one.
+
+    Returns
+    -------
+    xr.Dataset
+        Dims (subject, period): ``y`` (score as recorded, NaN where missing), ``active`` (1 under
+        the active treatment, else 0), ``observed``; coordinates ``sequence(subject)`` and
+        ``treatment(subject, period)``; ``baseline(subject, period)`` where there is any. Subjects
+        with one score are kept, those with none are left out and counted in the attribute
+        ``subjects_without_score``.
+
+    Raises
+    ------
+    EvidenceError
+        If this is no crossover, has no such endpoint or visit, or a visit has to be named.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.simulate import simulate_trial
+    >>> crossover_arrays(simulate_trial(n_by_sequence=10, seed=1), "score").sizes["subject"]
+    20
+    """
+    outcomes = outcomes_of(evidence, endpoint)
+    if evidence.trial.design != "crossover":
+        raise EvidenceError(f"trial '{evidence.trial.name}' is parallel; it has no second period")
+    values = outcomes["value"]
+    scored = values["visit"].values[values.notnull().any(("subject", "period")).values]
+    chosen = scored[0] if visit is None and len(scored) == 1 else visit
+    if chosen not in scored:
+        wanted = f"visit '{visit}' has no score of" if visit else "name the visit of"
+        raise EvidenceError(f"{wanted} endpoint '{endpoint}'; scored at {', '.join(scored)}")
+    y = values.sel(visit=chosen).reset_coords(drop=True)
+    keep = y.notnull().any("period").values
+    labels = outcomes[["sequence", "treatment"]]
+    arrays = xr.Dataset({"y": y, "observed": y.notnull()}).assign_coords(labels.coords)
+    arrays["active"] = (arrays["treatment"] == evidence.trial.active).astype(int)
+    if "baseline" in outcomes and outcomes["baseline"].notnull().any():
+        arrays["baseline"] = outcomes["baseline"]
+    arrays = arrays.drop_vars(["endpoint", "visit", "hours"], errors="ignore").isel(subject=keep)
+    return arrays.assign_attrs(
+        endpoint=endpoint, visit=str(chosen), subjects_without_score=int((~keep).sum())
+    )
+
+
+def flow(evidence: Evidence) -> xr.Dataset:
+    """Count patients by sequence and period.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients.
+
+    Returns
+    -------
+    xr.Dataset
+        ``subjects(sequence)``, all in the file; ``scored(sequence, period, visit, endpoint)``,
+        those with a score; ``complete(sequence, visit, endpoint)``, those with a score in every
+        period. In a parallel trial the sequence is the treatment.
+
+    Raises
+    ------
+    EvidenceError
+        If this is not evidence on patients.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.simulate import simulate_trial
+    >>> counts = flow(simulate_trial(n_by_sequence={"AB": 12, "BA": 11}, seed=1))
+    >>> counts["scored"].sel(period=2).values.ravel()
+    array([12, 11])
+    """
+    outcomes = outcomes_of(evidence)
+    there = outcomes["value"].notnull()
+    ones = xr.ones_like(outcomes["sequence"], dtype=int)
+    counts = xr.Dataset(
+        {
+            "subjects": ones.groupby("sequence").sum(),
+            "scored": there.astype(int).groupby("sequence").sum("subject"),
+            "complete": there.all("period").astype(int).groupby("sequence").sum("subject"),
+        }
+    )
+    return counts.assign_coords(sequence=counts["sequence"].astype(str))
+
+
+def outcomes_of(evidence: Evidence, endpoint: str | None = None) -> xr.Dataset:
+    """Return the outcomes of patients.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients, of any kind.
+    endpoint : str, optional
+        Only this one, without the dim.
+
+    Returns
+    -------
+    xr.Dataset
+        ``value`` and, where given, ``baseline``, as `outcome_tree` arranges them.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence has no patients, or they have no such endpoint.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.simulate import simulate_trial
+    >>> outcomes_of(simulate_trial(n_by_sequence=3, seed=1))["value"].dims
+    ('subject', 'period', 'visit', 'endpoint')
+    """
+    if "outcomes" not in evidence.data.children:
+        raise EvidenceError(f"evidence of kind '{evidence.kind}' has no patients")
+    outcomes = evidence.data["outcomes"].to_dataset()
+    if endpoint is None:
+        return outcomes
+    known = [str(name) for name in outcomes["endpoint"].values]
+    if endpoint not in known:
+        raise EvidenceError(
+            f"these patients have no endpoint '{endpoint}'{nearest(endpoint, known)}"
+        )
+    return outcomes.sel(endpoint=endpoint)

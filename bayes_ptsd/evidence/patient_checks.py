@@ -1,0 +1,232 @@
+"""What makes the rows of a patient file a trial; every violation with its row.
+
+All checks run over all rows before anything is refused, so that a file needs to be corrected once.
+Messages quote scores and labels, never the id of a subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.evidence.patient_readers import Refusal
+from bayes_ptsd.trial import Trial
+
+__all__ = ["Orders", "check_design", "check_rows", "refuse"]
+
+Orders = Mapping[str, tuple[str, ...]]
+"""Order of treatments by sequence label; in a parallel trial the label is the treatment."""
+
+LISTED = 20
+ROWS_LISTED = 8
+
+
+def refuse(refusals: Iterable[Refusal], *, where: str, unit: str) -> None:
+    """Raise one error that lists all refusals.
+
+    Parameters
+    ----------
+    refusals : iterable of Refusal
+        Row (0: the file as a whole) and reason.
+    where : str
+        Path of the file.
+    unit : {"line", "row"}
+        What rows are counted in.
+
+    Raises
+    ------
+    EvidenceError
+        If there is any refusal: equal reasons share a line, the first 20 reasons are listed.
+
+    Examples
+    --------
+    >>> refuse([(4, "value 'x' is not a number")], where="f.csv", unit="line")
+    Traceback (most recent call last):
+    bayes_ptsd.errors.EvidenceError: f.csv: 1 refusal, nothing was read
+      line 4: value 'x' is not a number
+    """
+    rows: dict[str, list[int]] = {}
+    for row, reason in sorted(set(refusals)):
+        rows.setdefault(reason, []).append(row)
+    if not rows:
+        return
+    count = sum(map(len, rows.values()))
+    lines = [f"{where}: {count} refusal{'s' * (count > 1)}, nothing was read"]
+    lines += [f"  {_place(found, unit)}{reason}" for reason, found in [*rows.items()][:LISTED]]
+    if len(rows) > LISTED:
+        more = sum(map(len, [*rows.values()][LISTED:]))
+        lines.append(f"  and {more} more for {len(rows) - LISTED} other reasons")
+    raise EvidenceError("\n".join(lines))
+
+
+def check_design(trial: Trial) -> None:
+    """Refuse a crossover that is not one of two sequences and two periods.
+
+    Parameters
+    ----------
+    trial : Trial
+        Its sequences may be empty: they are then inferred from the rows.
+
+    Raises
+    ------
+    SpecError
+        If the trial file names other than the two sequences AB and BA.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.trial import load_trial
+    >>> check_design(load_trial())
+    """
+    if trial.design == "parallel" or not trial.sequences:
+        return
+    wanted = {(trial.active, trial.control), (trial.control, trial.active)}
+    if len(trial.sequences) != 2 or set(trial.sequences.values()) != wanted:
+        listed = "; ".join(f"{key}: {', '.join(o)}" for key, o in trial.sequences.items())
+        raise SpecError(
+            f"{trial.source or trial.name} [sequences]: {listed}. A crossover here has two "
+            f"sequences of two periods, {trial.active} then {trial.control} and the reverse; "
+            "more periods or sequences are not analyzed"
+        )
+
+
+def check_rows(parsed: pd.DataFrame, trial: Trial) -> tuple[Orders, list[Refusal]]:
+    """Check that rows fit together.
+
+    Parameters
+    ----------
+    parsed : pd.DataFrame
+        From `parse_rows`; cells that were refused there are None or NaN and skipped here.
+    trial : Trial
+        Says whether this is a crossover and, if it does, what the sequences are.
+
+    Returns
+    -------
+    orders : Orders
+        Order of treatments of each sequence, inferred where the trial does not say.
+    refusals : list of Refusal
+        Duplicates, subjects with two sequences or treatments, treatments that contradict the
+        sequence, baselines that vary, a sequence too many or too few, endpoints without a score.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.trial import load_trial
+    >>> columns = ["row", "subject", "sequence", "period", "treatment", "endpoint", "visit"]
+    >>> cells = [[2, "p1", "KM", 1, "ketamine", "ies_r", "24h"],
+    ...          [3, "p1", "KM", 1, "ketamine", "ies_r", "24h"],
+    ...          [4, "p2", "MK", 1, "midazolam", "ies_r", "24h"]]
+    >>> rows = pd.DataFrame(cells, columns=columns).assign(value=12.0, baseline=None)
+    >>> check_rows(rows, load_trial())[1]
+    [(3, 'repeats row 2 (subject, period, visit and endpoint are the same)')]
+    """
+    orders, refusals = (
+        _crossover(parsed, trial) if trial.design == "crossover" else _parallel(parsed, trial)
+    )
+    refusals += _duplicates(parsed)
+    refusals += _unequal(
+        parsed, ["subject", "period", "endpoint"], "baseline",
+        "baseline differs from row {row} of the same subject, period and endpoint",
+    )  # fmt: skip
+    visits = sorted(parsed["visit"].dropna().unique())
+    if not trial.visits and len(visits) > 1:
+        listed = ", ".join(visits[:ROWS_LISTED])
+        refusals.append((0, f"visits {listed}: give their order and hours under [visits]"))
+    return orders, refusals + _without_score(parsed)
+
+
+def _without_score(parsed: pd.DataFrame) -> list[Refusal]:
+    """Refuse endpoints that nobody has a score of."""
+    some = parsed.groupby("endpoint", sort=False)["value"].count()
+    return [(0, f"endpoint '{name}' has no score at all") for name in some.index[some == 0]]
+
+
+def _place(rows: Sequence[int], unit: str) -> str:
+    """Return the rows of a refusal for people."""
+    if rows[0] == 0:
+        return ""
+    listed = ", ".join(map(str, rows[:ROWS_LISTED]))
+    more = f" and {len(rows) - ROWS_LISTED} more" if len(rows) > ROWS_LISTED else ""
+    return f"{unit}{'s' * (len(rows) > 1)} {listed}{more}: "
+
+
+def _parallel(parsed: pd.DataFrame, trial: Trial) -> tuple[Orders, list[Refusal]]:
+    """Check that everybody has one treatment and both treatments are there."""
+    refusals = _unequal(
+        parsed, ["subject"], "treatment", "treatment differs from row {row} of the same subject"
+    )
+    for treatment in (trial.active, trial.control):
+        if not (parsed["treatment"] == treatment).any() and parsed["treatment"].notna().any():
+            refusals.append((0, f"nobody has treatment '{treatment}'"))
+    return {trial.active: (trial.active,), trial.control: (trial.control,)}, refusals
+
+
+def _crossover(parsed: pd.DataFrame, trial: Trial) -> tuple[Orders, list[Refusal]]:
+    """Check sequences: two of them, one a subject, and the treatment of each row agrees."""
+    labels = sorted(parsed["sequence"].dropna().unique())
+    orders = dict(trial.sequences) or _inferred(parsed, labels, trial)
+    refusals = _unequal(
+        parsed, ["subject"], "sequence", "sequence differs from row {row} of the same subject"
+    )
+    if labels and len(labels) != 2:
+        refusals.append((0, f"{_listed('sequence', labels)}; a crossover here needs exactly two"))
+    elif len(set(orders.values())) < len(labels):
+        refusals.append(
+            (0, f"sequences {' and '.join(labels)} have the same order of treatments in the rows")
+        )
+    known = parsed.dropna(subset=["sequence", "period", "treatment"])
+    for row, label, period, treatment in zip(
+        known["row"], known["sequence"], known["period"], known["treatment"], strict=True
+    ):
+        if orders[label][int(period) - 1] != treatment:
+            refusals.append(
+                (
+                    row,
+                    f"treatment '{treatment}' in period {period:g} contradicts sequence '{label}' "
+                    f"({', then '.join(orders[label])})",
+                )
+            )
+    return orders, refusals
+
+
+def _inferred(parsed: pd.DataFrame, labels: Sequence[str], trial: Trial) -> Orders:
+    """Return the order of treatments in which most rows of each sequence were treated."""
+    orders = {}
+    for label in labels:
+        rows = parsed[parsed["sequence"] == label]
+        first = (rows["period"] == 1) == (rows["treatment"] == trial.active)
+        usable = rows["period"].notna() & rows["treatment"].notna()
+        order = (trial.active, trial.control)
+        orders[label] = order if first[usable].mean() >= 0.5 else order[::-1]
+    return orders
+
+
+def _listed(what: str, labels: Sequence[str]) -> str:
+    """Return the labels for people."""
+    if len(labels) == 1:
+        return f"all rows have {what} '{labels[0]}'"
+    return f"{len(labels)} {what}s: {', '.join(labels[:ROWS_LISTED])}"
+
+
+def _duplicates(parsed: pd.DataFrame) -> list[Refusal]:
+    """Refuse every row whose subject, period, visit and endpoint were there before."""
+    keys = ["subject", "period", "visit", "endpoint"]
+    known = parsed.dropna(subset=keys)
+    first = known.groupby(keys, sort=False)["row"].transform("first")
+    return [
+        (row, f"repeats row {original} (subject, period, visit and endpoint are the same)")
+        for row, original in zip(known["row"], first, strict=True)
+        if row != original
+    ]
+
+
+def _unequal(parsed: pd.DataFrame, keys: list[str], column: str, message: str) -> list[Refusal]:
+    """Refuse every row whose `column` is not that of the first row with the same keys."""
+    known = parsed.dropna(subset=[*keys, column])
+    groups = known.groupby(keys, sort=False)
+    first, original = groups[column].transform("first"), groups["row"].transform("first")
+    wrong = known[column] != first
+    return [
+        (row, message.format(row=at))
+        for row, at in zip(known["row"][wrong], original[wrong], strict=True)
+    ]

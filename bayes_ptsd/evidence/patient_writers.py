@@ -1,0 +1,237 @@
+"""Patient and trial files out: templates to fill in, and patients that the reader takes back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import outcomes_of
+from bayes_ptsd.evidence.patient_columns import KIND_COLUMN
+from bayes_ptsd.trial import DESIGNS, Endpoint, Trial
+
+__all__ = ["trial_toml", "write_patients", "write_template"]
+
+HEADER = """\
+# Describe the trial, then fill patients.csv. Lines that begin with # can stay or go.
+# In patients.csv: one row per subject, period, visit and endpoint; an empty score is a missing one.
+"""
+SCORE = Endpoint("score", "Name for people", "continuous", "lower", range=(0.0, 100.0), mcid=5.0)
+HINTS = {
+    "[treatments]": "# a positive difference will mean that the active treatment is better",
+    "[sequences]": "# label in the data = order of treatments",
+    "[visits]": "# label in the data = hours after treatment, in order; only if there are several",
+    "kind": '# or "ordinal", "binary"',
+    "better": '# or "higher"',
+    "range": "# lowest and highest possible score; optional",
+    "mcid": "# minimal clinically important difference; optional",
+}
+
+
+def trial_toml(trial: Trial) -> str:
+    """Return a trial as the text of a trial file.
+
+    Parameters
+    ----------
+    trial : Trial
+        Its ``columns`` are left out: files written here have the names that need no mapping.
+
+    Returns
+    -------
+    str
+        TOML that `load_trial` reads back.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.trial import load_trial
+    >>> trial_toml(load_trial()).splitlines()[1]
+    'name = "feder2014"'
+    """
+    lines = ["schema = 1", *_pairs({k: getattr(trial, k) for k in ("name", "title", "design")})]
+    lines += ["", "[treatments]", *_pairs({"active": trial.active, "control": trial.control})]
+    lines += ["", "[sequences]", *_pairs(trial.sequences)] if trial.sequences else []
+    lines += ["", "[visits]", *_pairs(trial.visits)] if trial.visits else []
+    for key, endpoint in trial.endpoints.items():
+        given = {
+            name: value
+            for name, value in vars(endpoint).items()
+            if name != "id" and value not in (None, "")
+        }
+        lines += ["", f"[endpoints.{_key(key)}]", *_pairs(given)]
+    return "\n".join(lines) + "\n"
+
+
+def write_template(
+    folder: str | Path, trial: Trial | None = None, *, design: str = "crossover"
+) -> tuple[Path, Path]:
+    r"""Write a trial file and a patient file without patients, to be filled in.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if it is not there.
+    trial : Trial, optional
+        Already described; without it the trial file has places to fill in.
+    design : {"crossover", "parallel"}
+        Of the trial to be described.
+
+    Returns
+    -------
+    trial_file, patient_file : Path
+        ``trial.toml`` and ``patients.csv``.
+
+    Raises
+    ------
+    EvidenceError
+        If one of the files exists; nothing is overwritten.
+    SpecError
+        If `design` is neither of the two.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.trial import load_trial
+    >>> trial_file, patient_file = write_template(tempfile.mkdtemp())
+    >>> load_trial(trial_file).sequences["AB"]
+    ('active drug', 'control drug')
+    >>> patient_file.read_text()
+    'subject,sequence,period,treatment,value,baseline\n'
+    """
+    text = trial_toml(trial) if trial else HEADER + _with_hints(trial_toml(_to_describe(design)))
+    files = (Path(folder) / "trial.toml", Path(folder) / "patients.csv")
+    names = _names(trial or _to_describe(design), visits=bool(trial and trial.visits))
+    for path in files:
+        _refuse_existing(path)
+    for path, content in zip(files, (text, ",".join(names) + "\n"), strict=True):
+        _write_new(path, content)
+    return files
+
+
+def write_patients(evidence: Evidence, path: str | Path) -> Path:
+    """Write patients as a long CSV file that `load_patients` takes back.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients, of any kind. What is not a real patient says so in the column
+        ``evidence_kind``, and is read back as what it is.
+    path : str or Path
+        A new file ending in ``.csv``; its folder is made if it is not there.
+
+    Returns
+    -------
+    Path
+        The file: one row per subject, period, visit and endpoint, scores as recorded, empty where
+        missing. Subjects have the labels they have in `evidence`.
+
+    Raises
+    ------
+    EvidenceError
+        If the file exists, does not end in ``.csv``, or the evidence has no patients.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.evidence.simulate import simulate_trial
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> path = write_patients(simulate_trial(n_by_sequence=1, seed=1), folder / "simulated.csv")
+    >>> path.read_text().splitlines()[0]
+    'subject,sequence,period,treatment,value,evidence_kind'
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".csv":
+        raise EvidenceError(f"{path}: patients are written as CSV; end the name in .csv")
+    table = _table(evidence)
+    _write_new(path, table.to_csv(index=False, lineterminator="\n"))
+    return path
+
+
+def _to_describe(design: str) -> Trial:
+    """Return a trial with places to fill in."""
+    if design not in DESIGNS:
+        raise SpecError(f"design '{design}' is none of {', '.join(DESIGNS)}")
+    active, control = "active drug", "control drug"
+    orders = {"AB": (active, control), "BA": (control, active)}
+    return Trial(
+        name="my-trial",
+        title="Title for people",
+        design="crossover" if design == "crossover" else "parallel",
+        active=active,
+        control=control,
+        endpoints={"score": SCORE},
+        sequences=orders if design == "crossover" else {},
+    )
+
+
+def _with_hints(text: str) -> str:
+    """Put a hint behind the lines that need one."""
+    lines = [*text.splitlines(), "", "# [visits]", HINTS["[visits]"], '# "24h" = 24.0']
+    hinted = (
+        f"{line}  {hint}" if (hint := HINTS.get(line.partition(" ")[0])) else line for line in lines
+    )
+    return "\n".join(hinted) + "\n"
+
+
+def _names(trial: Trial, *, visits: bool) -> list[str]:
+    """Return the columns that a patient file of this trial needs, and the baseline."""
+    names = ["subject", *(["sequence", "period"] if trial.design == "crossover" else [])]
+    names += ["treatment", *(["visit"] if visits else [])]
+    names += ["endpoint"] if len(trial.endpoints) > 1 else []
+    return [*names, "value", "baseline"]
+
+
+def _table(evidence: Evidence) -> pd.DataFrame:
+    """Return one row per subject, period and scored pair of visit and endpoint, as text."""
+    outcomes, trial = outcomes_of(evidence), evidence.trial
+    scored = outcomes["value"].notnull().any(("subject", "period")).rename("scored")
+    dims = list(outcomes["value"].dims)
+    table = outcomes.assign(scored=scored).to_dataframe(dim_order=dims).reset_index()
+    table = table[table["scored"]]
+    names = _names(trial, visits=len(trial.visits) > 1 or outcomes.sizes["visit"] > 1)
+    if "covariates" in evidence.data.children:
+        further = evidence.data["covariates"].to_dataset().to_dataframe()
+        table = table.join(further, on="subject")
+        names += list(map(str, further.columns))
+    if evidence.kind != "patients":
+        table[KIND_COLUMN] = evidence.kind
+        names.append(KIND_COLUMN)
+    return table[[name for name in names if name in table]].map(_text)
+
+
+def _text(value: object) -> str:
+    """Return a cell as text: whole numbers without a point, nothing where missing."""
+    if isinstance(value, float):
+        return "" if np.isnan(value) else repr(int(value) if value.is_integer() else value)
+    return str(value)
+
+
+def _pairs(table: Mapping[str, Any]) -> list[str]:
+    """Return lines of TOML."""
+    return [
+        f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()
+    ]
+
+
+def _key(key: str) -> str:
+    """Return a key of TOML, quoted where it has to be."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet."""
+    _refuse_existing(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _refuse_existing(path: Path) -> None:
+    """Refuse to write over a file."""
+    if path.exists():
+        raise EvidenceError(f"{path}: exists and is not overwritten; name another file")

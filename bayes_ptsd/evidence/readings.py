@@ -93,8 +93,8 @@ CROSSOVER_READINGS: Mapping[str, CrossoverReading] = MappingProxyType(
             1.0,
             "half the sum of the two within-sequence mean differences, as printed",
             "the usual crossover estimator, under the label that the table prints",
-            "implies a between-period correlation below -0.6 for the IES-R and below -1 for "
-            "CGI-S, CGI-I, QIDS-SR and MADRS if period 2 varies as much as period 1",
+            "implies a between-period correlation of about -0.7 for the IES-R and below -1 for "
+            "CGI-S, QIDS-SR and MADRS if period 2 varies as much as period 1",
         ),
         "carryover_covariate": CrossoverReading(
             "carryover_covariate",
@@ -111,7 +111,7 @@ CROSSOVER_READINGS: Mapping[str, CrossoverReading] = MappingProxyType(
             "H_C",
             0.5,
             "sum of the two within-sequence mean differences: twice the treatment difference",
-            "between-period correlations of 0.3 to 0.6 for every 24-hour row but MADRS; half the "
+            "between-period correlations of 0.4 to 0.6 for every 24-hour row but MADRS; half the "
             "crossover estimate is below the first-period one for all eight endpoints",
             "does not fit MADRS, unless that row is a contrast of patient totals",
         ),

@@ -6,7 +6,7 @@ Each becomes a dataset with one row per printed line. Two groups of patients lie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 
@@ -20,7 +20,8 @@ from bayes_ptsd.trial import Trial
 __all__ = ["FLOW_STAGES", "SIDE_TABLES", "read_side_table"]
 
 FLOW_STAGES = (
-    "screened", "excluded", "randomized", "rated_first", "left_after_first", "delayed", "remitted",
+    "screened", "excluded", "randomized", "rated_first", "left_after_first", "completed_first",
+    "delayed", "remitted",
     "second_infusion", "left_after_second", "completed_second", "completed",
 )  # fmt: skip
 CLAIMS = ("present", "absent", "near", "unchanged")
@@ -28,6 +29,7 @@ BASELINE_KINDS = ("count_pct", "mean_sd")
 ARMS = ("active", "control")
 
 TWO_ARMS = [f"{column}_{arm}" for arm in ARMS for column in ("n", "value", "spread")]
+COUNTED = [f"{column}_{arm}" for arm in ARMS for column in ("count", "n")]
 
 COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
     {
@@ -41,7 +43,7 @@ COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyTyp
         ),
         "adverse_events": (
             ("id", "event", "percent_active", "percent_control"),
-            ("count_active", "n_active", "count_control", "n_control", "provenance", "section"),
+            (*COUNTED, "period", "provenance", "section"),
         ),
         "design": (("id", "item", "value"), ("unit", "section")),
         "claims": (
@@ -112,6 +114,14 @@ def _labels(table: Table, columns: tuple[str, ...], row_dim: str) -> dict[str, x
     return labels
 
 
+def _check_filled(table: Table, columns: Sequence[str]) -> None:
+    """Refuse empty cells."""
+    for column in columns:
+        for index, value in enumerate(table.number(column)):
+            if np.isnan(value):
+                table.refuse(index, column, "is empty; write the printed number")
+
+
 def _check_counts(table: Table, columns: tuple[str, ...]) -> None:
     """Refuse numbers of people that are negative or not whole."""
     for column in columns:
@@ -120,17 +130,12 @@ def _check_counts(table: Table, columns: tuple[str, ...]) -> None:
                 table.refuse(index, column, f"{value:g} is not a number of people")
 
 
-def _check_endpoints(table: Table, trial: Trial) -> None:
-    """Refuse endpoints that the trial does not name; empty is allowed."""
-    table.one_of("endpoint", tuple(trial.endpoints), empty=True)
-
-
 def _baseline(table: Table, trial: Trial) -> xr.Dataset:
     """Table 1: one row per printed line."""
     kinds = table.one_of("kind", BASELINE_KINDS)
-    _check_endpoints(table, trial)
-    counts = tuple(f"n_{arm}" for arm in ARMS)
-    _check_counts(table, counts)
+    table.one_of("endpoint", tuple(trial.endpoints), empty=True)
+    _check_filled(table, TWO_ARMS)
+    _check_counts(table, tuple(f"n_{arm}" for arm in ARMS))
     for index, kind in enumerate(kinds):
         for arm in ARMS:
             value = table.number(f"value_{arm}")[index]
@@ -148,6 +153,7 @@ def _flow(table: Table, trial: Trial) -> xr.Dataset:
     table.one_of("stage", FLOW_STAGES)
     table.one_of("sequence", tuple(trial.sequences), empty=True)
     table.one_of("flow_reading", tuple(FLOW_READINGS), empty=True)
+    _check_filled(table, ["count"])
     _check_counts(table, ("count",))
     texts = ("item", "stage", "sequence", "flow_reading", "provenance", "section", "cell")
     count = xr.Variable("step", table.number("count"))
@@ -162,15 +168,14 @@ def _adverse_events(table: Table, trial: Trial) -> xr.Dataset:
             if percent < 0 or percent > 100:
                 table.refuse(index, f"percent_{arm}", f"{percent:g} is not between 0 and 100")
     row = "event"
-    coords = _labels(table, ("provenance", "section"), row)
+    coords = _labels(table, ("period", "provenance", "section"), row)
     coords["name"] = xr.Variable(row, table.text("event"))
     coords["treatment"] = xr.Variable("treatment", [trial.active, trial.control])
     return xr.Dataset(_two_arms(table, ("percent", "count", "n"), row), coords)
 
 
-def _design(table: Table, trial: Trial) -> xr.Dataset:
+def _design(table: Table, _trial: Trial) -> xr.Dataset:
     """Design facts: text as printed, and the number where it is one."""
-    del trial
     row, coords = "item", _labels(table, ("unit", "section"), "item")
     coords["name"] = xr.Variable(row, table.text("item"))
     values = table.text("value")
@@ -180,9 +185,8 @@ def _design(table: Table, trial: Trial) -> xr.Dataset:
     )
 
 
-def _claims(table: Table, trial: Trial) -> xr.Dataset:
+def _claims(table: Table, _trial: Trial) -> xr.Dataset:
     """Read what the text says about an effect in words: present, absent, near or unchanged."""
-    del trial
     table.one_of("claim", CLAIMS)
     row = "claim_row"
     coords = _labels(table, ("contrast", "endpoint", "analysis", "term", "claim", "section"), row)

@@ -1,0 +1,125 @@
+"""Degrees of freedom that intervals and P values of several rows imply together."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.audit.finding import Figure, Finding, Section, printed_rows, severity_of
+from bayes_ptsd.evidence.audit.polygon import admissible_polygon, share_between, slopes_printing_p
+from bayes_ptsd.evidence.audit.repair import boxes
+from bayes_ptsd.evidence.audit.rows import printed_of
+from bayes_ptsd.evidence.intervals import rounding_box
+
+__all__ = ["DF_GRID", "check_freedom", "df_weights"]
+
+DF_GRID = np.arange(3, 121)
+FEWEST_ROWS = 3
+
+
+def df_weights(rows: xr.Dataset) -> xr.DataArray:
+    """Return how well each number of degrees of freedom reproduces the printed P values.
+
+    Parameters
+    ----------
+    rows : xr.Dataset
+        Rows of node `effects` along `contrast`, each with interval and P value.
+
+    Returns
+    -------
+    xr.DataArray
+        Dims (contrast, df): share of the admissible polygon of the row that prints its P. Their
+        product over rows is the likelihood of df with unrounded numbers uniform on the polygons.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> rows = printed_rows(load_published(), ["crossover"])
+    >>> int(df_weights(rows).prod("contrast").idxmax("df"))
+    27
+    """
+    names = rows["contrast"].values.tolist()
+    shares = np.zeros((len(names), len(DF_GRID)))
+    for index, name in enumerate(names):
+        printed = printed_of(rows.sel(contrast=name))
+        polygon = admissible_polygon(*boxes(printed))
+        low, high = rounding_box(printed.p, printed.decimals[3])
+        slopes = np.stack(slopes_printing_p((float(low), float(high)), df=DF_GRID), axis=1)
+        share = [share_between(polygon, shallow, steep) for shallow, steep in slopes.tolist()]
+        shares[index] = np.nan_to_num(share)
+    return xr.DataArray(shares, {"contrast": names, "df": DF_GRID}, ("contrast", "df"))
+
+
+def check_freedom(evidence: Evidence) -> Section:
+    """Find the degrees of freedom that the rows of each analysis imply together.
+
+    Rows whose numbers fit no degrees of freedom are left out and named.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``"published"``.
+
+    Returns
+    -------
+    Section
+        Table ``freedom`` over `analysis` and `df`: weight, adding up to 1 over the grid.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> found = check_freedom(load_published()).findings[0]
+    >>> found.figures["peak"], found.figures["possible_low"], found.figures["possible_high"]
+    (27, 21, 37)
+    """
+    weights, findings = {}, []
+    rows = printed_rows(evidence, corrected=True)
+    both = np.isfinite(rows["ci_low"].values) & np.isfinite(rows["p_value"].values)
+    rows = rows.isel(contrast=both)
+    for analysis in np.unique(rows["analysis"].values).tolist():
+        here = rows.isel(contrast=rows["analysis"].values == analysis)
+        if here.sizes["contrast"] < FEWEST_ROWS:
+            continue
+        share = df_weights(here)
+        fits = share.isel(contrast=(share > 0).any("df").values)
+        joint = fits.prod("contrast").values
+        findings.append(_finding(analysis, here, fits, joint))
+        weights[analysis] = joint / joint.sum() if joint.sum() > 0 else joint
+    if not findings:
+        return Section("freedom", None, [])
+    table = xr.Dataset(
+        {"weight": (("analysis", "df"), np.array(list(weights.values())))},
+        {"analysis": list(weights), "df": DF_GRID},
+    )
+    return Section("freedom", table, findings)
+
+
+def _finding(analysis: str, rows: xr.Dataset, fits: xr.DataArray, joint: np.ndarray) -> Finding:
+    """Return the finding on one analysis."""
+    used = fits["contrast"].values.tolist()
+    left_out = [name for name in rows["contrast"].values.tolist() if name not in used]
+    assumed = sorted({float(value) for value in rows["df"].values})
+    place = ", ".join(used)
+    figures: dict[str, Figure] = {"rows": len(used), "left_out": ", ".join(left_out)}
+    words = f"{analysis}: intervals and P values of {len(used)} rows"
+    if joint.sum() == 0:
+        text = f"{words} fit no common degrees of freedom from {DF_GRID[0]} to {DF_GRID[-1]}."
+        return Finding(f"freedom.{analysis}", "freedom", "contradiction", place, text, figures)
+    possible = DF_GRID[joint > 0]
+    mass = np.cumsum(joint / joint.sum())
+    low, high = (int(DF_GRID[np.searchsorted(mass, tail)]) for tail in (0.025, 0.975))
+    peak = int(DF_GRID[int(np.argmax(joint))])
+    open_ended = possible[-1] == DF_GRID[-1]
+    upper = f"{possible[-1]} or more" if open_ended else f"{possible[-1]}"
+    text = f"{words} allow degrees of freedom from {possible[0]} to {upper} together"
+    text += "" if open_ended else f", most easily {peak} (95% of the weight on {low} to {high})"
+    text += f"; assumed here: {', '.join(f'{df:g}' for df in assumed)}."
+    text += f" Left out, no degrees of freedom fit: {', '.join(left_out)}." if left_out else ""
+    holds = all(possible[0] <= df and (open_ended or df <= possible[-1]) for df in assumed)
+    figures |= {
+        "possible_low": int(possible[0]), "possible_high": int(possible[-1]),
+        "open_ended": bool(open_ended), "peak": peak, "low": low, "high": high,
+    }  # fmt: skip
+    severity = severity_of(holds, otherwise="caution")
+    return Finding(f"freedom.{analysis}", "freedom", severity, place, text, figures)

@@ -1,0 +1,256 @@
+"""Unrounded numbers that a printed estimate and its interval allow.
+
+An estimate and a symmetric interval have two unknowns, the estimate and the half-width. Each of the
+three printed numbers is a strip in that plane; together they leave a convex polygon, or nothing.
+Convention T holds throughout: half-width = standard error x quantile of t.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from bayes_ptsd.evidence.intervals import FloatArray, critical_value, p_value
+
+__all__ = [
+    "admissible_polygon",
+    "area",
+    "mean_half_width",
+    "p_range",
+    "share_between",
+    "share_printing_p",
+    "slopes_printing_p",
+]
+
+Box = tuple[float, float]
+# numbers that were rounded exactly at half a digit must not fall out by binary arithmetic
+SLACK = 1e-9
+
+
+def admissible_polygon(estimate: Box, low: Box, high: Box) -> FloatArray:
+    """Return the corners of the polygon of estimates and half-widths that three boxes allow.
+
+    Parameters
+    ----------
+    estimate, low, high : tuple of float
+        Rounding boxes of the printed estimate and limits, score units.
+
+    Returns
+    -------
+    array
+        Corners, dims (corner, 2): estimate and half-width. Empty if no symmetric interval around
+        an estimate prints as the three numbers.
+
+    Examples
+    --------
+    >>> corners = admissible_polygon((12.65, 12.75), (2.45, 2.55), (22.75, 22.85))
+    >>> corners[:, 0].round(3).min(), corners[:, 0].round(3).max()
+    (np.float64(12.65), np.float64(12.7))
+    """
+    reach = max(map(abs, (*estimate, *low, *high)))
+    slack = SLACK * (1 + reach)
+    left, right, top = estimate[0] - slack, estimate[1] + slack, 4 * reach + 1
+    polygon: FloatArray = np.array([[left, 0], [right, 0], [right, top], [left, top]], dtype=float)
+    for slope, box in ((-1.0, low), (1.0, high)):
+        polygon = _clip(polygon, (1.0, slope), box[0] - slack)
+        polygon = _clip(polygon, (-1.0, -slope), -box[1] - slack)
+    return polygon
+
+
+def area(polygon: FloatArray) -> float:
+    """Return the area of a polygon, 0 for fewer than three corners.
+
+    Examples
+    --------
+    >>> area(np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]]))
+    2.0
+    """
+    if len(polygon) < 3:
+        return 0.0
+    # moved to its first corner, or a small polygon far from the origin loses its digits
+    x, y = (polygon - polygon[0]).T
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+
+def p_range(polygon: FloatArray, *, df: float, level: float = 0.95) -> tuple[float, float]:
+    """Return the smallest and largest two-sided P value over a polygon.
+
+    Parameters
+    ----------
+    polygon : array
+        Corners as `admissible_polygon` returns them.
+    df : float
+        Degrees of freedom of interval and P value.
+    level : float, default 0.95
+        Confidence level of the interval.
+
+    Returns
+    -------
+    tuple of float
+        Smallest, largest; (NaN, NaN) for an empty polygon.
+
+    Examples
+    --------
+    >>> corners = admissible_polygon((12.65, 12.75), (2.45, 2.55), (22.75, 22.85))
+    >>> smallest, largest = p_range(corners, df=27)
+    >>> round(smallest, 4), round(largest, 4)
+    (0.016, 0.017)
+    """
+    if len(polygon) == 0:
+        return np.nan, np.nan
+    se = np.maximum(polygon[:, 1], 1e-300) / critical_value(df=df, level=level)
+    values = p_value(polygon[:, 0], se, df=df)
+    changes_sign = polygon[:, 0].min() <= 0 <= polygon[:, 0].max()
+    return float(values.min()), 1.0 if changes_sign else float(values.max())
+
+
+def share_printing_p(polygon: FloatArray, p_box: Box, *, df: float, level: float = 0.95) -> float:
+    """Return the share of a polygon's area on which P falls into a rounding box.
+
+    Parameters
+    ----------
+    polygon : array
+        Corners as `admissible_polygon` returns them.
+    p_box : tuple of float
+        Rounding box of the printed P value.
+    df : float
+        Degrees of freedom of interval and P value.
+    level : float, default 0.95
+        Confidence level of the interval.
+
+    Returns
+    -------
+    float
+        Inside [0, 1]; NaN for a polygon without area.
+
+    Examples
+    --------
+    >>> corners = admissible_polygon((12.65, 12.75), (2.45, 2.55), (22.75, 22.85))
+    >>> share_printing_p(corners, (0.015, 0.025), df=27)
+    1.0
+    """
+    shallow, steep = slopes_printing_p(p_box, df=df, level=level)
+    return share_between(polygon, float(shallow), float(steep))
+
+
+def slopes_printing_p(
+    p_box: Box, *, df: ArrayLike, level: float = 0.95
+) -> tuple[FloatArray, FloatArray]:
+    """Return the ratios of estimate to half-width between which P is in a rounding box.
+
+    Parameters
+    ----------
+    p_box : tuple of float
+        Rounding box of the printed P value.
+    df : float or array
+        Degrees of freedom of interval and P value.
+    level : float, default 0.95
+        Confidence level of the interval.
+
+    Returns
+    -------
+    tuple of array
+        Smallest and largest ratio, in absolute value, shape of `df`.
+
+    Examples
+    --------
+    >>> shallow, steep = slopes_printing_p((0.045, 0.055), df=27)
+    >>> bool(shallow < 1 < steep)
+    True
+    """
+    quantile = critical_value(df=df, level=level)
+    shallow: FloatArray = stats.t.isf(np.clip(p_box[1], 0, 1) / 2, df) / quantile
+    steep: FloatArray = stats.t.isf(np.clip(p_box[0], 1e-300, 1) / 2, df) / quantile
+    return shallow, steep
+
+
+def share_between(polygon: FloatArray, shallow: float, steep: float) -> float:
+    """Return the share of a polygon's area between two ratios of estimate to half-width.
+
+    Parameters
+    ----------
+    polygon : array
+        Corners as `admissible_polygon` returns them.
+    shallow, steep : float
+        Smallest and largest ratio, in absolute value.
+
+    Returns
+    -------
+    float
+        Inside [0, 1]; NaN for a polygon without area.
+
+    Examples
+    --------
+    >>> share_between(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]), 0.0, 1.0)
+    0.5
+    """
+    whole = area(polygon)
+    if whole == 0:
+        return np.nan
+    return min(1.0, sum(map(area, _wedges(polygon, shallow, steep))) / whole)
+
+
+def mean_half_width(polygon: FloatArray, p_box: Box, *, df: float, level: float = 0.95) -> float:
+    """Return the mean half-width over the part of a polygon that prints a P value.
+
+    Parameters
+    ----------
+    polygon : array
+        Corners as `admissible_polygon` returns them.
+    p_box : tuple of float
+        Rounding box of the printed P value.
+    df : float
+        Degrees of freedom of interval and P value.
+    level : float, default 0.95
+        Confidence level of the interval.
+
+    Returns
+    -------
+    float
+        Score units; NaN where no part of the polygon prints the P value.
+
+    Examples
+    --------
+    >>> corners = admissible_polygon((1.15, 1.25), (0.45, 0.55), (1.85, 1.95))
+    >>> round(mean_half_width(corners, (0.0025, 0.0035), df=27), 3)
+    0.738
+    """
+    shallow, steep = slopes_printing_p(p_box, df=df, level=level)
+    wedges = _wedges(polygon, float(shallow), float(steep))
+    areas = np.array([area(wedge) for wedge in wedges])
+    if areas.sum() == 0:
+        return np.nan
+    middles = np.array([_mean_height(wedge) for wedge in wedges])
+    return float(areas @ middles / areas.sum())
+
+
+def _wedges(polygon: FloatArray, shallow: float, steep: float) -> list[FloatArray]:
+    """Return the parts of a polygon between two ratios, one for each sign of the estimate."""
+    estimates = polygon[:, 0] if len(polygon) else np.zeros(1)
+    signs = [sign for sign in (1.0, -1.0) if (sign * estimates > 0).any()]
+    return [_clip(_clip(polygon, (sign, -shallow), 0.0), (-sign, steep), 0.0) for sign in signs]
+
+
+def _mean_height(polygon: FloatArray) -> float:
+    """Return the second coordinate of a polygon's center of mass, 0 for one without area."""
+    if area(polygon) == 0:
+        return 0.0
+    x, y = (polygon - polygon[0]).T
+    cross = x * np.roll(y, -1) - np.roll(x, -1) * y
+    return float(polygon[0, 1] + ((y + np.roll(y, -1)) @ cross) / (3 * cross.sum()))
+
+
+def _clip(polygon: FloatArray, normal: tuple[float, float], bound: float) -> FloatArray:
+    """Return the part of a convex polygon where the normal's linear form is at least the bound."""
+    if len(polygon) == 0:
+        return polygon
+    height = polygon @ np.asarray(normal) - bound
+    following, next_height = np.roll(polygon, -1, axis=0), np.roll(height, -1)
+    corners = []
+    for here, there, a, b in zip(polygon, following, height, next_height, strict=True):
+        if a >= 0:
+            corners.append(here)
+        if (a >= 0) != (b >= 0):
+            corners.append(here + (there - here) * a / (a - b))
+    return np.array(corners, dtype=float).reshape(-1, 2)

@@ -43,8 +43,11 @@ class Distribution:
     positive: tuple[str, ...] = ("sigma",)
 
 
+IMPROPER = ("flat", "inverse_sd")
+
 DISTRIBUTIONS: Mapping[str, Distribution] = {
     "flat": Distribution((), lambda: None, ()),
+    "inverse_sd": Distribution((), lambda: None, ()),  # density 1/x, for standard deviations
     "normal": Distribution(("mu", "sigma"), lambda mu, sigma: stats.norm(mu, sigma)),
     "student_t": Distribution(
         ("nu", "mu", "sigma"), lambda nu, mu, sigma: stats.t(nu, mu, sigma), ("nu", "sigma")
@@ -122,28 +125,30 @@ class Prior:
     @property
     def proper(self) -> bool:
         """Whether the density integrates to one."""
-        return self.dist != "flat"
+        return self.dist not in IMPROPER
 
     @cached_property
     def _parts(self) -> list[tuple[float, Any]]:
         """Weights and SciPy distributions of the components (one for a simple prior)."""
         if not self.proper:
-            raise SpecError("the flat prior is improper: it has no distribution function or draws")
+            raise SpecError(
+                f"the {self.dist} prior is improper: it has no distribution function or draws"
+            )
         if self.dist == "mixture":
             pairs = zip(self.weights, self.components, strict=True)
             return [(w * v, part) for w, component in pairs for v, part in component._parts]
         return [(1.0, DISTRIBUTIONS[self.dist].frozen(**self.params))]
 
     def logpdf(self, x: ArrayLike) -> FloatArray:
-        """Log density at `x`; zero everywhere for the flat prior."""
+        """Log density at `x`; of an improper prior up to a constant, zero for the flat one."""
         points = np.asarray(x, dtype=float)
         if not self.proper:
-            return np.zeros_like(points)
+            return -np.log(points) if self.dist == "inverse_sd" else np.zeros_like(points)
         logs = [math.log(w) + part.logpdf(points) for w, part in self._parts]
         return np.asarray(np.logaddexp.reduce(logs, axis=0))
 
     def pdf(self, x: ArrayLike) -> FloatArray:
-        """Density at `x`; one everywhere for the flat prior."""
+        """Density at `x`; one everywhere for the flat prior, 1/x for ``inverse_sd``."""
         return np.exp(self.logpdf(x))
 
     def cdf(self, x: ArrayLike) -> FloatArray:
@@ -161,8 +166,11 @@ class Prior:
         if len(ends) == 1:
             return np.asarray(ends[0])
         low, high = ends.min(axis=0), ends.max(axis=0)
-        root = elementwise.find_root(lambda x, q: self.cdf(x) - q, (low, high), args=(probability,))
-        return np.asarray(np.where(low == high, low, root.x))
+        # rounding can give both ends of the bracket one sign; a hair more room cannot
+        room = 1e-9 * (np.abs(low) + np.abs(high) + 1e-300)
+        bracket = (low - room, high + room)
+        root = elementwise.find_root(lambda x, q: self.cdf(x) - q, bracket, args=(probability,))
+        return np.asarray(np.where(root.success, root.x, low))
 
     @property
     def mean(self) -> float:
@@ -175,6 +183,14 @@ class Prior:
         mean = self.mean
         second = sum(w * (part.var() + (part.mean() - mean) ** 2) for w, part in self._parts)
         return float(np.sqrt(second))
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """Lowest and highest value with positive density."""
+        if not self.proper:
+            return -math.inf, math.inf
+        ends = [part.support() for _, part in self._parts]
+        return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Equal-tailed interval of probability `level`, in the unit of the quantity."""
@@ -376,4 +392,4 @@ def _check_mixture(prior: Prior) -> None:
     if not math.isclose(sum(prior.weights), 1.0, abs_tol=1e-8):
         raise SpecError(f"mixture weights must sum to one, got {sum(prior.weights):.10g}")
     if not all(component.proper for component in prior.components):
-        raise SpecError("a component of a mixture is flat: it has no weight against the others")
+        raise SpecError("a component of a mixture is flat or improper: it has no weight against the others")

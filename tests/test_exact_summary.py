@@ -163,3 +163,24 @@ def test_prior_predictive_tail_has_its_closed_form() -> None:
     tail = prior_predictive_tail(normal(9, 3), normal(0, 4))
     assert tail == pytest.approx(2 * stats.norm.sf(9 / 5), abs=1e-5)
     assert np.isnan(prior_predictive_tail(normal(9, 3), FLAT))
+
+
+@pytest.mark.parametrize(
+    ("prior", "frozen"),
+    [
+        (Prior("half_normal", {"sigma": 7.0}), stats.halfnorm(0, 7)),
+        (Prior("uniform", {"low": -3.0, "high": 9.0}), stats.uniform(-3, 12)),
+        (Prior("gamma", {"shape": 2.0, "rate": 0.3}), stats.gamma(2, 0, 1 / 0.3)),
+    ],
+)
+def test_priors_with_an_edge(prior: Prior, frozen: stats.rv_continuous) -> None:
+    """A prior that ends at a value is integrated from there: mass and mean match a fine sum."""
+    likelihood = normal(4.0, 3.0)
+    low, high = max(frozen.support()[0], -30), min(frozen.support()[1], 40)
+    x = np.linspace(low, high, 400_001)
+    weight = likelihood.pdf(x) * frozen.pdf(x)
+    mass = np.trapezoid(weight, x)
+    exact = exact_posterior(likelihood, prior)
+    assert float(exact["log_marginal_likelihood"]) == pytest.approx(np.log(mass), abs=1e-6)
+    assert float(exact["mean"]) == pytest.approx(np.trapezoid(x * weight, x) / mass, abs=1e-6)
+    assert above(exact, low) == pytest.approx(1.0, abs=1e-8)

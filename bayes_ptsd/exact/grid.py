@@ -36,15 +36,15 @@ def spread_grid(anchors: list[tuple[float, float]], *, heavy: bool) -> FloatArra
     Returns
     -------
     ndarray
-        Increasing points, dense (0.024 scales) at each center.
+        Increasing points, dense (0.016 scales) at each center.
 
     Examples
     --------
     >>> len(spread_grid([(0.0, 1.0)], heavy=False))
-    401
+    601
     """
     reach = np.arcsinh(1e6 if heavy else 60.0)
-    steps = np.sinh(np.linspace(-reach, reach, 1201 if heavy else 401))
+    steps = np.sinh(np.linspace(-reach, reach, 1801 if heavy else 601))
     points = np.unique(np.concatenate([center + scale * steps for center, scale in anchors]))
     gap = min(scale for _, scale in anchors) * 1e-6
     return np.asarray(points[np.concatenate([[True], np.diff(points) > gap])])

@@ -217,7 +217,10 @@ def _grid(likelihood: Prior, prior: Prior) -> FloatArray:
     heavy = (
         bool(degrees) and all("nu" in p.params for p in (likelihood, *parts)) and min(degrees) < 20
     )
-    return spread_grid(anchors, heavy=heavy)
+    points = spread_grid(anchors, heavy=heavy)
+    # a density that starts with a jump is integrated from the jump
+    edges = [edge for part in parts for edge in part.support if np.isfinite(edge)]
+    return np.unique(np.concatenate([points, edges]))
 
 
 def _scale(part: Prior) -> float:

@@ -290,8 +290,8 @@ def _without_interval(name: str, row: xr.Dataset) -> Finding:
     se, limits = float(row["se"]), (float(row["interval_low"]), float(row["interval_high"]))
     text = (
         f"No interval is printed; P {float(row['p_value']):.{digits}f} with {df:g} degrees of "
-        f"freedom gives a standard error of {se:.3g} ({narrow:.3g} to {wide:.3g} over the rounding of P) and a "
-        f"95% interval of {limits[0]:.2f} to {limits[1]:.2f}."
+        f"freedom gives a standard error of {se:.3g} ({narrow:.3g} to {wide:.3g} over the rounding "
+        f"of P) and a 95% interval of {limits[0]:.2f} to {limits[1]:.2f}."
     )
     figures: dict[str, Figure] = {
         "se": se, "se_low": narrow, "se_high": wide, "df": df,

@@ -68,11 +68,14 @@ def number(value: float | None, digits: int = 2) -> str:
     return "–" if value is None or value != value else f"{value:.{digits}f}"  # noqa: RUF001
 
 
-def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout, as wide as its content where stdout is not a terminal."""
+def show_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, prose: Sequence[str] = ()
+) -> None:
+    """Print a table on stdout: first column and prose to the left, figures to the right."""
     table = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right")
+        left = position == 0 or column in prose
+        table.add_column(column, justify="left" if left else "right")
     for row in rows:
         table.add_row(*row)
     width = None if sys.stdout.isatty() else 160

@@ -27,7 +27,8 @@ def list_models(json: Json = False) -> None:
         emit("models list", {"models": [spec.document() for spec in specs]})
         return
     rows = [[spec.name, spec.structure, spec.question] for spec in specs]
-    show_table("Models", ["model", "structure", "question"], rows)
+    columns = ["model", "structure", "question"]
+    show_table("Models", columns, rows, prose=columns)
 
 
 @models_app.command("show")
@@ -70,6 +71,7 @@ def list_results(store: Store = None, json: Json = False) -> None:
         f"{len(entries)} results in {store_path(store)}",
         [*columns, "engine", "mean", "P(better)", "checks"],
         [_result_line(entry) for entry in entries],
+        prose=columns,
     )
 
 

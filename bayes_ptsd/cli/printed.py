@@ -31,7 +31,8 @@ def audit(
     rows = [
         [str(value) for value in row] for row in frame[["severity", "place", "statement"]].values
     ]
-    show_table("Audit of the printed numbers", ["severity", "place", "statement"], rows)
+    columns = ["severity", "place", "statement"]
+    show_table("Audit of the printed numbers", columns, rows, prose=columns)
 
 
 def compare(
@@ -64,7 +65,8 @@ def compare(
     rows = [_comparison_line(row) for row in comparison_frame(table).to_dict("records")]
     columns = ["contrast", "reading", "published (95% CI)", "P", "prior", "mean", "95% interval"]
     title = f"Published and Bayesian, convention {convention}, positive = active treatment better"
-    show_table(title, [*columns, "P(better)", "gap in the mean"], rows)
+    columns += ["P(better)", "gap in the mean"]
+    show_table(title, columns, rows, prose=["reading", "prior", "gap in the mean"])
 
 
 def credibility(
@@ -88,11 +90,24 @@ def credibility(
     if json:
         emit("credibility", document)
         return
-    rows = [
-        [str(item["label"]), _figure(item["value"]), str(item["convention"]), str(item["note"])]
-        for item in document["quantities"]
+    conventions = list(document["conventions"])
+    columns = ["quantity", *conventions, "note"]
+    rows = _by_convention(document["quantities"], conventions)
+    title = "Credibility of one interval, by likelihood convention"
+    show_table(title, columns, rows, prose=["note"])
+
+
+def _by_convention(items: list[dict[str, Any]], conventions: list[str]) -> list[list[str]]:
+    """Return a line per quantity with a figure per convention."""
+    lines: dict[str, dict[str, Any]] = {}
+    for item in items:
+        line = lines.setdefault(str(item["label"]), {"note": ""})
+        line[item["convention"]] = _figure(item["value"])
+        line["note"] = line["note"] or str(item["note"])
+    return [
+        [label, *(line.get(key, "") for key in conventions), line["note"]]
+        for label, line in lines.items()
     ]
-    show_table("Credibility of one interval", ["quantity", "value", "convention", "note"], rows)
 
 
 def _figure(value: Any) -> str:

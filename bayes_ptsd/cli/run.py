@@ -127,4 +127,5 @@ def _show_headline(done: dict[str, Any]) -> None:
         "Treatment difference, score units, positive = active treatment better (published)",
         [*columns, "P(better)", "P(> MCID)"],
         rows,
+        prose=["published (95% CI)", "prior"],
     )

@@ -121,11 +121,14 @@ def view(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> View:
     """Open the page in a frame of one width, twice: to measure it and to photograph all of it."""
-    return open_page(report, browser, width=request.param, folder=tmp_path_factory.mktemp("view"))
+    folder = tmp_path_factory.mktemp("view")
+    kept = Path(os.environ.get("BAYES_PTSD_SCREENSHOTS") or folder)
+    return open_page(report, browser, width=request.param, folder=folder, kept=kept)
 
 
-def open_page(page: Path, browser: str, *, width: int, folder: Path) -> View:
-    """Measure and photograph a page at one width."""
+def open_page(page: Path, browser: str, *, width: int, folder: Path, kept: Path) -> View:
+    """Measure and photograph a page at one width; keep the picture in `kept`."""
+    kept.mkdir(parents=True, exist_ok=True)
     shutil.copytree(page.parent, folder, dirs_exist_ok=True)
     text = page.read_text(encoding="utf-8").replace("<head>", f"<head>{CATCH}", 1)
     (folder / "page.html").write_text(text + MEASURE, encoding="utf-8")
@@ -137,8 +140,7 @@ def open_page(page: Path, browser: str, *, width: int, folder: Path) -> View:
     found = json.loads(match[1].replace("&quot;", '"').replace("&amp;", "&"))
     height = min(found["height"], 16_000)
     frame.write_text(FRAME.format(width=width, height=height), encoding="utf-8")
-    target = Path(os.environ.get("BAYES_PTSD_SCREENSHOTS") or folder) / f"report-{width}.png"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = kept / f"report-{width}.png"
     run_browser(browser, folder, f"--window-size={width},{height}", f"--screenshot={target}", frame)
     return View(screenshot=target, **found)
 
@@ -210,7 +212,7 @@ def test_a_bad_page_is_seen(tmp_path: Path, browser: str) -> None:
         '<div style="width: 700px">wide</div><img alt="x" src="missing.png">'
         '<img alt="y" src="http://localhost.invalid/y.png"><script>nothing()</script></body></html>'
     )
-    view = open_page(page, browser, width=480, folder=tmp_path / "view")
+    view = open_page(page, browser, width=480, folder=tmp_path / "view", kept=tmp_path)
     assert view.needed >= 700 > view.width == 480
     assert view.broken == 2
     assert len(view.fetched) == 1

@@ -13,12 +13,19 @@ from bayes_ptsd.evidence.pairs import CrossoverPairs
 from bayes_ptsd.exact._axes import Axis, DispersionPrior
 from bayes_ptsd.exact._linear import LinearPosterior, NormalComponents, normal_components, solve
 from bayes_ptsd.exact._quadrature import Quadrature, integrate, refuse_inexact
-from bayes_ptsd.exact._structure import Covariance, Design, covariance_axes, crossover_design
+from bayes_ptsd.exact._structure import (
+    Covariance,
+    Design,
+    covariance_axes,
+    crossover_design,
+    first_period_design,
+)
 from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = ["Problem", "Solution", "crossover_problem", "solve_problem"]
 
-NODES = {2: (32, 48, 72, 108), 3: (20, 32, 40, 48, 60)}
+ACCEPTED = 1e-2
+NODES = {1: (32, 64, 128), 2: (32, 48, 72, 108), 3: (20, 32, 40, 48, 60)}
 
 
 @dataclass(frozen=True)
@@ -132,8 +139,8 @@ def crossover_problem(
     Raises
     ------
     SpecError
-        If a prior is missing, unknown or of a kind that the engine does not take, or the flat
-        coefficients cannot be told apart.
+        If a prior is missing, unknown or of a kind that the engine does not take, the flat
+        coefficients cannot be told apart, or `benefit_sign` is not 1 or -1.
     FitError
         If the scores of a data set do not vary around the cell means.
 
@@ -149,11 +156,17 @@ def crossover_problem(
     >>> crossover_problem(pairs, priors, benefit_sign=1, covariance="random_intercept").count
     array([[3., 0., 0.]])
     """
+    if benefit_sign not in (1, -1):
+        raise SpecError(f"benefit_sign is {benefit_sign}; it is 1 (higher is better) or -1")
     structure, axes = covariance_axes(covariance, priors)
-    design = crossover_design(pairs, priors, benefit_sign=benefit_sign)
-    prior = normal_components(design.priors)
     score = pairs.score if pairs.batched else pairs.score[None]
     present = np.isfinite(score)
+    if covariance == "first_period":
+        design = first_period_design(pairs, priors, benefit_sign=benefit_sign)
+        present = present & np.array([True, False])
+    else:
+        design = crossover_design(pairs, priors, benefit_sign=benefit_sign)
+    prior = normal_components(design.priors)
     columns = np.where(present[..., None], design.columns, 0.0)
     filled = np.where(present, score, 0.0)
     _refuse_aliased(columns, prior, list(design.priors))
@@ -184,8 +197,8 @@ def solve_problem(
     problem : Problem
         A batch of data sets.
     tolerance : float
-        Largest relative size of the highest Legendre coefficients; integrals are accurate to about
-        its square.
+        Relative size of the highest Legendre coefficients at which more nodes are not tried;
+        integrals are accurate to about its square.
     nodes : int, optional
         Nodes per axis; without it, they are raised until the density is resolved.
     first : int
@@ -207,7 +220,7 @@ def solve_problem(
         if float(quadrature.resolution.max()) <= tolerance:
             break
     assert quadrature is not None
-    refuse_inexact(quadrature, tolerance=tolerance, first=first)
+    refuse_inexact(quadrature, tolerance=max(tolerance, ACCEPTED), first=first)
     value = problem.values(quadrature.coordinate)
     linear = problem.linear(value)
     share = np.exp(linear.log_marginal - _add(linear.log_marginal)[:, None])

@@ -29,9 +29,9 @@ __all__ = [
 
 LogDensity = Callable[[FloatArray], FloatArray]
 
-DROP = 20.0
-SCAN = {1: 65, 2: 17, 3: 11}
-EDGE_TOLERANCE = 1e-7
+DROP = {1: 20.0, 2: 20.0, 3: 16.0}
+SCAN = {1: 65, 2: 17, 3: 13}
+EDGE_TOLERANCE = {1: 1e-7, 2: 1e-7, 3: 1e-5}
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def integrate(
 def _box(
     log_density: LogDensity, axes: Sequence[Axis], scale: FloatArray
 ) -> tuple[FloatArray, FloatArray, list[tuple[bool, bool]]]:
-    """Zoom in on the region where the density is within exp(-25) of its peak."""
+    """Zoom in on the region where the density is within exp(-DROP) of its peak."""
     limits = [axis.limits(scale) for axis in axes]
     least, most = (np.stack([limit[end] for limit in limits], axis=1) for end in (0, 1))
     low, high = least, most
@@ -149,12 +149,13 @@ def _box(
     for _ in range(12):
         width = high - low
         logs = log_density(low[:, :, None] + width[:, :, None] * tensor)
-        inside = logs > logs.max(axis=1, keepdims=True) - DROP
+        inside = logs > logs.max(axis=1, keepdims=True) - DROP[len(axes)]
         first, last = _extent(inside.reshape(-1, *[count] * len(axes)))
         step = width / (count - 1)
         new_low = np.maximum(least, low + step * (first - 1))
         new_high = np.minimum(most, low + step * (last + 1))
-        settled = bool(((new_high - new_low) > 0.8 * width).all())
+        kept = (new_low >= low) & (new_high <= high) & (new_high - new_low > 0.8 * width)
+        settled = bool(kept.all())
         low, high = new_low, new_high
         if settled:
             break
@@ -268,7 +269,7 @@ def refuse_inexact(result: Quadrature, *, tolerance: float, first: int = 0) -> N
     FitError
         With the first data set whose box loses mass or whose density is not resolved.
     """
-    lost = ~(result.edge <= EDGE_TOLERANCE)
+    lost = ~(result.edge <= EDGE_TOLERANCE[result.low.shape[1]])
     if lost.any():
         number = int(np.argmax(lost))
         raise FitError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -16,9 +17,17 @@ from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
 from bayes_ptsd.exact._axes import Axis, DispersionPrior, sd_axis
 from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["COVARIANCES", "Covariance", "Design", "covariance_axes", "crossover_design"]
+__all__ = [
+    "COVARIANCES",
+    "Covariance",
+    "Design",
+    "covariance_axes",
+    "crossover_design",
+    "first_period_design",
+]
 
 LINEAR_PRIORS = ("period_mean", "treatment", "carryover", "sequence", "baseline_slope")
+FIRST_PERIOD_PRIORS = ("intercept", "treatment", "baseline_slope")
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Covariance:
 
     dispersion: tuple[str, ...]
     prior_keys: tuple[str, ...]
-    kinds: tuple[str, ...]
+    kinds: tuple[Literal["log", "from_zero", "atanh"], ...]
     blocks: Callable[[FloatArray, BoolArray], FloatArray]
     weights: Callable[[FloatArray], FloatArray]
     log_det: Callable[[FloatArray, FloatArray], FloatArray]
@@ -105,9 +114,7 @@ def crossover_design(
     >>> list(design.priors)
     ['period_mean[1]', 'period_mean[2]', 'treatment']
     """
-    for name in ("period_mean", "treatment"):
-        if name not in priors:
-            raise SpecError(f"no prior for '{name}'; give one (flat is one)")
+    _require(priors, "period_mean", "treatment")
     first = pairs.active_first.astype(float)
     zero = np.zeros_like(first)
     cells = {
@@ -122,10 +129,70 @@ def crossover_design(
     table = {name: column[None] for name, column in cells.items()}
     if "baseline_slope" in priors:
         table |= _baseline_columns(pairs)
+    return _design(table, priors, _estimands(list(table)))
+
+
+def first_period_design(
+    pairs: CrossoverPairs, priors: Mapping[str, Prior | DispersionPrior], *, benefit_sign: int
+) -> Design:
+    """Return the columns of the first period alone: intercept, treatment, perhaps a baseline.
+
+    Parameters
+    ----------
+    pairs, benefit_sign
+        As in `crossover_design`.
+    priors : mapping of str to Prior
+        ``intercept`` and ``treatment``; ``baseline_slope`` puts the baseline into the model.
+
+    Returns
+    -------
+    Design
+        Columns that are zero in period 2.
+
+    Raises
+    ------
+    SpecError
+        As in `crossover_design`.
+
+    Examples
+    --------
+    >>> pairs = CrossoverPairs(
+    ...     np.array([[5.0, 7.0], [8.0, 4.0]]), np.array([True, False]), np.array([1, 2])
+    ... )
+    >>> flat = Prior("flat")
+    >>> design = first_period_design(pairs, {"intercept": flat, "treatment": flat}, benefit_sign=1)
+    >>> list(design.estimands)
+    ['treatment_difference', 'intercept']
+    """
+    _require(priors, "intercept", "treatment")
+    first = pairs.active_first.astype(float)
+    zero = np.zeros_like(first)
+    table = {
+        "intercept": np.stack([zero + 1, zero], axis=-1)[None],
+        "treatment": benefit_sign * np.stack([first, zero], axis=-1)[None],
+    }
+    if "baseline_slope" in priors:
+        table["baseline_slope"] = _baseline_columns(pairs)["baseline_slope[1]"]
+    unit = dict(zip(table, np.eye(len(table)), strict=True))
+    return _design(table, priors, {"treatment_difference": unit.pop("treatment")} | unit)
+
+
+def _require(priors: Mapping[str, Prior | DispersionPrior], *names: str) -> None:
+    """Refuse priors without the ones that every model has."""
+    for name in names:
+        if name not in priors:
+            raise SpecError(f"no prior for '{name}'; give one (flat is one)")
+
+
+def _design(
+    table: Mapping[str, FloatArray],
+    priors: Mapping[str, Prior | DispersionPrior],
+    estimands: Mapping[str, FloatArray],
+) -> Design:
+    """Put columns, of which the baseline can differ by data set, side by side."""
     count = max(len(column) for column in table.values())
     columns = np.stack([np.broadcast_to(c, (count, *c.shape[1:])) for c in table.values()], -1)
-    chosen = {name: _linear_prior(priors, name) for name in table}
-    return Design(chosen, columns, _estimands(list(table)))
+    return Design({name: _linear_prior(priors, name) for name in table}, columns, estimands)
 
 
 def _baseline_columns(pairs: CrossoverPairs) -> dict[str, FloatArray]:
@@ -185,8 +252,9 @@ def covariance_axes(
     if covariance not in COVARIANCES:
         raise SpecError(f"unknown covariance '{covariance}'{nearest(covariance, COVARIANCES)}")
     found = COVARIANCES[covariance]
-    allowed = {*LINEAR_PRIORS, *found.prior_keys}
-    refuse_unknown_keys(priors, allowed, f"priors of the {covariance} crossover", error=SpecError)
+    linear = FIRST_PERIOD_PRIORS if covariance == "first_period" else LINEAR_PRIORS
+    allowed = {*linear, *found.prior_keys}
+    refuse_unknown_keys(priors, allowed, f"priors of the {covariance} model", error=SpecError)
     axes = []
     for name, key, kind in zip(found.dispersion, found.prior_keys, found.kinds, strict=True):
         if key not in priors:
@@ -251,6 +319,14 @@ def _bivariate_log_det(value: FloatArray, count: FloatArray) -> FloatArray:
 
 
 COVARIANCES: Mapping[str, Covariance] = {
+    "first_period": Covariance(
+        ("sd_residual",),
+        ("sd_residual",),
+        ("log",),
+        lambda rows, present: _products(rows[:, :, 0], rows[:, :, 0])[:, None],
+        lambda value: value**-2,
+        lambda value, count: 2 * count.sum(axis=1, keepdims=True) * np.log(value[:, 0]),
+    ),
     "random_intercept": Covariance(
         ("sd_subject", "sd_within"),
         ("sd_subject", "sd_within"),

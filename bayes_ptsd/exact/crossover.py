@@ -32,9 +32,9 @@ __all__ = [
 CrossoverPriors = Mapping[str, Prior | DispersionPrior]
 
 GRID = 401
-CHUNK = {2: 24, 3: 2}
+CHUNK = {1: 24, 2: 24, 3: 2}
 TAIL = 1e-10
-DRAW_TOLERANCE = 1e-4
+DRAW_TOLERANCE = 1e-3
 BATCH_TOLERANCE = 0.1
 
 
@@ -64,9 +64,10 @@ def crossover_posterior(
         callable that returns a log density. Without ``carryover`` the carryover is zero.
     benefit_sign : {1, -1}
         +1 if a higher score is better, else -1 (`Endpoint.benefit_sign`).
-    covariance : {"random_intercept", "bivariate"}
+    covariance : {"random_intercept", "bivariate", "first_period"}
         One variance between and one within patients; or two variances and a correlation between
-        -1 and 1.
+        -1 and 1; or the first period alone, with priors ``intercept``, ``treatment``,
+        ``sd_residual`` and perhaps ``baseline_slope``.
     draws : int
         Independent draws of all parameters jointly.
     seed : int
@@ -110,7 +111,7 @@ def crossover_posterior(
         raise SpecError(
             "the patients have a 'dataset' dim: use crossover_batch or crossover_batch_draws"
         )
-    problem = _problem(pairs, priors, benefit_sign, covariance)
+    problem = crossover_problem(pairs, priors, benefit_sign=benefit_sign, covariance=covariance)
     solution = solve_problem(problem, tolerance=DRAW_TOLERANCE)
     drawn = draw_posterior(solution, draws=draws, rng=np.random.default_rng(seed))
     posterior = drawn.rename(dataset="chain").assign_coords(chain=[0], draw=np.arange(draws))
@@ -165,7 +166,7 @@ def crossover_batch(
     >>> crossover_batch(pairs, priors)["mean"].sizes["dataset"]
     50
     """
-    problem = _problem(pairs, priors, benefit_sign, covariance)
+    problem = crossover_problem(pairs, priors, benefit_sign=benefit_sign, covariance=covariance)
     return xr.concat(
         [_summaries(solution, thresholds) for solution in _chunks(problem, BATCH_TOLERANCE)],
         dim="dataset",
@@ -211,22 +212,13 @@ def crossover_batch_draws(
     >>> dict(crossover_batch_draws(pairs, priors, draws=20).sizes)["draw"]
     20
     """
-    problem = _problem(pairs, priors, benefit_sign, covariance)
+    problem = crossover_problem(pairs, priors, benefit_sign=benefit_sign, covariance=covariance)
     rng = np.random.default_rng(seed)
     parts = [
         draw_posterior(solution, draws=draws, rng=rng)
         for solution in _chunks(problem, DRAW_TOLERANCE)
     ]
     return xr.concat(parts, dim="dataset")
-
-
-def _problem(
-    pairs: CrossoverPairs, priors: CrossoverPriors, benefit_sign: int, covariance: str
-) -> Problem:
-    """Check the sign and reduce the data."""
-    if benefit_sign not in (1, -1):
-        raise SpecError(f"benefit_sign is {benefit_sign}; it is 1 (higher is better) or -1")
-    return crossover_problem(pairs, priors, benefit_sign=benefit_sign, covariance=covariance)
 
 
 def _chunks(problem: Problem, tolerance: float) -> list[Solution]:

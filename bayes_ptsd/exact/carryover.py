@@ -1,0 +1,205 @@
+"""Carryover as a prior: from the crossover contrast to the first-period contrast.
+
+No test decides between the two analyses. The prior of the carryover does, continuously, and the
+sweep shows what each choice costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import xarray as xr
+from scipy import optimize
+
+from bayes_ptsd.errors import SpecError
+from bayes_ptsd.evidence.pairs import CrossoverPairs
+from bayes_ptsd.exact.crossover import CrossoverPriors, crossover_batch
+from bayes_ptsd.priors import FloatArray, Prior, normal
+
+__all__ = ["carryover_sweep", "carryover_tipping", "fixed_carryover"]
+
+REACH = 40.0
+
+
+def carryover_sweep(
+    pairs: CrossoverPairs,
+    priors: CrossoverPriors,
+    *,
+    sds: Sequence[float],
+    benefit_sign: int = 1,
+    covariance: str = "random_intercept",
+) -> xr.Dataset:
+    """Show how the treatment difference depends on the prior of the carryover.
+
+    Parameters
+    ----------
+    pairs : CrossoverPairs
+        One data set.
+    priors : mapping of str to Prior
+        As in `crossover_posterior`; a ``carryover`` prior in it is replaced.
+    sds : sequence of float
+        Standard deviations of a normal carryover prior with mean zero, in score units: 0 leaves
+        carryover out, infinity makes its prior flat.
+    benefit_sign, covariance
+        As in `crossover_posterior`.
+
+    Returns
+    -------
+    xr.Dataset
+        ``mean, sd, prob_benefit`` of the treatment difference (benefit-positive, score units) and
+        ``log_marginal_likelihood`` on dim ``carryover_sd``.
+
+    Raises
+    ------
+    SpecError
+        If a standard deviation is negative, or as in `crossover_posterior`.
+
+    Examples
+    --------
+    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
+    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
+    >>> half, flat = Prior("half_normal", {"sigma": 5.0}), Prior("flat")
+    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> sweep = carryover_sweep(pairs, priors, sds=[0, np.inf], benefit_sign=-1)
+    >>> sweep["mean"].round(2).values.tolist()
+    [3.33, 4.0]
+    """
+    tables = []
+    for sd in sds:
+        chosen = {name: prior for name, prior in priors.items() if name != "carryover"}
+        if not sd >= 0:
+            raise SpecError(f"carryover standard deviation is {sd}; it is zero or positive")
+        if sd > 0:
+            chosen["carryover"] = normal(0, sd) if np.isfinite(sd) else Prior("flat")
+        tables.append(
+            crossover_batch(_batch(pairs), chosen, benefit_sign=benefit_sign, covariance=covariance)
+        )
+    axis = xr.Variable("carryover_sd", np.asarray(sds, dtype=float))
+    return xr.concat([_treatment(table).isel(dataset=0) for table in tables], dim=axis)
+
+
+def fixed_carryover(
+    pairs: CrossoverPairs,
+    priors: CrossoverPriors,
+    *,
+    values: Sequence[float],
+    benefit_sign: int = 1,
+    covariance: str = "random_intercept",
+) -> xr.Dataset:
+    """Compute the treatment difference if the carryover were known.
+
+    Parameters
+    ----------
+    pairs : CrossoverPairs
+        One data set.
+    priors : mapping of str to Prior
+        As in `crossover_posterior`; a ``carryover`` prior in it is left out.
+    values : sequence of float
+        Carryover, benefit-positive, in score units.
+    benefit_sign, covariance
+        As in `crossover_posterior`.
+
+    Returns
+    -------
+    xr.Dataset
+        As `carryover_sweep`, on dim ``carryover``.
+
+    Raises
+    ------
+    SpecError, FitError
+        As in `crossover_posterior`.
+
+    Examples
+    --------
+    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
+    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
+    >>> half, flat = Prior("half_normal", {"sigma": 5.0}), Prior("flat")
+    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> known = fixed_carryover(pairs, priors, values=[0.0, 2.0], benefit_sign=-1)
+    >>> known["mean"].round(2).values.tolist()
+    [3.33, 4.33]
+    """
+    carryover = np.asarray(values, dtype=float)
+    score = np.repeat(_batch(pairs).score, len(carryover), axis=0)
+    score[:, pairs.active_first, 1] -= benefit_sign * carryover[:, None]
+    table = crossover_batch(
+        replace(pairs, score=score),
+        {name: prior for name, prior in priors.items() if name != "carryover"},
+        benefit_sign=benefit_sign,
+        covariance=covariance,
+    )
+    return _treatment(table).rename(dataset="carryover").assign_coords(carryover=carryover)
+
+
+def carryover_tipping(
+    pairs: CrossoverPairs,
+    priors: CrossoverPriors,
+    *,
+    probability: float = 0.95,
+    benefit_sign: int = 1,
+    covariance: str = "random_intercept",
+) -> float:
+    """Find the carryover that would bring the probability of benefit to a given value.
+
+    Parameters
+    ----------
+    pairs, priors, benefit_sign, covariance
+        As in `fixed_carryover`.
+    probability : float
+        Probability that the treatment difference is positive.
+
+    Returns
+    -------
+    float
+        Carryover in score units, benefit-positive: a smaller one gives a smaller probability. NaN
+        if none within 40 posterior standard deviations does.
+
+    Raises
+    ------
+    SpecError
+        If `probability` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
+    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
+    >>> half, flat = Prior("half_normal", {"sigma": 5.0}), Prior("flat")
+    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> tipping = carryover_tipping(pairs, priors, benefit_sign=-1)
+    >>> known = fixed_carryover(pairs, priors, values=[tipping], benefit_sign=-1)
+    >>> round(float(known["prob_benefit"].item()), 6)
+    0.95
+    """
+    if not 0 < probability < 1:
+        raise SpecError(f"probability is {probability}; it lies between 0 and 1")
+
+    def excess(carryover: float) -> float:
+        return float(table(carryover)["prob_benefit"].item()) - probability
+
+    def table(carryover: float) -> xr.Dataset:
+        return fixed_carryover(
+            pairs, priors, values=[carryover], benefit_sign=benefit_sign, covariance=covariance
+        )
+
+    reach = REACH * float(table(0.0)["sd"].item())
+    if excess(-reach) * excess(reach) > 0:
+        return float("nan")
+    return float(optimize.brentq(excess, -reach, reach, xtol=1e-9 * reach))
+
+
+def _batch(pairs: CrossoverPairs) -> CrossoverPairs:
+    """Return one data set as a batch of one."""
+    if pairs.batched:
+        raise SpecError("carryover is swept for one data set at a time")
+    score: FloatArray = pairs.score[None].copy()
+    return replace(pairs, score=score)
+
+
+def _treatment(table: xr.Dataset) -> xr.Dataset:
+    """Return what a sweep reports of the treatment difference."""
+    chosen = table.sel(estimand="treatment_difference", drop=True)
+    return chosen[["mean", "sd", "log_marginal_likelihood"]].assign(
+        prob_benefit=chosen["prob_greater"].sel(threshold=0.0, drop=True)
+    )

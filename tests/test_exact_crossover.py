@@ -1,0 +1,657 @@
+"""The exact crossover posterior against published values, brute force, limits and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from bayes_ptsd.errors import FitError, SpecError
+from bayes_ptsd.evidence.pairs import CrossoverPairs, crossover_pairs
+from bayes_ptsd.exact.carryover import carryover_sweep, carryover_tipping, fixed_carryover
+from bayes_ptsd.exact.crossover import (
+    crossover_batch,
+    crossover_batch_draws,
+    crossover_posterior,
+    inverse_sd,
+)
+from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
+from bayes_ptsd.frequentist import first_period, hills_armitage
+from bayes_ptsd.priors import Prior, mixture, normal, student_t
+
+FLAT = Prior("flat")
+TRIALS = {
+    "senn_pef": ("pef", "F"),
+    "patel_fev1": ("fev1", "A"),
+    "raynaud_attacks": ("attacks", "N"),
+    "mental_fatigue": ("accuracy", "B"),
+}
+SDS = {"sigma_s": "sd_subject", "sigma_e": "sd_within"}
+
+
+def half_normal(sigma: float) -> Prior:
+    """Return a half-normal prior."""
+    return Prior("half_normal", {"sigma": sigma})
+
+
+def vague(sigma: float = 15.0, **more: Any) -> dict[str, Any]:
+    """Return flat priors on the means and half-normal ones on the standard deviations."""
+    sds = {"sd_subject": half_normal(sigma), "sd_within": half_normal(sigma)}
+    return {"period_mean": FLAT, "treatment": FLAT, **sds, **more}
+
+
+def simulated(seed: int, *, count: int = 20, missing: int = 4) -> CrossoverPairs:
+    """Return a crossover, lower better, with one-period patients of both kinds."""
+    rng = np.random.default_rng(seed)
+    active_first = np.arange(count) % 2 == 0
+    score = 40 + rng.normal(0, 8, (count, 1)) + rng.normal(0, 6, (count, 2))
+    score[:, 0] -= 5 * active_first
+    score[:, 1] += 3 - 5 * ~active_first
+    score[:missing, 1] = np.nan
+    if missing:
+        score[-1, 0] = np.nan
+    return CrossoverPairs(score, active_first, np.arange(count))
+
+
+def estimand(fit: xr.DataTree, name: str) -> xr.Dataset:
+    """Return the exact group of one estimand."""
+    return fit["exact"].to_dataset().sel(estimand=name)
+
+
+def reference(shared: Path, name: str, prior: str, sequence: int) -> dict[str, pd.Series]:
+    """Return the Bayesian rows of one trial by parameter."""
+    table = pd.read_csv(shared / "data" / "reference_values.csv")
+    wanted = table["analysis"].str.contains(rf"prior={prior} .*sequence={sequence}")
+    rows = table[(table["dataset"] == name) & wanted]
+    return {row["parameter"]: row for _, row in rows.iterrows()}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("sequence", [0, 1])
+@pytest.mark.parametrize("prior", ["ref", "HN"])
+@pytest.mark.parametrize("name", TRIALS)
+def test_reference_values(shared: Path, name: str, prior: str, sequence: int) -> None:
+    """Every printed posterior of the four public crossovers is met to 1e-3 posterior sd."""
+    column, active = TRIALS[name]
+    rows = pd.read_csv(shared / "data" / f"{name}.csv")
+    pairs = crossover_pairs(
+        rows["subject"],
+        rows["period"],
+        treatment=rows["treatment"],
+        score=rows[column],
+        active=active,
+    )
+    half = half_normal(float(rows[column].std()))
+    sds = {"sd_subject": FLAT, "sd_within": inverse_sd}
+    priors = vague() | (sds if prior == "ref" else {"sd_subject": half, "sd_within": half})
+    fit = crossover_posterior(pairs, priors | ({"sequence": FLAT} if sequence else {}))
+    expected = reference(shared, name, prior, sequence)
+    assert len(expected) in (4, 5)
+    ours = estimand(fit, "treatment_difference")
+    row = expected["treat posterior mean/sd/95%"]
+    tolerance = 1e-3 * float(ours["sd"])
+    assert float(ours["mean"]) == pytest.approx(row["estimate"], abs=tolerance)
+    assert float(ours["sd"]) == pytest.approx(row["se_or_sd"], abs=tolerance)
+    interval = grid_quantile(ours, np.array([0.025, 0.975]))
+    np.testing.assert_allclose(interval, [row["lo95"], row["hi95"]], atol=2 * tolerance)
+    for text, row in expected.items():
+        if text.startswith("P(treat>"):
+            above = 1 - grid_cdf(ours, np.array(float(text[8:-1])))
+            assert float(above) == pytest.approx(row["estimate"], abs=2e-5)
+        if text.split()[0] in SDS:
+            sd = estimand(fit, SDS[text.split()[0]])
+            slack = 1e-3 * float(sd["sd"])
+            assert float(sd["mean"]) == pytest.approx(row["estimate"], abs=slack)
+
+
+def dense(pairs: CrossoverPairs, *, sign: int, extra: str = "") -> tuple[Any, Any, Any, Any]:
+    """Return scores, design (period means, treatment, extra), subject and period of each row."""
+    present = np.isfinite(pairs.score)
+    subject, period = np.nonzero(present)
+    first = pairs.active_first[subject]
+    columns = [period == 0, period == 1, sign * (first == (period == 0))]
+    if extra == "carryover":
+        columns.append(sign * (first & (period == 1)))
+    return pairs.score[present], np.column_stack(columns).astype(float), subject, period
+
+
+def dense_moments(
+    pairs: CrossoverPairs,
+    points: Any,
+    *,
+    sign: int,
+    prior_sd: list[float],
+    prior_mean: list[float],
+    covariance: Callable[[Any, Any, Any], Any],
+    extra: str = "",
+) -> tuple[Any, Any, Any]:
+    """Return log likelihood and treatment's conditional mean and variance at parameters (row)."""
+    score, design, subject, period = dense(pairs, sign=sign, extra=extra)
+    same = subject[:, None] == subject[None, :]
+    mean, scatter = np.array(prior_mean), np.diag(np.square(prior_sd))
+    inner = covariance(points, same, period)
+    inverse = np.linalg.inv(inner + design @ scatter @ design.T)
+    residual = score - design @ mean
+    solved = inverse @ residual
+    logdet = np.linalg.slogdet(inverse)[1]
+    log = 0.5 * (logdet - solved @ residual - len(score) * np.log(2 * np.pi))
+    gain = (scatter @ design.T)[2]
+    return log, mean[2] + solved @ gain, scatter[2, 2] - gain @ (inverse @ gain).T
+
+
+def posterior_moments(log: Any, center: Any, spread: Any, points: Any) -> Any:
+    """Return what has to be integrated: one, treatment and its square, the parameters."""
+    parts = [np.ones_like(center), center, spread + center**2, *points.T]
+    return np.exp(log)[:, None] * np.stack(parts, axis=1)
+
+
+def intercept_covariance(points: Any, same: Any, period: Any) -> Any:
+    """Covariances of a random intercept."""
+    between, within = np.square(points).T[:, :, None, None]
+    return between * same + within * np.eye(len(period))
+
+
+def bivariate_covariance(points: Any, same: Any, period: Any) -> Any:
+    """Covariances with two variances and a correlation."""
+    sd = np.where(period == 0, points[:, [0]], points[:, [1]])
+    share = np.where(np.eye(len(period)) == 1, 1.0, points[:, 2, None, None] * same)
+    return sd[:, :, None] * sd[:, None, :] * share
+
+
+def test_random_intercept_equals_brute_force() -> None:
+    """Mean, sd, evidence and standard deviations equal cubature of the dense likelihood."""
+    pairs = simulated(1, count=14, missing=3)
+    priors = vague(
+        10.0, carryover=normal(0, 6), treatment=normal(2, 15), period_mean=normal(35, 12)
+    )
+    fit = crossover_posterior(pairs, priors, benefit_sign=-1)
+
+    def integrand(points: Any) -> Any:
+        log, center, spread = dense_moments(
+            pairs,
+            points,
+            sign=-1,
+            prior_sd=[12, 12, 15, 6],
+            prior_mean=[35, 35, 2, 0],
+            covariance=intercept_covariance,
+            extra="carryover",
+        )
+        log = log + stats.halfnorm(0, 10).logpdf(points).sum(axis=1) + 100
+        return posterior_moments(log, center, spread, points)
+
+    low, high = np.array([0, 1.5]), np.array([50, 35])
+    total = integrate.cubature(integrand, low, high, rtol=1e-7, atol=0).estimate
+    moments = total[1:] / total[0]
+    ours = estimand(fit, "treatment_difference")
+    assert float(ours["mean"]) == pytest.approx(moments[0], rel=1e-6)
+    assert float(ours["sd"]) == pytest.approx(np.sqrt(moments[1] - moments[0] ** 2), rel=1e-6)
+    evidence = np.log(total[0]) - 100
+    assert fit.attrs["log_marginal_likelihood"] == pytest.approx(evidence, abs=1e-6)
+    for name, mean in zip(("sd_subject", "sd_within"), moments[2:], strict=True):
+        assert float(estimand(fit, name)["mean"]) == pytest.approx(mean, rel=1e-6)
+
+
+def test_bivariate_equals_brute_force() -> None:
+    """The same with two variances and a correlation, by the trapezoid rule in three dimensions."""
+    pairs = simulated(2, count=10, missing=2)
+    priors = {
+        "period_mean": normal(35, 12),
+        "treatment": normal(0, 15),
+        "sd_period": Prior("log_normal", {"mu": np.log(10), "sigma": 0.3}),
+        "correlation": Prior("beta", {"shape1": 2, "shape2": 2}),
+    }
+    fit = crossover_posterior(pairs, priors, benefit_sign=-1, covariance="bivariate", draws=10)
+    logs, z = np.linspace(np.log(10) - 1.6, np.log(10) + 1.6, 30), np.linspace(-3.6, 3.6, 40)
+    grid = np.stack([g.ravel() for g in np.meshgrid(logs, logs, z, indexing="ij")], axis=1)
+    points = np.column_stack([np.exp(grid[:, :2]), np.tanh(grid[:, 2])])
+    prior = stats.norm(np.log(10), 0.3).logpdf(grid[:, :2]).sum(axis=1)
+    rho = points[:, 2]
+    prior += stats.beta(2, 2).logpdf((1 + rho) / 2) - np.log(2) + np.log1p(-(rho**2))
+    parts = [
+        dense_moments(
+            pairs,
+            part,
+            sign=-1,
+            prior_sd=[12, 12, 15],
+            prior_mean=[35, 35, 0],
+            covariance=bivariate_covariance,
+        )
+        for part in np.array_split(points, 20)
+    ]
+    log, center, spread = (np.concatenate(column) for column in zip(*parts, strict=True))
+    total = posterior_moments(log + prior + 60, center, spread, points).sum(axis=0)
+    moments = total[1:] / total[0]
+    ours = estimand(fit, "treatment_difference")
+    assert float(ours["mean"]) == pytest.approx(moments[0], rel=1e-5)
+    assert float(ours["sd"]) == pytest.approx(np.sqrt(moments[1] - moments[0] ** 2), rel=1e-5)
+    volume = (logs[1] - logs[0]) ** 2 * (z[1] - z[0])
+    evidence = np.log(total[0] * volume) - 60
+    assert fit.attrs["log_marginal_likelihood"] == pytest.approx(evidence, abs=1e-5)
+    names = ("sd_period[1]", "sd_period[2]", "correlation")
+    for name, mean in zip(names, moments[2:], strict=True):
+        assert float(estimand(fit, name)["mean"]) == pytest.approx(mean, rel=1e-5)
+
+
+@pytest.mark.parametrize("prior", ["ref", "HN"])
+def test_flat_coefficients_equal_brute_force(prior: str) -> None:
+    """The twin of the reference values: flat means, both priors, one-period patients included."""
+    pairs = simulated(3, count=14, missing=2)
+    sds = {"sd_subject": FLAT, "sd_within": inverse_sd} if prior == "ref" else {}
+    fit = crossover_posterior(pairs, vague(9.0) | sds)
+    score, design, subject, period = dense(pairs, sign=1)
+    same = subject[:, None] == subject[None, :]
+
+    def integrand(points: Any) -> Any:
+        inverse = np.linalg.inv(intercept_covariance(points, same, period))
+        phi = np.linalg.inv(design.T @ inverse @ design)
+        center = phi @ (design.T @ inverse @ score)[:, :, None]
+        residual = score - (design @ center)[:, :, 0]
+        square = np.einsum("pi,pij,pj->p", residual, inverse, residual)
+        log = 0.5 * (np.linalg.slogdet(inverse)[1] + np.linalg.slogdet(phi)[1] - square) + 60
+        half = -0.5 * np.square(points).sum(axis=1) / 81
+        log += -np.log(points[:, 1]) if prior == "ref" else half
+        return posterior_moments(log, center[:, 2, 0], phi[:, 2, 2], points)
+
+    high = np.array([150.0 if prior == "ref" else 45, 60])
+    total = integrate.cubature(integrand, np.array([0, 1.5]), high, rtol=1e-7, atol=0).estimate
+    moments = total[1:] / total[0]
+    ours = estimand(fit, "treatment_difference")
+    assert float(ours["mean"]) == pytest.approx(moments[0], rel=1e-5)
+    assert float(ours["sd"]) == pytest.approx(np.sqrt(moments[1] - moments[0] ** 2), rel=1e-5)
+    assert float(estimand(fit, "sd_subject")["mean"]) == pytest.approx(moments[2], rel=1e-4)
+    assert float(estimand(fit, "sd_within")["mean"]) == pytest.approx(moments[3], rel=1e-5)
+
+
+@given(seed=st.integers(0, 10_000), sign=st.sampled_from([1, -1]))
+@settings(max_examples=25)
+def test_flat_priors_and_complete_pairs_give_hills_armitage(seed: int, sign: int) -> None:
+    """Without prior information and missing periods the posterior mean is the classic estimate."""
+    pairs = simulated(seed, missing=0)
+    table = crossover_batch(replace(pairs, score=pairs.score[None]), vague(), benefit_sign=sign)
+    classic = hills_armitage(pairs, benefit_sign=sign)
+    for name in ("treatment_difference", "period_effect"):
+        expected = float(classic["estimate"].sel(estimand=name))
+        assert float(table["mean"].sel(estimand=name).item()) == pytest.approx(expected, abs=1e-8)
+
+
+def test_flat_carryover_gives_the_first_period_contrast() -> None:
+    """Completers with a flat carryover, and the limit of wide ones: the first-period difference."""
+    pairs = simulated(4).completers()
+    expected = float(first_period(pairs, benefit_sign=-1)["estimate"].item())
+    sweep = carryover_sweep(pairs, vague(), sds=[0, 2, 20, 1e6, np.inf], benefit_sign=-1)
+    classic = float(hills_armitage(pairs, benefit_sign=-1)["estimate"][0])
+    mean = sweep["mean"].values
+    assert mean[0] == pytest.approx(classic, abs=1e-8)
+    assert mean[-1] == pytest.approx(expected, abs=1e-8)
+    assert mean[-2] == pytest.approx(expected, abs=1e-6)
+    assert (np.diff(np.abs(mean - classic)) >= -1e-6).all()
+    assert (np.diff(sweep["sd"].values) > -1e-9).all()
+
+
+def test_known_carryover_shifts_the_within_patient_contrast_by_half() -> None:
+    """With complete pairs a known carryover adds half of itself; the tipping point is met."""
+    pairs = simulated(5, missing=0)
+    known = fixed_carryover(pairs, vague(), values=[-4.0, 0.0, 4.0], benefit_sign=-1)
+    shift = known["mean"].values - known["mean"].sel(carryover=0.0).item()
+    np.testing.assert_allclose(shift, [-2, 0, 2], atol=1e-8)
+    tipping = carryover_tipping(pairs, vague(), probability=0.95, benefit_sign=-1)
+    at = fixed_carryover(pairs, vague(), values=[tipping], benefit_sign=-1)
+    assert float(at["prob_benefit"].item()) == pytest.approx(0.95, abs=1e-6)
+
+
+def test_a_tipping_carryover_out_of_reach_is_nan() -> None:
+    """A prior that settles the question leaves no carryover that could overturn it."""
+    settled = vague() | {"treatment": normal(10, 0.01)}
+    assert np.isnan(carryover_tipping(simulated(5), settled, benefit_sign=-1))
+
+
+def test_one_period_patients_win_precision() -> None:
+    """On average over 60 trials the posterior is narrower with one-period patients than without."""
+    rng = np.random.default_rng(6)
+    count, alone = 24, 8
+    score = 40 + rng.normal(0, 6, (60, count, 1)) + rng.normal(0, 6, (60, count, 2))
+    score[:, :alone, 1] = np.nan
+    everyone = CrossoverPairs(score, np.arange(count) % 2 == 0, np.arange(count))
+    complete = CrossoverPairs(
+        score[:, alone:], everyone.active_first[alone:], everyone.subject[alone:]
+    )
+    sds = [
+        crossover_batch(pairs, vague())["sd"].sel(estimand="treatment_difference")
+        for pairs in (everyone, complete)
+    ]
+    ratio = sds[0] / sds[1]
+    assert float(ratio.mean()) < 0.95
+    assert float((ratio < 1).mean()) > 0.7
+
+
+@pytest.mark.parametrize("period", [0, 1])
+def test_either_period_alone_informs(period: int) -> None:
+    """A patient with one period, whichever it is, moves the mean of that period."""
+    pairs = simulated(7, missing=0)
+    score = pairs.score.copy()
+    score[0, 1 - period] = np.nan
+    score[0, period] += 100
+    fits = [
+        crossover_posterior(replace(pairs, score=table), vague(), draws=1)
+        for table in (score, score - np.array([[100.0, 100.0]] + [[0.0, 0.0]] * 19))
+    ]
+    name = f"period_mean[{period + 1}]"
+    means = [float(estimand(fit, name)["mean"]) for fit in fits]
+    assert means[0] > means[1] + 1
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        student_t(3, 2, 4),
+        Prior("cauchy", {"mu": 0, "sigma": 3}),
+        mixture([0.7, 0.3], [normal(8, 2), normal(0, 20)]),
+        mixture([0.5, 0.5], [student_t(4, 0, 2), normal(0, 5)]),
+    ],
+)
+def test_heavy_tailed_priors_reweight_the_flat_posterior(prior: Prior) -> None:
+    """Any treatment prior times the posterior under a flat one gives the posterior under it."""
+    pairs = simulated(8)
+    flat = estimand(crossover_posterior(pairs, vague(), draws=1), "treatment_difference")
+    fit = crossover_posterior(pairs, vague(treatment=prior), draws=1)
+    ours = estimand(fit, "treatment_difference")
+    value = flat["value"].values
+    weight = flat["pdf"].values * prior.pdf(value)
+    total = integrate.simpson(weight, x=value)
+    mean = integrate.simpson(weight * value, x=value) / total
+    spread = integrate.simpson(weight * (value - mean) ** 2, x=value) / total
+    assert float(ours["mean"]) == pytest.approx(mean, rel=1e-5)
+    assert float(ours["sd"]) == pytest.approx(np.sqrt(spread), rel=1e-5)
+
+
+def test_uniform_standard_deviations_end_where_their_prior_ends() -> None:
+    """A prior with an upper end inside the likelihood keeps its mass and its end."""
+    pairs = simulated(9)
+    bounded = Prior("uniform", {"low": 0.0, "high": 6.0})
+    fit = crossover_posterior(pairs, vague() | {"sd_subject": bounded}, draws=500)
+    exact = estimand(fit, "sd_subject")
+    assert float(exact["value"].max()) == pytest.approx(6, abs=1e-9)
+    assert float(exact["pdf"][-1]) > 0.1
+    draws = fit["posterior"]["sd_subject"].values.ravel()
+    assert draws.max() < 6
+    assert stats.kstest(draws, lambda x: grid_cdf(exact, x)).pvalue > 1e-3
+
+
+def first_period_priors(sd: Any) -> dict[str, Any]:
+    """Return flat priors on the coefficients of the first period."""
+    return {"intercept": FLAT, "treatment": FLAT, "baseline_slope": FLAT, "sd_residual": sd}
+
+
+def test_first_period_is_the_analysis_of_covariance() -> None:
+    """Flat coefficients and 1/sd return the Student-t of the analysis of covariance."""
+    rng = np.random.default_rng(10)
+    pairs = replace(simulated(10), baseline=rng.normal(50, 9, 20))
+    fit = crossover_posterior(
+        pairs, first_period_priors(inverse_sd), benefit_sign=-1, covariance="first_period"
+    )
+    row = first_period(pairs, benefit_sign=-1, adjusted=True).isel(estimand=0)
+    ours = estimand(fit, "treatment_difference")
+    theirs = stats.t(float(row["df"]), float(row["estimate"]), float(row["se"]))
+    p = np.array([0.001, 0.025, 0.5, 0.9, 0.999])
+    np.testing.assert_allclose(grid_quantile(ours, p), theirs.ppf(p), rtol=1e-6)
+
+
+def test_exact_group_is_a_distribution() -> None:
+    """Densities integrate to one, distribution functions rise from 0 to 1 and give the moments."""
+    exact = crossover_posterior(simulated(11), vague(carryover=normal(0, 5)), draws=1)["exact"]
+    for name in exact["estimand"].values:
+        one = exact.to_dataset().sel(estimand=name)
+        value, pdf = one["value"].values, one["pdf"].values
+        assert integrate.simpson(pdf, x=value) == pytest.approx(1, abs=1e-5)
+        mean = integrate.simpson(pdf * value, x=value)
+        assert mean == pytest.approx(float(one["mean"]), abs=1e-4 * float(one["sd"]))
+        assert (np.diff(one["cdf"].values) >= -1e-15).all()
+        assert float(one["cdf"][0]) < 1e-8
+        assert float(one["cdf"][-1]) > 1 - 1e-8
+
+
+COVARIANCE_PRIORS: Mapping[str, dict[str, Any]] = {
+    "random_intercept": {
+        "period_mean": normal(40, 15),
+        "treatment": mixture([0.6, 0.4], [normal(0, 10), normal(5, 2)]),
+        "carryover": normal(0, 6),
+        "sd_subject": half_normal(10.0),
+        "sd_within": half_normal(10.0),
+    },
+    "bivariate": {
+        "period_mean": normal(40, 15),
+        "treatment": normal(0, 10),
+        "carryover": normal(0, 6),
+        "sd_period": Prior("log_normal", {"mu": np.log(10), "sigma": 0.5}),
+        "correlation": Prior("beta", {"shape1": 2, "shape2": 2}),
+    },
+}
+
+
+@pytest.mark.parametrize("covariance", COVARIANCE_PRIORS)
+def test_draws_follow_the_exact_distribution(covariance: str) -> None:
+    """Draws of every parameter pass Kolmogorov-Smirnov against the exact distribution function."""
+    fit = crossover_posterior(
+        simulated(12), COVARIANCE_PRIORS[covariance], covariance=covariance, seed=12
+    )
+    posterior = fit["posterior"].to_dataset()
+    assert dict(posterior.sizes) == {"chain": 1, "draw": 4000, "period": 2}
+    for name in map(str, fit["exact"]["estimand"].values):
+        stem, _, index = name.rstrip("]").partition("[")
+        draws = posterior[stem].sel(period=int(index)) if index else posterior[stem]
+        assert len(np.unique(draws)) == 4000
+        test = stats.kstest(draws.values.ravel(), lambda x: grid_cdf(estimand(fit, name), x))  # noqa: B023
+        assert test.pvalue > 1e-3, name
+
+
+def test_draws_are_joint() -> None:
+    """Correlations between drawn parameters are those of the nodes, not those of their margins."""
+    fit = crossover_posterior(simulated(13), vague(carryover=normal(0, 8)), draws=20000)
+    draws = fit["posterior"].to_dataset().isel(chain=0)
+    contrast = draws["treatment_difference"] - draws["carryover"] / 2
+    np.testing.assert_allclose(contrast, draws["within_patient_contrast"])
+    change = draws["period_mean"].diff("period").isel(period=0, drop=True)
+    np.testing.assert_allclose(change, draws["period_effect"], atol=1e-10)
+    pair = np.corrcoef(draws["treatment_difference"], draws["carryover"])[0, 1]
+    variances = [float(estimand(fit, n)["sd"]) ** 2 for n in
+                 ("treatment_difference", "carryover", "within_patient_contrast")]  # fmt: skip
+    implied = (variances[0] + variances[1] / 4 - variances[2]) / np.sqrt(
+        variances[0] * variances[1]
+    )
+    assert pair == pytest.approx(implied, abs=0.02)
+
+
+def prior_draws(covariance: str, size: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Draw all parameters of a model from its prior."""
+    found = {}
+    for name, prior in COVARIANCE_PRIORS[covariance].items():
+        columns = 2 if name in ("period_mean", "sd_period") else 1
+        found[name] = prior.quantile(rng.uniform(size=(size, columns)))
+    if "correlation" in found:
+        found["correlation"] = 2 * found["correlation"] - 1
+    return found
+
+
+def simulate_from(truth: Mapping[str, Any], active_first: Any, rng: np.random.Generator) -> Any:
+    """Simulate scores, lower better, with a third of the second periods missing."""
+    size, count = len(truth["treatment"]), len(active_first)
+    active = np.stack([active_first, ~active_first], axis=1)
+    mean = truth["period_mean"][:, None, :] - truth["treatment"][:, :, None] * active
+    mean[:, active_first, 1] -= truth["carryover"]
+    noise = rng.normal(size=(size, count, 3))
+    if "correlation" in truth:
+        rho = truth["correlation"]
+        second = rho * noise[..., 0] + np.sqrt(1 - rho**2) * noise[..., 1]
+        score = mean + truth["sd_period"][:, None, :] * np.stack([noise[..., 0], second], axis=-1)
+    else:
+        subject = truth["sd_subject"][:, :, None] * noise[..., 2:]
+        score = mean + subject + truth["sd_within"][:, :, None] * noise[..., :2]
+    score[:, ::3, 1] = np.nan
+    return score
+
+
+@pytest.mark.parametrize("covariance", COVARIANCE_PRIORS)
+def test_posteriors_are_calibrated(covariance: str) -> None:
+    """Ranks of prior draws among posterior draws are uniform, standard deviations included."""
+    rng = np.random.default_rng(14)
+    active_first = np.arange(15) % 2 == 0
+    truth = prior_draws(covariance, 100, rng)
+    pairs = CrossoverPairs(simulate_from(truth, active_first, rng), active_first, np.arange(15))
+    draws = crossover_batch_draws(
+        pairs,
+        COVARIANCE_PRIORS[covariance],
+        benefit_sign=-1,
+        covariance=covariance,
+        draws=99,
+        seed=15,
+    )
+    for name, values in truth.items():
+        drawn = draws["treatment_difference" if name == "treatment" else name]
+        for column in range(values.shape[1]):
+            one = drawn.isel(period=column) if "period" in drawn.dims else drawn
+            ranks = (one.values < values[:, [column]]).sum(axis=1)
+            counts = np.histogram(ranks, bins=10, range=(-0.5, 99.5))[0]
+            assert stats.chisquare(counts).pvalue > 1e-3, name
+
+
+def test_batch_equals_one_by_one() -> None:
+    """A batch with different missing periods gives what each data set gives alone."""
+    tables = [simulated(seed, missing=seed % 4) for seed in range(30, 36)]
+    batch = replace(tables[0], score=np.stack([table.score for table in tables]))
+    priors = vague(carryover=normal(0, 5))
+    table = crossover_batch(batch, priors, benefit_sign=-1, thresholds=[0.0, 5.0])
+    for number, pairs in enumerate(tables):
+        fit = crossover_posterior(pairs, priors, benefit_sign=-1, draws=1)
+        ours, alone = table.isel(dataset=number), fit["exact"].to_dataset()
+        np.testing.assert_allclose(ours["mean"], alone["mean"], rtol=1e-4)
+        np.testing.assert_allclose(ours["sd"], alone["sd"], rtol=1e-4)
+        evidence = float(ours["log_marginal_likelihood"])
+        assert evidence == pytest.approx(fit.attrs["log_marginal_likelihood"], abs=1e-4)
+        above = 1 - grid_cdf(estimand(fit, "treatment_difference"), np.array(5.0))
+        probability = ours["prob_greater"].sel(estimand="treatment_difference", threshold=5.0)
+        assert float(probability) == pytest.approx(float(above), abs=1e-5)
+
+
+@given(seed=st.integers(0, 10_000), shift=st.floats(-1e4, 1e4), factor=st.floats(1e-3, 1e3))
+@settings(max_examples=20)
+def test_posterior_is_equivariant(seed: int, shift: float, factor: float) -> None:
+    """A change of origin or unit, priors with it, changes origin or unit of the posterior."""
+    pairs = simulated(seed)
+    score = np.stack([pairs.score, pairs.score])
+    before = crossover_batch(replace(pairs, score=score), vague(10.0))
+    moved = replace(pairs, score=score * factor + shift)
+    after = crossover_batch(moved, vague(10.0 * factor))
+    for name in ("treatment_difference", "sd_subject", "sd_within"):
+        expected = factor * before.sel(estimand=name)
+        found = after.sel(estimand=name)
+        np.testing.assert_allclose(found["mean"], expected["mean"], rtol=2e-4, atol=1e-6 * factor)
+        np.testing.assert_allclose(found["sd"], expected["sd"], rtol=2e-4)
+
+
+def test_flipping_the_endpoint_flips_the_scores() -> None:
+    """Lower better on negated scores is higher better on the scores."""
+    pairs = simulated(16)
+    higher = crossover_posterior(pairs, vague(carryover=normal(1, 5)), draws=1)
+    lower = crossover_posterior(
+        replace(pairs, score=-pairs.score), vague(carryover=normal(1, 5)), benefit_sign=-1, draws=1
+    )
+    for name in ("treatment_difference", "carryover", "sd_within"):
+        np.testing.assert_allclose(estimand(higher, name)["mean"], estimand(lower, name)["mean"])
+
+
+def test_baseline_enters_centered_and_per_period() -> None:
+    """A baseline that explains the scores narrows the posterior and leaves slopes per period."""
+    rng = np.random.default_rng(17)
+    pairs = simulated(17, missing=0)
+    between = pairs.score.mean(axis=1)
+    informed = replace(pairs, baseline=between + rng.normal(0, 2, len(between)))
+    fit = crossover_posterior(informed, vague(baseline_slope=normal(0.5, 0.3)), draws=200)
+    assert fit["posterior"]["baseline_slope"].dims == ("chain", "draw", "period")
+    plain = crossover_posterior(informed, vague(), draws=1)
+    ours, bare = estimand(fit, "sd_subject"), estimand(plain, "sd_subject")
+    assert float(ours["mean"]) < 0.5 * float(bare["mean"])
+
+
+def test_seed_decides_the_draws() -> None:
+    """One seed repeats bit for bit; another gives other draws and the same exact group."""
+    fits = [crossover_posterior(simulated(18), vague(), draws=50, seed=s) for s in (1, 1, 2)]
+    first, again, other = (fit["posterior"].to_dataset() for fit in fits)
+    xr.testing.assert_identical(first, again)
+    assert not np.allclose(first["sd_subject"], other["sd_subject"])
+    xr.testing.assert_identical(fits[0]["exact"].to_dataset(), fits[2]["exact"].to_dataset())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"treatment": half_normal(5.0)}, "prior of 'treatment' is half_normal"),
+        ({"carryover": FLAT, "sequence": FLAT}, "carryover, sequence"),
+        ({"carryovr": FLAT}, "did you mean 'carryover'"),
+        ({"sd_subject": inverse_sd}, "behaves like 1/sd"),
+        ({"sd_within": normal(0, 5)}, "prior of 'sd_within' reaches from -inf"),
+        ({"treatment": inverse_sd}, "must be a Prior"),
+        ({"baseline_slope": FLAT}, "the patients have no baseline"),
+    ],
+)
+def test_models_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:
+    """Each wrong prior has its message, with the name of the parameter."""
+    with pytest.raises(SpecError, match=message):
+        crossover_posterior(simulated(19), vague() | changes)
+
+
+@pytest.mark.parametrize("name", ["treatment", "period_mean", "sd_subject"])
+def test_missing_priors_are_named(name: str) -> None:
+    """A model without one of its priors says which."""
+    priors = {key: prior for key, prior in vague().items() if key != name}
+    with pytest.raises(SpecError, match=f"no prior for '{name}'"):
+        crossover_posterior(simulated(19), priors)
+
+
+def test_requests_that_cannot_be_are_refused() -> None:
+    """A wrong covariance, sign, or shape of the data has its message."""
+    pairs = simulated(19)
+    with pytest.raises(SpecError, match="did you mean 'bivariate'"):
+        crossover_posterior(pairs, vague(), covariance="bivariat")
+    with pytest.raises(SpecError, match="benefit_sign is 0"):
+        crossover_posterior(pairs, vague(), benefit_sign=0)
+    batch = replace(pairs, score=pairs.score[None])
+    with pytest.raises(SpecError, match="crossover_batch"):
+        crossover_posterior(batch, vague())
+    with pytest.raises(SpecError, match="one data set at a time"):
+        carryover_sweep(batch, vague(), sds=[0])
+    with pytest.raises(SpecError, match="standard deviation is -1"):
+        carryover_sweep(pairs, vague(), sds=[-1])
+    with pytest.raises(SpecError, match=r"probability is 1\.5"):
+        carryover_tipping(pairs, vague(), probability=1.5)
+
+
+def test_improper_posteriors_are_refused() -> None:
+    """Too few patients for flat standard deviations, or no variation, end in an error."""
+    flat = vague() | {"sd_subject": FLAT, "sd_within": inverse_sd}
+    few = CrossoverPairs(
+        np.array([[1.0, 2], [3, 5], [4, 4.5]]), np.array([True, False, True]), np.arange(3)
+    )
+    with pytest.raises(FitError, match="data set 0: the posterior of the standard deviations"):
+        crossover_posterior(few, flat)
+    same = CrossoverPairs(np.ones((8, 2)), np.arange(8) < 4, np.arange(8))
+    with pytest.raises(FitError, match="do not vary"):
+        crossover_posterior(same, vague())
+
+
+def test_a_prior_with_a_jump_is_refused() -> None:
+    """A density that quadrature cannot resolve is reported, not integrated wrongly."""
+
+    def jump(sd: Any) -> Any:
+        return np.where(sd < 8, 0.0, -1.0)
+
+    with pytest.raises(FitError, match="relative error"):
+        crossover_posterior(simulated(20), vague() | {"sd_subject": jump})

@@ -21,6 +21,7 @@ from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.printed import SETTINGS, summarize_exact
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.prior_family import PRIOR_FAMILY
+from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
 from bayes_ptsd.spec import ModelSpec, load_model
 from bayes_ptsd.store import ResultStore
@@ -78,7 +79,7 @@ def contrast_names(evidence: Evidence, *, endpoint: str | None = None) -> list[s
     return [str(name) for name in effects["contrast"].values[keep.values]]
 
 
-def model_of(row: Evidence, *, convention: str, prior: str) -> ModelSpec:
+def model_of(row: Evidence, *, convention: str, prior: str | Prior) -> ModelSpec:
     """Return the shipped model that a selected row is analyzed with.
 
     Parameters
@@ -87,8 +88,8 @@ def model_of(row: Evidence, *, convention: str, prior: str) -> ModelSpec:
         One selected contrast.
     convention : {"N", "T"}
         Likelihood convention.
-    prior : str
-        Name in the prior family.
+    prior : str or Prior
+        Name in the prior family, or a prior in score units.
 
     Returns
     -------
@@ -122,7 +123,7 @@ def analyses(
     *,
     contrasts: Sequence[str] | None = None,
     conventions: Sequence[str] = ("T",),
-    priors: Sequence[str] = tuple(PRIOR_FAMILY),
+    priors: Sequence[str | Prior] = tuple(PRIOR_FAMILY),
     readings: Sequence[str] = READINGS,
 ) -> Iterator[Analysis]:
     """Yield every analysis of the printed evidence: a selected row and the model for it.
@@ -133,8 +134,9 @@ def analyses(
         Of kind ``published``.
     contrasts : sequence of str, optional
         Ids; all treatment contrasts by default.
-    conventions, priors, readings : sequence of str
-        What to cross them with. Readings apply to crossover rows, other rows have one.
+    conventions, priors, readings : sequence
+        What to cross them with; priors are names of the family or values. Readings apply to
+        crossover rows, other rows have one.
 
     Yields
     ------
@@ -162,7 +164,7 @@ def compare(
     *,
     endpoint: str | None = None,
     convention: str = "T",
-    priors: Sequence[str] = tuple(PRIOR_FAMILY),
+    priors: Sequence[str | Prior] = tuple(PRIOR_FAMILY),
     store: ResultStore | None = None,
     seed: int = DEFAULT_SEED,
 ) -> xr.Dataset:
@@ -176,8 +178,8 @@ def compare(
         Keep this endpoint only.
     convention : {"N", "T"}
         Likelihood convention of the posteriors.
-    priors : sequence of str
-        Names in the prior family.
+    priors : sequence of str or Prior
+        Names in the prior family, or priors in score units, labelled by their formula.
     store : ResultStore, optional
         Read what it holds; what it lacks is computed by the exact engine and not stored.
     seed : int
@@ -212,7 +214,7 @@ def compare(
     for row, spec in analyses(evidence, contrasts=names, conventions=[convention], priors=priors):
         rows.append(_posterior_row(row, spec, store=store, seed=seed))
     frame = pd.DataFrame(rows).set_index(["contrast", "crossover_reading", "prior"])
-    table = _labelled(frame, names, list(priors))
+    table = _labelled(frame, names, [_label(prior) for prior in priors])
     return table.assign_attrs(
         evidence_kind=evidence.kind, convention=convention, trial=evidence.trial.name
     )
@@ -325,7 +327,7 @@ def _posterior_row(
     return {
         "contrast": str(printed["contrast"].item()),
         "crossover_reading": row.assumptions["crossover_reading"],
-        "prior": str(spec.priors["treatment"]),
+        "prior": _label(spec.priors["treatment"]),
         "endpoint": str(printed["endpoint"].item()),
         "analysis": str(printed["analysis"].item()),
         "timepoint": str(printed["timepoint"].item()),
@@ -346,7 +348,7 @@ def _posterior_row(
         **{f"{key}_{side}": value for key in ("eti95", "hdi95")
            for side, value in zip(("low", "high"), summary[key], strict=True)},
         "gap": gap_reason(printed, mean=summary["mean"], center=center,
-                          prior=str(spec.priors["treatment"])),
+                          prior=_label(spec.priors["treatment"])),
         "result_id": result_id,
     }  # fmt: skip
 
@@ -360,6 +362,11 @@ def _summary(
     else:
         document = summarize_exact(row, spec)
     return document["treatment_difference"]  # type: ignore[no-any-return]
+
+
+def _label(prior: str | Prior) -> str:
+    """Return the coordinate of a prior: its name in the family, else its formula."""
+    return prior.formula if isinstance(prior, Prior) else prior
 
 
 def _row_of(evidence: Evidence, name: str) -> xr.Dataset:

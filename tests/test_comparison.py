@@ -19,6 +19,7 @@ from bayes_ptsd.comparison import (
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.prior_family import PRIOR_FAMILY
+from bayes_ptsd.priors import normal
 
 EVIDENCE = load_published()
 
@@ -113,6 +114,15 @@ def test_analyses_cross_rows_readings_conventions_and_priors() -> None:
     every = list(analyses(EVIDENCE, conventions=("T", "N")))
     assert len(every) == (2 * 9 + 13) * 2 * len(PRIOR_FAMILY)
     assert len({(row.digest, spec.spec_id) for row, spec in every}) == len(every)
+
+
+def test_a_prior_of_ones_own_is_labelled_by_its_formula() -> None:
+    """The skeptical prior written out gives the numbers of the family's, under its own label."""
+    own = normal(0, 0.9 * 14.4 / 1.6448536269514722)
+    table = compare(EVIDENCE, endpoint="ies_r", priors=["skeptical", own])
+    assert table["prior"].values.tolist() == ["skeptical", own.formula]
+    pair = table["prob_benefit"].sel(crossover_reading="as_published")
+    assert pair.isel(prior=0).values == pytest.approx(pair.isel(prior=1).values, abs=1e-9)
 
 
 def test_unknown_names_are_refused() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bayes_ptsd.cli._output import Evidence_, Json, Store, emit, number, show_table, store_path
+
+if TYPE_CHECKING:
+    from bayes_ptsd.priors import Prior
 
 __all__ = ["audit", "compare", "credibility"]
 
@@ -39,7 +42,8 @@ def compare(
     evidence: Evidence_ = None,
     endpoint: Annotated[str | None, typer.Option("--endpoint", help="One endpoint only.")] = None,
     prior: Annotated[
-        list[str] | None, typer.Option("--prior", help="Prior of the family; repeatable.")
+        list[str] | None,
+        typer.Option("--prior", help="Of the family, or 'normal(0, 20)' in points; repeatable."),
     ] = None,
     convention: Annotated[str, typer.Option("--convention", help="T or N.")] = "T",
     store: Store = None,
@@ -56,7 +60,7 @@ def compare(
         load_published(evidence),
         endpoint=endpoint,
         convention=convention,
-        priors=prior or tuple(PRIOR_FAMILY),
+        priors=[_prior(text) for text in prior or PRIOR_FAMILY],
         store=ResultStore(store_path(store)),
     )
     if json:
@@ -79,13 +83,23 @@ def credibility(
     sd: Annotated[
         float | None, typer.Option("--sd", help="Total SD of the score: adds the prior family.")
     ] = None,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option("--prior", help="Of the family, or 'normal(0, 20)' in points; repeatable."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say everything that one printed interval says about its own credibility."""
     from bayes_ptsd.credibility import credibility_document
 
     document = credibility_document(
-        estimate, ci[0], ci[1], df=df, relative_size=relative_size, sd=sd
+        estimate,
+        ci[0],
+        ci[1],
+        df=df,
+        sd=sd,
+        priors=[_prior(text) for text in prior] if prior else None,
+        relative_size=relative_size,
     )
     if json:
         emit("credibility", document)
@@ -95,6 +109,13 @@ def credibility(
     rows = _by_convention(document["quantities"], conventions)
     title = "Credibility of one interval, by likelihood convention"
     show_table(title, columns, rows, prose=["note"])
+
+
+def _prior(text: str) -> str | Prior:
+    """Read a prior of the command line: a name of the family or a distribution."""
+    from bayes_ptsd.priors import parse_prior
+
+    return parse_prior(text) if "(" in text else text
 
 
 def _by_convention(items: list[dict[str, Any]], conventions: list[str]) -> list[list[str]]:

@@ -14,7 +14,7 @@ from bayes_ptsd.evidence.intervals import rounding_box
 
 __all__ = ["DF_GRID", "check_freedom", "df_weights"]
 
-DF_GRID = np.arange(3, 121)
+DF_GRID = np.arange(3, 61)
 FEWEST_ROWS = 3
 
 

@@ -151,7 +151,8 @@ def slopes_printing_p(
     Returns
     -------
     tuple of array
-        Smallest and largest ratio, in absolute value, shape of `df`.
+        Smallest and largest ratio, in absolute value, shape of `df`; the largest is infinite if
+        the box reaches 0.
 
     Examples
     --------
@@ -161,7 +162,7 @@ def slopes_printing_p(
     """
     quantile = critical_value(df=df, level=level)
     shallow: FloatArray = stats.t.isf(np.clip(p_box[1], 0, 1) / 2, df) / quantile
-    steep: FloatArray = stats.t.isf(np.clip(p_box[0], 1e-300, 1) / 2, df) / quantile
+    steep: FloatArray = stats.t.isf(np.clip(p_box[0], 0, 1) / 2, df) / quantile
     return shallow, steep
 
 
@@ -229,7 +230,11 @@ def _wedges(polygon: FloatArray, shallow: float, steep: float) -> list[FloatArra
     """Return the parts of a polygon between two ratios, one for each sign of the estimate."""
     estimates = polygon[:, 0] if len(polygon) else np.zeros(1)
     signs = [sign for sign in (1.0, -1.0) if (sign * estimates > 0).any()]
-    return [_clip(_clip(polygon, (sign, -shallow), 0.0), (-sign, steep), 0.0) for sign in signs]
+    wedges = [_clip(polygon, (sign, -shallow), 0.0) for sign in signs]
+    if np.isinf(steep):
+        return wedges
+    pairs = zip(wedges, signs, strict=True)
+    return [_clip(wedge, (-sign, steep), 0.0) for wedge, sign in pairs]
 
 
 def _mean_height(polygon: FloatArray) -> float:

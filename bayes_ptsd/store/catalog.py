@@ -1,7 +1,7 @@
 """What a store holds, told from its sidecars with the standard library alone.
 
 Beside each result lies a small JSON file, the sidecar; it is what makes a result exist, and
-listing a store reads nothing else. docs/reference/store-format.md describes every key.
+listing a store reads nothing else. docs/guides/store.md describes every key.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def read_sidecar(root: str | Path, result_id: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        The metadata, with the keys of docs/reference/store-format.md.
+        The metadata, with the keys of docs/guides/store.md.
 
     Raises
     ------

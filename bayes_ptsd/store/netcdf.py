@@ -31,7 +31,8 @@ def encode(tree: xr.DataTree) -> bytes:
     ----------
     tree : xr.DataTree
         Groups of any depth, with variables of numbers (integers, 4- or 8-byte floats), booleans
-        or text. Boolean attributes become 0 or 1; other values are written as they are.
+        or text. Boolean attributes become 0 or 1, and a list of one becomes its item, as NetCDF
+        has neither.
 
     Returns
     -------
@@ -146,7 +147,7 @@ def _attribute(value: Any, where: str, name: Any) -> Any:
     if items.dtype.kind == "b":
         return int(value) if items.ndim == 0 else items.astype("int64")
     if isinstance(value, str) or (items.dtype.kind in "iufU" and items.size and items.ndim < 2):
-        return value
+        return items.tolist() if items.dtype.kind == "U" else value
     raise StoreError(
         f"'{where}' is {value!r:.60}; an attribute is a text, a number, or a list of either "
         "(write anything else as JSON text)"

@@ -98,7 +98,7 @@ class ResultStore:
         Parameters
         ----------
         tree : xr.DataTree
-            A result; its root attributes are those of docs/reference/store-format.md.
+            A result; its root attributes are those of docs/guides/store.md.
         keep_data : bool
             Of evidence of kind "patients", keep the rows and everything with one number per
             subject or observation. Otherwise they are left out and the attribute `dropped`
@@ -185,7 +185,7 @@ class ResultStore:
         Returns
         -------
         list of dict
-            With the keys of docs/reference/store-format.md.
+            With the keys of docs/guides/store.md.
 
         Warns
         -----
@@ -269,7 +269,7 @@ class ResultStore:
         Returns
         -------
         list of dict
-            With the keys of docs/reference/store-format.md.
+            With the keys of docs/guides/store.md.
 
         Warns
         -----

@@ -1,0 +1,21 @@
+"""Figures: forest plots, prior to posterior, probability curves; every one names its evidence."""
+
+from __future__ import annotations
+
+from bayes_ptsd.plots.agreement import agreement_figure
+from bayes_ptsd.plots.curves import benefit_figure
+from bayes_ptsd.plots.forest import forest_figure
+from bayes_ptsd.plots.style import PRIOR_STYLES, PriorStyle, figure_svg, prior_style
+from bayes_ptsd.plots.update import update_figure, update_reach
+
+__all__ = [
+    "PRIOR_STYLES",
+    "PriorStyle",
+    "agreement_figure",
+    "benefit_figure",
+    "figure_svg",
+    "forest_figure",
+    "prior_style",
+    "update_figure",
+    "update_reach",
+]

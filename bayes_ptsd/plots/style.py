@@ -1,0 +1,263 @@
+"""One look for every figure: fonts, the color and marker of each prior, the evidence word, SVG."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = [
+    "INK",
+    "PRIOR_STYLES",
+    "QUIET",
+    "PriorStyle",
+    "difference_label",
+    "evidence_legend",
+    "figure_look",
+    "figure_svg",
+    "new_figure",
+    "number_text",
+    "prior_style",
+    "remove_y",
+    "row_title",
+]
+
+INK, QUIET = "#1f2933", "#66727f"
+WIDTH = 5.0
+"""Width of every figure in inches: one column of the page, and the whole width of a phone."""
+
+
+@dataclass(frozen=True)
+class PriorStyle:
+    """How one prior is drawn, told apart by color, marker and line.
+
+    Attributes
+    ----------
+    color : str
+        Hexadecimal color that remains distinct in the common forms of color blindness.
+    marker : str
+        Matplotlib marker of point estimates.
+    line : str or tuple
+        Matplotlib line style.
+
+    Examples
+    --------
+    >>> PRIOR_STYLES["skeptical"].marker
+    's'
+    """
+
+    color: str
+    marker: str
+    line: Any = "-"
+
+
+PRIOR_STYLES: Mapping[str, PriorStyle] = {
+    "flat": PriorStyle("#1f2933", "o"),
+    "reference": PriorStyle("#7b8794", "x", (0, (1, 1.2))),
+    "weak": PriorStyle("#56a3d9", "v", (0, (4, 1.5))),
+    "skeptical": PriorStyle("#c2410c", "s", (0, (6, 1.5))),
+    "enthusiastic": PriorStyle("#00805f", "^", (0, (3, 1.2, 1, 1.2))),
+    "cochrane": PriorStyle("#8e3b90", "D", (0, (6, 1.2, 1, 1.2, 1, 1.2))),
+}
+OTHER = PriorStyle("#b58900", "P", (0, (2, 1)))
+
+
+def prior_style(name: str) -> PriorStyle:
+    """Return how a prior is drawn; priors outside the family share one style.
+
+    Parameters
+    ----------
+    name : str
+        Name of the prior.
+
+    Returns
+    -------
+    PriorStyle
+        Color, marker and line.
+
+    Examples
+    --------
+    >>> prior_style("flat").color, prior_style("custom").marker
+    ('#1f2933', 'P')
+    """
+    return PRIOR_STYLES.get(name, OTHER)
+
+
+def figure_look() -> AbstractContextManager[None]:
+    """Return the context in which figures are made and written.
+
+    Returns
+    -------
+    context manager
+        Inside it Matplotlib has the fonts, lines and reproducible SVG identifiers of the report;
+        outside nothing has changed.
+
+    Examples
+    --------
+    >>> with figure_look():
+    ...     mpl.rcParams["svg.fonttype"]
+    'path'
+    """
+    return mpl.rc_context(
+        {
+            "font.family": "sans-serif",
+            "font.sans-serif": ["DejaVu Sans"],
+            "font.size": 8.5,
+            "axes.titlesize": 9.5,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.labelsize": 8.5,
+            "axes.edgecolor": QUIET,
+            "axes.labelcolor": INK,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "text.color": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "legend.frameon": False,
+            "legend.fontsize": 8,
+            "lines.linewidth": 1.5,
+            "svg.fonttype": "path",
+            "svg.hashsalt": "bayes-ptsd",
+        }
+    )
+
+
+def new_figure(height: float) -> Figure:
+    """Return an empty figure, one page column wide and `height` inches high.
+
+    Examples
+    --------
+    >>> [float(inches) for inches in new_figure(3.0).get_size_inches()]
+    [5.0, 3.0]
+    """
+    return Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
+
+
+def evidence_legend(
+    figure: Figure, handles: Sequence[Artist], *, kind: str, convention: str, columns: int
+) -> None:
+    """Put the legend below a figure, under a line that names the kind of evidence.
+
+    Parameters
+    ----------
+    figure : Figure
+        The legend is its only one.
+    handles : sequence of Artist
+        Labelled lines and patches.
+    kind : str
+        Kind of evidence; every figure says it here.
+    convention : str
+        Likelihood convention.
+    columns : int
+        Columns of the legend.
+
+    Examples
+    --------
+    >>> figure = new_figure(2.0)
+    >>> evidence_legend(figure, [], kind="published", convention="T", columns=1)
+    >>> figure.legends[0].get_title().get_text()
+    'published evidence, convention T'
+    """
+    figure.legend(
+        handles=list(handles), loc="outside lower center", ncols=columns, fontsize=7.5,
+        title=f"{kind} evidence, convention {convention}", title_fontsize=7.5,
+        columnspacing=1.2, handlelength=1.8,
+    )  # fmt: skip
+
+
+def difference_label(fit: xr.DataTree) -> str:
+    """Return the unit and the sign of a treatment difference for an axis.
+
+    Examples
+    --------
+    >>> attrs = {"endpoint_constants": '{"unit": "points"}', "active": "ketamine"}
+    >>> difference_label(xr.DataTree(xr.Dataset(attrs=attrs)))
+    'points, positive = ketamine better'
+    """
+    unit = json.loads(fit.attrs["endpoint_constants"])["unit"]
+    return f"{unit}, positive = {fit.attrs['active']} better"
+
+
+def row_title(analysis: str, reading: str) -> str:
+    """Return the name of an analysis for people, with the reading of crossover rows.
+
+    Parameters
+    ----------
+    analysis : str
+        Analysis as the evidence names it.
+    reading : str
+        Reading of the crossover; ignored for other analyses.
+
+    Returns
+    -------
+    str
+        Title.
+
+    Examples
+    --------
+    >>> row_title("crossover", "as_published"), row_title("first_period", "")
+    ('Crossover, as published', 'First period')
+    """
+    name = analysis.replace("_", " ").capitalize()
+    return f"{name}, {reading.replace('_', ' ')}" if analysis == "crossover" else name
+
+
+def number_text(value: float) -> str:
+    """Return a number with one or two decimals and a minus sign of full width.
+
+    Examples
+    --------
+    >>> number_text(-0.3), number_text(6.35), number_text(4.0)
+    ('\u22120.3', '6.35', '4.0')
+    """
+    text = f"{value:.2f}"
+    return text.removesuffix("0").replace("-", "\u2212")
+
+
+def remove_y(axes: Axes) -> None:
+    """Take away the vertical axis of a density, whose height carries no reading.
+
+    Examples
+    --------
+    >>> axes = new_figure(2.0).subplots()
+    >>> remove_y(axes)
+    >>> len(axes.get_yticks())
+    0
+    """
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+
+
+def figure_svg(figure: Figure) -> str:
+    """Return a figure as SVG text, the same bytes for the same figure.
+
+    Parameters
+    ----------
+    figure : Figure
+        Any figure.
+
+    Returns
+    -------
+    str
+        An SVG document without date, script or reference to anything outside itself.
+
+    Examples
+    --------
+    >>> figure_svg(new_figure(1.0)).rstrip().endswith("</svg>")
+    True
+    """
+    buffer = io.StringIO()
+    with figure_look():
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,197 @@
+"""The full comparison: published, recomputed, posterior under every prior, reason for each gap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from bayes_ptsd.comparison import comparison_frame
+from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.headline import printed_text
+from bayes_ptsd.report.markup import (
+    MINUS,
+    Section,
+    details,
+    interval_text,
+    join,
+    number,
+    paragraph,
+    printed_number,
+    probability,
+)
+from bayes_ptsd.report.table import table_html
+
+__all__ = ["comparison_section"]
+
+READING_HEADS = {"as_published": "as published", "unhalved": "unhalved"}
+GAP = "why the mean is not the printed estimate"
+
+
+def comparison_section(contents: Contents) -> Section:
+    """Return the comparison of every contrast, under T and, collapsed, under N.
+
+    Parameters
+    ----------
+    contents : Contents
+        Material of the page.
+
+    Returns
+    -------
+    Section
+        Crossover rows with both readings side by side, all other rows below; complete tables of
+        numbers as CSV.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> section = comparison_section(
+    ...     Contents(load_published(), priors=("flat",), conventions=("T",)))
+    >>> sorted(section.tables)
+    ['comparison-T', 'recomputed']
+    """
+    text = (
+        "Recomputed: standard error, t and P that follow from the printed interval, or from P "
+        "where no interval is printed (then the recomputed P is not a check). Convention T "
+        "centers on the middle of the printed interval, so a flat prior returns the printed "
+        "interval exactly; N centers on the printed estimate. Rounding separates the two, and is "
+        "the first of the reasons listed."
+    )
+    tables = {"recomputed": _recomputed_numbers(contents), "comparison-T": _numbers(contents.table)}
+    html = join(
+        paragraph(text),
+        _recomputed_table(contents),
+        *_posterior_tables(contents, "T"),
+    )
+    if contents.normal is not None:
+        tables["comparison-N"] = _numbers(contents.normal)
+        collapsed = join(*_posterior_tables(contents, "N"))
+        html = join(html, details("The same under convention N", collapsed))
+    return Section("comparison", "Published, recomputed and Bayesian", html, tables)
+
+
+def _numbers(table: xr.Dataset) -> pd.DataFrame:
+    """Return a comparison as numbers for a CSV file."""
+    return comparison_frame(table).drop(columns=["endpoint", "analysis", "timepoint"])
+
+
+def _recomputed_numbers(contents: Contents) -> pd.DataFrame:
+    """Return the printed and recomputed figures of every contrast as numbers."""
+    cells = contents.table.sel(crossover_reading="as_published")
+    keys = [k for k in cells.data_vars if str(k).startswith(("published_", "recomputed_"))]
+    frame = cells[[*keys, "endpoint", "analysis", "timepoint", "n"]].to_dataframe().reset_index()
+    return frame.drop(columns="crossover_reading").assign(evidence_kind=contents.kind)
+
+
+def _recomputed_table(contents: Contents) -> str:
+    """Return printed and recomputed figures, a line per contrast."""
+    lines = [_recomputed_line(contents, name) for name in contents.contrasts]
+    return table_html(
+        pd.DataFrame(lines),
+        caption="Printed and recomputed, score units.",
+        kind=contents.kind,
+        convention="T",
+        name="recomputed",
+        stub="contrast",
+        spanners={
+            "printed": ["estimate (95% CI)", "P", "patients"],
+            "recomputed": ["center", "SE", "df", "t", "recomputed|P"],
+        },
+        notes=["* derived row: one printed number replaced, see the audit."]
+        if any("*" in name for name in contents.contrasts)
+        else [],
+    )
+
+
+def _recomputed_line(contents: Contents, name: str) -> dict[str, str]:
+    """Return one contrast of the recomputed table."""
+    row = contents.rows[name]
+    cell = contents.cells["T", name, "as_published", contents.priors[0]]
+    digits = contents.digits(name) + 1
+    return {
+        "contrast": contents.row_name(name),
+        "estimate (95% CI)": printed_text(contents, name),
+        "P": printed_number(float(row["p_value"]), int(row["p_value_decimals"]), bare=True),
+        "patients": number(float(row["n"]), 0),
+        "center": number(float(cell["recomputed_center"]), digits),
+        "SE": number(float(cell["recomputed_se"]), digits),
+        "df": number(float(cell["recomputed_df"]), 0),
+        "t": number(float(cell["recomputed_t"]), 2),
+        "recomputed|P": probability(float(cell["recomputed_p"]), 4),
+    }
+
+
+def _posterior_tables(contents: Contents, convention: str) -> list[str]:
+    """Return the posterior tables: crossover rows with two columns a claim, then the others."""
+    crossover = [n for n in contents.contrasts if contents.analysis(n) == "crossover"]
+    others = [n for n in contents.contrasts if n not in crossover]
+    tables = [
+        (crossover, tuple(READING_HEADS), "Crossover contrasts, both readings"),
+        (others, ("as_published",), "Other contrasts" if crossover else "Contrasts"),
+    ]
+    return [_posterior_table(contents, convention, *table) for table in tables if table[0]]
+
+
+def _posterior_table(
+    contents: Contents, convention: str, names: list[str], readings: Sequence[str], title: str
+) -> str:
+    """Return one table of posteriors, a group of lines per contrast."""
+    lines = [
+        _posterior_line(contents, convention, name, readings, prior)
+        for name in names
+        for prior in contents.priors
+    ]
+    frame = pd.DataFrame(lines)
+    spanners = {
+        READING_HEADS[reading]: [c for c in frame.columns if str(c).startswith(f"{reading}|")]
+        for reading in readings
+    }
+    return table_html(
+        frame,
+        caption=f"{title}: posterior under each prior, score units.",
+        kind=contents.kind,
+        convention=convention,
+        name=f"comparison-{convention}",
+        group="contrast",
+        stub="prior",
+        spanners=spanners if len(readings) > 1 else None,
+        left=[GAP],
+        notes=[
+            "P(\N{PLUS-MINUS SIGN}MCID), P(\N{PLUS-MINUS SIGN}0.1 SD): probability that the "
+            "difference is no larger, in either direction, than the MCID or a tenth of the "
+            "reference SD (the two regions of practical equivalence). Median, sd, HDI and the "
+            "reason for each gap under the other reading are in the CSV."
+        ],
+    )
+
+
+def _posterior_line(
+    contents: Contents, convention: str, name: str, readings: Sequence[str], prior: str
+) -> dict[str, str]:
+    """Return one contrast under one prior, all readings."""
+    line = {"contrast": _group_heading(contents, name), "prior": prior}
+    cells = {reading: contents.cells[convention, name, reading, prior] for reading in readings}
+    for reading, cell in cells.items():
+        line |= _posterior_cells(cell, reading, contents.digits(name))
+    return line | {GAP: str(cells[readings[0]]["gap"]).replace("-", MINUS)}
+
+
+def _group_heading(contents: Contents, name: str) -> str:
+    """Return the line above a contrast: its name and what was printed."""
+    row = contents.rows[name]
+    p = printed_number(row["p_value"], int(row["p_value_decimals"]), bare=True)
+    return f"{contents.row_name(name)}: printed {printed_text(contents, name)}, P {p}"
+
+
+def _posterior_cells(cell: Mapping[str, Any], reading: str, digits: int) -> dict[str, str]:
+    """Return the cells of one posterior."""
+    return {
+        f"{reading}|mean": number(cell["mean"], digits),
+        f"{reading}|95% ETI": interval_text(cell["eti95_low"], cell["eti95_high"], digits),
+        f"{reading}|P(>\N{NO-BREAK SPACE}0)": probability(cell["prob_benefit"]),
+        f"{reading}|P(>\N{NO-BREAK SPACE}MCID)": probability(cell["prob_gt_mcid"]),
+        f"{reading}|P(\N{PLUS-MINUS SIGN}MCID)": probability(cell["rope_clinical"]),
+        f"{reading}|P(\N{PLUS-MINUS SIGN}0.1 SD)": probability(cell["rope_narrow"]),
+    }

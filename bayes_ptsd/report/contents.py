@@ -1,0 +1,253 @@
+"""What the page is made of: read or computed once, used by every section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from bayes_ptsd.comparison import READINGS, compare, comparison_frame, contrast_names, model_of
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.audit import audit
+from bayes_ptsd.evidence.published import select_contrast
+from bayes_ptsd.exact.printed import SETTINGS, fit_exact
+from bayes_ptsd.prior_family import PRIOR_FAMILY
+from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.store import ResultStore
+from bayes_ptsd.trial import Endpoint, Trial
+
+__all__ = [
+    "HEADLINE_PRIORS",
+    "Contents",
+    "Row",
+    "analysis_name",
+    "primary_rows",
+]
+
+HEADLINE_PRIORS = ("flat", "skeptical", "enthusiastic", "cochrane")
+MAIN_ANALYSES = ("crossover", "first_period", "parallel")
+Cell = tuple[str, str, str, str]
+Row = tuple[str, str]
+"""A contrast and the reading it is seen under."""
+
+NAMES = {
+    "crossover": "crossover",
+    "first_period": "first period",
+    "first_period_adjusted": "first period, adjusted for a later measurement",
+    "first_period_longitudinal": "first period, averaged over visits",
+    "parallel": "parallel groups",
+}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything the sections draw on; each part is read or computed when it is first used.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+    store : ResultStore, optional
+        Where results are found; what it lacks is computed and not stored.
+    priors : tuple of str
+        Names in the prior family.
+    conventions : tuple of str
+        ``("T", "N")``, or ``("T",)`` for a shorter page.
+    seconds : mapping of str to float
+        Seconds by stage of the run that made the results.
+    seed : int
+        Seed of the draws, part of the identity of a stored result.
+
+    Raises
+    ------
+    EvidenceError
+        If nothing is printed about a treatment difference.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> contents = Contents(load_published(), priors=("flat",))
+    >>> contents.primary[0], contents.row_name("T2.IESR.X")
+    (('T2.IESR.X', 'as_published'), 'IES-R total, crossover, 24h')
+    """
+
+    evidence: Evidence
+    store: ResultStore | None = None
+    priors: tuple[str, ...] = tuple(PRIOR_FAMILY)
+    conventions: tuple[str, ...] = ("T", "N")
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    seed: int = DEFAULT_SEED
+
+    def __post_init__(self) -> None:
+        """Refuse evidence without a contrast."""
+        if not contrast_names(self.evidence):
+            raise EvidenceError(
+                f"{self.evidence.source}: no printed treatment contrast to report; effects.csv "
+                "needs a row whose term is 'treatment'"
+            )
+
+    @cached_property
+    def table(self) -> xr.Dataset:
+        """Comparison under convention T."""
+        return self._compare("T")
+
+    @cached_property
+    def normal(self) -> xr.Dataset | None:
+        """Comparison under convention N, unless left out."""
+        return self._compare("N") if "N" in self.conventions else None
+
+    @cached_property
+    def cells(self) -> dict[Cell, dict[str, Any]]:
+        """Comparison by convention, contrast, reading and prior, as plain values."""
+        keys = ("convention", "contrast", "crossover_reading", "prior")
+        tables = [self.table] if self.normal is None else [self.table, self.normal]
+        records = [line for table in tables for line in _records(comparison_frame(table))]
+        return {
+            (line[keys[0]], line[keys[1]], line[keys[2]], line[keys[3]]): line for line in records
+        }
+
+    @cached_property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Printed rows by contrast, as plain values."""
+        return {
+            line["contrast"]: line for line in _records(self.effects.to_dataframe().reset_index())
+        }
+
+    @cached_property
+    def primary(self) -> list[Row]:
+        """Contrast and reading of the headline rows."""
+        return primary_rows(self.evidence)
+
+    @cached_property
+    def fits(self) -> dict[Row, list[xr.DataTree]]:
+        """Exact fits of the headline rows under convention T, one per prior."""
+        return {row: self._fits(row) for row in self.primary}
+
+    @cached_property
+    def findings(self) -> xr.DataTree:
+        """The audit."""
+        return audit(self.evidence)
+
+    @cached_property
+    def sidecars(self) -> dict[str, dict[str, Any]]:
+        """What the store says about each of its results, by id."""
+        entries = [] if self.store is None else self.store.catalog()
+        return {str(entry["result_id"]): entry for entry in entries}
+
+    @property
+    def trial(self) -> Trial:
+        """The trial."""
+        return self.evidence.trial
+
+    @property
+    def kind(self) -> str:
+        """Kind of evidence, for every caption."""
+        return self.evidence.kind
+
+    @cached_property
+    def effects(self) -> xr.Dataset:
+        """Printed rows."""
+        return self.evidence.data["effects"].to_dataset()
+
+    @cached_property
+    def contrasts(self) -> list[str]:
+        """Ids of the treatment contrasts."""
+        return contrast_names(self.evidence)
+
+    def analysis(self, contrast: str) -> str:
+        """Return the analysis of a contrast."""
+        return str(self.rows[contrast]["analysis"])
+
+    def endpoint(self, contrast: str) -> Endpoint:
+        """Return the endpoint of a contrast."""
+        return self.trial.endpoint(str(self.rows[contrast]["endpoint"]))
+
+    def digits(self, contrast: str) -> int:
+        """Return the decimals that numbers in the unit of a contrast deserve."""
+        sd = self.endpoint(contrast).reference_sd
+        return 1 if sd is None or sd >= 3 else 2
+
+    def row_name(self, contrast: str, *, time: bool = True) -> str:
+        """Return the name of a contrast for people: endpoint, analysis, time."""
+        star = " *" if contrast.endswith("*") else ""
+        when = str(self.rows[contrast]["timepoint"]) if time else ""
+        parts = [self.endpoint(contrast).label + star, analysis_name(self.analysis(contrast)), when]
+        return ", ".join(part for part in parts if part)
+
+    def _compare(self, convention: str) -> xr.Dataset:
+        """Return the comparison under one convention."""
+        return compare(
+            self.evidence,
+            convention=convention,
+            priors=self.priors,
+            store=self.store,
+            seed=self.seed,
+        )
+
+    def _fits(self, row: Row) -> list[xr.DataTree]:
+        """Return the exact fits of one headline row, from the store where it has them."""
+        selected = select_contrast(self.evidence, row[0], crossover_reading=row[1])
+        fits = []
+        for prior in self.priors:
+            spec = model_of(selected, convention="T", prior=prior)
+            result_id = make_result_id(selected, spec, settings=SETTINGS, seed=self.seed)
+            if self.store is not None and result_id in self.sidecars:
+                fits.append(self.store.load(result_id))
+            else:
+                fits.append(fit_exact(selected, spec, seed=self.seed))
+        return fits
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the lines of a table as plain values."""
+    return [{str(key): value for key, value in line.items()} for line in frame.to_dict("records")]
+
+
+def analysis_name(analysis: str) -> str:
+    """Return the name of an analysis for people.
+
+    Examples
+    --------
+    >>> analysis_name("first_period")
+    'first period'
+    """
+    return NAMES.get(analysis, analysis.replace("_", " "))
+
+
+def primary_rows(evidence: Evidence) -> list[Row]:
+    """Return the headline rows: the trial's first endpoint in its main analyses.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+
+    Returns
+    -------
+    list of tuple
+        Contrast and reading; a crossover contrast stands once under each of both readings. If the
+        first endpoint has no crossover, first-period or parallel row, all its rows.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> [reading for _, reading in primary_rows(load_published())]
+    ['as_published', 'unhalved', 'as_published']
+    """
+    effects = evidence.data["effects"].to_dataset()
+    names = contrast_names(evidence)
+    of = {name: effects.sel(contrast=name) for name in names}
+    printed = [str(of[name]["endpoint"].item()) for name in names]
+    first = next(endpoint for endpoint in evidence.trial.endpoints if endpoint in printed)
+    own = [name for name, endpoint in zip(names, printed, strict=True) if endpoint == first]
+    main = [name for name in own if str(of[name]["analysis"].item()) in MAIN_ANALYSES] or own
+    rows = []
+    for name in main:
+        crossover = str(of[name]["analysis"].item()) == "crossover"
+        rows += [(name, reading) for reading in (READINGS if crossover else READINGS[:1])]
+    return rows

@@ -1,0 +1,222 @@
+"""Sections that are figures: forest plots, prior to posterior, probability curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_ptsd.estimands import benefit_curve
+from bayes_ptsd.plots import (
+    benefit_figure,
+    figure_svg,
+    forest_figure,
+    update_figure,
+    update_reach,
+)
+from bayes_ptsd.report.contents import Contents, Row
+from bayes_ptsd.report.headline import row_heading
+from bayes_ptsd.report.markup import Section, figure_html, gallery, join, number, paragraph
+
+__all__ = ["curve_section", "forest_section", "update_section"]
+
+UPDATE_PRIORS = ("skeptical", "enthusiastic", "cochrane", "weak")
+Panel = tuple[str, str, str, list[str]]
+
+
+def forest_section(contents: Contents) -> Section:
+    """Return the forest plots of every contrast under every prior.
+
+    Parameters
+    ----------
+    contents : Contents
+        Material of the page.
+
+    Returns
+    -------
+    Section
+        One figure for the crossover as published, one unhalved, one for first-period or parallel
+        rows, one for the rest; all on one axis in reference SDs.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> section = forest_section(Contents(load_published(), priors=("flat",)))
+    >>> list(section.figures)
+    ['forest-crossover', 'forest-crossover-unhalved', 'forest-main', 'forest-other']
+    """
+    reach = _reach(contents)
+    figures, parts = {}, []
+    for name, title, reading, rows in _panels(contents):
+        figure = forest_figure(
+            contents.table, contents.trial, contrasts=rows, reading=reading, title=title,
+            reach=reach,
+        )  # fmt: skip
+        figures[name] = figure_svg(figure)
+        alt = (
+            f"Forest plot, {title}: {len(rows)} contrasts, printed 95% intervals and posterior "
+            f"means with 95% intervals under {', '.join(contents.priors)}; the numbers are in the "
+            "comparison tables."
+        )
+        parts.append(figure_html(figures[name], alt=alt, name=name))
+    text = (
+        "Each band is a printed 95% confidence interval, its line the printed estimate; inside it, "
+        "from top to bottom, the posterior mean and 95% interval under each prior. Differences are "
+        "divided by the endpoint's reference SD so that all endpoints share one axis; the labels "
+        "have score units. A line that leaves its band shows what the prior adds."
+    )
+    html = join(paragraph(text), gallery(parts).replace('"gallery"', '"gallery wide"'))
+    if any("*" in name for name in contents.contrasts):
+        html = join(html, paragraph("* derived row, see the audit.", kind="note"))
+    return Section("forest", "All contrasts under all priors", html, figures=figures)
+
+
+def update_section(contents: Contents) -> Section:
+    """Return prior, likelihood and posterior of the headline rows.
+
+    Parameters
+    ----------
+    contents : Contents
+        Material of the page.
+
+    Returns
+    -------
+    Section
+        One figure per headline row, a panel per prior.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> section = update_section(Contents(load_published(), priors=("flat",)))
+    >>> len(section.figures)
+    3
+    """
+    shown = {row: _chosen(fits) for row, fits in contents.fits.items()}
+    reach = update_reach([fit for fits in shown.values() for fit in fits])
+    figures, parts = {}, []
+    for row, fits in shown.items():
+        name = f"update-{_file_name(contents, row)}"
+        figures[name] = figure_svg(update_figure(fits, reach=reach))
+        means = "; ".join(f"{fit.attrs['prior']} {_mean(contents, row, fit)}" for fit in fits)
+        alt = (
+            f"Prior, likelihood and posterior densities, {row_heading(contents, row)}: posterior "
+            f"means {means}."
+        )
+        parts.append(figure_html(figures[name], alt=alt, name=name))
+    text = (
+        "Prior times likelihood gives the posterior. Above each panel: the posterior mean and 95% "
+        "interval. All figures share one axis. The cochrane prior is scaled by the standard error "
+        "of its row, so it is narrower where the row is."
+    )
+    title = "From prior to posterior, headline rows"
+    return Section("updates", title, join(paragraph(text), gallery(parts)), figures=figures)
+
+
+def curve_section(contents: Contents) -> Section:
+    """Return the probability of every margin of benefit for the headline rows.
+
+    Parameters
+    ----------
+    contents : Contents
+        Material of the page.
+
+    Returns
+    -------
+    Section
+        One figure per headline row and one table of all curves.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> section = curve_section(Contents(load_published(), priors=("flat",)))
+    >>> list(section.tables["benefit-curves"])[-2:]
+    ['probability', 'evidence_kind']
+    """
+    figures, parts, lines = {}, [], []
+    for row, fits in contents.fits.items():
+        name = f"curve-{_file_name(contents, row)}"
+        figures[name] = figure_svg(benefit_figure(fits))
+        lines += [_curve_frame(row, fit) for fit in fits]
+        alt = (
+            f"Probability that the treatment difference exceeds each margin, "
+            f"{row_heading(contents, row)}, one falling curve per prior; values at 0 and at the "
+            "MCID are in the headline table, all values in the CSV file."
+        )
+        parts.append(figure_html(figures[name], alt=alt, name=name))
+    basis = contents.endpoint(contents.primary[0][0]).mcid_basis
+    text = (
+        "For a reader who holds another difference to be the smallest that matters: read the curve "
+        "at that margin. " + (f"MCID used here: {basis}. " if basis else "")
+    )
+    csv = '<p class="note"><a href="tables/benefit-curves.csv">All curves as CSV</a></p>'
+    return Section(
+        "curves",
+        "P(difference > m), headline rows",
+        join(paragraph(text), gallery(parts), csv),
+        {"benefit-curves": pd.concat(lines, ignore_index=True)},
+        figures,
+    )
+
+
+def _panels(contents: Contents) -> Iterator[Panel]:
+    """Yield file name, title, reading and rows of each forest plot that has rows."""
+    of = {name: contents.analysis(name) for name in contents.contrasts}
+    crossover = [name for name, analysis in of.items() if analysis == "crossover"]
+    main = [name for name, analysis in of.items() if analysis in ("first_period", "parallel")]
+    other = [name for name in of if name not in (*crossover, *main)]
+    title = "Parallel groups" if "parallel" in of.values() else "First period"
+    panels = [
+        ("forest-crossover", "Crossover, as published", "as_published", crossover),
+        ("forest-crossover-unhalved", "Crossover, unhalved", "unhalved", crossover),
+        ("forest-main", title, "as_published", main),
+        ("forest-other", "Other analyses", "as_published", other),
+    ]
+    yield from (panel for panel in panels if panel[3])
+
+
+def _reach(contents: Contents) -> tuple[float, float]:
+    """Return an axis in reference SDs that holds every interval."""
+    ends = [0.0]
+    for name in contents.contrasts:
+        sd, row = contents.endpoint(name).reference_sd or np.nan, contents.rows[name]
+        ends += [row["interval_low"] / sd, row["interval_high"] / sd]
+    for (_, name, _, _), cell in contents.cells.items():
+        sd = contents.endpoint(name).reference_sd or np.nan
+        ends += [cell["eti95_low"] / sd, cell["eti95_high"] / sd]
+    low, high = np.nanmin(ends), np.nanmax(ends)
+    return float(np.floor(low * 4 - 0.2) / 4), float(np.ceil(high * 4 + 0.2) / 4)
+
+
+def _chosen(fits: list[xr.DataTree]) -> list[xr.DataTree]:
+    """Return the fits whose priors are worth a panel, in the order of the panels."""
+    by_prior = {fit.attrs["prior"]: fit for fit in fits}
+    return [by_prior[name] for name in UPDATE_PRIORS if name in by_prior] or fits
+
+
+def _file_name(contents: Contents, row: Row) -> str:
+    """Return the name of a headline row in file names."""
+    return row_heading(contents, row).lower().replace(",", "").replace(" ", "-")
+
+
+def _mean(contents: Contents, row: Row, fit: xr.DataTree) -> str:
+    """Return the posterior mean of a fit."""
+    value = fit["exact"].to_dataset().sel(estimand="treatment_difference")["mean"]
+    return number(float(value), contents.digits(row[0]))
+
+
+def _curve_frame(row: Row, fit: xr.DataTree) -> pd.DataFrame:
+    """Return one curve as lines of a table."""
+    curve = benefit_curve(fit)
+    return pd.DataFrame(
+        {
+            "contrast": row[0],
+            "crossover_reading": row[1],
+            "prior": fit.attrs["prior"],
+            "convention": fit.attrs["convention"],
+            "margin": curve["margin"].values,
+            "probability": curve.values,
+            "evidence_kind": fit.attrs["evidence_kind"],
+        }
+    )

@@ -1,0 +1,280 @@
+"""The first screen: the trial, what was printed, what priors make of it, what contradicts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes_ptsd.evidence.published import select_contrast
+from bayes_ptsd.report.audit import contradictions
+from bayes_ptsd.report.contents import HEADLINE_PRIORS, Contents, Row, analysis_name
+from bayes_ptsd.report.markup import (
+    ABSENT,
+    SPACE,
+    Section,
+    bullets,
+    interval_text,
+    join,
+    number,
+    paragraph,
+    printed_number,
+    probability,
+)
+from bayes_ptsd.report.table import table_html
+
+__all__ = ["first_screen", "printed_text", "row_heading", "trial_sentences"]
+
+MEAN = "posterior mean (95% ETI)"
+
+
+def first_screen(contents: Contents) -> Section:
+    """Return what a reader sees first.
+
+    Parameters
+    ----------
+    contents : Contents
+        Material of the page.
+
+    Returns
+    -------
+    Section
+        The trial, the printed results, the headline table with both readings of the crossover,
+        and every finding of severity contradiction or caution.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> section = first_screen(Contents(load_published(), priors=("flat",)))
+    >>> "What contradicts it" in section.html
+    True
+    """
+    frame, raw = _headline_frame(contents), _headline_numbers(contents)
+    unit = contents.endpoint(contents.primary[0][0]).unit
+    left = join(
+        paragraph(trial_sentences(contents), kind="lead"),
+        "<h3>What was printed</h3>",
+        bullets(escape(_printed_sentence(contents, name)) for name in _primary_contrasts(contents)),
+        "<h3>What different readers make of it</h3>",
+        table_html(
+            frame,
+            caption=f"{contents.endpoint(contents.primary[0][0]).label}, treatment difference in "
+            f"{unit}, positive = {contents.evidence.trial.active} better.",
+            kind=contents.kind,
+            convention=contents.table.attrs["convention"],
+            name="headline",
+            group="quantity",
+            stub="prior",
+        ),
+        _ranges(contents),
+        paragraph(
+            "ETI: equal-tailed interval; the difference lies in it with probability .95 if the "
+            "prior is accepted. P(better) is the probability that the difference exceeds 0, not 1 "
+            "minus a P value. flat: the data alone; skeptical: large differences are rare; "
+            "enthusiastic: the planned difference is expected; cochrane: a trial like the 20,000 "
+            "on record.",
+            kind="note",
+        ),
+    )
+    right = join("<h3>What contradicts it</h3>", _contradictions(contents))
+    html = f'<div class="split"><div>{left}</div><div>{right}</div></div>'
+    return Section("summary", "In one minute", html, {"headline": raw})
+
+
+def trial_sentences(contents: Contents) -> str:
+    """Return the trial in two sentences made of its description and its flow of patients.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> trial_sentences(Contents(load_published())).split(" to ")[0]
+    '41 patients were randomized'
+    """
+    trial = contents.trial
+    arms = _arms(contents)
+    total = sum(arms.values()) or int(np.nan_to_num(contents.effects["n"].max()))
+    who = f"{total} patients were randomized to" if total else "Patients were randomized to"
+    orders = {key: " then ".join(order) for key, order in trial.sequences.items()}
+    groups = orders or {"": f"{trial.active} or {trial.control}"}
+    sized = [f"{text} ({arms[key]})" if key in arms else text for key, text in groups.items()]
+    sizes = [f"{int(n)} in its {analysis}" for analysis, n in _sizes(contents).items()]
+    outcome = f"The first outcome is {contents.endpoint(contents.primary[0][0]).label}"
+    analyzed = f", with {' and '.join(sizes)} analysis" if sizes else ""
+    return f"{who} {' or '.join(sized)}. {outcome}{analyzed}."
+
+
+def row_heading(contents: Contents, row: Row) -> str:
+    """Return the heading of a headline row; the reading is named where it matters.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> contents = Contents(load_published())
+    >>> row_heading(contents, contents.primary[1])
+    'Crossover, unhalved'
+    """
+    name, reading = row
+    analysis = analysis_name(contents.analysis(name)).capitalize()
+    if contents.analysis(name) != "crossover":
+        return analysis
+    return f"{analysis}, {reading.replace('_', ' ')}"
+
+
+def printed_text(contents: Contents, name: str) -> str:
+    """Return estimate and interval of a contrast with the digits they were printed with.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> printed_text(Contents(load_published()), "T2.IESR.F").split()
+    ['8.6', '(0.94', 'to', '16.2)']
+    """
+    row = contents.rows[name]
+    texts = {
+        key: printed_number(row[key], int(row[f"{key}_decimals"]))
+        for key in ("estimate", "ci_low", "ci_high")
+    }
+    if texts["ci_low"] == ABSENT:
+        return f"{texts['estimate']} (no interval)"
+    return f"{texts['estimate']} ({SPACE.join([texts['ci_low'], 'to', texts['ci_high']])})"
+
+
+def _printed_sentence(contents: Contents, name: str) -> str:
+    """Return one printed row as a sentence."""
+    row, trial = contents.rows[name], contents.trial
+    p = printed_number(row["p_value"], int(row["p_value_decimals"]), bare=True)
+    favored = trial.active if row["estimate"] >= 0 else trial.control
+    patients = f", {number(row['n'], 0)} patients" if row["n"] == row["n"] else ""
+    place = f" ({row['section']})" if row["section"] else ""
+    return (
+        f"{contents.row_name(name)}: {printed_text(contents, name)} {contents.endpoint(name).unit} "
+        f"in favor of {favored}, 95% CI in parentheses, P {p}{patients}{place}"
+    )
+
+
+def _headline_frame(contents: Contents) -> pd.DataFrame:
+    """Return the headline as texts: a column per analysis and reading, a group per quantity."""
+    unit = contents.endpoint(contents.primary[0][0]).unit
+    mcid = contents.endpoint(contents.primary[0][0]).mcid
+    priors = _priors(contents)
+    lines = [
+        {"quantity": f"Difference, {unit}", "prior": "printed, 95% CI"}
+        | {row_heading(contents, row): _start_text(contents, row) for row in contents.primary}
+    ]
+    lines += [_line(contents, f"Difference, {unit}", prior, "mean") for prior in priors]
+    better = f"P({contents.evidence.trial.active} better)"
+    lines += [_line(contents, better, prior, "prob_benefit") for prior in priors]
+    if mcid is not None:
+        beyond = f"P(better by more than {mcid:g} {unit}, the MCID)"
+        lines += [_line(contents, beyond, prior, "prob_gt_mcid") for prior in priors]
+    return pd.DataFrame(lines)
+
+
+def _line(contents: Contents, quantity: str, prior: str, key: str) -> dict[str, str]:
+    """Return one prior under every headline row."""
+    texts = {}
+    for row in contents.primary:
+        cell = _cell(contents, row, prior)
+        texts[row_heading(contents, row)] = (
+            _mean_text(cell, contents.digits(row[0])) if key == "mean" else probability(cell[key])
+        )
+    return {"quantity": quantity, "prior": prior} | texts
+
+
+def _mean_text(cell: Mapping[str, Any], digits: int) -> str:
+    """Return posterior mean and interval."""
+    interval = interval_text(cell["eti95_low"], cell["eti95_high"], digits)
+    return f"{number(cell['mean'], digits)} ({interval})"
+
+
+def _start_text(contents: Contents, row: Row) -> str:
+    """Return the interval that a headline row starts from: as printed, or halved by its reading."""
+    name, reading = row
+    if reading == "as_published":
+        return printed_text(contents, name)
+    selected = select_contrast(contents.evidence, name, crossover_reading=reading)
+    read = selected.data["effects"].to_dataset()
+    digits = contents.digits(name) + 1
+    low, middle, high = (float(read[key]) for key in ("interval_low", "estimate", "interval_high"))
+    return f"{number(middle, digits)} ({interval_text(low, high, digits)})"
+
+
+def _cell(contents: Contents, row: Row, prior: str) -> Mapping[str, Any]:
+    """Return the comparison of one headline row and prior."""
+    return contents.cells["T", row[0], row[1], prior]
+
+
+def _headline_numbers(contents: Contents) -> pd.DataFrame:
+    """Return the headline as numbers."""
+    columns = [
+        "contrast", "crossover_reading", "prior", "convention", "mean", "median", "sd",
+        "eti95_low", "eti95_high", "prob_benefit", "prob_gt_mcid", "result_id", "evidence_kind",
+    ]  # fmt: skip
+    cells = [_cell(contents, row, p) for row in contents.primary for p in _priors(contents)]
+    return pd.DataFrame(cells)[columns]
+
+
+def _priors(contents: Contents) -> list[str]:
+    """Return the headline priors that the page has."""
+    return [prior for prior in HEADLINE_PRIORS if prior in contents.priors]
+
+
+def _ranges(contents: Contents) -> str:
+    """Say how far the priors move each probability."""
+    items = []
+    for row in contents.primary:
+        cells = [_cell(contents, row, prior) for prior in _priors(contents)]
+        text = f"{row_heading(contents, row)}: P(better) {_span(cells, 'prob_benefit')}"
+        if contents.endpoint(row[0]).mcid is not None:
+            text += f", P(better by more than the MCID) {_span(cells, 'prob_gt_mcid')}"
+        items.append(escape(text))
+    return join(paragraph("How far these priors move the answer:"), bullets(items))
+
+
+def _span(cells: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Return the smallest and the largest of a probability."""
+    values = [cell[key] for cell in cells]
+    return f"{probability(min(values))} to {probability(max(values))}"
+
+
+def _arms(contents: Contents) -> dict[str, int]:
+    """Return the patients randomized to each sequence, where the flow of patients says so."""
+    if "flow" not in contents.evidence.data.children:
+        return {}
+    flow = contents.evidence.data["flow"].to_dataset()
+    randomized = flow.isel(step=flow["stage"].values == "randomized")
+    pairs = zip(randomized["sequence"].values, randomized["count"].values, strict=True)
+    return {str(key): int(count) for key, count in pairs if key}
+
+
+def _primary_contrasts(contents: Contents) -> list[str]:
+    """Return the headline contrasts, each once."""
+    return list(dict.fromkeys(name for name, _ in contents.primary))
+
+
+def _sizes(contents: Contents) -> dict[str, float]:
+    """Return the number of patients of each headline analysis."""
+    sizes = {
+        analysis_name(contents.analysis(name)): float(contents.rows[name]["n"])
+        for name in _primary_contrasts(contents)
+    }
+    return {key: size for key, size in sizes.items() if size == size}
+
+
+def _contradictions(contents: Contents) -> str:
+    """Return what a reader must know before using any number."""
+    lines = contradictions(contents)
+    if any(contents.analysis(name) == "crossover" for name in contents.contrasts):
+        lines.insert(
+            min(1, len(lines)),
+            escape(
+                "crossover_reading: print does not settle whether the crossover contrast is the "
+                "treatment difference (as published) or twice that (unhalved), so every claim in "
+                "score units about it has two columns. P and P(better) under flat and cochrane are "
+                "the same in both."
+            ),
+        )
+    return bullets(lines) if lines else paragraph("The audit found no contradiction.")

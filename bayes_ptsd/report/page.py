@@ -1,0 +1,235 @@
+"""The report: one page that needs nothing else, its tables as CSV and its figures as SVG."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from bayes_ptsd.errors import StoreError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.prior_family import PRIOR_FAMILY
+from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.report.audit import audit_section
+from bayes_ptsd.report.binary import binary_section
+from bayes_ptsd.report.comparison import comparison_section
+from bayes_ptsd.report.contents import HEADLINE_PRIORS, Contents
+from bayes_ptsd.report.credibility import credibility_section
+from bayes_ptsd.report.diagnostics import diagnostics_section
+from bayes_ptsd.report.figures import curve_section, forest_section, update_section
+from bayes_ptsd.report.headline import first_screen
+from bayes_ptsd.report.markup import Section
+from bayes_ptsd.report.methods import methods_section
+from bayes_ptsd.report.priors import priors_section
+from bayes_ptsd.report.provenance import limits_section, provenance_section
+from bayes_ptsd.store import ResultStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["page_html", "page_sections", "write_report"]
+
+PAGE = "index.html"
+GENERATOR = '<meta name="generator" content="bayes-ptsd">'
+PARTS = ("tables", "figures", PAGE)
+
+
+def write_report(
+    evidence: Evidence,
+    store: ResultStore,
+    folder: str | Path,
+    *,
+    seconds: Mapping[str, float] | None = None,
+    quick: bool = False,
+    seed: int = DEFAULT_SEED,
+) -> Path:
+    """Write the report of a reanalysis.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+    store : ResultStore
+        Results of the reanalysis; what it lacks is computed for the page and not stored.
+    folder : str or Path
+        New, empty, or holding an earlier report, whose files are replaced.
+    seconds : mapping of str to float, optional
+        Seconds by stage of the reanalysis, shown under provenance.
+    quick : bool
+        Headline priors and convention T only.
+    seed : int
+        Seed of the draws, part of the identity of a stored result.
+
+    Returns
+    -------
+    Path
+        ``index.html``; ``tables`` (CSV) and ``figures`` (SVG) are beside it.
+
+    Raises
+    ------
+    EvidenceError
+        If nothing is printed about a treatment difference.
+    StoreError
+        If the folder holds something other than a report, or cannot be written; then nothing in
+        it has changed.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     page = write_report(
+    ...         load_published(), ResultStore(f"{place}/store"), f"{place}/report", quick=True)
+    ...     sorted(path.name for path in page.parent.iterdir())
+    ['figures', 'index.html', 'tables']
+    """
+    target = Path(folder)
+    _refuse_foreign(target)
+    contents = Contents(
+        evidence=evidence,
+        store=store,
+        priors=HEADLINE_PRIORS if quick else tuple(PRIOR_FAMILY),
+        conventions=("T",) if quick else ("T", "N"),
+        seconds=seconds or {},
+        seed=seed,
+    )
+    sections = page_sections(contents)
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as place:
+            _write_parts(Path(place) / "new", contents, sections)
+            _publish(Path(place), target)
+    return target / PAGE
+
+
+def page_sections(contents: Contents) -> list[Section]:
+    """Return the sections of the page in their order.
+
+    Parameters
+    ----------
+    contents : Contents
+        Material of the page.
+
+    Returns
+    -------
+    list of Section
+        The first screen first; sections without material are left out.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> contents = Contents(load_published(), priors=("flat",), conventions=("T",))
+    >>> [section.id for section in page_sections(contents)][:2]
+    ['summary', 'forest']
+    """
+    made = [
+        first_screen(contents),
+        forest_section(contents),
+        update_section(contents),
+        curve_section(contents),
+        comparison_section(contents),
+        audit_section(contents),
+        credibility_section(contents),
+        binary_section(contents),
+        priors_section(contents),
+        methods_section(contents),
+        diagnostics_section(contents),
+        provenance_section(contents),
+        limits_section(contents),
+    ]
+    return [section for section in made if section is not None]
+
+
+def page_html(contents: Contents, sections: Sequence[Section]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    contents : Contents
+        Material of the page.
+    sections : sequence of Section
+        In order, the first screen first.
+
+    Returns
+    -------
+    str
+        HTML that loads nothing.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> html = page_html(Contents(load_published()), [Section("summary", "Summary", "<p>x</p>")])
+    >>> html.count("<h1>")
+    1
+    """
+    place = resources.files("bayes_ptsd.report")
+    links = "".join(f'<a href="#{part.id}">{escape(part.title)}</a>' for part in sections[1:])
+    body = [_section_html(part) for part in sections]
+    body.insert(1, f'<nav aria-label="Sections">{links}</nav>')
+    return Template((place / "page.html").read_text(encoding="utf-8")).substitute(
+        title=escape(f"Bayesian reanalysis: {contents.trial.title}"),
+        style=(place / "style.css").read_text(encoding="utf-8"),
+        kind=escape(contents.kind),
+        subtitle=escape("printed numbers only, no patient data"),
+        body="\n".join(body),
+    )
+
+
+def _section_html(section: Section) -> str:
+    """Return one section with its heading."""
+    kind = ' class="first"' if section.id == "summary" else ""
+    heading = f"<h2>{escape(section.title)}</h2>"
+    return f'<section id="{section.id}"{kind}>\n{heading}\n{section.html}\n</section>'
+
+
+def _write_parts(place: Path, contents: Contents, sections: Sequence[Section]) -> None:
+    """Write page, tables and figures into a new folder."""
+    for name in ("tables", "figures"):
+        (place / name).mkdir(parents=True)
+    for section in sections:
+        for name, frame in section.tables.items():
+            frame.to_csv(place / "tables" / f"{name}.csv", index=False)
+        for name, svg in section.figures.items():
+            (place / "figures" / f"{name}.svg").write_text(svg, encoding="utf-8")
+    (place / PAGE).write_text(page_html(contents, sections), encoding="utf-8")
+
+
+def _publish(place: Path, target: Path) -> None:
+    """Put finished parts in their place: a new report at once, an old one with the page last."""
+    new, old = place / "new", place / "old"
+    if not target.exists():
+        new.rename(target)
+        return
+    old.mkdir()
+    for name in PARTS:
+        if (target / name).is_dir():
+            (target / name).rename(old / name)
+        (new / name).replace(target / name)
+
+
+def _refuse_foreign(target: Path) -> None:
+    """Refuse a folder whose files are not those of a report."""
+    if target.is_dir() and any(target.iterdir()):
+        page = target / PAGE
+        if not page.is_file() or GENERATOR not in page.read_text("utf-8", errors="replace"):
+            raise StoreError(
+                f"{target}: holds files that are not a report of bayes-ptsd; name a new or an "
+                "empty folder"
+            )
+    elif target.exists() and not target.is_dir():
+        raise StoreError(f"{target}: is a file; name a folder for the report")
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Turn a failure of the file system into one message."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{target}: the report cannot be written ({error.strerror}); choose another folder"
+        ) from error

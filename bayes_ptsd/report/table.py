@@ -1,0 +1,95 @@
+"""Tables of the page: built by great_tables, styled by the page's own sheet, evidence named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import great_tables
+import pandas as pd
+from great_tables._text import BaseText
+
+__all__ = ["table_html"]
+
+NOISE = re.compile(
+    r"<style>.*?</style>|\s(?:headers|id|data-quarto-[a-z-]+|style)=\"[^\"]*\"", re.DOTALL
+)
+GROUP = re.compile(r'(<th class="gt_group_heading"[^>]*>)(.*?)</th>', re.DOTALL)
+BLANKS = re.compile(r">\s+<")
+
+
+def table_html(
+    frame: pd.DataFrame,
+    *,
+    caption: str,
+    kind: str,
+    name: str,
+    convention: str = "",
+    group: str | None = None,
+    stub: str | None = None,
+    spanners: Mapping[str, Sequence[str]] | None = None,
+    left: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> str:
+    """Return a table of texts as markup, with its caption, its evidence and its CSV file.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        Cells as plain text; the column names are the headings.
+    caption : str
+        What the table shows.
+    kind : str
+        Kind of evidence, named in the caption.
+    name : str
+        Name of the CSV file in ``tables``.
+    convention : str
+        Likelihood convention, named in the caption where there is one.
+    group : str, optional
+        Column whose values become rows above their group.
+    stub : str, optional
+        Column of row labels; the first column by default.
+    spanners : mapping of str to sequence of str, optional
+        Headings over several columns.
+    left : sequence of str
+        Columns of running text, aligned to the left and allowed to wrap.
+    notes : sequence of str
+        Lines below the table.
+
+    Returns
+    -------
+    str
+        A figure with the table in a container that scrolls sideways on small screens.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"prior": ["flat"], "P(better)": [".992"]})
+    >>> html = table_html(frame, caption="One row", kind="published", name="one")
+    >>> "published evidence" in html and 'href="tables/one.csv"' in html
+    True
+    """
+    label = stub or next(str(column) for column in frame.columns if column != group)
+    table = great_tables.GT(frame.fillna(""), rowname_col=label, groupname_col=group, id="t")
+    table = table.tab_stubhead(label).cols_align("right")
+    if left:
+        table = table.cols_align("left", columns=list(left))
+    for heading, columns in (spanners or {}).items():
+        table = table.tab_spanner(heading, columns=list(columns), id=f"{heading} of {name}")
+    heads = {str(c): _label(str(c)) for c in frame.columns if c not in (label, group)}
+    labels: dict[str, str | BaseText] = {**heads}
+    markup = BLANKS.sub("><", NOISE.sub("", table.cols_label(labels).as_raw_html()))
+    markup = GROUP.sub(r"\1<span>\2</span></th>", markup)
+    evidence = f"{kind} evidence" + (f", convention {convention}" if convention else "")
+    below = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return (
+        f'<figure class="table"><figcaption>{escape(caption)} '
+        f'<span class="evidence">{escape(evidence)}</span> '
+        f'<a href="tables/{name}.csv">CSV</a></figcaption>'
+        f'<div class="scroll" tabindex="0">{markup}</div>{below}</figure>'
+    )
+
+
+def _label(column: str) -> str:
+    """Return the heading of a column: what follows the bar that keeps equal headings apart."""
+    return column.rpartition("|")[2]

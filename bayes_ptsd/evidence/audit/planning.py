@@ -116,7 +116,7 @@ def check_multiplicity(evidence: Evidence) -> Section:
     """
     rows = printed_rows(evidence)
     rows = rows.isel(contrast=np.isfinite(rows["p_value"].values))
-    if rows.sizes["contrast"] == 0:
+    if rows.sizes["contrast"] < 2:
         return Section("multiplicity", None, [])
     p, alpha = rows["p_value"].values, paper_alpha(evidence)
     analyses, counts = np.unique(rows["analysis"].values, return_counts=True)

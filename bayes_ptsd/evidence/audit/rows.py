@@ -288,10 +288,11 @@ def _without_interval(name: str, row: xr.Dataset) -> Finding:
     estimate, df = float(row["estimate"]), float(row["df"])
     narrow, wide = (float(se_from_p(estimate, p, df=df)) for p in (max(low, 1e-300), min(high, 1)))
     se, limits = float(row["se"]), (float(row["interval_low"]), float(row["interval_high"]))
+    freedom = f"{df:g} degrees of freedom" if np.isfinite(df) else "the normal distribution"
     text = (
-        f"No interval is printed; P {float(row['p_value']):.{digits}f} with {df:g} degrees of "
-        f"freedom gives a standard error of {se:.3g} ({narrow:.3g} to {wide:.3g} over the rounding "
-        f"of P) and a 95% interval of {limits[0]:.2f} to {limits[1]:.2f}."
+        f"No interval is printed; P {float(row['p_value']):.{digits}f} with {freedom} gives a "
+        f"standard error of {se:.3g} ({narrow:.3g} to {wide:.3g} over the rounding of P) and a 95% "
+        f"interval of {limits[0]:.2f} to {limits[1]:.2f}."
     )
     figures: dict[str, Figure] = {
         "se": se, "se_low": narrow, "se_high": wide, "df": df,

@@ -113,7 +113,7 @@ def check_directions(evidence: Evidence) -> Section:
                 Finding(f"direction.{name}", "direction", "caution", name, text,
                         {"estimate": float(rows["estimate"][index]), "others": len(others)})
             )  # fmt: skip
-    if not findings:
+    if not findings and len(sign) > 2:
         figures: dict[str, Figure] = {
             "rows": len(sign), "positive": int((sign > 0).sum()), "negative": int((sign < 0).sum())
         }  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg, optimize, stats
 
@@ -186,6 +186,7 @@ def test_reml_agrees_with_dense_matrices(seed: int, sign: int) -> None:
     assert result.attrs["sd_subject"] == pytest.approx(dense["sds"][0], rel=1e-5)
 
 
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000))
 def test_reml_of_complete_pairs_is_hills_armitage(seed: int) -> None:
     """Without missing periods the mixed model is the t test on differences, off the boundary."""
@@ -271,6 +272,7 @@ def test_a_subject_variance_of_zero_is_named() -> None:
     assert np.isfinite(result["p_value"]).all()
 
 
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), shift=st.floats(-1e4, 1e4), factor=st.floats(0.01, 100))
 def test_analyses_are_equivariant(seed: int, shift: float, factor: float) -> None:
     """Adding a constant changes nothing but means; a change of unit scales estimates and errors."""

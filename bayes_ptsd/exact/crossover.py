@@ -306,7 +306,7 @@ def _linear_grid(solution: Solution, vector: FloatArray) -> FloatArray:
 def _heavy(weight: FloatArray) -> BoolArray:
     """Tell the nodes that together hold all but 1e-11 of the probability."""
     order = np.sort(weight, axis=None)
-    return np.asarray(weight > order[np.searchsorted(np.cumsum(order), 1e-11) - 1])
+    return np.asarray(weight >= order[np.searchsorted(np.cumsum(order), 1e-11)])
 
 
 def _tail(cdf: Callable[[float], float], middle: float, step: float) -> float:

@@ -25,7 +25,7 @@ ROW_DIMS = frozenset({
 SHARED_DIMS = frozenset({
     "chain", "draw", "sample", "period", "treatment", "sequence", "visit", "endpoint", "estimand",
     "prior", "reconstruction", "arm", "contrast", "check", "statistic", "quantile", "prob",
-    "probability", "threshold", "category", "bin"
+    "probability", "threshold", "category", "bin", "column", "other_column"
 })  # fmt: skip
 UNNAMED_DIM = re.compile(r".*_dim_\d+")
 

@@ -392,4 +392,4 @@ def _check_mixture(prior: Prior) -> None:
     if not math.isclose(sum(prior.weights), 1.0, abs_tol=1e-8):
         raise SpecError(f"mixture weights must sum to one, got {sum(prior.weights):.10g}")
     if not all(component.proper for component in prior.components):
-        raise SpecError("a component of a mixture is flat or improper: it has no weight against the others")
+        raise SpecError("a component of a mixture is flat or improper: it has no weight")

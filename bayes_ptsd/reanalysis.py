@@ -13,7 +13,8 @@ from typing import Any
 
 import xarray as xr
 
-from bayes_ptsd.comparison import Analysis, analyses, compare, contrast_names
+from bayes_ptsd.comparison import compare
+from bayes_ptsd.contrasts import Analysis, analyses, contrast_names
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.exact.printed import SETTINGS, fit_exact

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.comparison import contrast_names
+from bayes_ptsd.contrasts import contrast_names
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
@@ -18,6 +18,11 @@ from bayes_ptsd.prior_family import ess_patients
 from bayes_ptsd.spec import STRUCTURES, ModelSpec
 
 __all__ = ["describe_model", "describe_result", "example_evidence"]
+
+NAMED = (
+    "result_id", "model", "evidence_kind", "endpoint", "contrast", "analysis", "timepoint",
+    "crossover_reading", "convention", "prior", "prior_formula",
+)  # fmt: skip
 
 
 def describe_model(spec: ModelSpec, *, graph: bool = True) -> dict[str, Any]:
@@ -95,9 +100,7 @@ def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
     'published'
     """
     spec = json.loads(fit.attrs["spec"])
-    named = ("result_id", "model", "evidence_kind", "endpoint", "contrast", "analysis", "timepoint")
-    named += ("crossover_reading", "convention", "prior", "prior_formula")
-    analysis = {key: fit.attrs[key] for key in named if key in fit.attrs}
+    analysis = {key: fit.attrs[key] for key in NAMED if key in fit.attrs}
     analysis["estimand"] = spec["estimand"]
     analysis["likelihood"] = STRUCTURES[spec["structure"]].equation
     checks = fit["checks"].to_dataset()

@@ -51,7 +51,7 @@ def compare(
 ) -> None:
     """Put published, recomputed and Bayesian results side by side, with the reason for each gap."""
     from bayes_ptsd.comparison import compare as run
-    from bayes_ptsd.comparison import comparison_document, comparison_frame
+    from bayes_ptsd.comparison import comparison_document
     from bayes_ptsd.evidence.published import load_published
     from bayes_ptsd.prior_family import PRIOR_FAMILY
     from bayes_ptsd.store import ResultStore
@@ -66,7 +66,7 @@ def compare(
     if json:
         emit("compare", comparison_document(table))
         return
-    rows = [_comparison_line(row) for row in comparison_frame(table).to_dict("records")]
+    rows = [_comparison_line(row) for row in comparison_document(table)["rows"]]
     columns = ["contrast", "reading", "published (95% CI)", "P", "prior", "mean", "95% interval"]
     title = f"Published and Bayesian, convention {convention}, positive = active treatment better"
     columns += ["P(better)", "gap in the mean"]
@@ -136,13 +136,18 @@ def _figure(value: Any) -> str:
     return number(value, 4) if isinstance(value, int | float) or value is None else str(value)
 
 
+def _published(row: dict[str, Any]) -> str:
+    """Return what was printed: the estimate, and the interval if there is one."""
+    estimate, low, high = (row[f"published_{key}"] for key in ("estimate", "low", "high"))
+    return f"{estimate:g}" + ("" if low is None else f" ({low:g} to {high:g})")
+
+
 def _comparison_line(row: dict[str, Any]) -> list[str]:
     """Return one line of the comparison for people."""
-    interval = f"{row['published_low']:g} to {row['published_high']:g}"
     return [
         row["contrast"],
         row["crossover_reading"].replace("_", " ") if row["analysis"] == "crossover" else "",
-        f"{row['published_estimate']:g} ({interval})",
+        _published(row),
         f"{row['published_p']:g}",
         row["prior"],
         number(row["mean"]),

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.comparison import READINGS, compare, comparison_frame, contrast_names, model_of
+from bayes_ptsd.comparison import compare, comparison_frame
+from bayes_ptsd.contrasts import READINGS, contrast_names, model_of
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.audit import audit

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bayes_ptsd.comparison import model_of
+from bayes_ptsd.contrasts import model_of
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.printed import row_prior
 from bayes_ptsd.prior_family import elir_ess

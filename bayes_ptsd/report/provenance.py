@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_ptsd.comparison import model_of
+from bayes_ptsd.contrasts import model_of
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.printed import SETTINGS
 from bayes_ptsd.provenance import library_versions

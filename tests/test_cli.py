@@ -167,6 +167,8 @@ def test_damaged_result_is_named_and_not_read(store: Path, tmp_path: Path) -> No
     verified = run("store", "verify", "--store", str(copy))
     assert verified.returncode == 1
     assert victim["result_id"] in verified.stdout
+    assert run("store", "remove", victim["result_id"], "--store", str(copy)).returncode == 0
+    assert run("store", "verify", "--store", str(copy)).returncode == 0
 
 
 def test_usage_errors_have_status_2() -> None:

@@ -105,6 +105,18 @@ def verify_store(store: Store = None, json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+@store_app.command("remove")
+def remove_result(result_id: ResultId, store: Store = None, json: Json = False) -> None:
+    """Remove one result, damaged or not; a later run computes it again."""
+    from bayes_ptsd.store import upkeep
+
+    removed = upkeep.remove_result(store_path(store), result_id)
+    if json:
+        emit("store remove", {"removed": removed})
+    else:
+        typer.echo(f"removed: {removed}")
+
+
 @store_app.command("export")
 def export_catalog(
     output: Annotated[Path, typer.Argument(help="A .csv or .parquet file.")], store: Store = None

@@ -143,8 +143,8 @@ def test_second_period_that_madrs_needs(tree: xr.DataTree) -> None:
     """Differences of 29.2 need a second-period SD of 28; 31.05 is the largest possible."""
     row = tree["precision"].to_dataset().sel(endpoint="madrs")
     assert float(row["sd_difference"]) == pytest.approx(29.24, abs=0.005)
-    assert needed_sd(29.24, 8.0, 0.0) == pytest.approx(28, abs=0.15)
-    assert needed_sd(29.24, 8.0, 0.3) == pytest.approx(31, abs=0.4)
+    assert needed_sd(29.24, 8.0, correlation=0.0) == pytest.approx(28, abs=0.15)
+    assert needed_sd(29.24, 8.0, correlation=0.3) == pytest.approx(31, abs=0.4)
     assert float(row["largest_sd"]) == pytest.approx(31.05, abs=0.005)
     assert stats.chi2.sf(27 * 29.24**2 / (2 * 8**2), 27) < 1e-20
     assert float(row["chance_of_sd"]) < 1e-18
@@ -152,9 +152,9 @@ def test_second_period_that_madrs_needs(tree: xr.DataTree) -> None:
 
 def test_needed_sd_gives_back_its_difference() -> None:
     """SDs 8 and the needed one, correlated .3, have the SD of differences asked for."""
-    second = needed_sd(29.24, 8.0, 0.3)
+    second = needed_sd(29.24, 8.0, correlation=0.3)
     assert math.sqrt(64 + second**2 - 2 * 0.3 * 8 * second) == pytest.approx(29.24)
-    assert math.isnan(needed_sd(1.0, 8.0, 0.0))
+    assert math.isnan(needed_sd(1.0, 8.0, correlation=0.0))
 
 
 def test_point_estimates_under_both_scales(findings: dict[str, Finding]) -> None:

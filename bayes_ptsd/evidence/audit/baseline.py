@@ -24,15 +24,15 @@ __all__ = ["check_baseline", "standardized_difference"]
 LARGE_SMD = 0.4
 
 
-def standardized_difference(kind: str, value: np.ndarray, spread: np.ndarray) -> float:
+def standardized_difference(value: np.ndarray, spread: np.ndarray, *, kind: str) -> float:
     """Return the standardized difference between two groups, first minus second.
 
     Parameters
     ----------
-    kind : {"mean_sd", "count_pct"}
-        Means with standard deviations, or proportions.
     value, spread : array
         Two means and standard deviations; for proportions `value` only, inside [0, 1].
+    kind : {"mean_sd", "count_pct"}
+        Means with standard deviations, or proportions.
 
     Returns
     -------
@@ -41,7 +41,8 @@ def standardized_difference(kind: str, value: np.ndarray, spread: np.ndarray) ->
 
     Examples
     --------
-    >>> round(standardized_difference("mean_sd", np.array([82.5, 77.1]), np.array([14.1, 11.8])), 2)
+    >>> mean, sd = np.array([82.5, 77.1]), np.array([14.1, 11.8])
+    >>> round(standardized_difference(mean, sd, kind="mean_sd"), 2)
     0.42
     """
     variance = spread**2 if kind == "mean_sd" else value * (1 - value)
@@ -89,10 +90,10 @@ def _differences(baseline: xr.Dataset) -> xr.Dataset:
         row = baseline.sel(characteristic=name)
         kind, n, value = str(row["kind"].item()), row["n"].values, row["value"].values
         if kind == "mean_sd":
-            smd.append(standardized_difference(kind, value, row["spread"].values))
+            smd.append(standardized_difference(value, row["spread"].values, kind=kind))
             fisher.append(np.nan)
         else:
-            smd.append(standardized_difference(kind, value / n, row["spread"].values))
+            smd.append(standardized_difference(value / n, row["spread"].values, kind=kind))
             fisher.append(float(stats.fisher_exact(np.stack([value, n - value])).pvalue))
     return xr.Dataset(
         {"smd": ("characteristic", smd), "fisher_p": ("characteristic", fisher)},

@@ -81,7 +81,7 @@ def check_flow(evidence: Evidence, *, flow_reading: str = "paper") -> Section:
 
 
 def pick_steps(
-    flow: xr.Dataset, stage: str, sequence: str | None, reading: str | None
+    flow: xr.Dataset, stage: str, *, sequence: str | None, reading: str | None
 ) -> list[str]:
     """Ids of the steps of a stage; sequence None takes all, reading None ignores readings."""
     keep = flow["stage"].values == stage
@@ -93,9 +93,11 @@ def pick_steps(
     return names
 
 
-def total_count(flow: xr.Dataset, stage: str, sequence: str | None, reading: str | None) -> int:
+def total_count(flow: xr.Dataset, stage: str, *, sequence: str | None, reading: str | None) -> int:
     """Return the people of a stage, counted as `pick_steps` picks."""
-    return int(flow["count"].sel(step=pick_steps(flow, stage, sequence, reading)).sum())
+    return int(
+        flow["count"].sel(step=pick_steps(flow, stage, sequence=sequence, reading=reading)).sum()
+    )
 
 
 def _balances(evidence: Evidence, flow: xr.Dataset, reading: str) -> list[Balance]:
@@ -125,9 +127,9 @@ def _everybody(
     terms: dict[str, int] = {}
     for sign, stages in ((1, plus), (-1, minus)):
         for stage in stages:
-            boxed = pick_steps(flow, stage, "", None)
+            boxed = pick_steps(flow, stage, sequence="", reading=None)
             split = stage in ("left_after_first", "completed_first", "left_after_second")
-            steps = pick_steps(flow, stage, None, None) if split else boxed
+            steps = pick_steps(flow, stage, sequence=None, reading=None) if split else boxed
             if not steps and not split:
                 return None
             terms |= dict.fromkeys(steps, sign)
@@ -136,7 +138,10 @@ def _everybody(
 
 def _by_sequence(flow: xr.Dataset, stage: str, reading: str) -> Balance | None:
     """Return the balance of a box for everybody with the boxes of the sequences."""
-    whole, every = pick_steps(flow, stage, "", reading), pick_steps(flow, stage, None, reading)
+    whole, every = (
+        pick_steps(flow, stage, sequence="", reading=reading),
+        pick_steps(flow, stage, sequence=None, reading=reading),
+    )
     parts = [step for step in every if step not in whole]
     if not whole or len(parts) < 2:
         return None
@@ -156,10 +161,16 @@ def _one_sequence(flow: xr.Dataset, sequence: str, reading: str) -> list[Balance
     ]  # fmt: skip
     balances = []
     for name, rule, start, ends in rules:
-        plus = pick_steps(flow, start, sequence, reading)
-        minus = [step for stage in ends for step in pick_steps(flow, stage, sequence, reading)]
+        plus = pick_steps(flow, start, sequence=sequence, reading=reading)
+        minus = [
+            step
+            for stage in ends
+            for step in pick_steps(flow, stage, sequence=sequence, reading=reading)
+        ]
         unknown = "left_after_first" in ends and unsettled(flow, reading)
-        closed = start == "remitted" or pick_steps(flow, ends[-1], sequence, reading)
+        closed = start == "remitted" or pick_steps(
+            flow, ends[-1], sequence=sequence, reading=reading
+        )
         if plus and closed and not unknown:
             terms = dict.fromkeys(plus, 1) | dict.fromkeys(minus, -1)
             balances.append(Balance(f"{name}.{sequence}", f"{sequence}: {rule}", terms))
@@ -168,8 +179,8 @@ def _one_sequence(flow: xr.Dataset, sequence: str, reading: str) -> list[Balance
 
 def unsettled(flow: xr.Dataset, reading: str) -> bool:
     """Tell whether the sequence of early leavers is known only under another reading."""
-    leavers = set(pick_steps(flow, "left_after_first", None, None))
-    return leavers != set(pick_steps(flow, "left_after_first", None, reading))
+    leavers = set(pick_steps(flow, "left_after_first", sequence=None, reading=None))
+    return leavers != set(pick_steps(flow, "left_after_first", sequence=None, reading=reading))
 
 
 def _one_change(balances: list[Balance], residual: list[float]) -> dict[str, float]:

@@ -46,7 +46,10 @@ def df_weights(rows: xr.Dataset) -> xr.DataArray:
         polygon = admissible_polygon(*boxes(printed))
         low, high = rounding_box(printed.p, printed.decimals[3])
         slopes = np.stack(slopes_printing_p((float(low), float(high)), df=DF_GRID), axis=1)
-        share = [share_between(polygon, shallow, steep) for shallow, steep in slopes.tolist()]
+        share = [
+            share_between(polygon, shallow=shallow, steep=steep)
+            for shallow, steep in slopes.tolist()
+        ]
         shares[index] = np.nan_to_num(share)
     return xr.DataArray(shares, {"contrast": names, "df": DF_GRID}, ("contrast", "df"))
 

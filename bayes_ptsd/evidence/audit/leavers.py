@@ -40,8 +40,10 @@ def exposures(evidence: Evidence, *, flow_reading: str = "paper") -> dict[str, i
     flow = evidence.data["flow"].to_dataset()
     people = dict.fromkeys((evidence.trial.active, evidence.trial.control), 0)
     for sequence, order in evidence.trial.sequences.items():
-        people[order[0]] += total_count(flow, "randomized", sequence, flow_reading)
-        people[order[1]] += total_count(flow, "second_infusion", sequence, flow_reading)
+        people[order[0]] += total_count(flow, "randomized", sequence=sequence, reading=flow_reading)
+        people[order[1]] += total_count(
+            flow, "second_infusion", sequence=sequence, reading=flow_reading
+        )
     return people
 
 
@@ -70,7 +72,7 @@ def completers(evidence: Evidence, *, flow_reading: str = "paper") -> dict[str, 
         return {}
     flow = evidence.data["flow"].to_dataset()
     found = {
-        sequence: total_count(flow, "completed_second", sequence, flow_reading)
+        sequence: total_count(flow, "completed_second", sequence=sequence, reading=flow_reading)
         for sequence in evidence.trial.sequences
     }
     return found if all(found.values()) else {}
@@ -99,7 +101,7 @@ def check_leavers(evidence: Evidence, *, flow_reading: str = "paper") -> Section
     ['exposure.ketamine']
     """
     flow = evidence.data["flow"].to_dataset()
-    if not pick_steps(flow, "second_infusion", None, flow_reading):
+    if not pick_steps(flow, "second_infusion", sequence=None, reading=flow_reading):
         return Section("exposure", None, [])
     people = exposures(evidence, flow_reading=flow_reading)
     table = xr.Dataset(
@@ -149,13 +151,13 @@ def _early_leavers(evidence: Evidence, flow: xr.Dataset, reading: str) -> list[F
     if not unsettled(flow, reading):
         return []
     figures: dict[str, Figure] = {
-        f"left_{sequence}": total_count(flow, "randomized", sequence, reading)
-        - total_count(flow, "second_infusion", sequence, reading)
-        - total_count(flow, "completed_first", sequence, reading)
+        f"left_{sequence}": total_count(flow, "randomized", sequence=sequence, reading=reading)
+        - total_count(flow, "second_infusion", sequence=sequence, reading=reading)
+        - total_count(flow, "completed_first", sequence=sequence, reading=reading)
         for sequence in evidence.trial.sequences
     }
     words = ", ".join(f"{value} in {name.removeprefix('left_')}" for name, value in figures.items())
-    leavers = flow.sel(step=pick_steps(flow, "left_after_first", None, None))
+    leavers = flow.sel(step=pick_steps(flow, "left_after_first", sequence=None, reading=None))
     labelled = zip(leavers["sequence"].values, leavers["count"].values, strict=True)
     other = ", ".join(f"{count:g} in {sequence}" for sequence, count in labelled)
     text = (
@@ -186,7 +188,7 @@ def _readings(evidence: Evidence, reading: str) -> list[Finding]:
         f"Completers of both periods are {', '.join(words)}; this audit uses '{reading}'. "
         f"sqrt(1/n1 + 1/n2), by which standard errors become standard deviations, is {sizes}."
     )
-    place = ", ".join(pick_steps(flow, "completed_second", None, None))
+    place = ", ".join(pick_steps(flow, "completed_second", sequence=None, reading=None))
     return [Finding("exposure.readings", "exposure", "caution", place, text, figures)]
 
 
@@ -199,9 +201,11 @@ def _by_protocol(evidence: Evidence, flow: xr.Dataset) -> list[Finding]:
         return []
     stated = float(design["number"].sel(item="D.HALF"))
     randomized, second, both, stopped = (
-        float(flow["count"].sel(step=pick_steps(flow, stage, "", None)[:1]).sum())
+        float(flow["count"].sel(step=pick_steps(flow, stage, sequence="", reading=None)[:1]).sum())
         if stage != "completed_first"
-        else float(flow["count"].sel(step=pick_steps(flow, stage, None, None)).sum())
+        else float(
+            flow["count"].sel(step=pick_steps(flow, stage, sequence=None, reading=None)).sum()
+        )
         for stage in ("randomized", "second_infusion", "completed_second", "completed_first")
     )
     without, outside = randomized - second, randomized - both

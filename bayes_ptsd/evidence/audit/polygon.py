@@ -131,7 +131,7 @@ def share_printing_p(polygon: FloatArray, p_box: Box, *, df: float, level: float
     1.0
     """
     shallow, steep = slopes_printing_p(p_box, df=df, level=level)
-    return share_between(polygon, float(shallow), float(steep))
+    return share_between(polygon, shallow=float(shallow), steep=float(steep))
 
 
 def slopes_printing_p(
@@ -166,7 +166,7 @@ def slopes_printing_p(
     return shallow, steep
 
 
-def share_between(polygon: FloatArray, shallow: float, steep: float) -> float:
+def share_between(polygon: FloatArray, *, shallow: float, steep: float) -> float:
     """Return the share of a polygon's area between two ratios of estimate to half-width.
 
     Parameters
@@ -183,7 +183,8 @@ def share_between(polygon: FloatArray, shallow: float, steep: float) -> float:
 
     Examples
     --------
-    >>> share_between(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]), 0.0, 1.0)
+    >>> square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    >>> share_between(square, shallow=0.0, steep=1.0)
     0.5
     """
     whole = area(polygon)

@@ -52,7 +52,7 @@ def implied_correlation(sd_difference: float, sd: float) -> float:
     return 1 - sd_difference**2 / (2 * sd**2)
 
 
-def needed_sd(sd_difference: float, sd: float, correlation: float) -> float:
+def needed_sd(sd_difference: float, sd: float, *, correlation: float) -> float:
     """Return the second-period SD that a SD of differences needs at a given correlation.
 
     Parameters
@@ -69,7 +69,7 @@ def needed_sd(sd_difference: float, sd: float, correlation: float) -> float:
 
     Examples
     --------
-    >>> round(needed_sd(29.2, 8.0, 0.0), 1)
+    >>> round(needed_sd(29.2, 8.0, correlation=0.0), 1)
     28.1
     """
     root = (correlation * sd) ** 2 - sd**2 + sd_difference**2
@@ -181,8 +181,8 @@ def _record(
         "variance_ratio": ratio,
         "f_p": float(stats.f.sf(ratio, float(crossover["df"]), float(first["df"]))),
         "chance_of_sd": float(_chance(difference, total, float(crossover["df"]))),
-        "needed_sd": needed_sd(difference, total, 0.0),
-        "needed_sd_rho_0.3": needed_sd(difference, total, 0.3),
+        "needed_sd": needed_sd(difference, total, correlation=0.0),
+        "needed_sd_rho_0.3": needed_sd(difference, total, correlation=0.3),
         "largest_sd": largest_sd(limits, sizes) if limits else np.nan,
         "half_below_first": estimate_x / 2 < estimate_f,
         "above_first": estimate_x > estimate_f,
@@ -289,7 +289,7 @@ def _early_completers(evidence: Evidence) -> dict[str, int]:
     """Return those who completed after the first infusion, by first treatment."""
     flow = evidence.data["flow"].to_dataset()
     return {
-        order[0]: total_count(flow, "completed_first", sequence, None)
+        order[0]: total_count(flow, "completed_first", sequence=sequence, reading=None)
         for sequence, order in evidence.trial.sequences.items()
     }
 

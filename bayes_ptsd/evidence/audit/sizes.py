@@ -37,7 +37,7 @@ def check_sizes(evidence: Evidence) -> Section:
     flow = evidence.data["flow"].to_dataset()
     first = {order[0]: sequence for sequence, order in evidence.trial.sequences.items()}
     groups = {
-        name: total_count(flow, "randomized", first[treatment], None)
+        name: total_count(flow, "randomized", sequence=first[treatment], reading=None)
         for name, treatment in (
             ("n_active", evidence.trial.active),
             ("n_control", evidence.trial.control),
@@ -62,7 +62,7 @@ def check_sizes(evidence: Evidence) -> Section:
 
 def _whole(flow: xr.Dataset, stage: str) -> int:
     """Return the number in the box for everybody, 0 if there is none."""
-    return int(flow["count"].sel(step=pick_steps(flow, stage, "", None)).sum())
+    return int(flow["count"].sel(step=pick_steps(flow, stage, sequence="", reading=None)).sum())
 
 
 def _not_crossover(evidence: Evidence) -> xr.Dataset:

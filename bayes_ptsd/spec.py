@@ -17,38 +17,16 @@ from typing import Any
 
 from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
 from bayes_ptsd.prior_family import PRIOR_FAMILY
-from bayes_ptsd.priors import Prior, parse_prior, prior_from_table
+from bayes_ptsd.priors import Prior, parse_prior
+from bayes_ptsd.scaled_priors import ScaledPrior, prior_value
+from bayes_ptsd.structures import STRUCTURES
 
-__all__ = ["STRUCTURES", "ModelSpec", "Structure", "list_models", "load_model", "parse_override"]
+__all__ = ["STRUCTURES", "ModelSpec", "PriorValue", "list_models", "load_model", "parse_override"]
+
+PriorValue = str | Prior | ScaledPrior
+"""A name of the prior family, a distribution in score units, or one in units of the endpoint."""
 
 SPEC_KEYS = {"schema", "extends", "title", "question", "structure", "estimand", "options", "priors"}
-
-
-@dataclass(frozen=True)
-class Structure:
-    """What a structure accepts: options with their allowed values, priors, equation, builder."""
-
-    options: Mapping[str, tuple[Any, ...]]
-    priors: tuple[str, ...]
-    equation: str
-    builder: str
-
-
-STRUCTURES: Mapping[str, Structure] = {
-    "summary": Structure(
-        options={
-            "analysis": ("any", "crossover", "first_period"),
-            "convention": ("N", "T"),
-            "crossover_reading": (
-                "as_published", "carryover_covariate", "unhalved", "change", "change_unhalved"
-            ),
-        },
-        priors=("treatment",),
-        equation="estimate | delta ~ delta + se * t(df)  (T)  or  Normal(delta, s)  (N);  "
-        "delta ~ treatment prior",
-        builder="bayes_ptsd/build/summary.py",
-    ),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,8 +43,9 @@ class ModelSpec:
         Key of `STRUCTURES`; decides the builder.
     options : mapping
         Every option of the structure, resolved.
-    priors : mapping of str to str or Prior
-        By parameter: a name of the prior family or a `Prior`.
+    priors : mapping of str to str, Prior or ScaledPrior
+        By parameter: a name of the prior family, or a distribution in score units or in units of
+        the endpoint. Parameters that the options leave out may have one; it is not used.
 
     Examples
     --------
@@ -80,7 +59,12 @@ class ModelSpec:
     structure: str
     estimand: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    priors: Mapping[str, str | Prior] = field(default_factory=dict)
+    priors: Mapping[str, PriorValue] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters with a prior that the options put into the model."""
+        return STRUCTURES[self.structure].uses(self.options)
 
     @property
     def spec_id(self) -> str:
@@ -92,11 +76,8 @@ class ModelSpec:
 
     @property
     def prior_tables(self) -> dict[str, Any]:
-        """Priors by parameter: the name of a family member, or the table of a distribution."""
-        return {
-            key: prior.table() if isinstance(prior, Prior) else prior
-            for key, prior in self.priors.items()
-        }
+        """Priors of the model's parameters: a name of the family, or the table of a prior."""
+        return {key: _table(self.priors[key]) for key in self.parameters}
 
     def document(self) -> dict[str, Any]:
         """Return the resolved specification as a JSON-safe document."""
@@ -115,14 +96,14 @@ class ModelSpec:
         self,
         *,
         options: Mapping[str, Any] | None = None,
-        priors: Mapping[str, str | Prior] | None = None,
+        priors: Mapping[str, PriorValue] | None = None,
     ) -> ModelSpec:
         """Return a copy with some options or priors replaced.
 
         Raises
         ------
         SpecError
-            If the structure has no such option or parameter, or the value is not allowed.
+            If the model has no such option or parameter, or the value is not allowed.
 
         Examples
         --------
@@ -134,7 +115,10 @@ class ModelSpec:
             options={**self.options, **(options or {})},
             priors={**self.priors, **(priors or {})},
         )
-        return _validated(changed, f"model '{self.name}'")
+        checked = _validated(changed, f"model '{self.name}'")
+        where = f"model '{self.name}' with its options [priors]"
+        refuse_unknown_keys(priors or {}, checked.parameters, where, error=SpecError)
+        return checked
 
 
 def models_folder() -> Path:
@@ -277,7 +261,12 @@ def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
     return _validated(spec, str(path))
 
 
-def _prior(value: Any, where: str) -> str | Prior:
+def _table(prior: PriorValue) -> Any:
+    """Return a prior as its model file has it."""
+    return prior if isinstance(prior, str) else prior.table()
+
+
+def _prior(value: Any, where: str) -> PriorValue:
     """Read a prior: a name of the family or a table."""
     if isinstance(value, str):
         if value not in PRIOR_FAMILY:
@@ -285,7 +274,7 @@ def _prior(value: Any, where: str) -> str | Prior:
         return value
     if not isinstance(value, dict):
         raise SpecError(f"{where}: a prior is a name or a table with 'dist', got {value!r}")
-    return prior_from_table(value, where)
+    return prior_value(value, where)
 
 
 def _validated(spec: ModelSpec, where: str) -> ModelSpec:
@@ -306,5 +295,12 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
     for key in structure.priors:
         if key not in spec.priors:
             raise SpecError(f"{where} [priors]: '{key}' is missing")
-        _prior(spec.prior_tables[key], f"{where} [priors] {key}")
+        _prior(_table(spec.priors[key]), f"{where} [priors] {key}")
+        if isinstance(spec.priors[key], str) and key != "treatment":
+            raise SpecError(
+                f"{where} [priors] {key}: '{spec.priors[key]}' is a prior of the treatment "
+                "difference; give this one as a table with 'dist'"
+            )
+    if conflict := structure.conflict(spec.options):
+        raise SpecError(f"{where} [options]: {conflict}")
     return spec

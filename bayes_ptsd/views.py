@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayes_ptsd.contrasts import contrast_names
+from bayes_ptsd.crossover.example import example_patients
+from bayes_ptsd.crossover.likelihood import replicated_scores
+from bayes_ptsd.crossover.model import crossover_model
+from bayes_ptsd.crossover.priors import draw_priors, has_proper_priors
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.printed import accepted_row, fit_exact, row_prior
 from bayes_ptsd.prior_family import ess_patients
+from bayes_ptsd.priors import Prior
+from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.spec import STRUCTURES, ModelSpec
 
 __all__ = ["describe_model", "describe_result", "example_evidence"]
@@ -38,8 +45,9 @@ def describe_model(spec: ModelSpec, *, graph: bool = True) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``spec`` as stored, ``text`` for people, ``graph`` as mermaid text or None. The prior and
-        its predictive are those of the first printed contrast that the model accepts.
+        ``spec`` as stored, ``text`` for people, ``graph`` as mermaid text or None. The priors and
+        their predictive are those of the first printed contrast that the model accepts, or of a
+        simulated trial on the IES-R scale.
 
     Raises
     ------
@@ -53,10 +61,7 @@ def describe_model(spec: ModelSpec, *, graph: bool = True) -> dict[str, Any]:
     'summary'
     """
     structure = STRUCTURES[spec.structure]
-    row = example_evidence(spec)
-    prior = row_prior(spec, row)
-    fit = fit_exact(row, spec)
-    contrast = fit.attrs["contrast"]
+    evidence = example_evidence(spec)
     text = {
         "model": spec.name,
         "title": spec.title,
@@ -66,17 +71,11 @@ def describe_model(spec: ModelSpec, *, graph: bool = True) -> dict[str, Any]:
         "estimand": spec.estimand,
         "builder": structure.builder,
         "options": ", ".join(f"{key} = {value}" for key, value in spec.options.items()),
-        "prior": f"treatment: {prior.name}, {prior.formula} for {contrast}",
         "spec_id": spec.spec_id,
     }
-    if prior.proper:
-        text |= _prior_lines(fit, prior.interval())
-    endpoint = row.trial.endpoint(fit.attrs["endpoint"])
-    if prior.dist in ("normal", "student_t", "mixture") and endpoint.reference_sd:
-        worth = ess_patients(prior, sd=endpoint.reference_sd)
-        text["prior worth"] = f"{worth:.1f} patients of a 1:1 parallel trial (ELIR)"
-    drawn = _graph(row, spec) if graph and prior.proper else None
-    return {"spec": spec.document(), "text": text, "graph": drawn}
+    lines, proper = PRIOR_LINES[spec.structure](evidence, spec)
+    drawn = _graph(evidence, spec) if graph and proper else None
+    return {"spec": spec.document(), "text": text | lines, "graph": drawn}
 
 
 def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
@@ -118,12 +117,12 @@ def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
 
 
 def example_evidence(spec: ModelSpec) -> Evidence:
-    """Return the first printed contrast of the shipped paper that a model accepts.
+    """Return the first printed contrast that a model accepts, or simulated patients for it.
 
     Raises
     ------
     EvidenceError
-        If it accepts none.
+        If it is about printed contrasts and accepts none.
 
     Examples
     --------
@@ -131,6 +130,8 @@ def example_evidence(spec: ModelSpec) -> Evidence:
     >>> example_evidence(load_model("published-first-period")).assumptions["crossover_reading"]
     'as_published'
     """
+    if spec.structure == "crossover":
+        return example_patients()
     evidence = load_published()
     for name in contrast_names(evidence):
         try:
@@ -154,13 +155,51 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _prior_lines(fit: xr.DataTree, interval: tuple[float, float]) -> dict[str, str]:
-    """Return the prior and its predictive in score units."""
-    replicated = fit["prior_predictive"]["estimate"].quantile([0.025, 0.975]).values
-    return {
-        "prior interval": f"95% from {interval[0]:.2f} to {interval[1]:.2f} score units",
-        "prior predictive": f"95% of estimates from {replicated[0]:.2f} to {replicated[1]:.2f}",
-    }
+def _printed_prior_lines(row: Evidence, spec: ModelSpec) -> tuple[dict[str, str], bool]:
+    """Return the prior of a printed contrast in score units, and whether it is proper."""
+    prior, fit = row_prior(spec, row), fit_exact(row, spec)
+    lines = {"prior": f"treatment: {prior.name}, {prior.formula} for {fit.attrs['contrast']}"}
+    if prior.proper:
+        replicated = fit["prior_predictive"]["estimate"].quantile([0.025, 0.975]).values
+        lines["prior interval"] = _interval(prior)
+        lines["prior predictive"] = (
+            f"95% of estimates from {replicated[0]:.2f} to {replicated[1]:.2f}"
+        )
+    endpoint = row.trial.endpoint(fit.attrs["endpoint"])
+    if prior.dist in ("normal", "student_t", "mixture") and endpoint.reference_sd:
+        worth = ess_patients(prior, sd=endpoint.reference_sd)
+        lines["prior worth"] = f"{worth:.1f} patients of a 1:1 parallel trial (ELIR)"
+    return lines, prior.proper
+
+
+def _patient_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[str, str], bool]:
+    """Return the priors of a crossover in score units of the example, and whether all are proper.
+
+    The prior predictive is what the priors of means and standard deviations make of scores.
+    """
+    model = crossover_model(evidence, spec)
+    lines = {f"prior {name}": prior.formula for name, prior in model.priors.items()}
+    if not has_proper_priors(model):
+        return lines, False
+    lines["prior interval"] = f"treatment: {_interval(model.priors['treatment'])}"
+    if spec.options["baseline"] != "joint":
+        drawn = draw_priors(model, 1000, seed=DEFAULT_SEED)
+        scores = replicated_scores(drawn, model, np.random.default_rng(DEFAULT_SEED))["score"]
+        low, high = np.nanquantile(scores.values, [0.025, 0.975])
+        lines["prior predictive"] = f"95% of scores from {low:.1f} to {high:.1f} on a 0-88 scale"
+    return lines, True
+
+
+PRIOR_LINES: Mapping[str, Callable[[Evidence, ModelSpec], tuple[dict[str, str], bool]]] = {
+    "summary": _printed_prior_lines,
+    "crossover": _patient_prior_lines,
+}
+
+
+def _interval(prior: Prior) -> str:
+    """Return the central interval of a prior in words."""
+    low, high = prior.interval()
+    return f"95% from {low:.2f} to {high:.2f} score units"
 
 
 def _graph(row: Evidence, spec: ModelSpec) -> str:

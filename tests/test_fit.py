@@ -18,8 +18,9 @@ from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.exact.printed import fit_exact
-from bayes_ptsd.fit import fit_model, sample_groups
+from bayes_ptsd.fit import fit_model
 from bayes_ptsd.priors import DISTRIBUTIONS, Prior, mixture, normal, student_t
+from bayes_ptsd.sampler import sample_groups
 from bayes_ptsd.spec import load_model
 
 EVIDENCE = load_published()
@@ -106,8 +107,8 @@ def test_sampling_leaves_the_model_fit_for_sampling() -> None:
     """After every group is computed the same model compiles again and draws the same values."""
     row = select_contrast(EVIDENCE, "T2.IESR.X")
     model = build_model(row, load_model("published"))
-    settings = {"draws": 50, "tune": 100, "chains": 2, "seed": 3, "progress": False}
-    first, second = (sample_groups(model, **settings) for _ in range(2))  # type: ignore[arg-type]
+    settings = {"draws": 50, "tune": 100, "chains": 2, "seed": 3}
+    first, second = (sample_groups(model, **settings) for _ in range(2))
     assert np.allclose(*(fit["posterior"]["treatment_difference"] for fit in (first, second)))
 
 
@@ -117,7 +118,7 @@ def test_posterior_predictive_follows_the_posterior_not_the_prior() -> None:
         y = pm.Data("y_data", np.full(400, 30.0))
         mu = pm.Normal("mu", 0, 50)
         pm.Normal("y", mu, 1, observed=y)
-    groups = sample_groups(model, draws=200, tune=200, chains=2, seed=1, progress=False)
+    groups = sample_groups(model, draws=200, tune=200, chains=2, seed=1)
     assert float(groups["posterior_predictive"]["y"].mean()) == pytest.approx(30, abs=0.1)
     assert float(groups["prior_predictive"]["y"].std()) > 30
 
@@ -138,7 +139,7 @@ def test_a_model_without_likelihood_is_refused() -> None:
     with pm.Model() as model:
         pm.Normal("mu", 0, 1)
     with pytest.raises(FitError, match="no likelihood"):
-        sample_groups(model, draws=10, tune=10, chains=1, seed=1, progress=False)
+        sample_groups(model, draws=10, tune=10, chains=1, seed=1)
 
 
 def test_flat_prior_is_not_sampled() -> None:
@@ -149,7 +150,7 @@ def test_flat_prior_is_not_sampled() -> None:
         fit_model(row, spec)
 
 
-@pytest.mark.parametrize("dist", sorted(set(DISTRIBUTIONS) - {"flat"}))
+@pytest.mark.parametrize("dist", sorted(set(DISTRIBUTIONS) - {"flat", "inverse_sd"}))
 def test_pymc_variables_have_the_density_of_the_value(dist: str) -> None:
     """Log densities of the PyMC variable and of the prior value agree at its quartiles."""
     values = {"low": -1.0, "high": 2.0}

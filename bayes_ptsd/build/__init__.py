@@ -6,13 +6,17 @@ from collections.abc import Callable, Mapping
 
 import pymc as pm
 
+from bayes_ptsd.build.crossover import build_crossover
 from bayes_ptsd.build.summary import build_summary
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["BUILDERS", "build_model"]
 
-BUILDERS: Mapping[str, Callable[[Evidence, ModelSpec], pm.Model]] = {"summary": build_summary}
+BUILDERS: Mapping[str, Callable[[Evidence, ModelSpec], pm.Model]] = {
+    "summary": build_summary,
+    "crossover": build_crossover,
+}
 
 
 def build_model(evidence: Evidence, spec: ModelSpec) -> pm.Model:

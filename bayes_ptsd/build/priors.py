@@ -11,10 +11,10 @@ import pymc as pm
 from bayes_ptsd.errors import SpecError, nearest
 from bayes_ptsd.priors import Prior
 
-__all__ = ["prior_variable"]
+__all__ = ["prior_distribution", "prior_variable"]
 
 # PyMC's name of a distribution and its arguments, from ours
-VARIABLES: Mapping[str, tuple[Any, Callable[..., dict[str, float]]]] = {
+VARIABLES: Mapping[str, tuple[Any, Callable[..., dict[str, Any]]]] = {
     "normal": (pm.Normal, lambda mu, sigma: {"mu": mu, "sigma": sigma}),
     "student_t": (pm.StudentT, lambda nu, mu, sigma: {"nu": nu, "mu": mu, "sigma": sigma}),
     "cauchy": (pm.Cauchy, lambda mu, sigma: {"alpha": mu, "beta": sigma}),
@@ -28,7 +28,9 @@ VARIABLES: Mapping[str, tuple[Any, Callable[..., dict[str, float]]]] = {
 }
 
 
-def prior_variable(name: str, prior: Prior) -> Any:
+def prior_variable(
+    name: str, prior: Prior, *, dims: str | None = None, exchangeable: bool = False
+) -> Any:
     """Return a prior as a random variable of the model in context.
 
     Parameters
@@ -37,6 +39,11 @@ def prior_variable(name: str, prior: Prior) -> Any:
         Name of the variable, not ``alpha``: ArviZ's power-scaling plots break on that name.
     prior : Prior
         A proper prior, in the unit of the variable.
+    dims : str, optional
+        Dim of the variable; the prior is that of each element.
+    exchangeable : bool
+        Keep the prior's parameters as data ``prior_<name>_<parameter>``, so that a compiled model
+        takes another prior of the same kind; a mixture stays as it is.
 
     Returns
     -------
@@ -56,15 +63,58 @@ def prior_variable(name: str, prior: Prior) -> Any:
     >>> [variable.name for variable in model.free_RVs]
     ['treatment_difference']
     """
+    _refuse_improper(name, prior)
+    if prior.dist == "mixture":
+        parts = [
+            _distribution(part).dist(**_arguments(part.dist, part.params))
+            for part in prior.components
+        ]
+        return pm.Mixture(name, w=np.array(prior.weights), comp_dists=parts, dims=dims)
+    params: Mapping[str, Any] = prior.params
+    if exchangeable:
+        params = {key: pm.Data(f"prior_{name}_{key}", value) for key, value in params.items()}
+    return _distribution(prior)(name, dims=dims, **_arguments(prior.dist, params))
+
+
+def prior_distribution(name: str, prior: Prior) -> Any:
+    """Return a prior as an unnamed PyMC distribution, for use inside another one.
+
+    Parameters
+    ----------
+    name : str
+        The parameter, for error messages.
+    prior : Prior
+        A proper prior that is no mixture.
+
+    Returns
+    -------
+    pytensor variable
+        The distribution.
+
+    Raises
+    ------
+    SpecError
+        If the prior is improper or has no PyMC counterpart.
+
+    Examples
+    --------
+    >>> prior = Prior("gamma", {"shape": 2.0, "rate": 0.1})
+    >>> with pm.Model() as model:
+    ...     nu = pm.Truncated("nu", prior_distribution("nu", prior), lower=2)
+    >>> [variable.name for variable in model.free_RVs]
+    ['nu']
+    """
+    _refuse_improper(name, prior)
+    return _distribution(prior).dist(**_arguments(prior.dist, prior.params))
+
+
+def _refuse_improper(name: str, prior: Prior) -> None:
+    """Refuse a prior that no sampler should be given."""
     if not prior.proper:
         raise SpecError(
-            f"the flat prior on '{name}' is improper; only the exact engines use it: take "
+            f"the {prior.dist} prior on '{name}' is improper; only the exact engines use it: take "
             "'reference' for a sampled fit"
         )
-    if prior.dist == "mixture":
-        parts = [_distribution(part).dist(**_arguments(part)) for part in prior.components]
-        return pm.Mixture(name, w=np.array(prior.weights), comp_dists=parts)
-    return _distribution(prior)(name, **_arguments(prior))
 
 
 def _distribution(prior: Prior) -> Any:
@@ -74,6 +124,6 @@ def _distribution(prior: Prior) -> Any:
     return VARIABLES[prior.dist][0]
 
 
-def _arguments(prior: Prior) -> dict[str, float]:
+def _arguments(dist: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the PyMC arguments of a simple prior."""
-    return VARIABLES[prior.dist][1](**prior.params)
+    return VARIABLES[dist][1](**params)

@@ -22,6 +22,7 @@ from bayes_ptsd.exact.summary import (
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.provenance import DEFAULT_SEED, endpoint_constants, stamp
+from bayes_ptsd.scaled_priors import ScaledPrior
 from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["SETTINGS", "accepted_row", "describe_row", "fit_exact", "row_prior", "summarize_exact"]
@@ -72,6 +73,8 @@ def row_prior(spec: ModelSpec, evidence: Evidence) -> Prior:
             f"endpoint '{endpoint.id}' has no 'reference_sd' in {evidence.trial.source}: the prior "
             f"'{asked}' is a multiple of it; add it or give the prior in full"
         )
+    if isinstance(asked, ScaledPrior):
+        return asked.resolve(sd=endpoint.reference_sd, location=0.0)
     scale = likelihood_of(row, spec.options["convention"]).params["sigma"]
     return resolve_prior(asked, sd=endpoint.reference_sd, se=scale)
 

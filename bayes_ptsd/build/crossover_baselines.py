@@ -1,0 +1,129 @@
+"""The PyMC model of a crossover with a baseline in each period."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayes_ptsd.build.priors import prior_distribution, prior_variable
+from bayes_ptsd.crossover.model import CrossoverModel
+
+__all__ = ["COLUMNS", "build_joint"]
+
+COLUMNS = ("baseline_1", "score_1", "baseline_2", "score_2")
+SHAPE = 2.0
+"""Shape of the LKJ prior of the correlations."""
+
+
+def build_joint(problem: CrossoverModel) -> pm.Model:
+    """Build the joint model of baselines and scores of both periods.
+
+    The baseline of period 2 is measured after the first treatment, so it is an outcome and not a
+    covariate. Patient i, `s` = +1 if higher scores are better, else -1::
+
+        (baseline[i,1], score[i,1], baseline[i,2], score[i,2]) ~ Normal(m[i], covariance)
+        m[i] of baseline p:  baseline_mean[p] + s * baseline_carryover * active_first[i] * 1[p = 2]
+        m[i] of score p:     period_mean[p] + s * treatment_difference * active[i,p]
+                             + s * carryover * active_first[i] * 1[p = 2]
+        carryover = carryover_share * baseline_carryover
+        correlations ~ LKJ(2), standard deviations ~ prior of sd_period
+
+    The mean of the first baseline is common to the sequences. The second baseline identifies
+    `baseline_carryover`; what is left of it in the score of period 2 is its share. Without the
+    option ``carryover`` both are zero. Missing values are integrated out.
+
+    Parameters
+    ----------
+    problem : CrossoverModel
+        With baselines.
+
+    Returns
+    -------
+    pm.Model
+        One observed variable for each pattern of missing values; dims subject, period, sequence,
+        column.
+
+    Raises
+    ------
+    SpecError
+        If a prior is improper.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.crossover.model import crossover_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> options = {"baseline": "joint", "carryover": True}
+    >>> spec = load_model("crossover-bivariate").having(options=options)
+    >>> [v.name for v in build_joint(crossover_model(example_patients(), spec)).observed_RVs]
+    ['observed_1011', 'observed_1110', 'observed_1111']
+    """
+    assert problem.baselines is not None
+    values = np.stack([problem.baselines, problem.pairs.score], axis=-1).reshape(-1, 4)
+    coords = {
+        "subject": problem.pairs.subject,
+        "period": [1, 2],
+        "sequence": sorted(set(problem.sequence)),
+        "column": list(COLUMNS),
+        "other_column": list(COLUMNS),
+    }
+    with pm.Model(coords=coords) as model:
+        first = pm.Data("active_first", problem.pairs.active_first.astype(float), dims="subject")
+        mean = _means(problem, first)
+        spread = prior_distribution("sd_period", problem.priors["sd_period"])
+        root, _, sd = pm.LKJCholeskyCov(
+            "covariance_root", n=4, eta=SHAPE, sd_dist=spread, store_in_trace=False
+        )
+        covariance = root @ root.T
+        pm.Deterministic("covariance", covariance, dims=("column", "other_column"))
+        pm.Deterministic("sd_baseline", sd[np.array([0, 2])], dims="period")
+        pm.Deterministic("sd_period", sd[np.array([1, 3])], dims="period")
+        pm.Deterministic("correlation", covariance[1, 3] / (sd[1] * sd[3]))
+        there = np.isfinite(values)
+        for pattern in np.unique(there, axis=0):
+            _observe(values, there, pattern, mean=mean, covariance=covariance)
+    return model
+
+
+def _means(problem: CrossoverModel, first: Any) -> Any:
+    """Return the mean of every patient's four values and name the estimands."""
+
+    def variable(key: str, name: str = "", dims: str | None = None) -> Any:
+        return prior_variable(name or key, problem.priors[key], dims=dims, exchangeable=True)
+
+    treatment_difference = variable("treatment", "treatment_difference")
+    period_mean = variable("period_mean", dims="period")
+    pm.Deterministic("period_effect", period_mean[1] - period_mean[0])
+    before = prior_variable("baseline_mean", problem.priors["period_mean"], dims="period")
+    baseline_carryover, carryover = pt.zeros(()), pt.zeros(())
+    if problem.options["carryover"]:
+        baseline_carryover = variable("carryover", "baseline_carryover")
+        share = variable("carryover_share")
+        carryover = pm.Deterministic("carryover", share * baseline_carryover)
+        pm.Deterministic("within_patient_contrast", treatment_difference - carryover / 2)
+    columns = [
+        before[0] + 0 * first,
+        period_mean[0] + problem.sign * treatment_difference * first,
+        before[1] + problem.sign * baseline_carryover * first,
+        period_mean[1] + problem.sign * (treatment_difference * (1 - first) + carryover * first),
+    ]
+    mean = pt.stack(columns, axis=1)
+    if problem.options["sequence_effect"]:
+        mean = mean + variable("sequence", "sequence_effect") * (first - 0.5)[:, None]
+    return mean
+
+
+def _observe(values: Any, there: Any, pattern: Any, *, mean: Any, covariance: Any) -> None:
+    """Observe the patients who have the same values."""
+    rows, columns = np.flatnonzero((there == pattern).all(axis=1)), np.flatnonzero(pattern)
+    name = "".join(str(int(flag)) for flag in pattern)
+    data = pm.Data(f"values_{name}", values[np.ix_(rows, columns)])
+    pm.MvNormal(
+        f"observed_{name}",
+        mu=mean[rows][:, columns],
+        cov=covariance[columns][:, columns],
+        observed=data,
+    )

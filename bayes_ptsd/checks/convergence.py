@@ -1,0 +1,86 @@
+"""Convergence of a sampled fit, and the Monte Carlo error of what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import arviz_stats
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.checks.table import Check, check_table
+
+__all__ = ["check_fit"]
+
+RHAT, ESS, EBFMI, MCSE = 1.01, 400.0, 0.3, 0.1
+DRAW_DIMS = {"chain", "draw"}
+
+
+def check_fit(fit: xr.DataTree) -> xr.Dataset:
+    """Check the convergence of a sampled fit.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        With groups ``posterior`` and ``sample_stats``.
+
+    Returns
+    -------
+    xr.Dataset
+        Dim ``check``: ``figure, threshold, passed, required, meaning``. Split R-hat below 1.01,
+        bulk and tail effective sample size of at least 400 for every parameter [1]_, no
+        divergences, energy Bayesian fraction of missing information above 0.3 [2]_, Monte Carlo
+        error of every reported mean below a tenth of its posterior standard deviation.
+
+    References
+    ----------
+    .. [1] Vehtari A, Gelman A, Simpson D, Carpenter B, Bürkner P-C. Rank-normalization, folding,
+       and localization: an improved R-hat. Bayesian Analysis 2021;16:667-718.
+    .. [2] Betancourt M. Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte Carlo.
+       arXiv:1604.00695.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> draws = ("chain", "draw"), rng.normal(size=(4, 1000))
+    >>> stats = {"diverging": (draws[0], np.zeros((4, 1000), bool)), "energy": draws}
+    >>> coords = {"chain": np.arange(4), "draw": np.arange(1000)}
+    >>> fit = xr.DataTree.from_dict({
+    ...     "posterior": xr.Dataset({"x": draws}, coords),
+    ...     "sample_stats": xr.Dataset(stats, coords)})
+    >>> bool(check_fit(fit)["passed"].all())
+    True
+    """
+    posterior = fit["posterior"].to_dataset()
+    figures = {
+        "rhat_max": _extreme(arviz_stats.rhat(posterior), np.max),
+        "ess_bulk_min": _extreme(arviz_stats.ess(posterior, method="bulk"), np.min),
+        "ess_tail_min": _extreme(arviz_stats.ess(posterior, method="tail"), np.min),
+        "divergences": float(fit["sample_stats"]["diverging"].sum()),
+        "ebfmi_min": float(np.min(arviz_stats.bfmi(fit)["energy"])),
+        "mcse_mean_max": _relative_error(posterior),
+    }
+    limits = {
+        "rhat_max": (RHAT, figures["rhat_max"] < RHAT),
+        "ess_bulk_min": (ESS, figures["ess_bulk_min"] >= ESS),
+        "ess_tail_min": (ESS, figures["ess_tail_min"] >= ESS),
+        "divergences": (0.0, figures["divergences"] == 0),
+        "ebfmi_min": (EBFMI, figures["ebfmi_min"] > EBFMI),
+        "mcse_mean_max": (MCSE, figures["mcse_mean_max"] < MCSE),
+    }
+    return check_table(
+        [Check(name, figure, *limits[name], required=True) for name, figure in figures.items()]
+    )
+
+
+def _relative_error(posterior: xr.Dataset) -> float:
+    """Return the largest Monte Carlo error of a mean, in posterior standard deviations."""
+    scalars = posterior[[n for n, v in posterior.data_vars.items() if set(v.dims) == DRAW_DIMS]]
+    error = arviz_stats.mcse(scalars, method="mean")
+    return _extreme(error / scalars.std(("chain", "draw")), np.max)
+
+
+def _extreme(dataset: xr.Dataset, reduce: Callable[[Any], Any]) -> float:
+    """Return the worst value over every element of every variable."""
+    return float(reduce([reduce(variable.values) for variable in dataset.data_vars.values()]))

@@ -1,0 +1,71 @@
+"""Every check of a crossover fit beyond convergence, with the tables behind the figures."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from bayes_ptsd.checks.loo import loo_checks, loo_groups
+from bayes_ptsd.checks.predictive import predictive_checks, predictive_features
+from bayes_ptsd.checks.sensitivity import (
+    boundary_checks,
+    sensitivity_checks,
+    sensitivity_table,
+)
+from bayes_ptsd.checks.table import Check, check_table
+
+__all__ = ["crossover_checks"]
+
+QUADRATURE, BOX = 1e-4, 1e-6
+
+
+def crossover_checks(
+    fit: xr.DataTree, *, range_: tuple[float, float] | None
+) -> dict[str, xr.Dataset]:
+    """Run the predictive, cross-validation, sensitivity and boundary checks of a crossover.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        A fit of a crossover, from either engine.
+    range_ : tuple of float, optional
+        Lowest and highest possible score.
+
+    Returns
+    -------
+    dict of str to xr.Dataset
+        ``checks`` and, so that a report needs no patients' rows, the tables behind them:
+        ``predictive_summary``, ``loo``, ``sensitivity``.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> sorted(crossover_checks(example_fit(), range_=(0.0, 88.0)))
+    ['checks', 'loo', 'predictive_summary', 'sensitivity']
+    """
+    features = predictive_features(fit, range_=range_)
+    sensitivity = sensitivity_table(fit)
+    loo = loo_groups(fit)["loo"]
+    checks = [
+        *_quadrature_checks(fit),
+        *predictive_checks(features),
+        *loo_checks(loo),
+        *sensitivity_checks(sensitivity),
+        *boundary_checks(fit["posterior"].to_dataset()),
+    ]
+    return {
+        "checks": check_table(checks),
+        "predictive_summary": features,
+        "loo": loo,
+        "sensitivity": sensitivity,
+    }
+
+
+def _quadrature_checks(fit: xr.DataTree) -> list[Check]:
+    """Return the checks of an exact fit; none for a sampled one."""
+    if "quadrature" not in fit.children:
+        return []
+    error, edge = (float(fit["quadrature"][name]) for name in ("quadrature_error", "box_edge"))
+    return [
+        Check("quadrature_error", error, QUADRATURE, error <= QUADRATURE, required=True),
+        Check("box_edge", edge, BOX, edge <= BOX, required=True),
+    ]

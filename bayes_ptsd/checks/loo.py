@@ -1,0 +1,148 @@
+"""Leave-one-subject-out cross-validation on the marginal likelihood, by importance sampling.
+
+Subject effects are integrated out of the likelihood: with the conditional one, leaving out a
+patient's scores is not leaving out the patient, and the Pareto shapes fail.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import arviz_stats
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from bayes_ptsd.checks.table import Check
+from bayes_ptsd.errors import FitError
+
+__all__ = ["compare_fits", "loo_checks", "loo_groups"]
+
+LIKELIHOOD = "score"
+UNIFORM = 0.01
+
+
+def loo_groups(fit: xr.DataTree) -> dict[str, xr.Dataset]:
+    """Leave each subject out in turn.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        With ``log_likelihood/score`` by subject, ``posterior_predictive`` and ``observed_data``.
+
+    Returns
+    -------
+    dict of str to xr.Dataset
+        Group ``loo``: ``elpd, se, p, good_k`` and, by subject, ``elpd_i, pareto_k`` and
+        ``pit(subject, period)``, the probability below the observed score given the other
+        subjects [1]_.
+
+    References
+    ----------
+    .. [1] Vehtari A, Gelman A, Gabry J. Practical Bayesian model evaluation using leave-one-out
+       cross-validation and WAIC. Statistics and Computing 2017;27:1413-1432.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> float(loo_groups(example_fit())["loo"]["pareto_k"].max()) < 1
+    True
+    """
+    result = _loo(fit)
+    weight = np.exp(result.log_weights - result.log_weights.max(("chain", "draw")))
+    weight = weight / weight.sum(("chain", "draw"))
+    replicated = fit["posterior_predictive"]["score"]
+    observed = fit["observed_data"]["score"]
+    pit = (weight * (replicated <= observed)).sum(("chain", "draw")).where(observed.notnull())
+    numbers = {name: float(getattr(result, name)) for name in ("elpd", "se", "p", "good_k")}
+    table = xr.Dataset(
+        {**numbers, "elpd_i": result.elpd_i, "pareto_k": result.pareto_k, "pit": pit.clip(0, 1)}
+    )
+    return {"loo": table.reset_coords(drop=True).drop_attrs()}
+
+
+def loo_checks(loo: xr.Dataset) -> list[Check]:
+    """Judge leave-one-subject-out: reliable importance weights, uniform probabilities.
+
+    Parameters
+    ----------
+    loo : xr.Dataset
+        From `loo_groups`.
+
+    Returns
+    -------
+    list of Check
+        Largest Pareto shape, and the smaller P value by period of a Kolmogorov-Smirnov test that
+        the probabilities are uniform.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> [check.name for check in loo_checks(loo_groups(example_fit())["loo"])]
+    ['loo_pareto_k_max', 'loo_pit_uniformity']
+    """
+    shape, good = float(loo["pareto_k"].max()), float(loo["good_k"])
+    columns = [loo["pit"].sel(period=period).dropna("subject").values for period in (1, 2)]
+    tests = [stats.kstest(column, "uniform").pvalue for column in columns if len(column)]
+    p = float(min(tests))
+    return [
+        Check(
+            "loo_pareto_k_max", shape, good, shape <= good,
+            meaning="a subject moves the posterior so much that leaving it out is unreliable",
+        ),
+        Check(
+            "loo_pit_uniformity", p, UNIFORM, p >= UNIFORM,
+            meaning="the scores of left-out subjects do not spread as the model predicts",
+        ),
+    ]  # fmt: skip
+
+
+def compare_fits(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
+    """Compare models of the same patients by leave-one-subject-out.
+
+    Parameters
+    ----------
+    fits : mapping of str to xr.DataTree
+        Fits by name, with ``log_likelihood/score`` of the same subjects.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a model, best first: ``rank, elpd, p, elpd_diff, weight, se, dse, warning``.
+
+    Raises
+    ------
+    FitError
+        If there are fewer than two fits, or they are not about the same scores.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> fits = {"one": example_fit(), "carryover": example_fit("crossover-carryover")}
+    >>> len(compare_fits(fits))
+    2
+    """
+    if len(fits) < 2:
+        raise FitError("a comparison of models needs at least two fits")
+    first = next(iter(fits.values()))["observed_data"].to_dataset()["score"]
+    for name, fit in fits.items():
+        same = fit["observed_data"].to_dataset()["score"]
+        if first.shape != same.shape or not np.array_equal(first, same, equal_nan=True):
+            raise FitError(
+                f"fit '{name}' is of other scores than '{next(iter(fits))}': predictive densities "
+                "of different data cannot be compared"
+            )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = {name: _loo(fit) for name, fit in fits.items()}
+        return pd.DataFrame(arviz_stats.compare(results))
+
+
+def _loo(fit: xr.DataTree) -> Any:
+    """Run leave-one-subject-out; unreliable shapes become a check, not a warning of a library."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Estimated shape parameter")
+        return arviz_stats.loo(fit, var_name=LIKELIHOOD, pointwise=True)

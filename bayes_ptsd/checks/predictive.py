@@ -1,0 +1,144 @@
+"""Posterior predictive checks of a crossover: the features that an analysis leans on.
+
+Replicated data sets have the same patients, sequences and missing cells. A feature whose observed
+value lies far out among its replicates is something the model cannot say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayes_ptsd.checks.table import Check
+
+__all__ = ["predictive_checks", "predictive_features"]
+
+FAR = 0.005
+Scores = xr.DataArray
+
+
+def predictive_features(fit: xr.DataTree, *, range_: tuple[float, float] | None) -> xr.Dataset:
+    """Compare features of the observed scores with their replicates.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        With ``observed_data`` and ``posterior_predictive``.
+    range_ : tuple of float, optional
+        Lowest and highest possible score; with it, scores at or beyond each end are counted.
+
+    Returns
+    -------
+    xr.Dataset
+        Dim ``statistic``: ``observed``, ``mean, low, high`` of the replicates (95% interval) and
+        ``p``, the share of replicates above the observed value, ties counted half. Means and
+        standard deviations by sequence and period, correlation between periods, numbers at floor
+        and ceiling.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> features = predictive_features(example_fit(), range_=(0.0, 88.0))
+    >>> "correlation" in features["statistic"].values
+    True
+    """
+    observed = fit["observed_data"].to_dataset()["score"]
+    replicated = fit["posterior_predictive"].to_dataset()["score"]
+    names, found, drawn = [], [], []
+    for name, feature in _features(observed, range_).items():
+        names.append(name)
+        found.append(float(feature(observed)))
+        drawn.append(feature(replicated).values.ravel())
+    draws = np.stack(drawn)
+    value = np.array(found)[:, None]
+    p = np.mean(draws > value, axis=1) + 0.5 * np.mean(draws == value, axis=1)
+    columns = {
+        "observed": value[:, 0],
+        "mean": draws.mean(axis=1),
+        "low": np.quantile(draws, 0.025, axis=1),
+        "high": np.quantile(draws, 0.975, axis=1),
+        "p": p,
+    }
+    return xr.Dataset(
+        {key: ("statistic", column) for key, column in columns.items()},
+        coords={"statistic": names},
+    )
+
+
+def predictive_checks(features: xr.Dataset) -> list[Check]:
+    """Judge features: none may lie beyond all but half a percent of its replicates.
+
+    Parameters
+    ----------
+    features : xr.Dataset
+        From `predictive_features`.
+
+    Returns
+    -------
+    list of Check
+        One a feature; the figure is the smaller tail probability.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> features = predictive_features(example_fit(), range_=None)
+    >>> all(check.passed for check in predictive_checks(features))
+    True
+    """
+    p = features["p"].values
+    tails = np.minimum(p, 1 - p)
+    return [
+        Check(
+            f"predictive_{name}", tail, FAR, tail >= FAR,
+            meaning=f"observed {observed:.4g}, replicates {low:.4g} to {high:.4g}",
+        )
+        for name, observed, low, high, tail in zip(
+            features["statistic"].values.tolist(),
+            *(features[key].values.tolist() for key in ("observed", "low", "high")),
+            tails.tolist(),
+            strict=True,
+        )
+    ]  # fmt: skip
+
+
+def _features(
+    observed: Scores, range_: tuple[float, float] | None
+) -> dict[str, Callable[[Scores], Scores]]:
+    """Return the features by name; each takes scores with dims subject and period."""
+    found: dict[str, Callable[[Scores], Scores]] = {}
+    for label in sorted(set(observed["sequence"].values.tolist())):
+        rows = np.flatnonzero(observed["sequence"].values == label)
+        for period in (1, 2):
+            if int(observed.isel(subject=rows).sel(period=period).notnull().sum()) < 2:
+                continue
+            found[f"mean_{label}_{period}"] = _cell(rows, period, "mean")
+            found[f"sd_{label}_{period}"] = _cell(rows, period, "std")
+    if int(observed.notnull().all("period").sum()) > 2:
+        found["correlation"] = _correlation
+    if range_ is not None:
+        low, high = range_
+        found["at_floor"] = lambda scores: (scores <= low).sum(("subject", "period"))
+        found["at_ceiling"] = lambda scores: (scores >= high).sum(("subject", "period"))
+    return found
+
+
+def _cell(rows: NDArray[np.intp], period: int, method: str) -> Callable[[Scores], Scores]:
+    """Return the mean or standard deviation of one sequence in one period."""
+
+    def feature(scores: Scores) -> Scores:
+        cell = scores.isel(subject=rows).sel(period=period)
+        return cell.mean("subject") if method == "mean" else cell.std("subject", ddof=1)
+
+    return feature
+
+
+def _correlation(scores: Scores) -> Scores:
+    """Return the correlation between periods within sequences, complete patients."""
+    complete = scores.where(scores.notnull().all("period"))
+    centered = complete.groupby("sequence") - complete.groupby("sequence").mean()
+    first, second = centered.sel(period=1), centered.sel(period=2)
+    product = (first * second).sum("subject")
+    return product / np.sqrt((first**2).sum("subject") * (second**2).sum("subject"))

@@ -1,0 +1,233 @@
+"""Where a crossover specification meets its patients: scores, priors in score units, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.pairs import CrossoverPairs
+from bayes_ptsd.evidence.patient_arrays import crossover_arrays
+from bayes_ptsd.frequentist import reml_crossover
+from bayes_ptsd.prior_family import resolve_prior
+from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.scaled_priors import ScaledPrior
+from bayes_ptsd.spec import ModelSpec, PriorValue
+from bayes_ptsd.trial import Endpoint
+
+__all__ = ["CrossoverModel", "crossover_model"]
+
+
+@dataclass(frozen=True)
+class CrossoverModel:
+    """A crossover model with its data, ready to be computed by any engine.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        Of structure ``crossover``.
+    endpoint : Endpoint
+        The outcome; its `reference_sd` is estimated where the trial gives none.
+    pairs : CrossoverPairs
+        Scores as recorded by subject and period, and the baseline covariate where there is one.
+    sequence : ndarray of str
+        Label of each subject's sequence.
+    baselines : ndarray, optional
+        Baselines by subject and period, for the joint model.
+    priors : mapping of str to Prior
+        In score units, by parameter of the model.
+    notes : tuple of str
+        What was taken from the data because the trial does not say it, and what was left out.
+    visit : str
+        Label of the visit.
+    """
+
+    spec: ModelSpec
+    endpoint: Endpoint
+    pairs: CrossoverPairs
+    sequence: np.ndarray[Any, Any]
+    baselines: FloatArray | None
+    priors: Mapping[str, Prior]
+    notes: tuple[str, ...]
+    visit: str
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options of the specification."""
+        return self.spec.options
+
+    @property
+    def sign(self) -> int:
+        """Benefit sign of the endpoint: +1 if a higher score is better, else -1."""
+        return self.endpoint.benefit_sign
+
+    @property
+    def observed(self) -> xr.Dataset:
+        """Scores as recorded, dims (subject, period), with the sequence of each subject."""
+        coords = {
+            "subject": self.pairs.subject,
+            "period": [1, 2],
+            "sequence": ("subject", self.sequence),
+        }
+        data = {"score": (("subject", "period"), self.pairs.score)}
+        if self.baselines is not None:
+            data["baseline"] = (("subject", "period"), self.baselines)
+        return xr.Dataset(data, coords=coords)
+
+    @property
+    def size(self) -> dict[str, Any]:
+        """Numbers of subjects, observations and subjects by sequence."""
+        labels, counts = np.unique(self.sequence, return_counts=True)
+        return {
+            "subjects": len(self.sequence),
+            "observations": int(np.isfinite(self.pairs.score).sum()),
+            "by_sequence": dict(zip(map(str, labels), map(int, counts), strict=True)),
+        }
+
+
+def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
+    """Bring a crossover specification and patients together.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients of a crossover, with one endpoint and one visit (`select_outcome`).
+    spec : ModelSpec
+        Of structure ``crossover``.
+
+    Returns
+    -------
+    CrossoverModel
+        Scores, priors in score units and notes.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence has no patients, several outcomes, one sequence only, or lacks a baseline
+        that the model needs.
+    SpecError
+        If a prior cannot be put into score units.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = crossover_model(example_patients(), load_model("crossover"))
+    >>> model.priors["sd_within"].formula, model.size["subjects"]
+    ('half_normal(15.12)', 24)
+    """
+    arrays = crossover_arrays(evidence, _only_endpoint(evidence))
+    endpoint = evidence.trial.endpoint(arrays.attrs["endpoint"])
+    notes = []
+    if left_out := int(arrays.attrs["subjects_without_score"]):
+        notes.append(f"{left_out} subjects without any score are left out")
+    if spec.options["patients"] == "completers":
+        complete = arrays["y"].notnull().all("period").values
+        if (~complete).any():
+            notes.append(f"{int((~complete).sum())} subjects with one period are left out")
+        arrays = arrays.isel(subject=complete)
+    pairs, baselines = _pairs(arrays, spec)
+    sd, location, said = _scale(pairs, endpoint)
+    priors = {
+        name: _score_units(spec.priors[name], pairs, endpoint, sd=sd, location=location)
+        for name in spec.parameters
+    }
+    return CrossoverModel(
+        spec=spec,
+        endpoint=replace(endpoint, reference_sd=sd),
+        pairs=pairs,
+        sequence=arrays["sequence"].values.astype(str),
+        baselines=baselines,
+        priors=priors,
+        notes=(*notes, *said),
+        visit=str(arrays.attrs["visit"]),
+    )
+
+
+def _only_endpoint(evidence: Evidence) -> str:
+    """Return the one endpoint of the evidence."""
+    if "outcomes" not in evidence.data.children:
+        raise EvidenceError(
+            f"a crossover model needs patients; this evidence is '{evidence.kind}': load a patient "
+            "file, or take a model such as 'published-crossover'"
+        )
+    names = [str(name) for name in evidence.data["outcomes"].to_dataset()["endpoint"].values]
+    if len(names) != 1:
+        raise EvidenceError(
+            f"select one endpoint first: select_outcome(evidence, '{names[0]}'); there are "
+            f"{', '.join(names)}"
+        )
+    return names[0]
+
+
+def _pairs(arrays: xr.Dataset, spec: ModelSpec) -> tuple[CrossoverPairs, FloatArray | None]:
+    """Return the scores with the baselines that the model uses."""
+    wanted = spec.options["baseline"]
+    if wanted != "none" and "baseline" not in arrays:
+        raise EvidenceError(
+            f"model '{spec.name}' has baseline = '{wanted}', but these patients have no baseline"
+        )
+    before = None
+    if wanted == "covariate":
+        # that of period 2 is measured after treatment and is never a covariate
+        before = arrays["baseline"].sel(period=1).values.astype(float)
+    baselines = arrays["baseline"].values.astype(float) if wanted == "joint" else None
+    pairs = CrossoverPairs(
+        arrays["y"].values.astype(float),
+        arrays["active"].sel(period=1).values == 1,
+        arrays["subject"].values,
+        before,
+    )
+    return pairs, baselines
+
+
+def _scale(pairs: CrossoverPairs, endpoint: Endpoint) -> tuple[float, float, list[str]]:
+    """Return standard deviation and location of the endpoint, and what was taken from the data."""
+    notes = []
+    groups = [pairs.score[pairs.active_first == arm, 0] for arm in (True, False)]
+    groups = [group[np.isfinite(group)] for group in groups]
+    sd, unit = endpoint.reference_sd, endpoint.unit
+    if sd is None:
+        freedom = sum(len(group) - 1 for group in groups)
+        squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups if len(group))
+        sd = float(np.sqrt(squares / freedom)) if freedom > 0 else 0.0
+        if not sd > 0:
+            raise EvidenceError(
+                f"endpoint '{endpoint.id}' has no 'reference_sd' in the trial file and its first "
+                "period does not allow to estimate one; add it"
+            )
+        notes.append(
+            f"endpoint '{endpoint.id}' has no reference_sd: prior scales and standardized effects "
+            f"use the pooled first-period SD of these data, {sd:.4g} {unit}"
+        )
+    if endpoint.range is not None:
+        return sd, float(np.mean(endpoint.range)), notes
+    location = float(np.concatenate(groups).mean()) if any(map(len, groups)) else 0.0
+    notes.append(
+        f"endpoint '{endpoint.id}' has no range: the prior of the period means is centered at the "
+        f"first-period mean of these data, {location:.4g} {unit}"
+    )
+    return sd, location, notes
+
+
+def _score_units(
+    asked: PriorValue, pairs: CrossoverPairs, endpoint: Endpoint, *, sd: float, location: float
+) -> Prior:
+    """Return a prior in score units."""
+    if isinstance(asked, Prior):
+        return asked
+    if isinstance(asked, ScaledPrior):
+        return asked.resolve(sd=sd, location=location)
+    se = None
+    if asked == "cochrane":
+        try:
+            table = reml_crossover(pairs, benefit_sign=endpoint.benefit_sign)
+        except BayesPtsdError as error:
+            raise SpecError(f"prior 'cochrane' needs a standard error: {error}") from error
+        se = float(table["se"].sel(estimand="treatment_difference"))
+    return resolve_prior(asked, sd=sd, se=se)

@@ -1,0 +1,181 @@
+"""Prior draws and prior densities of a crossover model, by parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.crossover.model import CrossoverModel
+from bayes_ptsd.priors import FloatArray, Prior
+
+__all__ = ["NU_FLOOR", "derived", "draw_priors", "has_proper_priors", "log_priors", "prior_shapes"]
+
+NU_FLOOR = 2.0
+"""Student-t patients have a variance: degrees of freedom stay above this."""
+
+NAMES: Mapping[str, str] = {"treatment": "treatment_difference", "sequence": "sequence_effect"}
+
+
+def prior_shapes(model: CrossoverModel) -> dict[str, tuple[str, Prior, bool]]:
+    """Return name in the posterior, prior and whether there is one for each period.
+
+    Parameters
+    ----------
+    model : CrossoverModel
+        The model.
+
+    Returns
+    -------
+    dict
+        By parameter of the specification.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.crossover.model import crossover_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> shapes = prior_shapes(crossover_model(example_patients(), load_model("crossover")))
+    >>> shapes["treatment"][0], shapes["period_mean"][2]
+    ('treatment_difference', True)
+    """
+    unequal = model.options["period_sd"] == "unequal"
+    twice = {"period_mean", "baseline_slope", *(("sd_within", "sd_period") if unequal else ())}
+    return {
+        name: (NAMES.get(name, name), prior, name in twice) for name, prior in model.priors.items()
+    }
+
+
+def has_proper_priors(model: CrossoverModel) -> bool:
+    """Tell whether every prior of a model is a distribution that can be drawn from.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.crossover.model import crossover_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> has_proper_priors(crossover_model(example_patients(), load_model("crossover")))
+    True
+    """
+    return all(prior.proper for prior in model.priors.values())
+
+
+def draw_priors(model: CrossoverModel, size: int, *, seed: int) -> xr.Dataset:
+    """Draw every parameter of a model from its prior.
+
+    Parameters
+    ----------
+    model : CrossoverModel
+        With proper priors, and not a joint model of baselines, whose correlations PyMC draws.
+    size : int
+        Number of draws.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    xr.Dataset
+        Dims ``chain`` (1) and ``draw``, and ``period`` where there is one for each.
+
+    Raises
+    ------
+    SpecError
+        If a prior is improper.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.crossover.model import crossover_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = crossover_model(example_patients(), load_model("crossover-student-t"))
+    >>> float(draw_priors(model, 500, seed=1)["nu"].min()) > 2
+    True
+    """
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, xr.Variable] = {}
+    for key, (name, prior, by_period) in prior_shapes(model).items():
+        shape = (1, size, 2) if by_period else (1, size)
+        dims = ("chain", "draw", "period")[: len(shape)]
+        drawn[name] = xr.Variable(dims, _quantile(key, prior, rng.uniform(size=shape)))
+    coords = {"chain": [0], "draw": np.arange(size), "period": [1, 2]}
+    return derived(xr.Dataset(drawn, coords=coords))
+
+
+def derived(draws: xr.Dataset) -> xr.Dataset:
+    """Add the estimands that are functions of the parameters.
+
+    Parameters
+    ----------
+    draws : xr.Dataset
+        Parameters.
+
+    Returns
+    -------
+    xr.Dataset
+        With ``period_effect`` (second minus first, as recorded) and, with carryover, the
+        ``within_patient_contrast`` that a crossover without carryover would estimate.
+
+    Examples
+    --------
+    >>> draws = xr.Dataset({"period_mean": (("draw", "period"), [[40.0, 37.0]])},
+    ...                    coords={"period": [1, 2]})
+    >>> float(derived(draws)["period_effect"].item())
+    -3.0
+    """
+    mean = draws["period_mean"]
+    added = {"period_effect": mean.sel(period=2, drop=True) - mean.sel(period=1, drop=True)}
+    if "carryover" in draws:
+        added["within_patient_contrast"] = draws["treatment_difference"] - draws["carryover"] / 2
+    return draws.assign(added)
+
+
+def log_priors(draws: xr.Dataset, model: CrossoverModel) -> xr.Dataset:
+    """Return the log prior density of each parameter at each draw.
+
+    Parameters
+    ----------
+    draws : xr.Dataset
+        Parameters of the model, dims ``chain`` and ``draw``.
+    model : CrossoverModel
+        Its priors.
+
+    Returns
+    -------
+    xr.Dataset
+        One variable a parameter, with its dims; improper priors up to a constant.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.crossover.model import crossover_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = crossover_model(example_patients(), load_model("crossover"))
+    >>> sorted(log_priors(draw_priors(model, 10, seed=1), model))
+    ['period_mean', 'sd_subject', 'sd_within', 'treatment_difference']
+    """
+    found = {}
+    for key, (name, prior, _) in prior_shapes(model).items():
+        if name in draws:
+            values = draws[name]
+            found[name] = values.copy(data=_log_density(key, prior, values.values))
+    return xr.Dataset(found)
+
+
+def _quantile(key: str, prior: Prior, p: FloatArray) -> FloatArray:
+    """Return quantiles of a parameter's prior."""
+    if key == "nu":
+        below = float(prior.cdf(NU_FLOOR))
+        return prior.quantile(below + (1 - below) * p)
+    if key == "correlation" and prior.dist == "beta":
+        return 2 * prior.quantile(p) - 1
+    return prior.quantile(p)
+
+
+def _log_density(key: str, prior: Prior, value: FloatArray) -> FloatArray:
+    """Return the log density of a parameter's prior."""
+    if key == "nu":
+        return np.asarray(prior.logpdf(value) - np.log(prior.sf(NU_FLOOR)))
+    if key == "correlation" and prior.dist == "beta":
+        return prior.logpdf((1 + value) / 2) - np.log(2)
+    return prior.logpdf(value)

@@ -1,0 +1,68 @@
+"""One endpoint at one visit of patients: what a model of one outcome analyzes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError, nearest
+from bayes_ptsd.evidence import Evidence
+
+__all__ = ["select_outcome"]
+
+
+def select_outcome(
+    evidence: Evidence, endpoint: str | None = None, *, visit: str | None = None
+) -> Evidence:
+    """Select one endpoint, and one visit, of patients.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients.
+    endpoint : str, optional
+        Id of the endpoint; not needed where there is one.
+    visit : str, optional
+        Label of the visit; not needed where the endpoint was scored at one.
+
+    Returns
+    -------
+    Evidence
+        Of the same kind and trial, with one endpoint and one visit; its digest is its own.
+
+    Raises
+    ------
+    EvidenceError
+        If this is no evidence on patients, or the outcome is not named or not there.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> select_outcome(example_patients(), "ies_r").data["outcomes"].sizes["endpoint"]
+    1
+    """
+    if "outcomes" not in evidence.data.children:
+        raise EvidenceError(f"evidence of kind '{evidence.kind}' has no patients")
+    outcomes = evidence.data["outcomes"].to_dataset()
+    chosen = _one(outcomes, "endpoint", endpoint)
+    outcomes = outcomes.sel(endpoint=[chosen])
+    scored = outcomes["value"].notnull().any(("subject", "period", "endpoint"))
+    outcomes = outcomes.isel(visit=scored.values)
+    outcomes = outcomes.sel(visit=[_one(outcomes, "visit", visit)])
+    nodes = {name: node.to_dataset() for name, node in evidence.data.children.items()}
+    return replace(evidence, data=xr.DataTree.from_dict(nodes | {"outcomes": outcomes}))
+
+
+def _one(outcomes: xr.Dataset, dim: str, asked: str | None) -> str:
+    """Return the label that is asked for, or the only one."""
+    known = [str(name) for name in outcomes[dim].values]
+    if not known:
+        raise EvidenceError(f"these patients have no score at any {dim}")
+    if asked is None and len(known) == 1:
+        return known[0]
+    if asked is None:
+        raise EvidenceError(f"name the {dim}: these patients have {', '.join(known)}")
+    if asked not in known:
+        raise EvidenceError(f"these patients have no {dim} '{asked}'{nearest(asked, known)}")
+    return asked

@@ -1,0 +1,273 @@
+"""NUTS on either stack: a PyMC model in, the groups of a sampled fit out.
+
+Compiling takes seconds, sampling a fraction of one: a `CompiledModels` that the caller keeps is
+asked for a model of the same kind and shape first, and only its data are exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import nutpie
+import pymc as pm
+import xarray as xr
+
+from bayes_ptsd._stack import as_datatree, data_groups, native
+from bayes_ptsd.errors import FitError
+
+__all__ = [
+    "CompiledModels",
+    "derived_groups",
+    "draw_prior",
+    "sample_groups",
+    "sample_posterior",
+]
+
+PRIOR_DRAWS = 1000
+Stage = Callable[[str], None]
+
+
+class CompiledModels:
+    """Compiled models by kind and shape, kept as long as the caller keeps this object.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0, 1)
+    ...     y = pm.Normal("y", mu, 1, observed=pm.Data("values", [1.0]))
+    >>> compiled = CompiledModels()
+    >>> compiled.has(model, kind="normal mean")
+    False
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Any, ...], Any] = {}
+
+    def has(self, model: pm.Model, *, kind: str) -> bool:
+        """Tell whether a model of this kind and shape was compiled before."""
+        return _key(model, kind) in self._found
+
+    def get(self, model: pm.Model, *, kind: str) -> Any:
+        """Return the compiled model with the data of `model`.
+
+        Parameters
+        ----------
+        model : pm.Model
+            The model; everything in it that is no data is decided by `kind`.
+        kind : str
+            What two models must share so that one compilation serves both.
+
+        Returns
+        -------
+        nutpie compiled model
+            Ready to be sampled.
+        """
+        key = _key(model, kind)
+        if key not in self._found:
+            self._found[key] = nutpie.compile_pymc_model(model)
+            return self._found[key]
+        return self._found[key].with_data(**_data(model))
+
+
+def sample_posterior(
+    model: pm.Model,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    compiled: CompiledModels | None = None,
+    kind: str = "",
+    stage: Stage = lambda _: None,
+) -> dict[str, xr.Dataset]:
+    """Sample a model.
+
+    Parameters
+    ----------
+    model : pm.Model
+        With at least one observed variable.
+    draws, tune, chains : int
+        Draws kept and tuning steps per chain, and chains.
+    seed : int
+        Seed of the sampler.
+    compiled : CompiledModels, optional
+        Where a compiled model of this `kind` and shape may be found, and is kept.
+    kind : str
+        See `CompiledModels.get`.
+    stage : callable
+        Told what is being done: compiling, sampling.
+
+    Returns
+    -------
+    dict of str to xr.Dataset
+        Groups ``posterior``, ``sample_stats``, ``observed_data``, ``constant_data``.
+
+    Raises
+    ------
+    FitError
+        If the model has no observed variable.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0, 1)
+    ...     y = pm.Normal("y", mu, 1, observed=[1.0])
+    >>> groups = sample_posterior(model, draws=50, tune=50, chains=2, seed=1)
+    >>> groups["posterior"].sizes["draw"]
+    50
+    """
+    if not model.observed_RVs:
+        raise FitError("the model has no likelihood: sampling it would return the prior")
+    cache = CompiledModels() if compiled is None else compiled
+    if not cache.has(model, kind=kind):
+        stage("compiling the model")
+    ready = cache.get(model, kind=kind)
+    stage("sampling")
+    trace = nutpie.sample(
+        ready, draws=draws, tune=tune, chains=chains, seed=seed, cores=chains,
+        progress_bar=False, save_warmup=False,
+    )  # fmt: skip
+    sampled = as_datatree(trace) if not isinstance(trace, xr.DataTree) else trace
+    names = [v.name for v in (*model.free_RVs, *model.deterministics)]
+    posterior = sampled["posterior"].to_dataset()
+    posterior = posterior[[name for name in names if name in posterior]]
+    # a reused compilation carries the labels of the data it was compiled with
+    labels = {dim: list(model.coords[dim]) for dim in posterior.dims if dim in model.coords}
+    stats = sampled["sample_stats"].to_dataset()
+    return {
+        "posterior": posterior.assign_coords(labels),
+        "sample_stats": stats[[n for n, v in stats.data_vars.items() if v.dtype != object]],
+        **data_groups(model),
+    }
+
+
+def sample_groups(
+    model: pm.Model, *, draws: int, tune: int, chains: int, seed: int
+) -> dict[str, xr.Dataset]:
+    """Sample a model and let PyMC compute every other group that a fit carries.
+
+    Parameters
+    ----------
+    model, draws, tune, chains, seed
+        As in `sample_posterior`.
+
+    Returns
+    -------
+    dict of str to xr.Dataset
+        Also ``posterior_predictive, prior, prior_predictive, log_likelihood, log_prior``.
+
+    Raises
+    ------
+    FitError
+        If the model has no observed variable.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0, 1)
+    ...     y = pm.Normal("y", mu, 1, observed=[1.0])
+    >>> groups = sample_groups(model, draws=50, tune=50, chains=2, seed=1)
+    >>> sorted(groups)[:2]
+    ['log_likelihood', 'log_prior']
+    """
+    groups = sample_posterior(model, draws=draws, tune=tune, chains=chains, seed=seed)
+    return groups | derived_groups(model, groups, seed=seed)
+
+
+def derived_groups(
+    model: pm.Model, groups: dict[str, xr.Dataset], *, seed: int
+) -> dict[str, xr.Dataset]:
+    """Let PyMC compute predictive, likelihood and prior groups of a sampled model.
+
+    Parameters
+    ----------
+    model : pm.Model
+        The model.
+    groups : dict of str to xr.Dataset
+        From `sample_posterior`.
+    seed : int
+        Seed of the predictive and prior draws.
+
+    Returns
+    -------
+    dict of str to xr.Dataset
+        The groups.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0, 1)
+    ...     y = pm.Normal("y", mu, 1, observed=[1.0])
+    >>> groups = sample_posterior(model, draws=50, tune=50, chains=2, seed=1)
+    >>> derived_groups(model, groups, seed=1)["prior"].sizes["draw"]
+    1000
+    """
+    # PyMC 5 spoils the model for nutpie if the trace holds observed data, and draws from the
+    # prior if it lacks constant data: hand over exactly these two groups
+    handed = {str(key): groups[key] for key in ("posterior", "constant_data") if key in groups}
+    trace = native(handed)
+    with model:
+        predictive = as_datatree(
+            pm.sample_posterior_predictive(trace, random_seed=seed, progressbar=False)
+        )
+        before = as_datatree(pm.sample_prior_predictive(PRIOR_DRAWS, random_seed=seed))
+        likelihood = pm.stats.compute_log_likelihood(
+            trace, extend_inferencedata=False, progressbar=False
+        )
+        log_prior = pm.stats.compute_log_prior(trace, extend_inferencedata=False, progressbar=False)
+    return {
+        "posterior_predictive": _plain(predictive["posterior_predictive"]),
+        "prior": _plain(before["prior"]),
+        "prior_predictive": _plain(before["prior_predictive"]),
+        "log_likelihood": _plain(likelihood),
+        "log_prior": _plain(log_prior),
+    }
+
+
+def draw_prior(model: pm.Model, *, seed: int) -> xr.Dataset:
+    """Draw the parameters of a model from their prior.
+
+    Parameters
+    ----------
+    model : pm.Model
+        The model.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    xr.Dataset
+        1,000 draws in one chain.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     mu = pm.Normal("mu", 0, 1)
+    >>> draw_prior(model, seed=1).sizes["draw"]
+    1000
+    """
+    names = [variable.name for variable in (*model.free_RVs, *model.deterministics)]
+    with model:
+        drawn = as_datatree(
+            pm.sample_prior_predictive(PRIOR_DRAWS, random_seed=seed, var_names=names)
+        )
+    return _plain(drawn["prior"])
+
+
+def _plain(group: Any) -> xr.Dataset:
+    """Return a group as a Dataset of floats without the attributes of its maker."""
+    dataset: xr.Dataset = group.to_dataset() if isinstance(group, xr.DataTree) else group
+    return dataset.drop_attrs().astype(np.float64)
+
+
+def _data(model: pm.Model) -> dict[str, Any]:
+    """Return the exchangeable data of a model by name."""
+    return {variable.name: variable.get_value() for variable in model.data_vars}
+
+
+def _key(model: pm.Model, kind: str) -> tuple[Any, ...]:
+    """Return what two models share if one compilation serves both."""
+    shapes = [(name, value.shape, str(value.dtype)) for name, value in _data(model).items()]
+    return (kind, tuple(sorted(shapes)), tuple(variable.name for variable in model.free_RVs))

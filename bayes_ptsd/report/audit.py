@@ -219,9 +219,14 @@ def _csv_tables(check: str, dataset: xr.Dataset, kind: str) -> Mapping[str, pd.D
         by_dims.setdefault(tuple(map(str, variable.dims)), []).append(str(name))
     tables = {}
     for number, dims in enumerate(sorted(by_dims, key=len)):
-        frame = dataset[by_dims[dims]].to_dataframe() if dims else pd.DataFrame()
+        values = dataset[by_dims[dims]]
+        frame = (
+            values.to_dataframe().reset_index()
+            if dims
+            else pd.DataFrame([{str(key): one.item() for key, one in values.data_vars.items()}])
+        )
         name = f"audit-{check.replace('_', '-')}"
         suffix = "" if number == 0 else "-by-" + "-".join(dims)
         label = re.sub(r"[^a-z0-9-]+", "-", f"{name}{suffix}".lower())
-        tables[label] = frame.reset_index().assign(evidence_kind=kind)
+        tables[label] = frame.assign(evidence_kind=kind)
     return {name: frame.replace({np.nan: None}) for name, frame in tables.items()}

@@ -24,6 +24,11 @@ from bayes_ptsd.report.table import table_html
 __all__ = ["credibility_section"]
 
 READINGS = {"as_published": "as published", "unhalved": "unhalved"}
+READING_NOTE = (
+    " z, P and everything computed from them alone do not depend on whether a crossover contrast "
+    "was halved; columns in score units, and Bayes factors of priors stated in score units, do."
+)
+WORDY = ("critical prior, 95% interval", "the same, unhalved")
 Assessed = dict[str, dict[str, xr.Dataset]]
 
 
@@ -49,10 +54,8 @@ def credibility_section(contents: Contents) -> Section:
     ['credibility']
     """
     assessed = {name: _assess(contents, name) for name in contents.contrasts}
-    text = (
-        "Each line uses one printed estimate with its 95% interval and nothing else. z, P and "
-        "everything computed from them alone do not depend on whether a crossover contrast was "
-        "halved; columns in score units, and Bayes factors of priors stated in score units, do."
+    text = "Each line uses one printed estimate with its 95% interval and nothing else." + (
+        READING_NOTE if _both_readings(assessed) else ""
     )
     html = join(
         paragraph(text),
@@ -106,13 +109,16 @@ def _evidence_table(contents: Contents, assessed: Assessed) -> str:
                 "the same, unhalved": _critical(unhalved, digits) if unhalved is not None else "",
             }
         )
+    frame = pd.DataFrame(lines)
+    if not _both_readings(assessed):
+        frame = frame.drop(columns="the same, unhalved")
     return table_html(
-        pd.DataFrame(lines),
+        frame,
         caption="How strong is the evidence in one interval, and which prior would undo it?",
         kind=contents.kind,
         convention="N",
         name="credibility",
-        left=["critical prior, 95% interval", "the same, unhalved"],
+        left=[column for column in frame.columns if column in WORDY],
         notes=[
             "least BF01: the Bayes factor for no difference that the most favorable alternative "
             "leaves; no prior can make the evidence against no difference stronger. BF01 bound "
@@ -120,10 +126,15 @@ def _evidence_table(contents: Contents, assessed: Assessed) -> str:
             "P intrinsic: the P value after the discount a sufficiently skeptical reader applies.",
             "Critical prior. Skeptic: a prior around 0 whose 95% interval is the one given, or "
             "narrower, makes the posterior interval include 0. Advocate: a prior with the 95% "
-            "interval given makes it just exclude 0. Undefined where a limit is exactly 0, or the interval is symmetric "
-            "about 0.",
+            "interval given makes it just exclude 0. Undefined where a limit is exactly 0, or the "
+            "interval is symmetric about 0.",
         ],
     )
+
+
+def _both_readings(assessed: Assessed) -> bool:
+    """Tell whether any contrast has two readings."""
+    return any("unhalved" in found for found in assessed.values())
 
 
 def _critical(dataset: xr.Dataset, digits: int) -> str:
@@ -148,7 +159,7 @@ def _factor_table(contents: Contents, assessed: Assessed) -> str:
                     _factor(found[reading], prior) if reading in found else ABSENT
                 )
         lines.append(line)
-    both = any("unhalved" in found for found in assessed.values())
+    both = _both_readings(assessed)
     frame = pd.DataFrame(lines)
     if not both:
         frame = frame[[c for c in frame.columns if not str(c).startswith("unhalved|")]]

@@ -72,7 +72,7 @@ def methods_section(contents: Contents) -> Section:
         ),
         _left_out(contents),
         "<h3>Likelihood</h3>",
-        _equations(),
+        _equations(contents),
         paragraph(
             "The posterior is prior times likelihood, in closed form where both are normal and by "
             "quadrature with a relative error below 1e-8 elsewhere. Two analyses of one endpoint "
@@ -144,23 +144,26 @@ def _left_out(contents: Contents) -> str:
     return join("<h3>What happened between the periods</h3>", bullets(items)) if items else ""
 
 
-def _equations() -> str:
+def _equations(contents: Contents) -> str:
     """Return the likelihoods in mathematical notation."""
-    minus, delta, sigma = "\N{MINUS SIGN}", "\N{GREEK SMALL LETTER DELTA}", "s"
-    return bullets(
-        [
-            f"<b>T</b>: c | {delta} ~ {delta} + se &middot; t(df), with c = (L + U) / 2 and "
-            f"se = (U {minus} L) / (2 t<sub>df, .975</sub>). Headline numbers.",
-            f"<b>N</b>: estimate | {delta} ~ Normal({delta}, {sigma}), with {sigma} = "
-            f"(U {minus} L) / (2 &times; 1.96). Closed formulas: reverse-Bayes, replication.",
-            "Rows without a printed interval: se = |estimate| / t<sub>df, 1 &minus; P/2</sub>, "
-            "c = estimate.",
+    minus, delta = "\N{MINUS SIGN}", "\N{GREEK SMALL LETTER DELTA}"
+    items = [
+        f"<b>T</b>: c | {delta} ~ {delta} + se &middot; t(df), with c = (L + U) / 2 and "
+        f"se = (U {minus} L) / (2 t<sub>df, .975</sub>). Headline numbers.",
+        f"<b>N</b>: estimate | {delta} ~ Normal({delta}, s), with s = "
+        f"(U {minus} L) / (2 &times; 1.96). Closed formulas: reverse-Bayes, replication.",
+        f"Rows without a printed interval: se = |estimate| / t<sub>df, 1 {minus} P/2</sub>, "
+        "c = estimate.",
+        "<b>Counts</b>: events ~ Binomial(n, p) in each group, independent, p ~ "
+        "Beta(&frac12;, &frac12;) or Beta(1, 1).",
+    ]
+    if "crossover" in _analyses(contents):
+        items.insert(
+            3,
             "<b>Unhalved</b>: estimate, limits and se of a crossover row are divided by 2; z, t "
             "and P stay.",
-            "<b>Counts</b>: events ~ Binomial(n, p) in each group, independent, p ~ "
-            "Beta(&frac12;, &frac12;) or Beta(1, 1).",
-        ]
-    )
+        )
+    return bullets(items)
 
 
 def _carryover(contents: Contents) -> str:

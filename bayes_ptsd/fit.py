@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from bayes_ptsd.checks import check_fit, checks_passed, failed_checks, joined_checks
+from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import FitError, StatisticalWarning, nearest
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.plans import PLANS, Groups, Plan
-from bayes_ptsd.provenance import DEFAULT_SEED, stamp
+from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id, stamp
 from bayes_ptsd.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from bayes_ptsd.sampler import CompiledModels
+    from bayes_ptsd.store import ResultStore
 
-__all__ = ["ENGINES", "chosen_engine", "fit_model", "sampler_settings"]
+__all__ = ["ENGINES", "chosen_engine", "fit_model", "sampler_settings", "stored_fit"]
 
 ENGINES = ("auto", "exact", "nuts")
 EXACT_SETTINGS = {"engine": "exact", "draws": 4000}
@@ -135,7 +136,10 @@ def fit_model(
     if _engine(plan, spec, engine) == "exact":
         settings, model = EXACT_SETTINGS, None
         stage("integrating")
-        groups = plan.exact(seed)
+        found = plan.exact(seed)
+        if isinstance(found, xr.DataTree):
+            return found
+        groups = found
     else:
         # PyMC takes seconds to import, and the exact engines do without
         from bayes_ptsd.sampler import sample_posterior
@@ -163,6 +167,67 @@ def fit_model(
     tree.attrs["checks_passed"] = int(checks_passed(tree))
     tree.attrs["summary"] = json.dumps(summary_document(estimate(tree)))
     return tree
+
+
+def stored_fit(
+    evidence: Evidence,
+    spec: ModelSpec,
+    store: ResultStore,
+    *,
+    engine: str = "auto",
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int = DEFAULT_SEED,
+    keep_data: bool = False,
+    compiled: CompiledModels | None = None,
+    stage: Callable[[str], None] = lambda _: None,
+) -> xr.DataTree:
+    """Return a fit from the store, or compute it and keep it there.
+
+    Parameters
+    ----------
+    evidence, spec, engine, draws, tune, chains, seed, compiled, stage
+        As in `fit_model`.
+    store : ResultStore
+        Where the result is found or kept.
+    keep_data : bool
+        Keep the rows of patients in the store.
+
+    Returns
+    -------
+    xr.DataTree
+        The fit; one that was found is as it was stored, perhaps without the patients' rows.
+
+    Raises
+    ------
+    FitError, StoreError
+        As in `fit_model` and `ResultStore.save`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.spec import load_model
+    >>> from bayes_ptsd.store import ResultStore
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = ResultStore(folder)
+    ...     fit = stored_fit(example_patients(seed=2), load_model("crossover"), store)
+    ...     store.has(fit.attrs["result_id"])
+    True
+    """
+    chosen = chosen_engine(evidence, spec, engine=engine)
+    settings = EXACT_SETTINGS if chosen == "exact" else sampler_settings(draws, tune, chains)
+    result_id = make_result_id(evidence, spec, settings=settings, seed=seed)
+    if store.has(result_id):
+        stage("loading")
+        return store.load(result_id)
+    fit = fit_model(
+        evidence, spec, engine=chosen, draws=draws, tune=tune, chains=chains, seed=seed,
+        compiled=compiled, stage=stage,
+    )  # fmt: skip
+    store.save(fit, keep_data=keep_data)
+    return fit
 
 
 def _plan(evidence: Evidence, spec: ModelSpec) -> Plan:

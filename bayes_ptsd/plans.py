@@ -14,7 +14,7 @@ from bayes_ptsd.crossover.exact import exact_crossover, why_not_exact
 from bayes_ptsd.crossover.groups import crossover_groups
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.exact.printed import accepted_row, describe_row, row_prior
+from bayes_ptsd.exact.printed import accepted_row, describe_row, fit_exact, row_prior
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.spec import ModelSpec
 from bayes_ptsd.trial import Endpoint
@@ -49,7 +49,7 @@ class Plan:
     build : callable
         Returns the PyMC model.
     exact : callable
-        Seed to the groups of the exact posterior.
+        Seed to the groups of the exact posterior, or to the whole fit.
     derive : callable
         Model or None, groups and seed to the predictive, likelihood and prior groups.
     check : callable
@@ -62,7 +62,7 @@ class Plan:
     kind: str
     why_not_exact: str
     build: Callable[[], pm.Model]
-    exact: Callable[[int], Groups]
+    exact: Callable[[int], Groups | xr.DataTree]
     derive: Callable[[pm.Model | None, Groups, int], Groups]
     check: Callable[[xr.DataTree], Groups]
 
@@ -75,12 +75,6 @@ def _summary_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
         from bayes_ptsd.build.summary import build_summary
 
         return build_summary(evidence, spec)
-
-    def exact(seed: int) -> Groups:
-        from bayes_ptsd.exact.printed import fit_exact
-
-        tree = fit_exact(evidence, spec, seed=seed)
-        return {str(name): node.to_dataset() for name, node in tree.children.items()}
 
     def derive(model: pm.Model | None, groups: Groups, seed: int) -> Groups:
         if model is None:
@@ -96,7 +90,7 @@ def _summary_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
         kind=json.dumps(["summary", spec.options["convention"], prior.table()], sort_keys=True),
         why_not_exact="",
         build=build,
-        exact=exact,
+        exact=lambda seed: fit_exact(evidence, spec, seed=seed),
         derive=derive,
         check=lambda _: {},
     )
@@ -140,12 +134,17 @@ def _crossover_attrs(problem: CrossoverModel) -> dict[str, Any]:
     tables = {name: value.table() for name, value in problem.priors.items()}
     return {
         "timepoint": problem.visit,
-        "prior": asked if isinstance(asked, str) else "custom",
+        "prior": asked if isinstance(asked, str) else _name(prior),
         "prior_table": json.dumps(prior.table()),
         "prior_formula": prior.formula,
         "priors": json.dumps(tables),
         "size": json.dumps(problem.size),
     }
+
+
+def _name(prior: Prior) -> str:
+    """Return a word for a prior that is given in full."""
+    return "custom" if prior.proper else prior.dist
 
 
 def _crossover_kind(problem: CrossoverModel) -> str:

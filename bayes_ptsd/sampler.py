@@ -1,8 +1,4 @@
-"""NUTS on either stack: a PyMC model in, the groups of a sampled fit out.
-
-Compiling takes seconds, sampling a fraction of one: a `CompiledModels` that the caller keeps is
-asked for a model of the same kind and shape first, and only its data are exchanged.
-"""
+"""NUTS on either stack: a PyMC model in, the groups of a sampled fit out."""
 
 from __future__ import annotations
 
@@ -15,10 +11,10 @@ import pymc as pm
 import xarray as xr
 
 from bayes_ptsd._stack import as_datatree, data_groups, native
+from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import FitError
 
 __all__ = [
-    "CompiledModels",
     "derived_groups",
     "draw_prior",
     "sample_groups",
@@ -27,48 +23,6 @@ __all__ = [
 
 PRIOR_DRAWS = 1000
 Stage = Callable[[str], None]
-
-
-class CompiledModels:
-    """Compiled models by kind and shape, kept as long as the caller keeps this object.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     mu = pm.Normal("mu", 0, 1)
-    ...     y = pm.Normal("y", mu, 1, observed=pm.Data("values", [1.0]))
-    >>> compiled = CompiledModels()
-    >>> compiled.has(model, kind="normal mean")
-    False
-    """
-
-    def __init__(self) -> None:
-        self._found: dict[tuple[Any, ...], Any] = {}
-
-    def has(self, model: pm.Model, *, kind: str) -> bool:
-        """Tell whether a model of this kind and shape was compiled before."""
-        return _key(model, kind) in self._found
-
-    def get(self, model: pm.Model, *, kind: str) -> Any:
-        """Return the compiled model with the data of `model`.
-
-        Parameters
-        ----------
-        model : pm.Model
-            The model; everything in it that is no data is decided by `kind`.
-        kind : str
-            What two models must share so that one compilation serves both.
-
-        Returns
-        -------
-        nutpie compiled model
-            Ready to be sampled.
-        """
-        key = _key(model, kind)
-        if key not in self._found:
-            self._found[key] = nutpie.compile_pymc_model(model)
-            return self._found[key]
-        return self._found[key].with_data(**_data(model))
 
 
 def sample_posterior(
@@ -260,14 +214,3 @@ def _plain(group: Any) -> xr.Dataset:
     """Return a group as a Dataset of floats without the attributes of its maker."""
     dataset: xr.Dataset = group.to_dataset() if isinstance(group, xr.DataTree) else group
     return dataset.drop_attrs().astype(np.float64)
-
-
-def _data(model: pm.Model) -> dict[str, Any]:
-    """Return the exchangeable data of a model by name."""
-    return {variable.name: variable.get_value() for variable in model.data_vars}
-
-
-def _key(model: pm.Model, kind: str) -> tuple[Any, ...]:
-    """Return what two models share if one compilation serves both."""
-    shapes = [(name, value.shape, str(value.dtype)) for name, value in _data(model).items()]
-    return (kind, tuple(sorted(shapes)), tuple(variable.name for variable in model.free_RVs))

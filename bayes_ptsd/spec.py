@@ -21,7 +21,15 @@ from bayes_ptsd.priors import Prior, parse_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value
 from bayes_ptsd.structures import STRUCTURES
 
-__all__ = ["STRUCTURES", "ModelSpec", "PriorValue", "list_models", "load_model", "parse_override"]
+__all__ = [
+    "STRUCTURES",
+    "ModelSpec",
+    "PriorValue",
+    "list_models",
+    "load_model",
+    "parse_option",
+    "parse_override",
+]
 
 PriorValue = str | Prior | ScaledPrior
 """A name of the prior family, a distribution in score units, or one in units of the endpoint."""
@@ -206,6 +214,39 @@ def parse_override(text: str) -> tuple[str, Prior]:
     if not equals:
         raise SpecError(f"'{text}': write NAME=DISTRIBUTION, e.g. treatment=normal(0, 20)")
     return name.strip(), parse_prior(distribution)
+
+
+def parse_option(text: str, structure: str) -> tuple[str, Any]:
+    """Read ``name=value`` of an option as the command line takes it.
+
+    Parameters
+    ----------
+    text : str
+        For example ``patients=completers`` or ``carryover=true``.
+    structure : str
+        Structure whose options they are; its allowed values decide the type.
+
+    Returns
+    -------
+    tuple of str and value
+        Option and value; an unknown one is left to `ModelSpec.having` to refuse.
+
+    Raises
+    ------
+    SpecError
+        If there is no equals sign.
+
+    Examples
+    --------
+    >>> parse_option("carryover=true", "crossover")
+    ('carryover', True)
+    """
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not equals:
+        raise SpecError(f"'{text}': write NAME=VALUE, e.g. patients=completers")
+    allowed = STRUCTURES[structure].options.get(name, ())
+    values = {json.dumps(one) if isinstance(one, bool) else str(one): one for one in allowed}
+    return name, values.get(value, value)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from bayes_ptsd import __version__
+from bayes_ptsd.cli.fit import fit_command
 from bayes_ptsd.cli.inspect import models_app, store_app
 from bayes_ptsd.cli.printed import audit, compare, credibility
 from bayes_ptsd.cli.run import reanalyze, report
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for command in (reanalyze, audit, compare, credibility, report):
     app.command()(command)
+app.command("fit")(fit_command)
 app.add_typer(models_app, name="models")
 app.add_typer(store_app, name="store")
 

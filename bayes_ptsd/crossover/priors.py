@@ -168,7 +168,7 @@ def _quantile(key: str, prior: Prior, p: FloatArray) -> FloatArray:
         below = float(prior.cdf(NU_FLOOR))
         return prior.quantile(below + (1 - below) * p)
     if key == "correlation" and prior.dist == "beta":
-        return 2 * prior.quantile(p) - 1
+        return np.asarray(2 * prior.quantile(p) - 1)
     return prior.quantile(p)
 
 
@@ -177,5 +177,5 @@ def _log_density(key: str, prior: Prior, value: FloatArray) -> FloatArray:
     if key == "nu":
         return np.asarray(prior.logpdf(value) - np.log(prior.sf(NU_FLOOR)))
     if key == "correlation" and prior.dist == "beta":
-        return prior.logpdf((1 + value) / 2) - np.log(2)
+        return np.asarray(prior.logpdf((1 + value) / 2) - np.log(2))
     return prior.logpdf(value)

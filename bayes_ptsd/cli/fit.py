@@ -1,0 +1,223 @@
+"""The command that computes one analysis: a model, its evidence, one or several priors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayes_ptsd.cli._output import (
+    CHECK_FAILED,
+    Evidence_,
+    Json,
+    Log,
+    Quiet,
+    Seed,
+    Store,
+    Talk,
+    emit,
+    number,
+    show_table,
+    store_path,
+)
+from bayes_ptsd.errors import SpecError
+
+if TYPE_CHECKING:
+    from bayes_ptsd.evidence import Evidence
+    from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["fit_command"]
+
+Text = str | None
+
+
+def fit_command(
+    model: Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")],
+    trial: Annotated[Path | None, typer.Option("--trial", help="Trial file of patients.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Patient file.")] = None,
+    endpoint: Annotated[Text, typer.Option("--endpoint", help="Endpoint of the patients.")] = None,
+    visit: Annotated[Text, typer.Option("--visit", help="Visit of the patients.")] = None,
+    contrast: Annotated[Text, typer.Option("--contrast", help="Printed row, T2.IESR.X.")] = None,
+    evidence: Evidence_ = None,
+    prior: Annotated[
+        list[str] | None, typer.Option("--prior", help="Prior of the family; repeatable.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Prior of a parameter, 'treatment=normal(0, 20)'; repeatable."),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="Option of the model, 'patients=completers'; repeatable."),
+    ] = None,
+    threshold: Annotated[
+        list[float] | None,
+        typer.Option("--threshold", help="Adds P(estimand > X), score units; repeatable."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="exact, nuts, or auto: exact where there is one.")
+    ] = "auto",
+    draws: Annotated[int, typer.Option("--draws", min=1, help="NUTS draws per chain.")] = 1000,
+    tune: Annotated[int, typer.Option("--tune", min=1, help="NUTS tuning per chain.")] = 1000,
+    chains: Annotated[int, typer.Option("--chains", min=1, help="NUTS chains.")] = 4,
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", help="Store the patients' rows as well.")
+    ] = False,
+    store: Store = None,
+    seed: Seed = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    log: Log = None,
+) -> None:
+    """Compute one analysis, of patients or of a printed row, and store it.
+
+    Exit status 3 if a required check of a result failed; the result is stored and marked.
+    """
+    from bayes_ptsd.provenance import DEFAULT_SEED
+
+    talk = Talk(quiet=quiet, log=log)
+    specs = _specs(model, prior or [], set_ or [], option or [])
+    if specs[0].structure == "summary":
+        found = _printed(specs[0], contrast, evidence)
+    else:
+        found = _patients(specs[0], trial, data, endpoint=endpoint, visit=visit)
+    documents = _fits(
+        found,
+        specs,
+        store=store_path(store),
+        seed=DEFAULT_SEED if seed is None else seed,
+        engine=engine,
+        sampler={"draws": draws, "tune": tune, "chains": chains},
+        thresholds=threshold or [],
+        keep_data=keep_data,
+        talk=talk,
+    )
+    if json:
+        emit("fit", documents[0] if len(documents) == 1 else {"fits": documents})
+    else:
+        _show(documents)
+    for document in documents:
+        for warning in document["warnings"]:
+            talk.say(f"{document['prior']}: {warning}")
+    if not all(document["diagnostics"]["passed"] for document in documents):
+        talk.say("a required check failed; the result is stored and marked")
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _specs(
+    model: str, priors: Sequence[str], overrides: Sequence[str], options: Sequence[str]
+) -> list[ModelSpec]:
+    """Return the specification for every prior, with its overrides."""
+    from bayes_ptsd.spec import load_model, parse_option, parse_override
+
+    spec = load_model(model)
+    spec = spec.having(options=dict(parse_option(text, spec.structure) for text in options))
+    spec = spec.having(priors=dict(map(parse_override, overrides)))
+    if priors and any(text.partition("=")[0].strip() == "treatment" for text in overrides):
+        raise SpecError("--prior and --set treatment=... both give the prior of the treatment")
+    return [spec.having(priors={"treatment": name}) for name in priors] or [spec]
+
+
+def _printed(spec: ModelSpec, contrast: str | None, folder: Path | None) -> Evidence:
+    """Return the printed row that is asked for, read as the model reads it."""
+    from bayes_ptsd.evidence.published import load_published, select_contrast
+
+    if contrast is None:
+        raise SpecError(f"model '{spec.name}' analyzes a printed row: add --contrast, T2.IESR.X")
+    reading = str(spec.options["crossover_reading"])
+    return select_contrast(load_published(folder), contrast, crossover_reading=reading)
+
+
+def _patients(
+    spec: ModelSpec,
+    trial: Path | None,
+    data: Path | None,
+    *,
+    endpoint: str | None,
+    visit: str | None,
+) -> Evidence:
+    """Return the outcome of the patients that is asked for."""
+    from bayes_ptsd.evidence.outcome import select_outcome
+    from bayes_ptsd.evidence.patients import load_patients
+    from bayes_ptsd.trial import load_trial
+
+    if trial is None or data is None:
+        raise SpecError(f"model '{spec.name}' analyzes patients: add --trial FILE --data FILE")
+    loaded = load_patients(data, load_trial(trial), endpoint=endpoint)
+    return select_outcome(loaded, endpoint, visit=visit)
+
+
+def _fits(
+    evidence: Evidence,
+    specs: Sequence[ModelSpec],
+    *,
+    store: Path,
+    seed: int,
+    engine: str,
+    sampler: dict[str, int],
+    thresholds: Sequence[float],
+    keep_data: bool,
+    talk: Talk,
+) -> list[dict[str, Any]]:
+    """Find or compute, and store, one result a specification; record the run."""
+    from bayes_ptsd.compiled import CompiledModels
+    from bayes_ptsd.fit import stored_fit
+    from bayes_ptsd.fit_view import fit_document
+    from bayes_ptsd.provenance import library_versions
+    from bayes_ptsd.store import ResultStore
+
+    results = ResultStore(store)
+    results.check_writable()
+    documents = []
+    compiled = CompiledModels()
+    for spec in specs:
+        with talk.console.status("reading") as status, warnings.catch_warnings():
+            # what fails is in the result and is said once, below the table
+            warnings.simplefilter("ignore")
+            fit = stored_fit(
+                evidence, spec, results, engine=engine, seed=seed, keep_data=keep_data,
+                compiled=compiled, stage=lambda text: status.update(f"{text} ..."), **sampler,
+            )  # fmt: skip
+        documents.append(fit_document(fit, evidence, spec, thresholds=thresholds))
+    request = {
+        "models": [spec.document() for spec in specs],
+        "evidence": evidence.digest,
+        "engine": engine,
+        "seed": seed,
+        **sampler,
+    }
+    ids = [document["result_id"] for document in documents]
+    results.record_run("fit", request, results=ids, versions=library_versions())
+    talk.say(f"store {store}, seed {seed}, results {', '.join(name[:10] for name in ids)}")
+    return documents
+
+
+def _show(documents: Sequence[dict[str, Any]]) -> None:
+    """Print the estimands and the frequentist mirror."""
+    rows = []
+    for document in documents:
+        for name, one in document["estimands"].items():
+            low, high = one["eti95"]
+            rows.append(
+                [
+                    f"{name} ({document['prior']}, {document['engine']})",
+                    number(one["mean"], 3),
+                    number(one["sd"], 3),
+                    f"{number(low, 3)} to {number(high, 3)}",
+                    number(one["prob_benefit"], 4),
+                    number(one["prob_gt_mcid"], 4),
+                ]
+            )
+    mirror = documents[0]["frequentist"]
+    if mirror["estimate"] is not None:
+        low, high = mirror["ci95"]
+        interval = f"{number(low, 3)} to {number(high, 3)}"
+        cells = [number(mirror["estimate"], 3), number(mirror["se"], 3), interval]
+        rows.append([f"{mirror['method']}: P {number(mirror['p_value'], 4)}", *cells, "", ""])
+    first = documents[0]
+    title = f"{first['model']}, {first['endpoint']}, score units, positive = active better"
+    columns = ["estimand", "mean", "sd or SE", "95% interval", "P(better)", "P(> MCID)"]
+    show_table(f"{title} ({first['evidence_kind']})", columns, rows)

@@ -25,7 +25,7 @@ from bayes_ptsd.priors import FloatArray, Prior
 __all__ = ["Problem", "Solution", "crossover_problem", "solve_problem"]
 
 ACCEPTED = 1e-2
-NODES = {1: (64, 128), 2: (32, 48, 72, 108), 3: (20, 32, 40, 48, 60)}
+NODES = {1: (64, 128), 2: (32, 48, 72, 108), 3: (20, 32, 40, 48, 60, 96)}
 
 
 @dataclass(frozen=True)

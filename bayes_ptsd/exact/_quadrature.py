@@ -282,6 +282,7 @@ def refuse_inexact(result: Quadrature, *, tolerance: float, first: int = 0) -> N
         number = int(np.argmax(coarse))
         raise FitError(
             f"data set {first + number}: the quadrature leaves a relative error of "
-            f"{result.resolution[number]:.1e} (allowed {tolerance:.0e}); use a prior without "
-            "jumps or spikes for the standard deviations"
+            f"{result.resolution[number]:.1e} (allowed {tolerance:.0e}); use priors without "
+            "jumps or spikes for the standard deviations; a correlation close to -1 or 1 needs "
+            "sampling"
         )

@@ -32,7 +32,7 @@ __all__ = [
 CrossoverPriors = Mapping[str, Prior | DispersionPrior]
 
 GRID = 401
-CHUNK = {1: 24, 2: 24, 3: 2}
+CHUNK = {1: 24, 2: 24, 3: 1}
 TAIL = 1e-10
 DRAW_TOLERANCE = 1e-3
 BATCH_TOLERANCE = 0.1

@@ -31,41 +31,53 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_command"]
 
-Text = str | None
+Model = Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")]
+TrialFile = Annotated[Path | None, typer.Option("--trial", help="Trial file of patients.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Patient file.")]
+Outcome = Annotated[str | None, typer.Option("--endpoint", help="Endpoint of the patients.")]
+Visit = Annotated[str | None, typer.Option("--visit", help="Visit of the patients.")]
+Contrast = Annotated[str | None, typer.Option("--contrast", help="Printed row, T2.IESR.X.")]
+Priors = Annotated[
+    list[str] | None, typer.Option("--prior", help="Prior of the family; repeatable.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Prior of a parameter, 'treatment=normal(0, 20)'; repeatable."),
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="Option of the model, 'patients=completers'; repeatable."),
+]
+Thresholds = Annotated[
+    list[float] | None,
+    typer.Option("--threshold", help="Adds P(estimand > X), score units; repeatable."),
+]
+Engine = Annotated[
+    str, typer.Option("--engine", help="exact, nuts, or auto: exact where there is one.")
+]
+Draws = Annotated[int, typer.Option("--draws", min=1, help="NUTS draws per chain.")]
+Tune = Annotated[int, typer.Option("--tune", min=1, help="NUTS tuning steps per chain.")]
+Chains = Annotated[int, typer.Option("--chains", min=1, help="NUTS chains.")]
+KeepData = Annotated[bool, typer.Option("--keep-data", help="Store the patients' rows as well.")]
 
 
 def fit_command(
-    model: Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")],
-    trial: Annotated[Path | None, typer.Option("--trial", help="Trial file of patients.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Patient file.")] = None,
-    endpoint: Annotated[Text, typer.Option("--endpoint", help="Endpoint of the patients.")] = None,
-    visit: Annotated[Text, typer.Option("--visit", help="Visit of the patients.")] = None,
-    contrast: Annotated[Text, typer.Option("--contrast", help="Printed row, T2.IESR.X.")] = None,
+    model: Model,
+    trial: TrialFile = None,
+    data: Data = None,
+    endpoint: Outcome = None,
+    visit: Visit = None,
+    contrast: Contrast = None,
     evidence: Evidence_ = None,
-    prior: Annotated[
-        list[str] | None, typer.Option("--prior", help="Prior of the family; repeatable.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Prior of a parameter, 'treatment=normal(0, 20)'; repeatable."),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--option", help="Option of the model, 'patients=completers'; repeatable."),
-    ] = None,
-    threshold: Annotated[
-        list[float] | None,
-        typer.Option("--threshold", help="Adds P(estimand > X), score units; repeatable."),
-    ] = None,
-    engine: Annotated[
-        str, typer.Option("--engine", help="exact, nuts, or auto: exact where there is one.")
-    ] = "auto",
-    draws: Annotated[int, typer.Option("--draws", min=1, help="NUTS draws per chain.")] = 1000,
-    tune: Annotated[int, typer.Option("--tune", min=1, help="NUTS tuning per chain.")] = 1000,
-    chains: Annotated[int, typer.Option("--chains", min=1, help="NUTS chains.")] = 4,
-    keep_data: Annotated[
-        bool, typer.Option("--keep-data", help="Store the patients' rows as well.")
-    ] = False,
+    prior: Priors = None,
+    set_: Overrides = None,
+    option: Options = None,
+    threshold: Thresholds = None,
+    engine: Engine = "auto",
+    draws: Draws = 1000,
+    tune: Tune = 1000,
+    chains: Chains = 4,
+    keep_data: KeepData = False,
     store: Store = None,
     seed: Seed = None,
     json: Json = False,

@@ -107,6 +107,11 @@ def fit_command(
         keep_data=keep_data,
         talk=talk,
     )
+    _report(documents, json=json, talk=talk)
+
+
+def _report(documents: Sequence[dict[str, Any]], *, json: bool, talk: Talk) -> None:
+    """Print the results and what there is to say about them; leave with 3 if a check failed."""
     if json:
         emit("fit", documents[0] if len(documents) == 1 else {"fits": documents})
     else:

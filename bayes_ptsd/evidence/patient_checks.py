@@ -6,7 +6,8 @@ Messages quote scores and labels, never the id of a subject.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -174,31 +175,22 @@ def _crossover(parsed: pd.DataFrame, trial: Trial) -> tuple[Orders, list[Refusal
         refusals.append(
             (0, f"sequences {' and '.join(labels)} have the same order of treatments in the rows")
         )
-    known = parsed.dropna(subset=["sequence", "period", "treatment"])
-    for row, label, period, treatment in zip(
-        known["row"], known["sequence"], known["period"], known["treatment"], strict=True
-    ):
+    names = ["row", "sequence", "period", "treatment"]
+    for row, label, period, treatment in _known(parsed, names):
         if orders[label][int(period) - 1] != treatment:
-            refusals.append(
-                (
-                    row,
-                    f"treatment '{treatment}' in period {period:g} contradicts sequence '{label}' "
-                    f"({', then '.join(orders[label])})",
-                )
-            )
+            order = ", then ".join(orders[label])
+            reason = f"'{treatment}' in period {period:g} contradicts sequence '{label}' ({order})"
+            refusals.append((row, f"treatment {reason}"))
     return orders, refusals
 
 
 def _inferred(parsed: pd.DataFrame, labels: Sequence[str], trial: Trial) -> Orders:
     """Return the order of treatments in which most rows of each sequence were treated."""
-    orders = {}
-    for label in labels:
-        rows = parsed[parsed["sequence"] == label]
-        first = (rows["period"] == 1) == (rows["treatment"] == trial.active)
-        usable = rows["period"].notna() & rows["treatment"].notna()
-        order = (trial.active, trial.control)
-        orders[label] = order if first[usable].mean() >= 0.5 else order[::-1]
-    return orders
+    order = (trial.active, trial.control)
+    votes = dict.fromkeys(labels, 0)
+    for label, period, treatment in _known(parsed, ["sequence", "period", "treatment"]):
+        votes[label] += 1 if (period == 1) == (treatment == trial.active) else -1
+    return {label: order if count > 0 else order[::-1] for label, count in votes.items()}
 
 
 def _listed(what: str, labels: Sequence[str]) -> str:
@@ -210,23 +202,29 @@ def _listed(what: str, labels: Sequence[str]) -> str:
 
 def _duplicates(parsed: pd.DataFrame) -> list[Refusal]:
     """Refuse every row whose subject, period, visit and endpoint were there before."""
-    keys = ["subject", "period", "visit", "endpoint"]
-    known = parsed.dropna(subset=keys)
-    first = known.groupby(keys, sort=False)["row"].transform("first")
-    return [
-        (row, f"repeats row {original} (subject, period, visit and endpoint are the same)")
-        for row, original in zip(known["row"], first, strict=True)
-        if row != original
-    ]
+    first: dict[tuple[Any, ...], int] = {}
+    refusals = []
+    for row, *keys in _known(parsed, ["row", "subject", "period", "visit", "endpoint"]):
+        original = first.setdefault(tuple(keys), row)
+        if original != row:
+            reason = f"repeats row {original} (subject, period, visit and endpoint are the same)"
+            refusals.append((row, reason))
+    return refusals
 
 
 def _unequal(parsed: pd.DataFrame, keys: list[str], column: str, message: str) -> list[Refusal]:
     """Refuse every row whose `column` is not that of the first row with the same keys."""
-    known = parsed.dropna(subset=[*keys, column])
-    groups = known.groupby(keys, sort=False)
-    first, original = groups[column].transform("first"), groups["row"].transform("first")
-    wrong = known[column] != first
-    return [
-        (row, message.format(row=at))
-        for row, at in zip(known["row"][wrong], original[wrong], strict=True)
-    ]
+    first: dict[tuple[Any, ...], tuple[Any, int]] = {}
+    refusals = []
+    for row, value, *group in _known(parsed, ["row", column, *keys]):
+        expected, original = first.setdefault(tuple(group), (value, row))
+        if value != expected:
+            refusals.append((row, message.format(row=original)))
+    return refusals
+
+
+def _known(parsed: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield these columns of each row that has all of them."""
+    for record in zip(*(parsed[name].tolist() for name in names), strict=True):
+        if not any(cell is None or cell != cell for cell in record):
+            yield record

@@ -97,7 +97,7 @@ def find_columns(
     columns: dict[str, str] = {}
     missing: list[str] = []
     for role, adam in ADAM_NAMES.items():
-        wanted = [trial.columns[role]] if role in trial.columns else [role, adam]
+        wanted = [str(trial.columns[role])] if role in trial.columns else [role, adam]
         found = next((hit for name in wanted if (hit := _column(name, names, where))), None)
         if found is not None:
             columns[role] = found
@@ -201,7 +201,7 @@ def _wide(
         return {}
     scores = {}
     for key in [endpoint] if endpoint else trial.endpoints:
-        if found := _column(trial.columns.get(key, key), names, where):
+        if found := _column(str(trial.columns.get(key, key)), names, where):
             scores[key] = found
         elif key in named:
             missing.append(_missing(key, [trial.columns[key]], names))

@@ -175,10 +175,10 @@ def _kind(path: Path, content: bytes) -> str:
     if found is None and content[0] in OLD_STATA and content[1:3] in (b"\1\1", b"\2\1"):
         found = "stata"
     if (found or "csv") != expected:
-        is_what = f"a {FORMATS[found]} file" if found else f"no {FORMATS[expected]} file"
+        content_is = FORMATS[found] if found else f"not {FORMATS[expected]}"
         ending = next(suffix for suffix, kind in SUFFIXES.items() if kind == (found or "csv"))
         raise EvidenceError(
-            f"{path}: is {is_what}, whatever its suffix '{path.suffix}' says; "
+            f"{path}: its content is {content_is}, whatever its suffix '{path.suffix}' says; "
             f"name it {ending} if that is what it is, or export it again"
         )
     return expected

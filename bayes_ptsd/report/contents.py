@@ -14,7 +14,7 @@ from bayes_ptsd.comparison import compare, comparison_frame
 from bayes_ptsd.contrasts import READINGS, contrast_names, model_of
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.audit import audit
+from bayes_ptsd.evidence.audit import audit_evidence
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.printed import SETTINGS, fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY
@@ -132,7 +132,7 @@ class Contents:
     @cached_property
     def findings(self) -> xr.DataTree:
         """The audit."""
-        return audit(self.evidence)
+        return audit_evidence(self.evidence)
 
     @cached_property
     def sidecars(self) -> dict[str, dict[str, Any]]:

@@ -63,6 +63,11 @@ def methods_section(contents: Contents) -> Section:
     lines = [_estimand(contents, analysis) for analysis in _analyses(contents)]
     frame = pd.DataFrame(lines)
     html = join(
+        paragraph(
+            "Aim: to say how large each printed difference is and how probable a benefit is, for "
+            "readers with different prior views, and to lay ground for a replication; not to test "
+            "the same data again. Each row is analyzed as what the paper says it estimates."
+        ),
         table_html(
             frame,
             caption="Estimands, after ICH E9(R1).",

@@ -80,10 +80,14 @@ def write_report(
 
     Examples
     --------
+    >>> import xarray as xr
     >>> from bayes_ptsd.evidence.published import load_published
+    >>> all_rows = load_published()
+    >>> effects = all_rows.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    >>> one_row = Evidence("published", all_rows.trial, xr.DataTree.from_dict({"effects": effects}))
     >>> with tempfile.TemporaryDirectory() as place:
-    ...     page = write_report(
-    ...         load_published(), ResultStore(f"{place}/store"), f"{place}/report", quick=True)
+    ...     store = ResultStore(f"{place}/store")
+    ...     page = write_report(one_row, store, f"{place}/report", quick=True)
     ...     sorted(path.name for path in page.parent.iterdir())
     ['figures', 'index.html', 'tables']
     """
@@ -121,8 +125,12 @@ def page_sections(contents: Contents) -> list[Section]:
 
     Examples
     --------
+    >>> import xarray as xr
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> contents = Contents(load_published(), priors=("flat",), conventions=("T",))
+    >>> all_rows = load_published()
+    >>> effects = all_rows.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    >>> one_row = Evidence("published", all_rows.trial, xr.DataTree.from_dict({"effects": effects}))
+    >>> contents = Contents(one_row, priors=("flat",), conventions=("T",))
     >>> [section.id for section in page_sections(contents)][:2]
     ['summary', 'forest']
     """

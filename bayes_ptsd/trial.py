@@ -241,7 +241,7 @@ def _trial(content: dict[str, Any], where: str) -> Trial:
     )
     if active == control:
         raise SpecError(f"{where} [treatments]: active and control are both '{active}'")
-    columns = content.get("columns", {})
+    columns = _optional_table(content, "columns", where)
     endpoints = _endpoints(content, where)
     refuse_unknown_keys(
         columns, COLUMN_KEYS | set(endpoints), f"{where} [columns]", error=SpecError
@@ -296,7 +296,13 @@ def _sequences(
     content: dict[str, Any], treatments: set[str], where: str
 ) -> dict[str, tuple[str, ...]]:
     """Read [sequences]: each a list of the trial's own treatments."""
-    sequences = {key: tuple(order) for key, order in content.get("sequences", {}).items()}
+    listed = _optional_table(content, "sequences", where)
+    for key, order in listed.items():
+        if not isinstance(order, list):
+            raise SpecError(
+                f"{where} [sequences] {key}: must be a list of treatments, got {order!r}"
+            )
+    sequences = {key: tuple(order) for key, order in listed.items()}
     for key, order in sequences.items():
         stranger = [treatment for treatment in order if treatment not in treatments]
         if stranger:
@@ -309,7 +315,7 @@ def _sequences(
 
 def _visits(content: dict[str, Any], where: str) -> dict[str, float]:
     """Read [visits]: hours, increasing."""
-    visits = content.get("visits", {})
+    visits = _optional_table(content, "visits", where)
     hours = list(visits.values())
     if not all(map(_is_number, hours)) or any(a >= b for a, b in itertools.pairwise(hours)):
         raise SpecError(f"{where} [visits]: hours must be numbers in increasing order, got {hours}")
@@ -319,8 +325,13 @@ def _visits(content: dict[str, Any], where: str) -> dict[str, float]:
 def _table(content: dict[str, Any], key: str, where: str) -> dict[str, Any]:
     """Return a required table."""
     if not isinstance(content.get(key), dict):
-        raise SpecError(f"{where}: table [{key}] is missing")
+        raise SpecError(f"{where}: table [{key}] is missing or not a table")
     return content[key]  # type: ignore[no-any-return]
+
+
+def _optional_table(content: dict[str, Any], key: str, where: str) -> dict[str, Any]:
+    """Return a table that may be absent."""
+    return _table(content, key, where) if key in content else {}
 
 
 def _text(content: dict[str, Any], key: str, where: str) -> str:

@@ -23,8 +23,8 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.audit import (
     SEVERITIES,
     Finding,
-    audit,
     audit_document,
+    audit_evidence,
     audit_findings,
     audit_frame,
 )
@@ -47,7 +47,7 @@ def evidence() -> Evidence:
 @pytest.fixture(scope="module")
 def tree(evidence: Evidence) -> xr.DataTree:
     """Return its audit."""
-    return audit(evidence)
+    return audit_evidence(evidence)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def altered(evidence: Evidence, node: str, variable: str, value: float, **where:
 
 def flagged(evidence: Evidence, *, flow_reading: str = "paper") -> dict[str, Finding]:
     """Return findings that are contradictions or cautions."""
-    found = audit_findings(audit(evidence, flow_reading=flow_reading))
+    found = audit_findings(audit_evidence(evidence, flow_reading=flow_reading))
     return {f.id: f for f in found if f.severity in ("contradiction", "caution")}
 
 
@@ -179,7 +179,7 @@ def test_joint_degrees_of_freedom(findings: dict[str, Finding]) -> None:
 def test_flow_closes_under_both_readings(evidence: Evidence, tree: xr.DataTree) -> None:
     """Every sum of the flow chart is zero: 14 as the paper has it, 12 as the registry has it."""
     paper = tree["flow"].to_dataset()
-    registry = audit(evidence, flow_reading="registry")["flow"].to_dataset()
+    registry = audit_evidence(evidence, flow_reading="registry")["flow"].to_dataset()
     assert (paper.sizes["balance"], registry.sizes["balance"]) == (14, 12)
     for table in (paper, registry):
         assert not table["residual"].values.any()
@@ -427,7 +427,7 @@ def test_audit_of_rows_alone(tmp_path: Path) -> None:
     """A folder with effects only is audited as far as it goes."""
     for name in ("trial.toml", "effects.csv"):
         shutil.copy(SHIPPED / name, tmp_path / name)
-    tree = audit(load_published(tmp_path))
+    tree = audit_evidence(load_published(tmp_path))
     assert {"rows", "subscales", "freedom", "mediation"} <= set(tree.children)
     assert not {"flow", "precision", "baseline", "power"} & set(tree.children)
 
@@ -436,6 +436,6 @@ def test_other_evidence_and_readings_are_refused(evidence: Evidence) -> None:
     """The audit is of printed numbers under a known reading."""
     other = Evidence("patients", evidence.trial, evidence.data)
     with pytest.raises(EvidenceError, match="not of evidence of kind 'patients'"):
-        audit(other)
+        audit_evidence(other)
     with pytest.raises(EvidenceError, match="flow_reading 'papers'"):
-        audit(evidence, flow_reading="papers")
+        audit_evidence(evidence, flow_reading="papers")

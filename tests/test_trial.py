@@ -104,6 +104,7 @@ def test_every_printed_sign_ends_in_benefit(benefit: float, printed: str, better
         ('subject = "patient"', 'patient = "id"', "unknown key 'patient'"),
         ('"12h" = 12', '"12h" = 4', "increasing order"),
         ("[endpoints.pef]", "[endpoint.pef]", "did you mean 'endpoints'"),
+        ('FS = ["formoterol", "salbutamol"]', 'FS = "formoterol"', "must be a list of treatments"),
         ('name = "asthma"', "name = asthma", "not valid TOML"),
     ],
 )
@@ -115,6 +116,15 @@ def test_bad_trial_files_are_refused(tmp_path: Path, old: str, new: str, message
     with pytest.raises(SpecError, match=message) as caught:
         load_trial(file)
     assert "trial.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("table", ["sequences", "columns", "visits"])
+def test_optional_tables_must_be_tables(tmp_path: Path, table: str) -> None:
+    """A text where a table belongs is refused by the name of the table."""
+    text = GOOD.split("[sequences]")[0].replace("schema = 1", f'schema = 1\n{table} = "x"')
+    (tmp_path / "trial.toml").write_text(text)
+    with pytest.raises(SpecError, match=f"{table}.*not a table"):
+        load_trial(tmp_path / "trial.toml")
 
 
 def test_missing_file_and_unknown_endpoint(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def audit(
     json: Json = False,
 ) -> None:
     """Check the printed numbers against each other and say where they disagree."""
-    from bayes_ptsd.evidence.audit import audit as run
+    from bayes_ptsd.evidence.audit import audit_evidence as run
     from bayes_ptsd.evidence.audit import audit_document, audit_frame
     from bayes_ptsd.evidence.published import load_published
 

@@ -33,12 +33,19 @@ from bayes_ptsd.evidence.audit.subscales import check_subscales
 from bayes_ptsd.evidence.audit.wording import check_claims, check_directions, check_unstated
 from bayes_ptsd.evidence.readings import flow_reading_of
 
-__all__ = ["SEVERITIES", "Finding", "audit", "audit_document", "audit_findings", "audit_frame"]
+__all__ = [
+    "SEVERITIES",
+    "Finding",
+    "audit_document",
+    "audit_evidence",
+    "audit_findings",
+    "audit_frame",
+]
 
 TEXTS = ("check", "severity", "place", "statement")
 
 
-def audit(evidence: Evidence, *, flow_reading: str = "paper") -> xr.DataTree:
+def audit_evidence(evidence: Evidence, *, flow_reading: str = "paper") -> xr.DataTree:
     """Check printed numbers against each other.
 
     Parameters
@@ -64,7 +71,7 @@ def audit(evidence: Evidence, *, flow_reading: str = "paper") -> xr.DataTree:
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> tree = audit(load_published())
+    >>> tree = audit_evidence(load_published())
     >>> float(tree["rows"]["p"].sel(contrast="T2.IESR.X").round(4))
     0.0161
     """
@@ -103,7 +110,7 @@ def audit_findings(tree: xr.DataTree) -> list[Finding]:
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> audit_findings(audit(load_published()))[0].id
+    >>> audit_findings(audit_evidence(load_published()))[0].id
     'rows.T2.IESR.X'
     """
     node = tree["findings"].to_dataset()
@@ -130,7 +137,7 @@ def audit_frame(tree: xr.DataTree) -> pd.DataFrame:
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> frame = audit_frame(audit(load_published()))
+    >>> frame = audit_frame(audit_evidence(load_published()))
     >>> frame["severity"].iloc[0], frame["place"].iloc[0]
     ('contradiction', 'T2.AVOI.F')
     """
@@ -158,7 +165,7 @@ def audit_document(tree: xr.DataTree) -> dict[str, Any]:
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> document = audit_document(audit(load_published()))
+    >>> document = audit_document(audit_evidence(load_published()))
     >>> document["flow_reading"], document["findings"][0]["figures"]["df"]
     ('paper', 27.0)
     """

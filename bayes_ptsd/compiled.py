@@ -15,7 +15,7 @@ __all__ = ["CompiledModels"]
 
 
 class CompiledModels:
-    """Compiled models by kind and shape, kept as long as the caller keeps this object.
+    """Compiled models by kind, kept as long as the caller keeps this object.
 
     Examples
     --------
@@ -32,7 +32,7 @@ class CompiledModels:
         self._found: dict[tuple[Any, ...], Any] = {}
 
     def has(self, model: pm.Model, *, kind: str) -> bool:
-        """Tell whether a model of this kind and shape was compiled before.
+        """Tell whether such a model was compiled before.
 
         Parameters
         ----------
@@ -76,6 +76,13 @@ def _data(model: pm.Model) -> dict[str, Any]:
 
 
 def _key(model: pm.Model, kind: str) -> tuple[Any, ...]:
-    """Return what two models share if one compilation serves both."""
-    shapes = [(name, value.shape, str(value.dtype)) for name, value in _data(model).items()]
-    return (kind, tuple(sorted(shapes)), tuple(variable.name for variable in model.free_RVs))
+    """Return what two models share if one compilation serves both.
+
+    Lengths of data may differ, those of parameters may not.
+    """
+    data = sorted((name, value.ndim, str(value.dtype)) for name, value in _data(model).items())
+    parameters = [
+        (name, tuple(len(model.coords[dim]) for dim in model.named_vars_to_dims.get(name, ())))
+        for name in sorted(variable.name for variable in model.free_RVs)
+    ]
+    return (kind, tuple(data), tuple(parameters))

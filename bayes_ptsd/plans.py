@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 
 from bayes_ptsd.checks.crossover import crossover_checks
@@ -155,7 +156,10 @@ def _crossover_kind(problem: CrossoverModel) -> str:
         return prior.table() if name in inside or prior.dist == "mixture" else prior.dist
 
     priors = {name: fixed(name, prior) for name, prior in problem.priors.items()}
-    content = {"options": dict(problem.options), "sign": problem.sign, "priors": priors}
+    content: dict[str, Any] = {"options": dict(problem.options), "priors": priors}
+    if problem.baselines is not None:
+        there = np.isfinite(np.stack([problem.baselines, problem.pairs.score]))
+        content |= {"sign": problem.sign, "there": there.astype(int).tolist()}
     return json.dumps(["crossover", content], sort_keys=True)
 
 

@@ -111,7 +111,8 @@ def crossover_pymc(problem: CrossoverModel) -> pm.Model:
 
 def _means(problem: CrossoverModel, subject_of: Any, period_of: Any) -> Any:
     """Return the mean of every observation and name the estimands."""
-    sign, options = problem.sign, problem.options
+    options = problem.options
+    sign = pm.Data("benefit_sign", float(problem.sign))
     labels = sorted(set(problem.sequence))
     starts = [bool(problem.pairs.active_first[problem.sequence == name].all()) for name in labels]
     starts_active = pm.Data("starts_active", np.array(starts, dtype=float), dims="sequence")

@@ -159,8 +159,7 @@ def _findings_html(contents: Contents, frame: pd.DataFrame) -> str:
         parts.append(details(f"{len(loud) - OPEN} more", bullets(loud[OPEN:])))
     if len(quiet):
         items = [item for severity in QUIET for item in _items(contents, frame, severity)]
-        plural = "s" if len(quiet) > 1 else ""
-        parts.append(details(f"{len(quiet)} finding{plural} that raise no doubt", bullets(items)))
+        parts.append(details(f"Consistent or informative: {len(quiet)}", bullets(items)))
     return join(*parts)
 
 

@@ -188,30 +188,20 @@ def simulate_trial(
     """
     trial = _prepared(trial or made_up_trial())
     target = trial.endpoint(endpoint or next(iter(trial.endpoints)))
-    variation = Variation(
-        sd_subject, sd_within, sd_total, correlation, visit_correlation, visit_structure
-    )
+    sizes = (sd_subject, sd_within, sd_total, correlation, visit_correlation, visit_structure)
+    variation = Variation(*sizes)
     _check(trial, target, variation, baseline=baseline, effects=(period, carryover), link=link)
     mean = mean_scores(
         trial, target, level=level, treatment=treatment, period=period, carryover=carryover
     )
     blank = blank_patients(trial, target, n_by_sequence)
     rng = np.random.default_rng(seed)
-    latent = measurement_means(trial, target, blank, mean=mean, baseline=baseline)
-    latent = latent + draw_errors(
-        rng, latent.shape, trial, target, variation, baseline=baseline, link=link
-    )
+    means = measurement_means(trial, target, blank, mean=mean, baseline=baseline)
+    errors = draw_errors(rng, means.shape, trial, target, variation, baseline=baseline, link=link)
     cuts = choose_cutpoints(target, cutpoints)
-    scores = record(latent, target, cuts, decimals=decimals)
+    scores = record(means + errors, target, cuts, decimals=decimals)
     complete = blank.copy(data=scores[:, -blank[0].size :].reshape(blank.shape))
-    missing = lost(
-        missingness or Missingness(),
-        complete.values[..., 0],
-        active=(blank["treatment"] == trial.active).values,
-        benefit_sign=target.benefit_sign,
-        rng=rng,
-    )
-    values = complete.where(~missing[..., None])
+    values = _observed(complete, trial, target, missingness=missingness, rng=rng)
     truth = _truth(trial, target, variation, mean=mean, baseline=baseline).assign(
         treatment_effect=("visit", per_visit(treatment, trial, "treatment")),
         period_effect=period,
@@ -264,6 +254,25 @@ def _check(
             f"the baseline of a {target.kind} endpoint shares the patient effect; "
             "give its mean only"
         )
+
+
+def _observed(
+    complete: xr.DataArray,
+    trial: Trial,
+    target: Endpoint,
+    *,
+    missingness: Missingness | None,
+    rng: np.random.Generator,
+) -> xr.DataArray:
+    """Return the scores that are not lost."""
+    missing = lost(
+        missingness or Missingness(),
+        complete.values[..., 0],
+        active=(complete["treatment"] == trial.active).values,
+        benefit_sign=target.benefit_sign,
+        rng=rng,
+    )
+    return complete.where(~missing[..., None])
 
 
 def _baseline(

@@ -2,7 +2,7 @@
 
 The scores of a patient are one vector, normal or Student-t, with everything that belongs to the
 patient integrated out: ``p(scores | parameters)`` by subject is what leave-one-subject-out
-needs, and replicates are of new patients. Equations in ``docs/methods/crossover-models.md``.
+needs, and replicates are of new patients. Equations in ``docs/methods/crossover-model.md``.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def rescaled(prior: Prior, *, unit: float, shift: float) -> Prior:
     Examples
     --------
     >>> from bayes_ptsd.priors import normal
-    >>> rescaled(normal(0, 0.4), unit=14.4, shift=0.0).sd
+    >>> round(rescaled(normal(0, 0.4), unit=14.4, shift=0.0).sd, 6)
     5.76
     """
     if not prior.proper:

@@ -121,7 +121,7 @@ def test_nuts_meets_the_public_posteriors(
     half = half_normal(scale)
     priors = {"treatment": wide, "period_mean": wide, "sd_subject": half, "sd_within": half}
     spec = load_model("crossover").having(priors=priors)
-    sampled = fit_model(evidence, spec, compiled=compiled)
+    sampled = fit_model(evidence, spec, draws=3000, compiled=compiled)
     exact = exact_crossover(crossover_model(evidence, spec), seed=1)["exact"]
     for parameter in ("treatment_difference", "period_effect", "sd_subject", "sd_within"):
         close(sampled, exact, parameter)

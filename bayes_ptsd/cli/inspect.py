@@ -143,6 +143,7 @@ def list_runs(store: Store = None, json: Json = False) -> None:
 
 def _result_line(entry: dict[str, Any]) -> list[str]:
     """Return one line of the catalog for people."""
+    entry = {**entry, "contrast": entry.get("contrast") or entry.get("endpoint")}
     difference = entry.get("summary", {}).get("treatment_difference", {})
     keys = (
         "model",
@@ -155,7 +156,7 @@ def _result_line(entry: dict[str, Any]) -> list[str]:
     )
     return [
         entry["result_id"][:10],
-        *(str(entry.get(key, "")) for key in keys),
+        *(str(entry.get(key) or "") for key in keys),
         number(difference.get("mean")),
         number(difference.get("prob_benefit"), 4),
         "passed" if entry.get("checks_passed") else "FAILED",

@@ -191,7 +191,11 @@ def test_anything_but_numbers_and_text_is_refused(kind: str) -> None:
         encode(tree)
 
 
-@pytest.mark.parametrize("value", [None, {"a": 1}, [], Bomb(), [[1, 2], [3, 4]]], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [None, {"a": 1}, [], Bomb(), [[1, 2], [3, 4]]],
+    ids=["none", "mapping", "empty list", "object", "nested list"],
+)
 def test_attributes_that_netcdf_lacks_are_refused(value: Any) -> None:
     """The message names the attribute and says to write it as JSON text."""
     tree = result_tree()

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from bayes_ptsd.errors import BayesPtsdError
     from bayes_ptsd.estimands import estimate, prob_benefit
     from bayes_ptsd.evidence import Evidence
+    from bayes_ptsd.evidence.patients import load_patients
     from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.evidence.simulate import simulate_trial
     from bayes_ptsd.fit import fit_model
     from bayes_ptsd.spec import ModelSpec, list_models, load_model
     from bayes_ptsd.store import ResultStore
@@ -35,9 +37,11 @@ __all__ = [
     "fit_model",
     "list_models",
     "load_model",
+    "load_patients",
     "load_published",
     "load_trial",
     "prob_benefit",
+    "simulate_trial",
 ]
 
 __version__ = "0.1.0"
@@ -55,9 +59,11 @@ _HOMES = {
     "fit_model": "fit",
     "list_models": "spec",
     "load_model": "spec",
+    "load_patients": "evidence.patients",
     "load_published": "evidence.published",
     "load_trial": "trial",
     "prob_benefit": "estimands",
+    "simulate_trial": "evidence.simulate",
 }
 
 

@@ -14,6 +14,7 @@ import typer
 from bayes_ptsd import __version__
 from bayes_ptsd.cli.fit import fit_command
 from bayes_ptsd.cli.inspect import models_app, store_app
+from bayes_ptsd.cli.patients import check_data, simulate, template
 from bayes_ptsd.cli.printed import audit, compare, credibility
 from bayes_ptsd.cli.run import reanalyze, report
 from bayes_ptsd.errors import BayesPtsdError
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (reanalyze, audit, compare, credibility, report):
+for command in (reanalyze, audit, compare, credibility, report, check_data, template, simulate):
     app.command()(command)
 app.command("fit")(fit_command)
 app.add_typer(models_app, name="models")

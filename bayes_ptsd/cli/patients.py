@@ -1,0 +1,140 @@
+"""Commands about patient files: check one, begin one, simulate one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayes_ptsd.cli._output import Json, Seed, emit, show_table
+
+if TYPE_CHECKING:
+    from bayes_ptsd.evidence import Evidence
+
+__all__ = ["check_data", "simulate", "template"]
+
+Folder = Annotated[Path, typer.Argument(help="Folder to write to; nothing is overwritten.")]
+TrialFile = Annotated[Path, typer.Option("--trial", help="Trial file.")]
+OwnTrial = Annotated[
+    Path | None, typer.Option("--trial", help="Trial file; a made-up crossover without it.")
+]
+
+
+def check_data(
+    file: Annotated[Path, typer.Argument(help="Patient file.")],
+    trial: TrialFile,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", help="One endpoint only.")] = None,
+    json: Json = False,
+) -> None:
+    """Check a patient file: every refusal with its row, else the flow by sequence and period."""
+    from bayes_ptsd.evidence.patients import load_patients
+    from bayes_ptsd.trial import load_trial
+
+    evidence = load_patients(file, load_trial(trial), endpoint=endpoint)
+    if json:
+        emit("check-data", {"file": str(file), "digest": evidence.digest, "flow": _flow(evidence)})
+        return
+    columns = ["sequence", "endpoint", "visit", "period", "treatment", "subjects", "scored"]
+    rows = [[str(row[key]) for key in columns] for row in _flow(evidence)]
+    title = f"{file}: accepted; patients by sequence and period"
+    show_table(title, columns, rows, prose=["endpoint", "visit", "treatment"])
+
+
+def template(
+    folder: Folder,
+    trial: OwnTrial = None,
+    design: Annotated[str, typer.Option("--design", help="crossover or parallel.")] = "crossover",
+    json: Json = False,
+) -> None:
+    """Write an empty trial file and an empty patient file to fill in."""
+    from bayes_ptsd.evidence.patients import write_template
+    from bayes_ptsd.trial import load_trial
+
+    described = None if trial is None else load_trial(trial)
+    trial_file, patient_file = write_template(folder, described, design=design)
+    if json:
+        emit("template", {"trial": str(trial_file), "patients": str(patient_file)})
+    else:
+        typer.echo(f"fill in {trial_file} and {patient_file}, then check-data")
+
+
+def simulate(
+    output: Annotated[Path, typer.Argument(help="A new .csv file.")],
+    trial: OwnTrial = None,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", help="One of the trial.")] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="Patients per sequence.")] = 20,
+    treatment: Annotated[
+        float, typer.Option("--treatment", help="True difference, positive = active better.")
+    ] = 0.0,
+    period: Annotated[float, typer.Option("--period", help="Period 2 minus 1, as recorded.")] = 0.0,
+    carryover: Annotated[float, typer.Option("--carryover", help="Benefit left over.")] = 0.0,
+    sd_subject: Annotated[float | None, typer.Option("--sd-subject", min=0)] = None,
+    sd_within: Annotated[float | None, typer.Option("--sd-within", min=0)] = None,
+    dropout: Annotated[float, typer.Option("--dropout", help="P(no period 2).")] = 0.0,
+    remission: Annotated[
+        float | None, typer.Option("--remission", help="No period 2 if better than this score.")
+    ] = None,
+    seed: Seed = None,
+    json: Json = False,
+) -> None:
+    """Write simulated patients of known truth; with a made-up trial, its trial file beside them."""
+    from bayes_ptsd.evidence.patients import write_patients
+    from bayes_ptsd.evidence.simulate import Missingness, simulate_trial
+    from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.trial import load_trial
+
+    chosen = DEFAULT_SEED if seed is None else seed
+    evidence = simulate_trial(
+        None if trial is None else load_trial(trial),
+        endpoint,
+        n_by_sequence=n,
+        seed=chosen,
+        treatment=treatment,
+        period=period,
+        carryover=carryover,
+        sd_subject=sd_subject,
+        sd_within=sd_within,
+        missingness=Missingness(dropout=dropout, remission=remission),
+    )
+    path = write_patients(evidence, output)
+    described = str(trial) if trial is not None else str(_trial_beside(evidence, path))
+    document = {"patients": str(path), "trial": described, "seed": chosen, "flow": _flow(evidence)}
+    if json:
+        emit("simulate", document)
+    else:
+        typer.echo(f"simulated patients: {path} (seed {chosen}); trial file: {described}")
+
+
+def _trial_beside(evidence: Evidence, path: Path) -> Path:
+    """Write the trial file of a made-up trial beside its patients."""
+    from bayes_ptsd.errors import EvidenceError
+    from bayes_ptsd.evidence.patient_writers import trial_toml
+
+    beside = path.with_suffix(".toml")
+    if beside.exists():
+        raise EvidenceError(f"{beside}: exists; name another file for the patients")
+    beside.write_text(trial_toml(evidence.trial), encoding="utf-8")
+    return beside
+
+
+def _flow(evidence: Evidence) -> list[dict[str, Any]]:
+    """Return patients and scores by sequence, period, visit and endpoint."""
+    from bayes_ptsd.evidence.patients import flow
+
+    counts = flow(evidence)
+    order = evidence.trial.sequences
+    rows = counts["scored"].to_series().reset_index().to_dict("records")
+    return [
+        {
+            **{str(key): value for key, value in row.items()},
+            "treatment": _treatment(order, str(row["sequence"]), int(row["period"])),
+            "subjects": int(counts["subjects"].sel(sequence=row["sequence"])),
+        }
+        for row in rows
+    ]
+
+
+def _treatment(order: Any, sequence: str, period: int) -> str:
+    """Return the treatment of a period; in a parallel trial the sequence is the treatment."""
+    return str(order[sequence][period - 1]) if sequence in order else sequence

@@ -70,8 +70,11 @@ def data_groups(model: pm.Model) -> dict[str, xr.Dataset]:
         "observed_data": backend.find_observations(model),
         "constant_data": backend.find_constants(model),
     }
+    # ArviZ 1 notes sample_dims = [] in the attributes, which no file can hold
     return {
-        group: arviz_base.dict_to_dataset(values, coords=coords, dims=dims, sample_dims=[])
+        group: arviz_base.dict_to_dataset(
+            values, coords=coords, dims=dims, sample_dims=[]
+        ).drop_attrs()
         for group, values in found.items()
         if values
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import arviz_stats
 import numpy as np
@@ -22,6 +23,7 @@ from bayes_ptsd.fit import fit_model
 from bayes_ptsd.priors import DISTRIBUTIONS, Prior, mixture, normal, student_t
 from bayes_ptsd.sampler import sample_groups
 from bayes_ptsd.spec import load_model
+from bayes_ptsd.store import ResultStore
 
 EVIDENCE = load_published()
 CASES = {
@@ -101,6 +103,19 @@ def test_a_fit_says_what_it_is(fits: tuple[xr.DataTree, xr.DataTree]) -> None:
     assert exact.attrs["result_id"] != sampled.attrs["result_id"]
     assert sampled.attrs["checks_passed"] == 1
     assert bool(sampled["checks"]["passed"].all())
+
+
+def test_a_fit_comes_back_from_the_store_as_it_was(
+    fits: tuple[xr.DataTree, xr.DataTree], tmp_path: Path
+) -> None:
+    """Every group and attribute of either engine's fit can be stored and is read back alike."""
+    store = ResultStore(tmp_path / "store")
+    for fit in fits:
+        loaded = store.load(store.save(fit))
+        assert set(loaded.children) == set(fit.children)
+        for group in fit.children:
+            xr.testing.assert_equal(loaded[group].to_dataset(), fit[group].to_dataset())
+        assert loaded.attrs["summary"] == fit.attrs["summary"]
 
 
 def test_sampling_leaves_the_model_fit_for_sampling() -> None:

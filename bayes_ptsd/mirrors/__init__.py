@@ -1,0 +1,45 @@
+"""The frequentist analysis that answers for the same estimand as a model, by structure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.mirrors.crossover import crossover_mirror
+from bayes_ptsd.mirrors.printed import printed_mirror
+from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["MIRRORS", "frequentist_document"]
+
+MIRRORS: Mapping[str, Callable[[Evidence, ModelSpec], dict[str, Any]]] = {
+    "summary": printed_mirror,
+    "crossover": crossover_mirror,
+}
+
+
+def frequentist_document(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
+    """Return the frequentist analysis of the estimand of a model.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What is analyzed.
+    spec : ModelSpec
+        The model.
+
+    Returns
+    -------
+    dict
+        ``method, estimate, se, df, ci95, p_value`` of the treatment difference (benefit-positive,
+        score units); for patients also ``analyses``, every estimand of every analysis.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.spec import load_model
+    >>> mirror = frequentist_document(example_patients(), load_model("crossover-completers"))
+    >>> mirror["method"].partition(":")[0]
+    'Hills-Armitage'
+    """
+    return MIRRORS[spec.structure](evidence, spec)

@@ -1,0 +1,18 @@
+"""What each structure contributes to a fit; everything else about a fit is the same for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.plans.crossover import crossover_plan
+from bayes_ptsd.plans.plan import Groups, Plan
+from bayes_ptsd.plans.summary import summary_plan
+from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["PLANS", "Groups", "Plan"]
+
+PLANS: Mapping[str, Callable[[Evidence, ModelSpec], Plan]] = {
+    "summary": summary_plan,
+    "crossover": crossover_plan,
+}

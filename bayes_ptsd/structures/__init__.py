@@ -1,0 +1,20 @@
+"""The structures of models: options, priors and equation of each.
+
+A structure decides the builder. A new structure is an entry here and a builder function; a variant
+of one is a model file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bayes_ptsd.structures.crossover import CROSSOVER
+from bayes_ptsd.structures.structure import Structure
+from bayes_ptsd.structures.summary import SUMMARY
+
+__all__ = ["STRUCTURES", "Structure"]
+
+STRUCTURES: Mapping[str, Structure] = {
+    "summary": SUMMARY,
+    "crossover": CROSSOVER,
+}

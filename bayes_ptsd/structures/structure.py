@@ -1,0 +1,39 @@
+"""What a structure of models is: its options, priors, equation and builder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Options", "Structure"]
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a structure accepts and how it is built.
+
+    Attributes
+    ----------
+    options : mapping of str to tuple
+        Every option with its allowed values.
+    priors : tuple of str
+        Every parameter that can have a prior.
+    equation : str
+        The likelihood and the priors in short.
+    builder : str
+        File of the builder function.
+    uses : callable
+        Options to the parameters that the model then has.
+    conflict : callable
+        Options to a sentence that says which of them exclude each other, or to an empty text.
+    """
+
+    options: Mapping[str, tuple[Any, ...]]
+    priors: tuple[str, ...]
+    equation: str
+    builder: str
+    uses: Callable[[Options], tuple[str, ...]]
+    conflict: Callable[[Options], str]

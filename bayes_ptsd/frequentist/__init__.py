@@ -1,6 +1,7 @@
 """Frequentist analyses of the same trials and the same estimands."""
 
 from bayes_ptsd.frequentist.ancova import ancova_analysis
+from bayes_ptsd.frequentist.binary import gee_analysis, logistic_analysis, two_risks
 from bayes_ptsd.frequentist.crossover import (
     CARRYOVER_WARNING,
     first_period,
@@ -9,6 +10,7 @@ from bayes_ptsd.frequentist.crossover import (
     hills_armitage,
 )
 from bayes_ptsd.frequentist.mmrm import contrast_table, fit_repeated_measures, mmrm_analysis
+from bayes_ptsd.frequentist.ordinal import ordinal_analysis
 from bayes_ptsd.frequentist.reml import reml_crossover
 
 __all__ = [
@@ -18,8 +20,12 @@ __all__ = [
     "first_period",
     "fit_repeated_measures",
     "frequentist_crossover",
+    "gee_analysis",
     "grizzle_carryover",
     "hills_armitage",
+    "logistic_analysis",
     "mmrm_analysis",
+    "ordinal_analysis",
     "reml_crossover",
+    "two_risks",
 ]

@@ -1,0 +1,364 @@
+"""Cumulative-link models of ordered categories by maximum likelihood.
+
+One period without subject effects, both periods of a crossover with a normal effect for each
+subject. What holds in large samples only says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from bayes_ptsd.errors import EvidenceError, SpecError, nearest
+from bayes_ptsd.frequentist._cumulative import (
+    LINKS,
+    CategoryData,
+    FloatArray,
+    evaluate,
+    infinite_coefficients,
+    maximize_likelihood,
+)
+from bayes_ptsd.frequentist._profile import profile_inference
+from bayes_ptsd.frequentist._table import inference_table
+
+__all__ = ["LARGE_SAMPLE", "Responses", "ordinal_analysis", "refuse_separation", "responses"]
+
+LARGE_SAMPLE = "Wald intervals and P values are from large-sample theory (normal)."
+"""The caution that goes with every Wald interval from a likelihood."""
+
+BOUNDARY_NOTE = (
+    "The standard deviation between subjects is estimated at its boundary, zero: estimates and "
+    "standard errors are those without subject effects."
+)
+NO_PROFILE = (
+    "Where a profile limit is not a number, the likelihood has no maximum at some held value."
+)
+PROFILE = ("profile_low", "profile_high", "lr_p_value")
+EFFECTS = {"logit": "log_odds_ratio", "probit": "probit_difference"}
+LARGEST_ERROR = 1e-3
+FEWEST_POINTS = 5
+BOUNDARY = 1e-3
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Categories of subjects with the columns that explain them.
+
+    Attributes
+    ----------
+    data : CategoryData
+        Subjects with any category.
+    names : list of str
+        The coefficients that are estimands, which come first.
+    labels : ndarray
+        The categories as recorded, in order, dim (category).
+    """
+
+    data: CategoryData
+    names: list[str]
+    labels: FloatArray
+
+
+def ordinal_analysis(
+    category: ArrayLike,
+    active: ArrayLike,
+    *,
+    covariates: ArrayLike | None = None,
+    link: str = "logit",
+    subject_effects: bool | None = None,
+    points: int = 15,
+    profile: bool = True,
+    benefit_sign: int = 1,
+    level: float = 0.95,
+) -> xr.Dataset:
+    """Compare treatments on ordered categories.
+
+    ``P(category <= k) = F(c_k - effect - u)`` with ``u`` normal between subjects, or none. The
+    integral over ``u`` is by adaptive Gauss-Hermite quadrature [1]_, derivatives are exact [2]_.
+
+    Parameters
+    ----------
+    category : array_like
+        Ordered categories as numbers, dims (subject) or (subject, period), NaN where missing.
+        Categories that nobody has are left out, which changes no other estimate.
+    active : array_like of bool
+        Whether the treatment was the active one, dims as `category`.
+    covariates : array_like, optional
+        Dims (subject) or (subject, covariate).
+    link : {"logit", "probit"}
+        The distribution F.
+    subject_effects : bool, optional
+        By default where there are two periods; with one period they cannot be told from F.
+    points : int
+        Nodes of the quadrature, at least 5.
+    profile : bool
+        Also limits and P values from the likelihood ratio, which do not depend on the scale; a
+        limit is infinite where the likelihood does not fall far enough.
+    benefit_sign : {1, -1}
+        +1 if a higher category is better, else -1.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    xr.Dataset
+        On dim ``estimand``: ``estimate, se, df, ci_low, ci_high, p_value`` (Wald, df infinite) and
+        with `profile` ``profile_low, profile_high, lr_p_value``. Estimands ``log_odds_ratio`` (or
+        ``probit_difference``), benefit-positive, given the subject where there are subject
+        effects, and ``period_effect`` (second minus first, in the direction of the recorded
+        category). ``cutpoint`` on dim ``step``. Attributes ``method, note, link, log_likelihood,
+        subjects, observations`` and, with subject effects, ``sd_subject``, ``boundary``,
+        ``points`` and ``quadrature_error`` (of the log likelihood, from twice the nodes).
+
+    Raises
+    ------
+    EvidenceError
+        If there is no finite estimate (the message names what is infinite), fewer than two
+        categories, or the quadrature is not exact enough.
+    SpecError
+        If dims do not agree, or there is no such link.
+
+    References
+    ----------
+    .. [1] Liu Q, Pierce DA. A note on Gauss-Hermite quadrature. Biometrika 1994;81:624-629.
+    .. [2] Louis TA. Finding the observed information matrix when using the EM algorithm. Journal
+       of the Royal Statistical Society B 1982;44:226-233.
+
+    Examples
+    --------
+    >>> category = np.array([3, 2, 4, 3, 1, 2, 1, 3])
+    >>> result = ordinal_analysis(category, np.arange(8) < 4)
+    >>> result["estimand"].values.tolist()
+    ['log_odds_ratio']
+    """
+    if link not in LINKS:
+        raise SpecError(f"no link '{link}'{nearest(link, LINKS)}")
+    if points < FEWEST_POINTS:
+        raise SpecError(f"points is {points}; at least {FEWEST_POINTS} are needed")
+    found = responses(category, active, covariates, link=link, benefit_sign=benefit_sign)
+    mixed = _with_effects(found.data, subject_effects)
+    refuse_separation(found)
+    data = replace(found.data, points=points if mixed else 0)
+    theta = _estimate(found.data, data)
+    at = evaluate(data, theta)
+    attrs: dict[str, str | int | float] = {
+        "method": _method(link, points if mixed else 0),
+        "note": LARGE_SAMPLE,
+        "link": link,
+        "log_likelihood": at.value,
+        "subjects": len(data.category),
+        "observations": int((data.category >= 0).sum()),
+    }
+    if mixed:
+        attrs |= _subject_attrs(data, theta, at.value)
+    first = data.cutpoints
+    kept = slice(first, first + len(found.names))
+    covariance = np.linalg.inv(-at.hessian)
+    se = np.sqrt(np.diag(covariance))[kept]
+    table = inference_table(
+        dict(zip(found.names, theta[kept].tolist(), strict=True)),
+        se=se,
+        df=np.inf,
+        level=level,
+        attrs=attrs,
+    ).assign(cutpoint=("step", theta[:first]))
+    if not profile:
+        return table
+    return _with_profile(table, data, theta, first=first, level=level)
+
+
+def responses(
+    category: ArrayLike,
+    active: ArrayLike,
+    covariates: ArrayLike | None,
+    *,
+    link: str,
+    benefit_sign: int,
+) -> Responses:
+    """Arrange categories, treatment, period and covariates for a cumulative link.
+
+    Parameters
+    ----------
+    category, active, covariates, link, benefit_sign
+        As in `ordinal_analysis`.
+
+    Returns
+    -------
+    Responses
+        Subjects with any category, without subject effects.
+
+    Raises
+    ------
+    EvidenceError, SpecError
+        As in `ordinal_analysis`.
+
+    Examples
+    --------
+    >>> found = responses([0, 1, 1, 3], [0, 0, 1, 1], None, link="logit", benefit_sign=1)
+    >>> found.data.categories, found.labels.tolist()
+    (3, [0.0, 1.0, 3.0])
+    """
+    values = np.array(category, dtype=float)
+    values = values[:, None] if values.ndim == 1 else values
+    arms = np.asarray(active, dtype=float).reshape(len(values), -1)
+    if values.ndim != 2 or values.shape[1] > 2 or arms.shape != values.shape:
+        raise SpecError(
+            f"category and active have shapes {values.shape} and {arms.shape}; both need dims "
+            "(subject) or (subject, period) with one or two periods"
+        )
+    there = np.isfinite(values)
+    labels, code = np.unique(values[there], return_inverse=True)
+    if len(labels) < 2:
+        raise EvidenceError("all responses are in one category; nothing can be compared")
+    coded = np.full(values.shape, -1)
+    coded[there] = code
+    effect = EFFECTS[link]
+    columns = {effect: benefit_sign * arms}
+    if values.shape[1] == 2:
+        columns["period_effect"] = np.broadcast_to([0.0, 1.0], values.shape)
+    blocks = [np.stack(list(columns.values()), axis=-1)]
+    if covariates is not None:
+        matrix = np.asarray(covariates, dtype=float).reshape(len(values), -1)
+        matrix = matrix - np.nanmean(matrix, axis=0)
+        blocks.append(np.repeat(matrix[:, None, :], values.shape[1], axis=1))
+    design = np.where(there[..., None], np.concatenate(blocks, axis=-1), 0.0)
+    _refuse_design(design[there])
+    used = there.any(axis=1)
+    data = CategoryData(coded[used], design[used], len(labels), link, 0)
+    return Responses(data, list(columns), labels)
+
+
+def refuse_separation(found: Responses) -> None:
+    """Refuse data under which a coefficient has no finite maximum likelihood estimate.
+
+    Parameters
+    ----------
+    found : Responses
+        Categories with their design.
+
+    Raises
+    ------
+    EvidenceError
+        If the categories are separated, completely or not; the message names the coefficients.
+
+    Examples
+    --------
+    >>> refuse_separation(
+    ...     responses([0, 0, 1, 1, 0], [0, 0, 1, 0, 1], None, link="logit", benefit_sign=1)
+    ... )
+    """
+    names = [*found.names, *(f"covariate {k + 1}" for k in range(found.data.design.shape[2]))]
+    infinite = [
+        f"{names[number]} {'+' if sign > 0 else '-'}infinity"
+        for number, sign in infinite_coefficients(found.data)
+    ]
+    if infinite:
+        raise EvidenceError(
+            "the categories are separated: the maximum likelihood estimate of "
+            f"{', '.join(infinite)}; there is no finite estimate, so use an exact or a Bayesian "
+            "analysis"
+        )
+
+
+def _refuse_design(rows: FloatArray) -> None:
+    """Refuse covariates that are missing and columns that cannot be told apart."""
+    if not np.isfinite(rows).all():
+        raise EvidenceError("a covariate is missing where there is a category; leave it out first")
+    whole = np.column_stack([np.ones(len(rows)), rows])
+    if np.linalg.matrix_rank(whole) < whole.shape[1]:
+        raise EvidenceError(
+            f"{len(rows)} categories do not determine {rows.shape[1]} coefficients: an arm or "
+            "period is empty, or covariates repeat each other"
+        )
+
+
+def _with_effects(data: CategoryData, subject_effects: bool | None) -> bool:
+    """Tell whether the model has subject effects; refuse them where nothing identifies them."""
+    repeated = bool(((data.category >= 0).sum(axis=1) > 1).any())
+    if subject_effects and not repeated:
+        raise EvidenceError("subject effects need subjects with two periods; there are none")
+    return repeated if subject_effects is None else subject_effects
+
+
+def _estimate(plain: CategoryData, data: CategoryData) -> FloatArray:
+    """Return the maximum likelihood estimate; a subject sd of zero is exactly zero."""
+    shares = np.bincount(plain.category[plain.category >= 0])[:-1].cumsum()
+    share = shares / (plain.category >= 0).sum()
+    start = np.append(np.log(share / (1 - share)), np.zeros(plain.design.shape[2]))
+    theta, without = maximize_likelihood(plain, start)
+    if not data.points:
+        return theta
+    mixed, found = maximize_likelihood(data, np.append(theta, 1.0))
+    if abs(mixed[-1]) < BOUNDARY or found.value < without.value:
+        return np.append(theta, 0.0)
+    mixed[-1] = abs(mixed[-1])
+    return mixed
+
+
+def _subject_attrs(
+    data: CategoryData, theta: FloatArray, value: float
+) -> dict[str, str | int | float]:
+    """Return what is said about subject effects, having checked the quadrature."""
+    finer = evaluate(replace(data, points=2 * data.points + 1), theta).value
+    error = abs(finer - value)
+    if not error < LARGEST_ERROR:
+        raise EvidenceError(
+            f"with {data.points} points the log likelihood has an error of {error:.2g}: use more"
+        )
+    boundary = int(theta[-1] == 0)
+    return {
+        "sd_subject": float(theta[-1]),
+        "boundary": boundary,
+        "points": data.points,
+        "quadrature_error": float(error),
+        "note": f"{BOUNDARY_NOTE} {LARGE_SAMPLE}" if boundary else LARGE_SAMPLE,
+    }
+
+
+def _with_profile(
+    table: xr.Dataset, data: CategoryData, theta: FloatArray, *, first: int, level: float
+) -> xr.Dataset:
+    """Add profile limits and likelihood-ratio P values of every estimand."""
+    top = float(table.attrs["log_likelihood"])
+    rows = np.array(
+        [
+            _profile(data, theta, first + number, top=top, se=float(se), level=level)
+            for number, se in enumerate(table["se"].values)
+        ]
+    )
+    note = str(table.attrs["note"]) + (f" {NO_PROFILE}" if np.isnan(rows).any() else "")
+    columns = {name: ("estimand", rows[:, n]) for n, name in enumerate(PROFILE)}
+    return table.assign(columns).assign_attrs(note=note)
+
+
+def _profile(
+    data: CategoryData, theta: FloatArray, number: int, *, top: float, se: float, level: float
+) -> tuple[float, float, float]:
+    """Return profile limits and likelihood-ratio P value of one parameter, NaN without them."""
+    start = theta.copy()
+    if data.points:
+        start[-1] = max(start[-1], 0.5)
+    plain = replace(data, points=0)
+
+    def highest(value: float) -> float:
+        fixed = {number: value}
+        found = maximize_likelihood(data, start, fixed=fixed)[1].value
+        if not data.points:
+            return found
+        # the sd between subjects may have a second maximum, at zero
+        return max(found, maximize_likelihood(plain, theta[:-1], fixed=fixed)[1].value)
+
+    try:
+        return profile_inference(highest, float(theta[number]), top=top, se=se, level=level)
+    except EvidenceError:
+        return np.nan, np.nan, np.nan
+
+
+def _method(link: str, points: int) -> str:
+    """Return the analysis in words."""
+    if not points:
+        return f"Cumulative {link} model by maximum likelihood"
+    return f"Cumulative {link} model, normal subject effects, adaptive quadrature {points} points"

@@ -16,6 +16,7 @@ from bayes_ptsd.cli.fit import fit_command
 from bayes_ptsd.cli.inspect import models_app, store_app
 from bayes_ptsd.cli.patients import check_data, simulate, template
 from bayes_ptsd.cli.printed import audit, compare, credibility
+from bayes_ptsd.cli.replicate import map_command
 from bayes_ptsd.cli.run import reanalyze, report
 from bayes_ptsd.errors import BayesPtsdError
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 for command in (reanalyze, audit, compare, credibility, report, check_data, template, simulate):
     app.command()(command)
 app.command("fit")(fit_command)
+app.command("map")(map_command)
 app.add_typer(models_app, name="models")
 app.add_typer(store_app, name="store")
 

@@ -35,6 +35,8 @@ class Table:
         Cells by column, stripped; an empty cell is ``""``.
     lines : tuple of int
         Line of each row in the file.
+    key : str
+        Column that names the rows.
 
     Examples
     --------
@@ -45,6 +47,7 @@ class Table:
     file: str
     rows: tuple[dict[str, str], ...]
     lines: tuple[int, ...]
+    key: str = "id"
 
     def text(self, column: str) -> NDArray[np.str_]:
         """Cells of a column as text; an absent column is all empty."""
@@ -84,9 +87,10 @@ class Table:
 
     def refuse(self, index: int, column: str, problem: str) -> NoReturn:
         """Raise an `EvidenceError` that names file, line, row id and column."""
-        label = self.rows[index].get("id", "")
+        label = self.rows[index].get(self.key, "")
         raise EvidenceError(
-            f"{self.file}, line {self.lines[index]} (id '{label}'), column '{column}': {problem}"
+            f"{self.file}, line {self.lines[index]} ({self.key} '{label}'), column '{column}': "
+            f"{problem}"
         )
 
     def _number(self, index: int, column: str, default: float) -> float:
@@ -100,7 +104,12 @@ class Table:
 
 
 def read_table(
-    path: Traversable, file: str, *, required: Sequence[str], optional: Sequence[str] = ()
+    path: Traversable,
+    file: str,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    key: str = "id",
 ) -> Table:
     """Read a CSV file with a header and unique ids.
 
@@ -112,6 +121,8 @@ def read_table(
         How messages call it.
     required, optional : sequence of str
         Columns that must and that may be there; no other is accepted.
+    key : str
+        The required column that names the rows.
 
     Returns
     -------
@@ -150,7 +161,7 @@ def read_table(
     )
     if not rows:
         raise EvidenceError(f"{file}: has a header and no rows; add at least one")
-    table = Table(file, rows, tuple(lines))
+    table = Table(file, rows, tuple(lines), key)
     _check_ids(table)
     return table
 
@@ -195,11 +206,11 @@ def _check_ids(table: Table) -> None:
     """Refuse rows without an id or with the id of an earlier row."""
     seen: dict[str, int] = {}
     for index, row in enumerate(table.rows):
-        label = row["id"]
+        label, key = row[table.key], table.key
         if not label:
-            table.refuse(index, "id", "is empty; give each row its own id")
+            table.refuse(index, key, f"is empty; give each row its own {key}")
         if label in seen:
-            table.refuse(index, "id", f"is also the id of line {seen[label]}; make them differ")
+            table.refuse(index, key, f"is also the {key} of line {seen[label]}; make them differ")
         seen[label] = table.lines[index]
 
 

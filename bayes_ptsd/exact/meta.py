@@ -1,0 +1,300 @@
+"""Meta-analytic-predictive distributions by quadrature: what a new trial's parameter will be.
+
+Trial parameters are normal around a mean with a standard deviation between trials, tau. Given tau,
+everything is normal in closed form (normal trials) or one more integral (binomial trials, on the
+log-odds scale); tau is integrated out by the trapezoidal rule on its logarithm, whose error falls
+exponentially for such densities. The error reported is the change when every second node is left
+out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy import special
+from scipy.interpolate import make_interp_spline
+
+from bayes_ptsd.errors import FitError, SpecError
+from bayes_ptsd.exact._meta_binomial import binomial_nodes
+from bayes_ptsd.exact.grid import spread_grid
+from bayes_ptsd.exact.history import Heterogeneity, HistoricalTrials
+from bayes_ptsd.priors import FloatArray, Prior
+
+__all__ = ["map_posterior"]
+
+NODES = 241
+TOLERANCE = 1e-5
+DEPTH = 24.0
+"""Nodes reach to where the density of log tau has fallen by exp(-DEPTH)."""
+PROBABILITIES = (0.025, 0.5, 0.975)
+
+
+@dataclass(frozen=True)
+class TauNodes:
+    """Nodes over the standard deviation between trials: positions, values, posterior weights."""
+
+    x: FloatArray
+    tau: FloatArray
+    weight: FloatArray
+
+    def average(self, values: FloatArray, *, every: int = 1) -> FloatArray:
+        """Return an average over the first dim, from all nodes or from every second one."""
+        weight = self.weight[::every]
+        return np.asarray(weight @ values[::every] / weight.sum())
+
+    def expect(self, values: FloatArray) -> float:
+        """Return a posterior expectation."""
+        return float(self.weight @ values)
+
+
+def map_posterior(
+    trials: HistoricalTrials, *, mean: Prior, heterogeneity: Heterogeneity
+) -> xr.Dataset:
+    """Compute the meta-analytic-predictive distribution of a new trial's parameter.
+
+    Parameters
+    ----------
+    trials : HistoricalTrials
+        One trial or many.
+    mean : Prior
+        Normal or flat prior on the mean of the trials' parameters, in their unit; log odds for
+        binomial trials, where it must be normal.
+    heterogeneity : Heterogeneity
+        Prior on the standard deviation between trials, in the same unit.
+
+    Returns
+    -------
+    xr.Dataset
+        Of the new trial's parameter: ``value, pdf, cdf`` on dim ``grid`` and ``mean, sd``, on the
+        probability scale for binomial trials. Of the hyperparameters: ``tau_mean, tau_sd,
+        mu_mean, mu_sd`` and ``tau_quantile`` on dim ``probability``. ``quadrature_error``, in
+        probability. Moments that do not exist are infinite.
+
+    Raises
+    ------
+    SpecError
+        If the prior of the mean is of another form.
+    FitError
+        If the quadrature does not reach its accuracy.
+
+    References
+    ----------
+    .. [1] Neuenschwander B, Capkun-Niggli G, Branson M, Spiegelhalter DJ. Summarizing historical
+       information on controls in clinical trials. Clinical Trials 2010;7:5-18.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.exact.history import normal_trials
+    >>> from bayes_ptsd.priors import normal
+    >>> trials = normal_trials(["A", "B", "C"], y=[3.0, 5.0, 4.0], se=[1.0, 1.0, 1.0])
+    >>> new = map_posterior(
+    ...     trials, mean=normal(0, 50), heterogeneity=Heterogeneity("half-normal", 1.0))
+    >>> round(float(new["mean"]), 3), round(float(new["sd"]), 3)
+    (3.999, 1.133)
+    """
+    if mean.dist not in ("normal", "flat"):
+        raise SpecError(f"the prior of the mean is normal or flat, not {mean.dist}")
+    if trials.likelihood == "binomial":
+        if mean.dist == "flat":
+            raise SpecError("binomial trials need a normal prior on the mean log odds, as N(0, 2²)")
+        return _binomial(trials, mean, heterogeneity)
+    return _normal(trials, mean, heterogeneity)
+
+
+def _normal(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity) -> xr.Dataset:
+    """Return the predictive distribution of normal trials, a normal mixture over tau."""
+
+    def given_tau(tau: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        weight = 1 / (trials.se**2 + tau[:, None] ** 2)
+        center, pull = (0.0, 0.0) if mean.dist == "flat" else _center_and_precision(mean)
+        precision = weight.sum(axis=1) + pull
+        mu = (weight @ trials.estimate + pull * center) / precision
+        misfit = (weight * (trials.estimate - mu[:, None]) ** 2).sum(axis=1)
+        misfit = misfit + pull * (center - mu) ** 2
+        log_likelihood = 0.5 * (np.log(weight).sum(axis=1) - np.log(precision) - misfit)
+        return log_likelihood, mu, 1 / precision
+
+    def log_density(tau: FloatArray) -> FloatArray:
+        return given_tau(tau)[0] + heterogeneity.logpdf(tau)
+
+    order = _tail_power(trials, mean, heterogeneity)
+    scale = float(np.median(trials.se))
+    nodes = _tau_nodes(log_density, heterogeneity, scale=scale, power=order)
+    _, mu, variance = given_tau(nodes.tau)
+    spread = np.sqrt(variance + nodes.tau**2)
+    center, sd = _moments(nodes, mu, spread**2)
+    narrow = float(spread[int(np.argmax(nodes.weight))])
+    points = spread_grid([(center, narrow), (center, sd)], heavy=math.isfinite(order))
+    z = (points[:, None] - mu) / spread
+    pdf = (np.exp(-0.5 * z**2) / spread / math.sqrt(2 * math.pi)) @ nodes.weight
+    below = special.ndtr(z)
+    cdf = nodes.average(below.T)
+    error = float(np.abs(cdf - nodes.average(below.T, every=2)).max())
+    return _result(
+        nodes, points, pdf, cdf, center=center, sd=sd if order > 3 else math.inf,
+        mu=_moments(nodes, mu, variance), tail=order, error=error,
+    )  # fmt: skip
+
+
+def _binomial(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity) -> xr.Dataset:
+    """Return the predictive distribution of binomial trials, on the probability scale."""
+    center, sigma = mean.params["mu"], mean.params["sigma"]
+
+    def log_density(tau: FloatArray) -> FloatArray:
+        found = binomial_nodes(trials, tau, center=center, sigma=sigma)
+        return found.log_likelihood + heterogeneity.logpdf(tau)
+
+    partial = (trials.events > 0) & (trials.events < trials.size)
+    order = heterogeneity.tail + float(partial.sum())
+    nodes = _tau_nodes(log_density, heterogeneity, scale=0.5, power=order)
+    given = binomial_nodes(trials, nodes.tau, center=center, sigma=sigma)
+    mu_mean, mu_variance = given.moments()
+    spread = np.sqrt(mu_variance + nodes.tau**2)
+    middle, sd = _moments(nodes, mu_mean, spread**2)
+    narrow = float(spread[int(np.argmax(nodes.weight))])
+    grid = LogOddsGrid.around(middle, narrow=narrow, wide=sd)
+    densities = np.stack([given.predictive(i, tau, grid.theta) for i, tau in enumerate(nodes.tau)])
+    beyond = special.ndtr(
+        np.stack([(grid.theta[0] - mu_mean) / spread, (mu_mean - grid.theta[-1]) / spread])
+    )
+    parts = np.column_stack([beyond[0], densities, beyond[1]])
+    low, *density, high = nodes.average(parts)
+    value, pdf, cdf, p_mean, p_sd = grid.on_probability_scale(np.array(density), low, high)
+    low, *density, high = nodes.average(parts, every=2)
+    coarse = grid.on_probability_scale(np.array(density), low, high)[2]
+    error = float(np.abs(cdf - coarse).max())
+    return _result(
+        nodes, value, pdf, cdf, center=p_mean, sd=p_sd, mu=_moments(nodes, mu_mean, mu_variance),
+        tail=order, error=error,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LogOddsGrid:
+    """Log odds on a sinh-spaced grid, in whose index integrals are splines."""
+
+    step: FloatArray
+    theta: FloatArray
+    slope: FloatArray
+
+    @classmethod
+    def around(cls, middle: float, *, narrow: float, wide: float) -> LogOddsGrid:
+        """Place 1001 points, dense within `narrow` and out to 14 `wide` or log odds of 36."""
+        ends = np.clip([middle - 14 * wide, middle + 14 * wide], -36, 36)
+        low, high = np.arcsinh((ends - middle) / narrow)
+        step = np.linspace(low, high, 1001)
+        return cls(step, middle + narrow * np.sinh(step), narrow * np.cosh(step))
+
+    def on_probability_scale(
+        self, density: FloatArray, below: float, above: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray, float, float]:
+        """Return value, density, distribution function, mean and sd of the inverse logit."""
+        inside = self._integral(density)
+        total = below + float(inside[-1]) + above
+        if abs(total - 1) > 1e-6:
+            raise FitError(f"the predictive density integrates to {total:.8g}: not resolved")
+        value = special.expit(self.theta)
+        mean = float(self._integral(density * value)[-1]) + above
+        second = float(self._integral(density * (value - mean) ** 2)[-1])
+        second += above * (1 - mean) ** 2 + below * mean**2
+        jacobian = value * special.expit(-self.theta)
+        keep = np.concatenate([[True], np.diff(value) > 0]) & (jacobian > 0)
+        cdf = np.clip(np.maximum.accumulate(below + inside), 0, 1)
+        return value[keep], density[keep] / jacobian[keep], cdf[keep], mean, math.sqrt(second)
+
+    def _integral(self, values: FloatArray) -> FloatArray:
+        """Integrate over the log odds from the first point."""
+        spline = make_interp_spline(self.step, values * self.slope, k=5)
+        return np.asarray(spline.antiderivative()(self.step))
+
+
+def _center_and_precision(mean: Prior) -> tuple[float, float]:
+    """Return mean and precision of a normal prior."""
+    return mean.params["mu"], mean.params["sigma"] ** -2
+
+
+def _tau_nodes(
+    log_density: Callable[[FloatArray], FloatArray],
+    heterogeneity: Heterogeneity,
+    *,
+    scale: float,
+    power: float,
+) -> TauNodes:
+    """Place nodes where the posterior of tau is, equally spaced on a scale without ends."""
+    bounded = heterogeneity.kind == "uniform"
+
+    def tau_of(x: FloatArray) -> FloatArray:
+        return heterogeneity.scale * special.expit(x) if bounded else np.exp(x)
+
+    def log_weight(x: FloatArray) -> FloatArray:
+        slope = special.log_expit(x) + special.log_expit(-x) + math.log(heterogeneity.scale)
+        return log_density(tau_of(x)) + (slope if bounded else x)
+
+    middle = 0.0 if bounded else math.log(min(scale, heterogeneity.scale))
+    scan = middle + np.linspace(-45, 45, 181)
+    height = log_weight(scan)
+    # far enough to the right for the second moment of tau, where it has one
+    moment = 0 if bounded or power <= 2 else 1 if power <= 3 else 2
+    lifted = height + moment * scan
+    low = scan[height > height.max() - DEPTH][0]
+    high = scan[lifted > lifted.max() - DEPTH][-1]
+    x = np.linspace(low - 0.5, high + 0.5, NODES)
+    logs = log_weight(x)
+    weight = np.exp(logs - logs.max())
+    return TauNodes(x, tau_of(x), weight / weight.sum())
+
+
+def _moments(nodes: TauNodes, mean: FloatArray, variance: FloatArray) -> tuple[float, float]:
+    """Return mean and standard deviation of a mixture over the nodes."""
+    center = nodes.expect(mean)
+    return center, math.sqrt(nodes.expect(variance + (mean - center) ** 2))
+
+
+def _tail_power(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity) -> float:
+    """Return the power at which the posterior density of tau falls off."""
+    return heterogeneity.tail + len(trials.study) - (mean.dist == "flat")
+
+
+def _result(
+    nodes: TauNodes,
+    points: FloatArray,
+    pdf: FloatArray,
+    cdf: FloatArray,
+    *,
+    center: float,
+    sd: float,
+    mu: tuple[float, float],
+    tail: float,
+    error: float,
+) -> xr.Dataset:
+    """Assemble the stored form, and refuse one that is not accurate."""
+    if not error < TOLERANCE:
+        raise FitError(
+            f"quadrature over tau: error {error:.1e} in probability exceeds {TOLERANCE:.0e}"
+        )
+    tau_mean = nodes.expect(nodes.tau) if tail > 2 else math.inf
+    tau_sd = math.sqrt(nodes.expect((nodes.tau - tau_mean) ** 2)) if tail > 3 else math.inf
+    fine = np.linspace(nodes.x[0], nodes.x[-1], 20_001)
+    below = make_interp_spline(nodes.x, nodes.weight, k=5).antiderivative()(fine)
+    places = np.interp(PROBABILITIES, below / below[-1], fine)
+    quantiles = make_interp_spline(nodes.x, nodes.tau, k=5)(places)
+    return xr.Dataset(
+        {
+            "value": ("grid", points),
+            "pdf": ("grid", pdf),
+            "cdf": ("grid", cdf),
+            "mean": center,
+            "sd": sd,
+            "quadrature_error": error,
+            "tau_mean": tau_mean,
+            "tau_sd": tau_sd,
+            "tau_quantile": ("probability", quantiles),
+            "mu_mean": mu[0],
+            "mu_sd": mu[1],
+        },
+        coords={"probability": list(PROBABILITIES)},
+    )

@@ -1,0 +1,1 @@
+"""Replication: MAP priors, priors for a replication, predictions, assurance and sample size."""

@@ -79,11 +79,7 @@ def sample_posterior(
         stage("compiling the model")
     ready = cache.get(model, kind=kind)
     stage("sampling")
-    trace = nutpie.sample(
-        ready, draws=draws, tune=tune, chains=chains, seed=seed, cores=chains,
-        progress_bar=False, save_warmup=False,
-    )  # fmt: skip
-    sampled = as_datatree(trace) if not isinstance(trace, xr.DataTree) else trace
+    sampled = _sampled(ready, draws=draws, tune=tune, chains=chains, seed=seed)
     names = [v.name for v in (*model.free_RVs, *model.deterministics)]
     posterior = sampled["posterior"].to_dataset()
     posterior = posterior[[name for name in names if name in posterior]]
@@ -95,6 +91,21 @@ def sample_posterior(
         "sample_stats": stats[[n for n, v in stats.data_vars.items() if v.dtype != object]],
         **data_groups(model),
     }
+
+
+def _sampled(ready: Any, *, draws: int, tune: int, chains: int, seed: int) -> xr.DataTree:
+    """Sample a compiled model to its end, or not at all."""
+    running = nutpie.sample(
+        ready, draws=draws, tune=tune, chains=chains, seed=seed, cores=chains,
+        progress_bar=False, save_warmup=False, blocking=False,
+    )  # fmt: skip
+    try:
+        trace = running.wait()
+    except BaseException:
+        # nutpie's own waiting would turn an interrupt into a shorter chain
+        running.cancel()
+        raise
+    return trace if isinstance(trace, xr.DataTree) else as_datatree(trace)
 
 
 def sample_groups(

@@ -22,6 +22,8 @@ from bayes_ptsd.errors import BayesPtsdError
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="bayes-ptsd",
     help="Bayesian reanalysis of randomized crossover trials. "
@@ -58,7 +60,7 @@ def common(
 
 
 def main() -> None:
-    """Run the command line: exit 0 done, 1 a wrong request, 2 usage, 3 a failed check.
+    """Run the command line: exit 0 done, 1 a wrong request, 2 usage, 3 a failed check, 130 stopped.
 
     Examples
     --------
@@ -72,3 +74,7 @@ def main() -> None:
         raise SystemExit(1) from None
     except BrokenPipeError:
         raise SystemExit(1) from None
+    except SystemExit as left:
+        if left.code == INTERRUPTED:
+            sys.stderr.write("bayes-ptsd: interrupted; every result in the store is whole\n")
+        raise

@@ -1,0 +1,57 @@
+"""An interrupted command leaves no part of a result behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import nutpie
+import pytest
+
+from bayes_ptsd.cli import main
+from bayes_ptsd.store import ResultStore
+
+
+def test_interrupt_while_sampling_stores_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C in the middle of the chains: exit 130, one message, no shortened chain is kept.
+
+    The same command then computes the result in the same store.
+    """
+    store, sample, compiler = tmp_path / "store", nutpie.sample, nutpie.compile_pymc_model
+    ready: list[Any] = []
+
+    def compiled_once(model: Any) -> Any:
+        ready.append(ready[0] if ready else compiler(model))
+        return ready[-1]
+
+    def interrupted(*given: Any, **more: Any) -> Any:
+        running = sample(*given, **more)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return running
+
+    command = ["bayes-ptsd", "fit", "published", "--contrast", "T2.IESR.X", "--engine", "nuts"]
+    command += ["--store", str(store), "--json"]
+    monkeypatch.setattr(sys, "argv", [*command, "--draws", "1000000"])
+    monkeypatch.setattr(nutpie, "compile_pymc_model", compiled_once)
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as left:
+        patch.setattr(nutpie, "sample", interrupted)
+        main()
+    assert left.value.code == 130
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "interrupted" in printed.err
+    assert not [path for path in store.rglob("*") if path.is_file()]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 0
+    (entry,) = ResultStore(store).catalog()
+    assert ResultStore(store).load(entry["result_id"])["posterior"].sizes["draw"] == 1000
+    found = ResultStore(store).verify(grace=0.0)
+    assert (found.problems, found.swept) == ([], [])

@@ -138,8 +138,14 @@ def test_models_are_compared_by_subject(fit: xr.DataTree, model: CrossoverModel)
     worse = fit_of(crossover_model(evidence, spec))
     table = compare_fits({"carryover of 30": worse, "none": fit})
     assert table.index[0] == "none"
-    with pytest.raises(FitError, match="is of other scores"):
+    with pytest.raises(FitError, match="is of other data"):
         compare_fits({"one": fit, "other": example_fit()})
+    joint = fit.copy()
+    joint["observed_data"] = xr.DataTree(
+        fit["observed_data"].to_dataset().assign(baseline=("subject", np.zeros(60)))
+    )
+    with pytest.raises(FitError, match="is of other data"):
+        compare_fits({"one": fit, "with baselines": joint})
     with pytest.raises(FitError, match="at least two"):
         compare_fits({"one": fit})
 

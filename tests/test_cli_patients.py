@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
 from bayes_ptsd.errors import BayesPtsdError
+from bayes_ptsd.evidence.patients import load_patients
+from bayes_ptsd.trial import load_trial
 
 runner = CliRunner()
 
@@ -38,6 +41,30 @@ def test_dropouts_are_missing_from_period_2(tmp_path: Path) -> None:
     flow: list[dict[str, int]] = simulated(tmp_path, "--n", "50", "--dropout", "0.5")["flow"]  # type: ignore[assignment]
     assert all(row["scored"] == 50 for row in flow if row["period"] == 1)
     assert all(10 < row["scored"] < 40 for row in flow if row["period"] == 2)
+
+
+def test_any_design_and_outcome_can_be_simulated(tmp_path: Path) -> None:
+    """Parallel, ordinal, binary; negatively correlated periods; scores lost by their value."""
+    for design, kind, values in (
+        ("parallel", "binary", {0.0, 1.0}),
+        ("crossover", "ordinal", set(range(1, 8))),
+        ("parallel", "continuous", None),
+    ):
+        folder = tmp_path / f"{design}-{kind}"
+        made = simulated(folder, "--design", design, "--kind", kind, "--n", "40")
+        trial = load_trial(str(made["trial"]))
+        assert (trial.design, trial.endpoint("score").kind) == (design, kind)
+        found = load_patients(str(made["patients"]), trial).data["outcomes"]["value"].values
+        scores = set(found[np.isfinite(found)])
+        assert values is None or (len(scores) > 1 and scores <= values)
+    made = simulated(tmp_path, "--n", "300", "--level", "10", "--sd-total", "5",
+                     "--correlation", "-0.6", "--missing-by-value", "0.3", "2")  # fmt: skip
+    evidence = load_patients(str(made["patients"]), load_trial(str(made["trial"])))
+    score = evidence.data["outcomes"]["value"].squeeze().transpose("subject", "period").values
+    assert np.isfinite(score).mean() == pytest.approx(0.67, abs=0.06)
+    assert np.nanmean(score) < 9
+    pairs = score[np.isfinite(score).all(axis=1)]
+    assert np.corrcoef(pairs.T)[0, 1] < -0.2
 
 
 def test_same_seed_same_patients(tmp_path: Path) -> None:

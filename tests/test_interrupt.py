@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ import pytest
 
 from bayes_ptsd.cli import main
 from bayes_ptsd.store import ResultStore
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Have SIGINT interrupt, which a shell switches off in what it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_interrupt_while_sampling_stores_nothing(
@@ -39,9 +48,10 @@ def test_interrupt_while_sampling_stores_nothing(
     command += ["--store", str(store), "--json"]
     monkeypatch.setattr(sys, "argv", [*command, "--draws", "1000000"])
     monkeypatch.setattr(nutpie, "compile_pymc_model", compiled_once)
-    with monkeypatch.context() as patch, pytest.raises(SystemExit) as left:
+    with monkeypatch.context() as patch:
         patch.setattr(nutpie, "sample", interrupted)
-        main()
+        with pytest.raises(SystemExit) as left:
+            main()
     assert left.value.code == 130
     printed = capsys.readouterr()
     assert printed.out == ""

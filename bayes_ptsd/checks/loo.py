@@ -7,7 +7,7 @@ patient's scores is not leaving out the patient, and the Pareto shapes fail.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import arviz_stats
@@ -111,12 +111,13 @@ def compare_fits(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a model, best first: ``rank, elpd, p, elpd_diff, weight, se, dse, warning``.
+        A row a model, best first: ``rank, elpd, p, elpd_diff`` (from the best, zero or
+        negative), ``weight, se, dse, warning``.
 
     Raises
     ------
     FitError
-        If there are fewer than two fits, or they are not about the same scores.
+        If there are fewer than two fits, or they do not predict the same data.
 
     Examples
     --------
@@ -127,18 +128,29 @@ def compare_fits(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
     """
     if len(fits) < 2:
         raise FitError("a comparison of models needs at least two fits")
-    first = next(iter(fits.values()))["observed_data"].to_dataset()["score"]
+    first = next(iter(fits.values()))["observed_data"].to_dataset()
     for name, fit in fits.items():
-        same = fit["observed_data"].to_dataset()["score"]
-        if first.shape != same.shape or not np.array_equal(first, same, equal_nan=True):
+        # a joint model predicts baselines as well as scores
+        if not fit["observed_data"].to_dataset().equals(first):
             raise FitError(
-                f"fit '{name}' is of other scores than '{next(iter(fits))}': predictive densities "
+                f"fit '{name}' is of other data than '{next(iter(fits))}': predictive densities "
                 "of different data cannot be compared"
             )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = {name: _loo(fit) for name, fit in fits.items()}
-        return pd.DataFrame(arviz_stats.compare(results))
+        table = pd.DataFrame(arviz_stats.compare(results))
+    return table.assign(**_differences([results[str(name)] for name in table.index]))
+
+
+def _differences(results: Sequence[Any]) -> dict[str, list[float]]:
+    """Return the columns that newer versions of ArviZ round for print, unrounded."""
+    gaps = [result.elpd_i.values - results[0].elpd_i.values for result in results]
+    return {
+        **{key: [float(getattr(one, key)) for one in results] for key in ("elpd", "se", "p")},
+        "elpd_diff": [float(gap.sum()) for gap in gaps],
+        "dse": [float(np.sqrt(len(gap) * gap.var())) for gap in gaps],
+    }
 
 
 def _loo(fit: xr.DataTree) -> Any:

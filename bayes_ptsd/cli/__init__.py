@@ -14,6 +14,7 @@ import typer
 from bayes_ptsd import __version__
 from bayes_ptsd.cli.fit import fit_command
 from bayes_ptsd.cli.inspect import models_app, store_app
+from bayes_ptsd.cli.model_comparison import compare_models_command
 from bayes_ptsd.cli.patients import check_data, simulate, template
 from bayes_ptsd.cli.printed import audit, compare, credibility
 from bayes_ptsd.cli.replicate import map_command
@@ -36,6 +37,7 @@ for command in (reanalyze, audit, compare, credibility, report, check_data, temp
     app.command()(command)
 app.command("fit")(fit_command)
 app.command("map")(map_command)
+models_app.command("compare")(compare_models_command)
 app.add_typer(models_app, name="models")
 app.add_typer(store_app, name="store")
 

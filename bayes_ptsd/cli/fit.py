@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
     from bayes_ptsd.spec import ModelSpec
 
-__all__ = ["fit_command"]
+__all__ = ["chosen_patients", "chosen_specs", "fit_command"]
 
 Model = Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")]
 TrialFile = Annotated[Path | None, typer.Option("--trial", help="Trial file of patients.")]
@@ -91,11 +91,11 @@ def fit_command(
     from bayes_ptsd.provenance import DEFAULT_SEED
 
     talk = Talk(quiet=quiet, log=log)
-    specs = _specs(model, prior or [], set_ or [], option or [])
+    specs = chosen_specs(model, prior or [], set_ or [], option or [])
     if specs[0].structure == "summary":
         found = _printed(specs[0], contrast, evidence)
     else:
-        found = _patients(specs[0], trial, data, endpoint=endpoint, visit=visit)
+        found = chosen_patients(specs[0], trial, data, endpoint=endpoint, visit=visit)
     documents = _fits(
         found,
         specs,
@@ -124,7 +124,7 @@ def _report(documents: Sequence[dict[str, Any]], *, json: bool, talk: Talk) -> N
         raise typer.Exit(CHECK_FAILED)
 
 
-def _specs(
+def chosen_specs(
     model: str, priors: Sequence[str], overrides: Sequence[str], options: Sequence[str]
 ) -> list[ModelSpec]:
     """Return the specification for every prior, with its overrides."""
@@ -148,7 +148,7 @@ def _printed(spec: ModelSpec, contrast: str | None, folder: Path | None) -> Evid
     return select_contrast(load_published(folder), contrast, crossover_reading=reading)
 
 
-def _patients(
+def chosen_patients(
     spec: ModelSpec,
     trial: Path | None,
     data: Path | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from bayes_ptsd.cli._output import Json, Seed, emit, show_table
 
 if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
+    from bayes_ptsd.trial import Trial
 
 __all__ = ["check_data", "simulate", "template"]
 
@@ -18,6 +19,37 @@ Folder = Annotated[Path, typer.Argument(help="Folder to write to; nothing is ove
 TrialFile = Annotated[Path, typer.Option("--trial", help="Trial file.")]
 OwnTrial = Annotated[
     Path | None, typer.Option("--trial", help="Trial file; a made-up crossover without it.")
+]
+
+Design = Literal["crossover", "parallel"]
+Kind = Literal["continuous", "ordinal", "binary"]
+MadeUpDesign = Annotated[Design, typer.Option("--design", help="Of the made-up trial.")]
+MadeUpKind = Annotated[
+    Kind,
+    typer.Option(
+        "--kind", help="Endpoint of the made-up trial; not continuous: effects in logits."
+    ),
+]
+Treatment = Annotated[
+    float, typer.Option("--treatment", help="True difference, positive = active better.")
+]
+Level = Annotated[float | None, typer.Option("--level", help="Mean under the control in period 1.")]
+Total = Annotated[
+    float | None, typer.Option("--sd-total", min=0, help="With --correlation: of a score.")
+]
+Correlation = Annotated[
+    float | None, typer.Option("--correlation", help="Between periods of a patient; may be < 0.")
+]
+VisitCorrelation = Annotated[
+    float, typer.Option("--visit-correlation", help="Between visits of a period.")
+]
+Missing = Annotated[float, typer.Option("--missing", help="P(a score is missing), at random.")]
+ByValue = Annotated[
+    tuple[float, float],
+    typer.Option("--missing-by-value", help="P(an average score is missing), log odds ratio a SD."),
+]
+Remission = Annotated[
+    float | None, typer.Option("--remission", help="No period 2 if better than this score.")
 ]
 
 
@@ -63,18 +95,22 @@ def simulate(
     output: Annotated[Path, typer.Argument(help="A new .csv file.")],
     trial: OwnTrial = None,
     endpoint: Annotated[str | None, typer.Option("--endpoint", help="One of the trial.")] = None,
+    design: MadeUpDesign = "crossover",
+    kind: MadeUpKind = "continuous",
     n: Annotated[int, typer.Option("--n", min=1, help="Patients per sequence.")] = 20,
-    treatment: Annotated[
-        float, typer.Option("--treatment", help="True difference, positive = active better.")
-    ] = 0.0,
+    treatment: Treatment = 0.0,
     period: Annotated[float, typer.Option("--period", help="Period 2 minus 1, as recorded.")] = 0.0,
     carryover: Annotated[float, typer.Option("--carryover", help="Benefit left over.")] = 0.0,
+    level: Level = None,
     sd_subject: Annotated[float | None, typer.Option("--sd-subject", min=0)] = None,
     sd_within: Annotated[float | None, typer.Option("--sd-within", min=0)] = None,
+    sd_total: Total = None,
+    correlation: Correlation = None,
+    visit_correlation: VisitCorrelation = 0.0,
+    missing: Missing = 0.0,
+    missing_by_value: ByValue = (0.0, 0.0),
     dropout: Annotated[float, typer.Option("--dropout", help="P(no period 2).")] = 0.0,
-    remission: Annotated[
-        float | None, typer.Option("--remission", help="No period 2 if better than this score.")
-    ] = None,
+    remission: Remission = None,
     seed: Seed = None,
     json: Json = False,
 ) -> None:
@@ -82,28 +118,32 @@ def simulate(
     from bayes_ptsd.evidence.patients import write_patients
     from bayes_ptsd.evidence.simulate import Missingness, simulate_trial
     from bayes_ptsd.provenance import DEFAULT_SEED
-    from bayes_ptsd.trial import load_trial
 
     chosen = DEFAULT_SEED if seed is None else seed
+    losses = Missingness(missing, dropout, remission, "active", *missing_by_value)
     evidence = simulate_trial(
-        None if trial is None else load_trial(trial),
-        endpoint,
-        n_by_sequence=n,
-        seed=chosen,
-        treatment=treatment,
-        period=period,
-        carryover=carryover,
-        sd_subject=sd_subject,
-        sd_within=sd_within,
-        missingness=Missingness(dropout=dropout, remission=remission),
-    )
+        _described(trial, design, kind), endpoint, n_by_sequence=n, seed=chosen,
+        treatment=treatment, period=period, carryover=carryover, level=level,
+        sd_subject=sd_subject, sd_within=sd_within, sd_total=sd_total, correlation=correlation,
+        visit_correlation=visit_correlation, missingness=losses,
+    )  # fmt: skip
     path = write_patients(evidence, output)
-    described = str(trial) if trial is not None else str(_trial_beside(evidence, path))
-    document = {"patients": str(path), "trial": described, "seed": chosen, "flow": _flow(evidence)}
+    beside = str(trial) if trial is not None else str(_trial_beside(evidence, path))
+    document = {"patients": str(path), "trial": beside, "seed": chosen, "flow": _flow(evidence)}
     if json:
         emit("simulate", document)
     else:
-        typer.echo(f"simulated patients: {path} (seed {chosen}); trial file: {described}")
+        typer.echo(f"simulated patients: {path} (seed {chosen}); trial file: {beside}")
+
+
+def _described(path: Path | None, design: Design, kind: Kind) -> Trial:
+    """Return the trial of a file, or a made-up one."""
+    from bayes_ptsd.evidence.simulate import made_up_trial
+    from bayes_ptsd.trial import load_trial
+
+    if path is not None:
+        return load_trial(path)
+    return made_up_trial(design, kind=kind, range=(1, 7) if kind == "ordinal" else None)
 
 
 def _trial_beside(evidence: Evidence, path: Path) -> Path:

@@ -36,10 +36,10 @@ def crossover_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
 
     def derive(model: pm.Model | None, groups: Groups, seed: int) -> Groups:
         prior = None
-        if model is not None and problem.options["baseline"] == "joint":
+        if problem.options["baseline"] == "joint":
             from bayes_ptsd.sampler import draw_prior
 
-            prior = draw_prior(model, seed=seed)
+            prior = draw_prior(build() if model is None else model, seed=seed)
         posterior = groups["posterior"].drop_vars(INTERNAL, errors="ignore")
         found = crossover_groups(posterior, problem, seed=seed, prior=prior)
         return {"posterior": posterior} | found

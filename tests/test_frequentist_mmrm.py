@@ -17,6 +17,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.frequentist import (
+    clda_analysis,
     contrast_table,
     fit_repeated_measures,
     mmrm_analysis,
@@ -349,6 +350,32 @@ def test_unit_of_time_does_not_matter() -> None:
     )  # fmt: skip
     np.testing.assert_allclose(days["correlation"], hours["correlation"], rtol=1e-5)
     np.testing.assert_allclose(days["df"], hours["df"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_constrained_baseline_of_complete_data_is_covariance_adjustment(seed: int) -> None:
+    """Estimates equal those with the baseline as covariate at each visit, whatever the arms had."""
+    scores, active = simulated(seed, missing=0.0)
+    joint = clda_analysis(scores[:, 1:], scores[:, 0], active, benefit_sign=-1)
+    given = mmrm_analysis(scores[:, 1:], active, covariates_by_visit=scores[:, 0], benefit_sign=-1)
+    np.testing.assert_allclose(joint["estimate"], given["estimate"], rtol=1e-6)
+    np.testing.assert_allclose(joint["se"], given["se"], rtol=0.1)
+    assert joint["visit"].values.tolist() == ["baseline", "1", "2", "3"]
+    assert joint.attrs["method"].startswith("Constrained baseline")
+
+
+def test_constrained_baseline_keeps_everybody() -> None:
+    """Subjects without a baseline, and with nothing but one, stay; shapes are checked."""
+    scores, active = simulated(7, missing=0.0)
+    scores[3, 0] = scores[5, 1:] = np.nan
+    table = clda_analysis(
+        scores[:, 1:], scores[:, 0], active,
+        structure="autoregressive_heterogeneous", times=[0.0, 1.0, 2.0, 6.0],
+    )  # fmt: skip
+    assert table.attrs["subjects"] == 41
+    assert table.attrs["observations"] == 160
+    with pytest.raises(SpecError, match="there are 41 subjects"):
+        clda_analysis(scores[:, 1:], scores[1:, 0], active)
 
 
 def test_intervals_cover() -> None:

@@ -9,13 +9,15 @@ from bayes_ptsd.frequentist.crossover import (
     grizzle_carryover,
     hills_armitage,
 )
-from bayes_ptsd.frequentist.mmrm import contrast_table, fit_repeated_measures, mmrm_analysis
+from bayes_ptsd.frequentist.mmrm import clda_analysis, mmrm_analysis
 from bayes_ptsd.frequentist.ordinal import ordinal_analysis
 from bayes_ptsd.frequentist.reml import reml_crossover
+from bayes_ptsd.frequentist.repeated import contrast_table, fit_repeated_measures
 
 __all__ = [
     "CARRYOVER_WARNING",
     "ancova_analysis",
+    "clda_analysis",
     "contrast_table",
     "first_period",
     "fit_repeated_measures",

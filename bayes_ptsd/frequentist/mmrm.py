@@ -1,215 +1,26 @@
-"""Mixed model for repeated measures of a parallel trial: REML, small-sample inference.
+"""Arms of a parallel trial with several visits: differences at every visit and on average.
 
-Treatment by visit and covariates in the mean, one covariance matrix of the visits, no subject
-effects beside it. Values that are missing at random need nothing: a subject contributes the visits
-it has.
+Treatment by visit, visits and covariates in the mean; the baseline is a covariate, or one more
+response whose mean the arms share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from bayes_ptsd.errors import EvidenceError, SpecError, nearest
-from bayes_ptsd.frequentist._covariance import (
-    STRUCTURES,
-    Covariance,
-    FloatArray,
-    natural_covariance,
-    starting_values,
-    working_covariance,
+from bayes_ptsd.errors import SpecError
+from bayes_ptsd.frequentist._covariance import FloatArray
+from bayes_ptsd.frequentist.repeated import (
+    RepeatedMeasures,
+    contrast_table,
+    fit_repeated_measures,
 )
-from bayes_ptsd.frequentist._restricted import (
-    Tables,
-    cross_products,
-    maximize,
-    restricted_likelihood,
-)
-from bayes_ptsd.frequentist._small_sample import contrast_inference
-from bayes_ptsd.frequentist._table import inference_table
 
-__all__ = [
-    "INFERENCES",
-    "RepeatedMeasures",
-    "contrast_table",
-    "fit_repeated_measures",
-    "mmrm_analysis",
-]
-
-INFERENCES = {
-    "kenward_roger": "Kenward-Roger, covariance parameters as in SAS PROC MIXED",
-    "kenward_roger_mmrm": "Kenward-Roger, covariance parameters as in R mmrm",
-    "satterthwaite": "Satterthwaite",
-}
-"""How standard errors and degrees of freedom are computed, by name, in words."""
-
-
-@dataclass(frozen=True)
-class RepeatedMeasures:
-    """A repeated-measures model at its restricted maximum likelihood.
-
-    Attributes
-    ----------
-    tables : Tables
-        The data, as cross-products.
-    structure : str
-        Covariance structure.
-    theta : ndarray
-        Its working parameters, dim (parameter).
-    times : ndarray
-        Times of the visits, dim (visit).
-    covariance : ndarray
-        Of the visits, dims (visit, visit), squared score units.
-    minus_two_reml : float
-        Twice the negative restricted log likelihood, with the constant of SAS PROC MIXED.
-    """
-
-    tables: Tables
-    structure: str
-    theta: FloatArray
-    times: FloatArray
-    covariance: FloatArray
-    minus_two_reml: float
-
-
-def fit_repeated_measures(
-    outcome: ArrayLike,
-    design: ArrayLike,
-    *,
-    structure: str = "unstructured",
-    times: ArrayLike | None = None,
-) -> RepeatedMeasures:
-    """Fit any mean to repeated measures by restricted maximum likelihood.
-
-    Parameters
-    ----------
-    outcome : array_like
-        Scores, dims (subject, visit), NaN where missing.
-    design : array_like
-        Dims (subject, visit, coefficient); where an outcome is missing it is not read.
-    structure : str
-        One of `STRUCTURES`.
-    times : array_like, optional
-        Times of the visits, dim (visit), any unit, increasing. Needed where the correlation falls
-        with time.
-
-    Returns
-    -------
-    RepeatedMeasures
-        The fit.
-
-    Raises
-    ------
-    EvidenceError
-        If the data do not determine the coefficients, or the likelihood has no maximum.
-    SpecError
-        If structure or times are not valid, or dims do not agree.
-
-    Examples
-    --------
-    >>> score = np.random.default_rng(1).normal(40, 5, (30, 3))
-    >>> fit = fit_repeated_measures(score, np.ones((30, 3, 1)), structure="compound_symmetric")
-    >>> fit.covariance.shape
-    (3, 3)
-    """
-    scores = np.array(outcome, dtype=float)
-    columns = np.asarray(design, dtype=float)
-    if scores.ndim != 2 or columns.shape[:2] != scores.shape or columns.ndim != 3:
-        raise SpecError(
-            f"outcome and design have shapes {scores.shape} and {columns.shape}; they need dims "
-            "(subject, visit) and (subject, visit, coefficient)"
-        )
-    hours = _times(structure, times, scores.shape[1])
-    tables = cross_products(scores, columns)
-    start = starting_values(structure, _moments(tables))
-    theta = maximize(tables, lambda values: working_covariance(structure, values, hours), start)
-    covariance = working_covariance(structure, theta, hours)
-    found = restricted_likelihood(tables, covariance)
-    return RepeatedMeasures(tables, structure, theta, hours, covariance.value[0], found.value)
-
-
-def contrast_table(
-    fit: RepeatedMeasures,
-    contrasts: Mapping[str, ArrayLike],
-    *,
-    inference: str = "kenward_roger",
-    level: float = 0.95,
-) -> xr.Dataset:
-    """Estimate linear contrasts of the coefficients.
-
-    Parameters
-    ----------
-    fit : RepeatedMeasures
-        A fit.
-    contrasts : mapping of str to array_like
-        Weights of the coefficients by estimand, dim (coefficient).
-    inference : str
-        One of `INFERENCES`. The two variants of Kenward and Roger [1]_ differ in the parameters
-        whose second derivatives enter the standard error: those of SAS are variances, covariances
-        and correlations, so that nothing enters for unstructured and compound symmetric matrices;
-        R's mmrm takes logarithms and Cholesky factors. Degrees of freedom are the same, and
-        Satterthwaite's [2]_. All take the observed information of the parameters.
-    level : float
-        Confidence level.
-
-    Returns
-    -------
-    xr.Dataset
-        ``estimate, se, df, ci_low, ci_high, p_value`` on dim ``estimand``; attributes ``method``,
-        ``inference``, ``structure``, ``minus_two_reml``, ``subjects`` and ``observations``.
-
-    Raises
-    ------
-    SpecError
-        If there is no such inference, or a contrast has the wrong length.
-    EvidenceError
-        If a standard error is zero or undefined.
-
-    References
-    ----------
-    .. [1] Kenward MG, Roger JH. Small sample inference for fixed effects from restricted maximum
-       likelihood. Biometrics 1997;53:983-997.
-    .. [2] Satterthwaite FE. An approximate distribution of estimates of variance components.
-       Biometrics Bulletin 1946;2:110-114.
-
-    Examples
-    --------
-    >>> score = np.random.default_rng(1).normal(40, 5, (30, 3))
-    >>> fit = fit_repeated_measures(score, np.ones((30, 3, 1)), structure="compound_symmetric")
-    >>> round(contrast_table(fit, {"mean": [1.0]})["df"].item(), 6)
-    29.0
-    """
-    if inference not in INFERENCES:
-        raise SpecError(f"no inference '{inference}'{nearest(inference, INFERENCES)}")
-    weights = np.atleast_2d(np.array(list(contrasts.values()), dtype=float))
-    count = len(fit.tables.ordinary)
-    if weights.shape != (len(contrasts), count):
-        raise SpecError(f"contrasts have shape {weights.shape}; each needs {count} weights")
-    covariance = _parameters(fit, inference)
-    at = restricted_likelihood(fit.tables, covariance)
-    estimate, se, df = contrast_inference(
-        fit.tables, covariance, at, weights, adjust=inference != "satterthwaite"
-    )
-    words = fit.structure.replace("_", " ")
-    return inference_table(
-        dict(zip(contrasts, estimate.tolist(), strict=True)),
-        se=se,
-        df=df,
-        level=level,
-        attrs={
-            "method": f"MMRM by REML, {words} covariance; {INFERENCES[inference]}",
-            "note": "",
-            "inference": inference,
-            "structure": fit.structure,
-            "minus_two_reml": fit.minus_two_reml,
-            "subjects": int(fit.tables.count.sum()),
-            "observations": fit.tables.freedom + count,
-        },
-    )
+__all__ = ["clda_analysis", "mmrm_analysis"]
 
 
 def mmrm_analysis(
@@ -275,10 +86,101 @@ def mmrm_analysis(
     scores = np.array(outcome, dtype=float)
     design = _visit_design(scores, active, covariates, covariates_by_visit)
     fit = fit_repeated_measures(scores, design, structure=structure, times=times)
-    visits = scores.shape[1]
-    labels = _labels(outcome, visits)
-    at_visits = benefit_sign * np.eye(visits, design.shape[2])
-    names = [f"treatment_difference[{label}]" for label in labels]
+    labels = _labels(outcome, scores.shape[1])
+    return _visit_table(
+        fit, labels, labels, benefit_sign=benefit_sign, inference=inference, level=level
+    )
+
+
+def clda_analysis(
+    outcome: xr.DataArray | ArrayLike,
+    baseline: ArrayLike,
+    active: ArrayLike,
+    *,
+    covariates: ArrayLike | None = None,
+    structure: str = "unstructured",
+    times: ArrayLike | None = None,
+    benefit_sign: int = 1,
+    inference: str = "kenward_roger",
+    level: float = 0.95,
+) -> xr.Dataset:
+    """Compare the arms with the baseline as one more response, its mean common to both arms.
+
+    Constrained longitudinal data analysis [1]_: subjects without a baseline, or with nothing else,
+    are kept. With complete data and any covariance the estimates are those of an analysis of
+    covariance at each visit.
+
+    Parameters
+    ----------
+    outcome, active
+        As in `mmrm_analysis`.
+    baseline : array_like
+        Scores before treatment, dim (subject), NaN where missing.
+    covariates : array_like, optional
+        Dims (subject, covariate), a slope for the baseline and for each visit.
+    structure : str
+        One of `STRUCTURES`, for the baseline and the visits together.
+    times : array_like, optional
+        Times of the baseline and the visits, any unit, increasing.
+    benefit_sign, inference, level
+        As in `mmrm_analysis`.
+
+    Returns
+    -------
+    xr.Dataset
+        As `mmrm_analysis`; ``residual_sd`` and ``correlation`` begin with visit ``baseline``.
+
+    Raises
+    ------
+    EvidenceError, SpecError
+        As in `mmrm_analysis`.
+
+    References
+    ----------
+    .. [1] Coffman CJ, Edelman D, Woolson RF. To condition or not condition? Analysing 'change' in
+       longitudinal randomised controlled trials. BMJ Open 2016;6:e013096.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> active, baseline = np.arange(40) < 20, rng.normal(50, 9, 40)
+    >>> score = 0.6 * baseline[:, None] - 6 * active[:, None] + rng.normal(0, 5, (40, 2))
+    >>> result = clda_analysis(score, baseline, active, benefit_sign=-1)
+    >>> result["visit"].values.tolist()
+    ['baseline', '1', '2']
+    """
+    before = np.asarray(baseline, dtype=float)
+    later = np.array(outcome, dtype=float)
+    if before.shape != later.shape[:1]:
+        raise SpecError(f"baseline has shape {before.shape}; there are {len(later)} subjects")
+    scores = np.column_stack([before, later])
+    # without the first column the arms have one baseline mean
+    design = _visit_design(scores, active, None, covariates)[..., 1:]
+    fit = fit_repeated_measures(scores, design, structure=structure, times=times)
+    labels = _labels(outcome, later.shape[1])
+    table = _visit_table(
+        fit,
+        labels,
+        ["baseline", *labels],
+        benefit_sign=benefit_sign,
+        inference=inference,
+        level=level,
+    )
+    return table.assign_attrs(method=f"Constrained baseline; {table.attrs['method']}")
+
+
+def _visit_table(
+    fit: RepeatedMeasures,
+    compared: Sequence[str],
+    labels: Sequence[str],
+    *,
+    benefit_sign: int,
+    inference: str,
+    level: float,
+) -> xr.Dataset:
+    """Return the treatment differences of a fit whose design begins with them."""
+    at_visits = benefit_sign * np.eye(len(compared), len(fit.tables.ordinary))
+    names = [f"treatment_difference[{label}]" for label in compared]
     contrasts = {"treatment_difference": at_visits.mean(axis=0)}
     contrasts |= dict(zip(names, at_visits, strict=True))
     table = contrast_table(fit, contrasts, inference=inference, level=level)
@@ -286,40 +188,7 @@ def mmrm_analysis(
     return table.assign(
         residual_sd=("visit", sd),
         correlation=(("visit", "other_visit"), fit.covariance / np.outer(sd, sd)),
-    ).assign_coords(visit=labels, other_visit=labels)
-
-
-def _parameters(fit: RepeatedMeasures, inference: str) -> Covariance:
-    """Return the covariance with derivatives in the parameters of a variant."""
-    form = natural_covariance if inference == "kenward_roger" else working_covariance
-    return form(fit.structure, fit.theta, fit.times)
-
-
-def _moments(tables: Tables) -> FloatArray:
-    """Return mean products of least-squares residuals, dims (visit, visit)."""
-    products = tables.products[..., -1, -1].sum(axis=0)
-    there = tables.present.astype(float)
-    pairs = np.einsum("g,ga,gb->ab", tables.count, there, there)
-    moments = products / np.maximum(pairs, 1)
-    if (np.diag(pairs) == 0).any():
-        raise EvidenceError("a visit has no outcome at all; leave it out")
-    if not (np.diag(moments) > 1e-20 * np.max(tables.ordinary**2)).all():
-        raise EvidenceError("the scores of a visit do not vary around their mean")
-    return np.asarray(moments)
-
-
-def _times(structure: str, times: ArrayLike | None, visits: int) -> FloatArray:
-    """Return the times of the visits, or their numbers where the structure needs no times."""
-    if structure not in STRUCTURES:
-        raise SpecError(f"no covariance structure '{structure}'{nearest(structure, STRUCTURES)}")
-    if times is None:
-        if structure.startswith("autoregressive"):
-            raise SpecError(f"structure '{structure}' needs the times of the visits")
-        return np.arange(visits, dtype=float)
-    found = np.asarray(times, dtype=float)
-    if found.shape != (visits,) or not (np.diff(found) > 0).all():
-        raise SpecError(f"times are {found.tolist()}; {visits} visits need increasing times")
-    return found
+    ).assign_coords(visit=list(labels), other_visit=list(labels))
 
 
 def _visit_design(

@@ -16,7 +16,7 @@ from bayes_ptsd.cli.fit import fit_command
 from bayes_ptsd.cli.inspect import models_app, store_app
 from bayes_ptsd.cli.model_comparison import compare_models_command
 from bayes_ptsd.cli.patients import check_data, simulate, template
-from bayes_ptsd.cli.printed import audit, compare, credibility
+from bayes_ptsd.cli.printed import audit, compare, credibility, sensitivity
 from bayes_ptsd.cli.replicate import map_command
 from bayes_ptsd.cli.run import reanalyze, report
 from bayes_ptsd.errors import BayesPtsdError
@@ -33,7 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (reanalyze, audit, compare, credibility, report, check_data, template, simulate):
+for command in (
+    reanalyze, audit, compare, credibility, sensitivity, report, check_data, template, simulate,
+):  # fmt: skip
     app.command()(command)
 app.command("fit")(fit_command)
 app.command("map")(map_command)

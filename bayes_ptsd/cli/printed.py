@@ -11,7 +11,7 @@ from bayes_ptsd.cli._output import Evidence_, Json, Store, emit, number, show_ta
 if TYPE_CHECKING:
     from bayes_ptsd.priors import Prior
 
-__all__ = ["audit", "compare", "credibility"]
+__all__ = ["audit", "compare", "credibility", "sensitivity"]
 
 
 def audit(
@@ -109,6 +109,51 @@ def credibility(
     rows = _by_convention(document["quantities"], conventions)
     title = "Credibility of one interval, by likelihood convention"
     show_table(title, columns, rows, prose=["note"])
+
+
+def sensitivity(
+    contrast: Annotated[str, typer.Argument(help="Printed row, T2.IESR.X.")],
+    crossover_reading: Annotated[
+        str, typer.Option("--crossover-reading", help="How a crossover row is read.")
+    ] = "as_published",
+    flow_reading: Annotated[
+        str, typer.Option("--flow-reading", help="paper or registry: who completed both periods.")
+    ] = "paper",
+    evidence: Evidence_ = None,
+    json: Json = False,
+) -> None:
+    """Change one assumption at a time: prior, reading, unblinding, missing second periods."""
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.sensitivity import ranked_assumptions, ranking_frame, tipping_points
+
+    printed = load_published(evidence)
+    readings = {"crossover_reading": crossover_reading, "flow_reading": flow_reading}
+    frame = ranking_frame(ranked_assumptions(printed, contrast, **readings))
+    points = tipping_points(printed, contrast, **readings)
+    changes = [dict(zip(frame.columns, line, strict=True)) for line in frame.values.tolist()]
+    if json:
+        emit("sensitivity", {"changes": changes, "tipping_points": points})
+        return
+    rows = [_change_line(change) for change in changes]
+    columns = ["assumption", "mean", "95% interval", "P(better)", "P(> MCID)"]
+    title = f"{contrast}, convention T: one assumption changed at a time"
+    show_table(title, columns, rows, prose=["assumption"])
+    tipping = [
+        [f"{p['assumption']}: {p['who']}", f"{p['level']:g}", number(p["value"])] for p in points
+    ]
+    columns = ["tipping point", "P(better) falls to", "at"]
+    show_table("Tipping points, score units", columns, tipping, prose=["tipping point"])
+
+
+def _change_line(change: dict[str, Any]) -> list[str]:
+    """Return one changed assumption for people."""
+    return [
+        change["alternative"],
+        number(change["mean"]),
+        f"{number(change['low'])} to {number(change['high'])}",
+        number(change["prob_benefit"], 4),
+        number(change["prob_gt_mcid"], 4),
+    ]
 
 
 def _prior(text: str) -> str | Prior:

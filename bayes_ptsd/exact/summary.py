@@ -21,6 +21,7 @@ __all__ = [
     "exact_posterior",
     "likelihood_of",
     "log_marginal_likelihood",
+    "posterior_points",
     "prior_predictive_tail",
     "sampling_error",
 ]
@@ -115,7 +116,7 @@ def exact_posterior(likelihood: Prior, prior: Prior) -> xr.Dataset:
     >>> round(float(exact["mean"]), 3)
     8.912
     """
-    points = _grid(likelihood, prior)
+    points = posterior_points(likelihood, prior)
     closed = conjugate_posterior(likelihood, prior)
     if closed is not None:
         exact = grid_of_distribution(closed, points)
@@ -139,7 +140,7 @@ def log_marginal_likelihood(likelihood: Prior, prior: Prior) -> float:
     if likelihood.dist == "normal" and {part.dist for part in prior.components} == {"normal"}:
         parts = [_normal_marginal(likelihood, component) for component in prior.components]
         return float(np.logaddexp.reduce(np.log(prior.weights) + parts))
-    points = _grid(likelihood, prior)
+    points = posterior_points(likelihood, prior)
     return grid_of_density(lambda x: likelihood.logpdf(x) + prior.logpdf(x), points)[1]
 
 
@@ -202,8 +203,24 @@ def _normal_marginal(likelihood: Prior, prior: Prior) -> float:
     return float(stats.norm.logpdf(likelihood.params["mu"], prior.params["mu"], spread))
 
 
-def _grid(likelihood: Prior, prior: Prior) -> FloatArray:
-    """Return points that resolve every feature the posterior can have."""
+def posterior_points(likelihood: Prior, prior: Prior) -> FloatArray:
+    """Return points that resolve every feature the posterior can have.
+
+    Parameters
+    ----------
+    likelihood, prior : Prior
+        As functions of the treatment difference; the likelihood normal or Student-t.
+
+    Returns
+    -------
+    ndarray
+        Increasing grid points, score units.
+
+    Examples
+    --------
+    >>> len(posterior_points(normal(8.6, 3.9), normal(0, 7.9)))
+    601
+    """
     center, scale = likelihood.params["mu"], likelihood.params["sigma"]
     anchors = [(center, scale)]
     parts = prior.components or ((prior,) if prior.proper else ())

@@ -27,6 +27,7 @@ from bayes_ptsd.report.markup import Section
 from bayes_ptsd.report.methods import methods_section
 from bayes_ptsd.report.priors import priors_section
 from bayes_ptsd.report.provenance import limits_section, provenance_section
+from bayes_ptsd.report.sensitivity import sensitivity_section
 from bayes_ptsd.store import ResultStore
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def page_sections(contents: Contents) -> list[Section]:
         forest_section(contents),
         update_section(contents),
         curve_section(contents),
+        sensitivity_section(contents),
         comparison_section(contents),
         audit_section(contents),
         credibility_section(contents),

@@ -1,0 +1,25 @@
+"""What an answer hangs on: assumptions that print cannot settle, moved one at a time."""
+
+from bayes_ptsd.sensitivity.bias import Bias, biased_posterior, expectancy_bias, normal_bias
+from bayes_ptsd.sensitivity.missing import (
+    MissingShares,
+    missing_contour,
+    missing_shares,
+    tipping_delta,
+)
+from bayes_ptsd.sensitivity.ranking import ranked_assumptions, ranking_frame
+from bayes_ptsd.sensitivity.tipping import tipping_points
+
+__all__ = [
+    "Bias",
+    "MissingShares",
+    "biased_posterior",
+    "expectancy_bias",
+    "missing_contour",
+    "missing_shares",
+    "normal_bias",
+    "ranked_assumptions",
+    "ranking_frame",
+    "tipping_delta",
+    "tipping_points",
+]

@@ -1,0 +1,262 @@
+"""Second periods that are missing: what they would have to be like to change the answer.
+
+The crossover contrast is about patients with both periods. For all randomized patients the
+within-patient benefit of those without a second period is the completers' plus an unknown Delta,
+by sequence, so that the sequence-averaged treatment difference becomes::
+
+    tau(Delta) = tau + (f_active Delta_active + f_control Delta_control) / 2
+
+with f the share of each sequence that has no second period. Nothing in the data informs Delta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy import optimize, special
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.readings import flow_reading_of
+from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
+from bayes_ptsd.priors import FloatArray
+
+__all__ = [
+    "MissingShares",
+    "linear_summary",
+    "missing_contour",
+    "missing_shares",
+    "tipping_delta",
+]
+
+NODES, WEIGHTS = special.roots_hermitenorm(64)
+REASONS = ("remitted", "all")
+
+
+@dataclass(frozen=True)
+class MissingShares:
+    """Share of each sequence's randomized patients who have no second period.
+
+    Attributes
+    ----------
+    active_first, control_first : float
+        Between 0 and 1, by the treatment of the first period.
+    label : str
+        Who they are, in words.
+
+    Raises
+    ------
+    EvidenceError
+        If a share is not between 0 and 1.
+
+    Examples
+    --------
+    >>> MissingShares(6 / 22, 0.0, "remitters").shift(-12.7, 0.0)
+    -1.7318181818181817
+    """
+
+    active_first: float
+    control_first: float
+    label: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
+        for share in (self.active_first, self.control_first):
+            if not 0 <= share <= 1:
+                raise EvidenceError(f"{share:g} is not a share of patients; it is from 0 to 1")
+
+    def shift(self, delta_active_first: float, delta_control_first: float) -> float:
+        """Return by how much the treatment difference moves, score units."""
+        return (
+            self.active_first * delta_active_first + self.control_first * delta_control_first
+        ) / 2
+
+
+def missing_shares(
+    evidence: Evidence, *, reason: str = "all", flow_reading: str = "paper"
+) -> MissingShares:
+    """Return the shares of the printed flow of patients.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``, with a node ``flow``.
+    reason : {"remitted", "all"}
+        Patients who were not infused again because they had remitted, or everybody without a
+        rating in the second period.
+    flow_reading : {"paper", "registry"}
+        Which account of the flow.
+
+    Returns
+    -------
+    MissingShares
+        By sequence; the active-first sequence is the one whose first treatment is the active one.
+
+    Raises
+    ------
+    EvidenceError
+        If there is no flow of patients, or the reason or reading is unknown.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> shares = missing_shares(load_published(), reason="remitted")
+    >>> round(shares.active_first, 4), shares.control_first
+    (0.2727, 0.0)
+    """
+    if reason not in REASONS:
+        raise EvidenceError(f"reason '{reason}' is none of {', '.join(REASONS)}")
+    if "flow" not in evidence.data.children:
+        raise EvidenceError(f"{evidence.source}: no flow of patients; add flow.csv")
+    flow, reading = evidence.data["flow"].to_dataset(), flow_reading_of(flow_reading)
+    shares = {}
+    for sequence, treatments in evidence.trial.sequences.items():
+        randomized = reading.randomized[sequence]
+        if reason == "all":
+            missing = randomized - reading.completers[sequence]
+        else:
+            rows = (flow["stage"] == "completed_first") & (flow["sequence"] == sequence)
+            missing = int(flow["count"].where(rows, 0).sum())
+        shares[treatments[0] == evidence.trial.active] = missing / randomized
+    label = "remitters without period 2" if reason == "remitted" else (
+        "all without period 2"
+    )  # fmt: skip
+    return MissingShares(shares[True], shares[False], label)
+
+
+def tipping_delta(exact: xr.Dataset, *, share: float, level: float = 0.975) -> float:
+    """Return the Delta of one sequence at which P(benefit) falls to a level.
+
+    Parameters
+    ----------
+    exact : xr.Dataset
+        Posterior of the treatment difference on a grid.
+    share : float
+        Share of the sequence without a second period, above 0.
+    level : float
+        Probability of benefit.
+
+    Returns
+    -------
+    float
+        Score units; negative where the missing patients must have done worse than the completers.
+
+    Raises
+    ------
+    EvidenceError
+        If nobody is missing.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.exact.summary import exact_posterior
+    >>> from bayes_ptsd.priors import Prior, normal
+    >>> exact = exact_posterior(normal(12.7, 5.1787), Prior("flat"))
+    >>> round(tipping_delta(exact, share=6 / 22), 1)
+    -18.7
+    """
+    if not share > 0:
+        raise EvidenceError("nobody is missing in this sequence: no Delta changes the answer")
+    return float(-2 * grid_quantile(exact, np.array(1 - level)) / share)
+
+
+def missing_contour(
+    exact: xr.Dataset,
+    shares: MissingShares,
+    *,
+    deltas: Sequence[float] | FloatArray,
+    margins: Sequence[float] = (0.0,),
+) -> xr.DataArray:
+    """Return the probability of benefit for every pair of Deltas.
+
+    Parameters
+    ----------
+    exact : xr.Dataset
+        Posterior of the treatment difference on a grid.
+    shares : MissingShares
+        Who is missing.
+    deltas : sequence of float
+        Values of Delta, score units, for either sequence.
+    margins : sequence of float
+        Margins m of P(tau(Delta) > m), score units.
+
+    Returns
+    -------
+    xr.DataArray
+        Probability on dims ``margin, delta_active_first, delta_control_first``.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.exact.summary import exact_posterior
+    >>> from bayes_ptsd.priors import Prior, normal
+    >>> exact = exact_posterior(normal(12.7, 5.1787), Prior("flat"))
+    >>> grid = missing_contour(exact, MissingShares(6 / 22, 3 / 19, "all"), deltas=[-12.7, 0.0])
+    >>> grid.sel(margin=0, delta_control_first=0).values.round(4)
+    array([0.9829, 0.9929])
+    """
+    values = np.asarray(deltas, dtype=float)
+    moved = (shares.active_first * values[:, None] + shares.control_first * values[None, :]) / 2
+    limits = np.asarray(margins, dtype=float)
+    below = grid_cdf(exact, limits[:, None, None] - moved[None])
+    return xr.DataArray(
+        1 - below,
+        dims=("margin", "delta_active_first", "delta_control_first"),
+        coords={"margin": limits, "delta_active_first": values, "delta_control_first": values},
+        name="probability",
+    )
+
+
+def linear_summary(
+    exact: xr.Dataset, *, slope: float = 1.0, shift: float = 0.0, spread: float = 0.0,
+    mcid: float | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """Summarize ``slope * tau + shift + spread * e`` with e standard normal.
+
+    A Delta that is normal given tau makes the treatment difference of all patients of this form.
+
+    Parameters
+    ----------
+    exact : xr.Dataset
+        Posterior of tau on a grid.
+    slope, shift, spread : float
+        Slope above 0, shift in score units, spread 0 or above.
+    mcid : float, optional
+        Adds ``prob_gt_mcid``.
+
+    Returns
+    -------
+    dict of str to float
+        ``mean, sd, low, high`` (95% equal-tailed), ``prob_benefit, prob_gt_mcid`` (NaN without
+        an MCID).
+
+    Examples
+    --------
+    >>> from bayes_ptsd.exact.summary import exact_posterior
+    >>> from bayes_ptsd.priors import Prior, normal
+    >>> exact = exact_posterior(normal(12.7, 5.1787), Prior("flat"))
+    >>> found = linear_summary(exact, shift=-12.7 * 6 / 44)
+    >>> round(found["mean"], 2), round(found["prob_benefit"], 4)
+    (10.97, 0.9829)
+    """
+
+    def below(limit: float) -> float:
+        inner = (limit - shift - spread * NODES) / slope
+        return float(WEIGHTS @ grid_cdf(exact, inner) / WEIGHTS.sum())
+
+    mean = slope * float(exact["mean"]) + shift
+    sd = float(np.hypot(slope * float(exact["sd"]), spread))
+
+    def quantile(p: float) -> float:
+        ends = (mean - 40 * sd, mean + 40 * sd)
+        return float(optimize.brentq(lambda x: below(x) - p, *ends, xtol=1e-10))
+
+    return {
+        "mean": mean,
+        "sd": sd,
+        "low": quantile(0.025),
+        "high": quantile(0.975),
+        "prob_benefit": 1 - below(0.0),
+        "prob_gt_mcid": float("nan") if mcid is None else 1 - below(mcid),
+    }

@@ -1,0 +1,276 @@
+"""How far each assumption moves the answer, one at a time, from a flat prior and no bias.
+
+The base of every row is the printed interval itself: convention T, flat prior. One assumption is
+changed, the posterior computed again, and the rows are ranked by how far P(benefit) moved. Nothing
+is combined: two assumptions together can move more, or less, than their sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.published import select_contrast
+from bayes_ptsd.exact.binary import binary_posterior
+from bayes_ptsd.exact.binary_outcomes import binary_outcomes_of
+from bayes_ptsd.exact.grid import grid_quantile
+from bayes_ptsd.exact.summary import exact_posterior, likelihood_of
+from bayes_ptsd.prior_family import resolve_prior
+from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.sensitivity.bias import Bias, biased_posterior, expectancy_bias, normal_bias
+from bayes_ptsd.sensitivity.missing import MissingShares, linear_summary, missing_shares
+from bayes_ptsd.trial import Endpoint
+
+__all__ = ["Change", "ranked_assumptions", "ranking_frame"]
+
+FLAT = Prior("flat")
+PRIORS = ("weak", "skeptical", "enthusiastic", "cochrane")
+BIASES = ((0.0, 0.15), (0.15, 0.15), (0.3, 0.15))
+STRENGTH = (0.3, 0.15)
+BELIEF = "AE.DISS"
+"""Dissociation, the only printed event that could have told patients what they had received."""
+
+
+class Change(NamedTuple):
+    """One assumption and the summary it leads to.
+
+    Attributes
+    ----------
+    assumption, alternative : str
+        What is assumed, and what in place of the base.
+    summary : dict of str to float
+        ``mean, sd, low, high, prob_benefit, prob_gt_mcid``, score units, benefit-positive.
+    """
+
+    assumption: str
+    alternative: str
+    summary: dict[str, float]
+
+
+class _Row(NamedTuple):
+    """A printed contrast with the constants of its endpoint."""
+
+    likelihood: Prior
+    normal: Prior
+    endpoint: Endpoint
+    sd: float
+    analysis: str
+
+
+def ranked_assumptions(
+    evidence: Evidence,
+    contrast: str,
+    *,
+    crossover_reading: str = "as_published",
+    flow_reading: str = "paper",
+) -> xr.Dataset:
+    """Change one assumption at a time and rank the changes.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+    contrast : str
+        Id of a printed row.
+    crossover_reading : str
+        How a crossover row is read; the other one is among the alternatives.
+    flow_reading : {"paper", "registry"}
+        Which account of the flow gives the missing second periods.
+
+    Returns
+    -------
+    xr.Dataset
+        Dim ``change``, the base first, then by falling ``|prob_benefit - base|``: ``mean, sd, low,
+        high, prob_benefit, prob_gt_mcid`` and the moves ``move_mean, move_prob_benefit``; coords
+        ``assumption, alternative``. Score units, benefit-positive.
+
+    Raises
+    ------
+    EvidenceError
+        If the contrast is unknown or its endpoint has no reference SD.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> table = ranked_assumptions(load_published(), "T2.IESR.F")
+    >>> str(table["assumption"].values[0]), round(float(table["prob_benefit"][0]), 4)
+    ('base', 0.9856)
+    """
+    row = _row(evidence, contrast, crossover_reading)
+    changes = [
+        Change("base", "the printed interval, flat prior", _summary(row, row.likelihood, FLAT))
+    ]
+    changes += _priors(row)
+    normal = _summary(row, row.normal, FLAT)
+    changes.append(Change("likelihood", "normal, at the estimate", normal))
+    changes += _biases(row, evidence)
+    if row.analysis == "crossover":
+        other = "unhalved" if crossover_reading == "as_published" else "as_published"
+        read = _row(evidence, contrast, other)
+        summary = _summary(read, read.likelihood, FLAT)
+        changes.append(Change("crossover reading", f"read as {other.replace('_', ' ')}", summary))
+        changes += _missing(row, evidence, flow_reading)
+    return _table(changes).assign_attrs(
+        contrast=contrast,
+        analysis=row.analysis,
+        crossover_reading=crossover_reading,
+        flow_reading=flow_reading,
+        evidence_kind=evidence.kind,
+        label=row.endpoint.label,
+        unit=row.endpoint.unit,
+        active=evidence.trial.active,
+    )
+
+
+def ranking_frame(table: xr.Dataset) -> pd.DataFrame:
+    """Return a ranking as a flat table.
+
+    Parameters
+    ----------
+    table : xr.Dataset
+        From `ranked_assumptions`.
+
+    Returns
+    -------
+    pd.DataFrame
+        A line per change, the contrast, its reading and the kind of evidence on each.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> frame = ranking_frame(ranked_assumptions(load_published(), "T2.IESR.F"))
+    >>> frame.columns[-1]
+    'evidence_kind'
+    """
+    names = ("contrast", "crossover_reading", "evidence_kind")
+    frame = table.to_dataframe().reset_index(drop=True)
+    first = ["assumption", "alternative"]
+    frame = frame[first + [name for name in frame.columns if name not in first]]
+    return frame.assign(**{name: table.attrs[name] for name in names})
+
+
+def _row(evidence: Evidence, contrast: str, reading: str) -> _Row:
+    """Return a printed row under a reading of the crossover."""
+    selected = select_contrast(evidence, contrast, crossover_reading=reading)
+    row = selected.data["effects"].to_dataset()
+    endpoint = evidence.trial.endpoint(str(row["endpoint"].item()))
+    if endpoint.reference_sd is None:
+        raise EvidenceError(
+            f"endpoint '{endpoint.id}' has no 'reference_sd' in {evidence.trial.source}; priors "
+            "and biases here are multiples of it"
+        )
+    return _Row(
+        likelihood_of(row, "T"),
+        likelihood_of(row, "N"),
+        endpoint,
+        endpoint.reference_sd,
+        str(row["analysis"].item()),
+    )
+
+
+def _summary(row: _Row, likelihood: Prior, prior: Prior) -> dict[str, float]:
+    """Summarize the posterior of one likelihood and prior."""
+    return linear_summary(exact_posterior(likelihood, prior), mcid=row.endpoint.mcid)
+
+
+def _priors(row: _Row) -> Iterator[Change]:
+    """Yield the members of the prior family."""
+    for name in PRIORS:
+        prior = resolve_prior(name, sd=row.sd, se=row.likelihood.params["sigma"])
+        yield Change("prior", f"{name} prior", _summary(row, row.likelihood, prior))
+
+
+def _biases(row: _Row, evidence: Evidence) -> Iterator[Change]:
+    """Yield unblinding biases: a grid of assumptions, and one by expectancy."""
+    biases = [
+        (f"bias N({mean:g}, {sd:g}²) SD", normal_bias(mean * row.sd, sd * row.sd))
+        for mean, sd in BIASES
+    ]
+    difference = _belief_difference(evidence)
+    if difference is not None:
+        biases.append(("expectancy (dissociation as stand-in)", _expectancy(row, difference)))
+    for label, bias in biases:
+        exact = biased_posterior(row.likelihood, FLAT, bias)
+        yield Change("unblinding", label, linear_summary(exact, mcid=row.endpoint.mcid))
+
+
+def _expectancy(row: _Row, difference: FloatArray) -> Bias:
+    """Return the bias of believing against not believing, in units of the endpoint."""
+    mean, sd = STRENGTH
+    return expectancy_bias(difference, strength_mean=mean * row.sd, strength_sd=sd * row.sd)
+
+
+def _belief_difference(evidence: Evidence) -> FloatArray | None:
+    """Return points of the difference in dissociation, which stands in for beliefs."""
+    try:
+        outcomes = {outcome.id: outcome for outcome in binary_outcomes_of(evidence)}
+    except EvidenceError:
+        return None
+    if BELIEF not in outcomes:
+        return None
+    (active, control), (n_active, n_control) = outcomes[BELIEF].events, outcomes[BELIEF].n
+    fit = binary_posterior(active, n_active, control, n_control, prior="jeffreys")
+    exact = fit["exact"].to_dataset().sel(estimand="risk_difference")
+    return grid_quantile(exact, (np.arange(41) + 0.5) / 41)
+
+
+def _missing(row: _Row, evidence: Evidence, flow_reading: str) -> Iterator[Change]:
+    """Yield assumptions about second periods that are missing."""
+    exact = exact_posterior(row.likelihood, FLAT)
+    for reason in ("remitted", "all"):
+        try:
+            shares = missing_shares(evidence, reason=reason, flow_reading=flow_reading)
+        except EvidenceError:
+            return
+        none = -float(exact["mean"])
+        yield Change(
+            "missing second periods",
+            f"no benefit: {shares.label}",
+            linear_summary(exact, shift=shares.shift(none, none), mcid=row.endpoint.mcid),
+        )
+        yield Change(
+            "missing second periods",
+            f"half the benefit: {shares.label}",
+            _half(exact, shares, row),
+        )
+
+
+def _half(exact: xr.Dataset, shares: MissingShares, row: _Row) -> dict[str, float]:
+    """Summarize Delta ~ N(-tau/2, MCID^2), independent between the sequences."""
+    both = shares.active_first + shares.control_first
+    spread = (row.endpoint.mcid or 0.5 * row.sd) / 2
+    return linear_summary(
+        exact,
+        slope=1 - both / 4,
+        spread=spread * float(np.hypot(shares.active_first, shares.control_first)),
+        mcid=row.endpoint.mcid,
+    )
+
+
+def _table(changes: list[Change]) -> xr.Dataset:
+    """Return the changes, the base first and the others by how far they move P(benefit)."""
+    base = changes[0].summary
+
+    def move(change: Change) -> float:
+        return abs(change.summary["prob_benefit"] - base["prob_benefit"])
+
+    ordered = [changes[0], *sorted(changes[1:], key=move, reverse=True)]
+    columns: dict[str, Any] = {
+        key: ("change", [change.summary[key] for change in ordered]) for key in base
+    }
+    for key in ("mean", "prob_benefit"):
+        columns[f"move_{key}"] = (
+            "change",
+            [change.summary[key] - base[key] for change in ordered],
+        )
+    coords = {
+        key: ("change", [getattr(change, key) for change in ordered])
+        for key in ("assumption", "alternative")
+    }
+    return xr.Dataset(columns, coords=coords)

@@ -1,0 +1,214 @@
+"""Sensitivity to what print cannot settle, against closed forms and known tipping points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from typer.testing import CliRunner
+
+from bayes_ptsd.cli import app
+from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.exact.grid import grid_cdf
+from bayes_ptsd.exact.summary import exact_posterior
+from bayes_ptsd.priors import Prior, normal, student_t
+from bayes_ptsd.sensitivity import (
+    MissingShares,
+    biased_posterior,
+    expectancy_bias,
+    missing_contour,
+    missing_shares,
+    normal_bias,
+    ranked_assumptions,
+    tipping_delta,
+    tipping_points,
+)
+from bayes_ptsd.sensitivity.bias import tipping_bias
+from bayes_ptsd.sensitivity.missing import linear_summary
+
+FLAT = Prior("flat")
+CROSSOVER, FIRST = normal(12.7, 5.178664), normal(8.6, 3.892910)
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    """Return the printed evidence."""
+    return load_published()
+
+
+def below(exact: object, x: float) -> float:
+    """Return the probability below `x`."""
+    return float(grid_cdf(exact, np.array(x)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "mean", "expected"),
+    [
+        (CROSSOVER, 0.0, (12.70, 5.611, 0.9882)),
+        (FIRST, 0.0, (8.60, 4.452, 0.9733)),
+        (CROSSOVER, 0.15, (10.54, 5.611, 0.9698)),
+        (FIRST, 0.15, (6.44, 4.452, 0.9260)),
+    ],
+)
+def test_normal_bias_is_the_normal_convolution(
+    likelihood: Prior, mean: float, expected: tuple[float, float, float]
+) -> None:
+    """A normal bias of sd 0.15 SD under a flat prior gives the convolution's closed form."""
+    exact = biased_posterior(likelihood, FLAT, normal_bias(mean * 14.4, 0.15 * 14.4))
+    found = (float(exact["mean"]), float(exact["sd"]), 1 - below(exact, 0.0))
+    assert found == pytest.approx(expected, abs=6e-4)
+    sd = np.hypot(likelihood.params["sigma"], 2.16)
+    assert found[2] == pytest.approx(
+        stats.norm.cdf((likelihood.params["mu"] - 14.4 * mean) / sd), abs=1e-9
+    )
+
+
+def test_bias_under_student_t_and_a_skeptical_prior_is_the_double_integral() -> None:
+    """P(benefit) equals a two-dimensional quadrature that shares no code with it."""
+    exact = biased_posterior(student_t(38, 8.57, 3.769), normal(0, 7.879), normal_bias(2.0, 2.16))
+
+    nodes, weights = np.polynomial.legendre.leggauss(300)
+    b, b_weight = 2.0 + 20 * nodes, stats.norm.pdf(2.0 + 20 * nodes, 2.0, 2.16) * weights
+
+    def mass(low: float, high: float) -> float:
+        delta = (low + high) / 2 + (high - low) / 2 * nodes
+        likelihood = stats.t.pdf(8.57, 38, delta[:, None] + b, 3.769) @ b_weight
+        prior = stats.norm.pdf(delta, 0, 7.879)
+        return float(likelihood * prior @ weights) * (high - low) / 2
+
+    lower, upper = mass(-60, 0), mass(0, 60)
+    assert 1 - below(exact, 0.0) == pytest.approx(upper / (lower + upper), abs=1e-8)
+
+
+def test_no_bias_changes_nothing() -> None:
+    """A bias known to be zero gives the posterior without one."""
+    plain, with_bias = (
+        exact_posterior(student_t(27, 12.65, 4.947), normal(0, 7.879)),
+        biased_posterior(student_t(27, 12.65, 4.947), normal(0, 7.879), normal_bias(0.0, 0.0)),
+    )
+    for name in ("mean", "sd", "log_marginal_likelihood"):
+        assert float(with_bias[name]) == pytest.approx(float(plain[name]), abs=1e-8)
+
+
+def test_expectancy_has_the_moments_of_a_product() -> None:
+    """E (q_a - q_c) of independent factors has the product's mean and variance."""
+    difference = np.array([0.1, 0.25, 0.4])
+    bias = expectancy_bias(difference, strength_mean=4.32, strength_sd=2.16)
+    second = (4.32**2 + 2.16**2) * (difference**2).mean()
+    assert bias.mean == pytest.approx(4.32 * 0.25)
+    assert bias.sd == pytest.approx(np.sqrt(second - bias.mean**2))
+
+
+def test_tipping_bias_is_the_lower_limit_under_a_flat_prior() -> None:
+    """A bias of the lower 95% limit leaves P(benefit) at .975; a skeptic needs less."""
+    likelihood = student_t(27, 12.65, (22.8 - 2.5) / (2 * stats.t.ppf(0.975, 27)))
+    assert tipping_bias(likelihood, FLAT) == pytest.approx(2.5, abs=1e-4)
+    assert tipping_bias(likelihood, normal(0, 7.879)) < 2.5
+
+
+@pytest.mark.parametrize(
+    ("share", "tips", "null"),
+    [(6 / 22, (-18.70, -30.67), -93.13), (9 / 22, (-12.47, -20.44), -62.09)],
+)
+def test_tipping_deltas_are_known(share: float, tips: tuple[float, float], null: float) -> None:
+    """Remitters and all non-completers tip P(benefit) at the Deltas of the closed form."""
+    exact = exact_posterior(CROSSOVER, FLAT)
+    found = [tipping_delta(exact, share=share, level=level) for level in (0.975, 0.95)]
+    assert found == pytest.approx(tips, abs=0.006)
+    moved = linear_summary(exact, shift=MissingShares(share, 0, "").shift(null, 0))
+    assert moved["mean"] == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(6 / 22, (10.97, 0.9829)), (9 / 22, (10.10, 0.9745))]
+)
+def test_no_benefit_in_the_missing(share: float, expected: tuple[float, float]) -> None:
+    """Without within-patient benefit in the missing, mean and P(benefit) are the known ones."""
+    exact = exact_posterior(CROSSOVER, FLAT)
+    moved = linear_summary(exact, shift=MissingShares(share, 0, "").shift(-12.7, 0))
+    assert (moved["mean"], moved["prob_benefit"]) == pytest.approx(expected, abs=6e-3)
+    assert moved["prob_benefit"] == pytest.approx(expected[1], abs=6e-5)
+
+
+def test_linear_summary_of_a_normal_is_normal() -> None:
+    """Slope, shift and spread of a normal give a normal: moments, limits and tail."""
+    exact = exact_posterior(normal(3.0, 2.0), FLAT)
+    found = linear_summary(exact, slope=0.8, shift=-1.0, spread=1.5, mcid=2.0)
+    true = stats.norm(0.8 * 3 - 1, np.hypot(1.6, 1.5))
+    assert found["low"] == pytest.approx(true.ppf(0.025), abs=1e-6)
+    assert found["high"] == pytest.approx(true.ppf(0.975), abs=1e-6)
+    assert found["prob_benefit"] == pytest.approx(true.sf(0), abs=1e-8)
+    assert found["prob_gt_mcid"] == pytest.approx(true.sf(2.0), abs=1e-8)
+
+
+def test_contour_falls_with_delta_and_is_the_tail() -> None:
+    """Every cell of the contour is the normal tail; it rises with either Delta."""
+    exact = exact_posterior(CROSSOVER, FLAT)
+    shares = MissingShares(9 / 22, 3 / 19, "all")
+    contour = missing_contour(exact, shares, deltas=[-30.0, 0.0, 10.0], margins=[0.0, 7.2])
+    cell = contour.sel(margin=7.2, delta_active_first=-30, delta_control_first=10)
+    mean = 12.7 + (9 / 22 * -30 + 3 / 19 * 10) / 2
+    assert float(cell) == pytest.approx(stats.norm.sf(7.2, mean, 5.178664), abs=1e-8)
+    for dim in ("delta_active_first", "delta_control_first"):
+        assert bool((contour.diff(dim) > 0).all())
+
+
+def test_shares_follow_the_flow_reading(evidence: Evidence) -> None:
+    """The paper's flow has 9/22 and 3/19 without a second rating, the registry's 6/22 and 6/19."""
+    paper, registry = (
+        missing_shares(evidence, flow_reading=name) for name in ("paper", "registry")
+    )
+    assert (paper.active_first, paper.control_first) == (9 / 22, 3 / 19)
+    assert (registry.active_first, registry.control_first) == (6 / 22, 6 / 19)
+
+
+def test_ranking_starts_at_the_print_and_falls(evidence: Evidence) -> None:
+    """The base is the printed interval; moves of P(benefit) fall; readings keep P(benefit)."""
+    table = ranked_assumptions(evidence, "T2.IESR.X")
+    base = table.isel(change=0)
+    assert [float(base["low"]), float(base["high"])] == pytest.approx([2.5, 22.8], abs=1e-6)
+    moves = np.abs(table["move_prob_benefit"].values[1:])
+    assert bool((np.diff(moves) <= 0).all())
+    reading = table.isel(change=np.flatnonzero(table["assumption"] == "crossover reading"))
+    assert float(reading["move_prob_benefit"][0]) == pytest.approx(0, abs=1e-9)
+    assert float(reading["mean"][0]) == pytest.approx(6.325, abs=1e-6)
+    skeptical = table.isel(change=np.flatnonzero(table["alternative"] == "skeptical prior"))
+    assert float(skeptical["prob_benefit"][0]) == pytest.approx(0.9770, abs=6e-5)
+
+
+def test_unhalved_deltas_are_half(evidence: Evidence) -> None:
+    """Tipping values of missing second periods halve with the contrast."""
+    whole, half = (
+        {
+            (point["who"], point["level"]): point["value"]
+            for point in tipping_points(evidence, "T2.IESR.X", crossover_reading=reading)
+            if point["assumption"] == "missing second periods"
+        }
+        for reading in ("as_published", "unhalved")
+    )
+    assert {key: value / 2 for key, value in whole.items()} == pytest.approx(half)
+
+
+def test_what_cannot_be_asked_is_refused(evidence: Evidence) -> None:
+    """Shares beyond 1, an unknown reason, nobody missing and a negative sd get one message each."""
+    with pytest.raises(EvidenceError, match="not a share"):
+        MissingShares(1.2, 0.0, "")
+    with pytest.raises(EvidenceError, match="reason 'moved'"):
+        missing_shares(evidence, reason="moved")
+    with pytest.raises(EvidenceError, match="nobody is missing"):
+        tipping_delta(exact_posterior(CROSSOVER, FLAT), share=0.0)
+    with pytest.raises(SpecError, match="zero or positive"):
+        normal_bias(0.0, -1.0)
+
+
+def test_command_prints_changes_and_tipping_points() -> None:
+    """The command prints ranking and tipping points; an unknown row is refused."""
+    done = CliRunner().invoke(app, ["sensitivity", "T2.IESR.F"])
+    assert done.exit_code == 0, done.output
+    assert "skeptical prior" in done.output
+    assert "known bias" in done.output
+    wrong = CliRunner().invoke(app, ["sensitivity", "T2.IESR.Q"])
+    assert wrong.exit_code == 1
+    assert "T2.IESR.Q" in str(wrong.exception)

@@ -127,9 +127,14 @@ def sensitivity(
     from bayes_ptsd.sensitivity import ranked_assumptions, ranking_frame, tipping_points
 
     printed = load_published(evidence)
-    readings = {"crossover_reading": crossover_reading, "flow_reading": flow_reading}
-    frame = ranking_frame(ranked_assumptions(printed, contrast, **readings))
-    points = tipping_points(printed, contrast, **readings)
+    frame = ranking_frame(
+        ranked_assumptions(
+            printed, contrast, crossover_reading=crossover_reading, flow_reading=flow_reading
+        )
+    )
+    points = tipping_points(
+        printed, contrast, crossover_reading=crossover_reading, flow_reading=flow_reading
+    )
     changes = [dict(zip(frame.columns, line, strict=True)) for line in frame.values.tolist()]
     if json:
         emit("sensitivity", {"changes": changes, "tipping_points": points})

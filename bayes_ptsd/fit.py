@@ -15,6 +15,7 @@ from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import FitError, StatisticalWarning, nearest
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.mirrors import frequentist_document
 from bayes_ptsd.plans import PLANS, Groups, Plan
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id, stamp
 from bayes_ptsd.spec import ModelSpec
@@ -109,8 +110,8 @@ def fit_model(
     xr.DataTree
         Groups ``posterior, prior, posterior_predictive, prior_predictive, log_likelihood,
         log_prior, observed_data, constant_data, checks``; ``sample_stats`` of a sampled fit,
-        ``exact`` of an exact one; dims ``chain, draw``. With an improper prior there are no prior
-        groups.
+        ``exact`` of an exact one, ``carryover`` of a crossover with a carryover prior; dims
+        ``chain, draw``. With an improper prior there are no prior groups.
 
     Raises
     ------
@@ -165,6 +166,7 @@ def fit_model(
     )
     tree.attrs.update(plan.attrs)
     tree.attrs["checks_passed"] = int(checks_passed(tree))
+    tree.attrs["frequentist"] = json.dumps(frequentist_document(evidence, spec))
     tree.attrs["summary"] = json.dumps(summary_document(estimate(tree)))
     return tree
 

@@ -134,6 +134,7 @@ def stamp(
         "model": spec.name,
         "spec": json.dumps(spec.document()),
         "trial": evidence.trial.name,
+        "trial_title": evidence.trial.title,
         "active": evidence.trial.active,
         "control": evidence.trial.control,
         "endpoint": endpoint.id,

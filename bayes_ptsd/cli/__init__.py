@@ -19,6 +19,7 @@ from bayes_ptsd.cli.patients import check_data, simulate, template
 from bayes_ptsd.cli.printed import audit, compare, credibility, sensitivity
 from bayes_ptsd.cli.replicate import map_command
 from bayes_ptsd.cli.run import reanalyze, report
+from bayes_ptsd.cli.sweep import carryover
 from bayes_ptsd.errors import BayesPtsdError
 
 __all__ = ["app", "main"]
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 for command in (
     reanalyze, audit, compare, credibility, sensitivity, report, check_data, template, simulate,
+    carryover,
 ):  # fmt: skip
     app.command()(command)
 app.command("fit")(fit_command)

@@ -29,7 +29,17 @@ if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
     from bayes_ptsd.spec import ModelSpec
 
-__all__ = ["chosen_patients", "chosen_specs", "fit_command"]
+__all__ = [
+    "Options",
+    "Outcome",
+    "Overrides",
+    "Priors",
+    "Visit",
+    "chosen_patients",
+    "chosen_specs",
+    "fit_command",
+    "stored_documents",
+]
 
 Model = Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")]
 TrialFile = Annotated[Path | None, typer.Option("--trial", help="Trial file of patients.")]
@@ -96,7 +106,7 @@ def fit_command(
         found = _printed(specs[0], contrast, evidence)
     else:
         found = chosen_patients(specs[0], trial, data, endpoint=endpoint, visit=visit)
-    documents = _fits(
+    documents = stored_documents(
         found,
         specs,
         store=store_path(store),
@@ -167,7 +177,7 @@ def chosen_patients(
     return select_outcome(loaded, endpoint, visit=visit)
 
 
-def _fits(
+def stored_documents(
     evidence: Evidence,
     specs: Sequence[ModelSpec],
     *,

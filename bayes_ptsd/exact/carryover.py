@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import xarray as xr
-from scipy import optimize
+from scipy import interpolate, optimize, special
 
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence.pairs import CrossoverPairs
@@ -21,6 +21,10 @@ from bayes_ptsd.priors import FloatArray, Prior, normal
 __all__ = ["carryover_sweep", "carryover_tipping", "fixed_carryover"]
 
 REACH = 40.0
+TAILS = (0.025, 0.975)
+CLIP = (1e-15, 1 - 1e-15)
+ZERO = np.zeros(1)
+PROBES = np.array([0.6, 1.2, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 4.0])
 
 
 def carryover_sweep(
@@ -30,6 +34,7 @@ def carryover_sweep(
     sds: Sequence[float],
     benefit_sign: int = 1,
     covariance: str = "random_intercept",
+    interval: bool = True,
 ) -> xr.Dataset:
     """Show how the treatment difference depends on the prior of the carryover.
 
@@ -44,12 +49,14 @@ def carryover_sweep(
         carryover out, infinity makes its prior flat.
     benefit_sign, covariance
         As in `crossover_posterior`.
+    interval : bool
+        Whether to compute the equal-tailed 95% interval too.
 
     Returns
     -------
     xr.Dataset
         ``mean, sd, prob_benefit`` of the treatment difference (benefit-positive, score units) and
-        ``log_marginal_likelihood`` on dim ``carryover_sd``.
+        ``log_marginal_likelihood`` on dim ``carryover_sd``; ``eti95`` also on dim ``bound``.
 
     Raises
     ------
@@ -68,16 +75,23 @@ def carryover_sweep(
     """
     tables = []
     for sd in sds:
-        chosen = {name: prior for name, prior in priors.items() if name != "carryover"}
-        if not sd >= 0:
-            raise SpecError(f"carryover standard deviation is {sd}; it is zero or positive")
-        if sd > 0:
-            chosen["carryover"] = normal(0, sd) if np.isfinite(sd) else Prior("flat")
-        tables.append(
-            crossover_batch(_batch(pairs), chosen, benefit_sign=benefit_sign, covariance=covariance)
-        )
+        chosen = _with_carryover(priors, sd)
+
+        def solved(thresholds: FloatArray = ZERO, chosen: CrossoverPriors = chosen) -> xr.Dataset:
+            return crossover_batch(
+                _batch(pairs), chosen, benefit_sign=benefit_sign, covariance=covariance,
+                thresholds=thresholds.tolist(),
+            ).isel(dataset=0)  # fmt: skip
+
+        one = _treatment(solved())
+        if interval:
+            probes = float(one["mean"]) + float(one["sd"]) * np.r_[-PROBES[::-1], PROBES]
+            above = solved(probes)["prob_greater"].sel(estimand="treatment_difference")
+            one["eti95"] = ("bound", _limits(probes, above.values))
+        tables.append(one)
     axis = xr.Variable("carryover_sd", np.asarray(sds, dtype=float))
-    return xr.concat([_treatment(table).isel(dataset=0) for table in tables], dim=axis)
+    sweep = xr.concat(tables, dim=axis)
+    return sweep.assign_coords(bound=["low", "high"]) if interval else sweep
 
 
 def fixed_carryover(
@@ -176,17 +190,42 @@ def carryover_tipping(
         raise SpecError(f"probability is {probability}; it lies between 0 and 1")
 
     def excess(carryover: float) -> float:
-        return float(table(carryover)["prob_benefit"].item()) - probability
+        # probits are nearly a line in the carryover: few steps to the root
+        found = float(table(carryover)["prob_benefit"].item())
+        return float(special.ndtri(np.clip(found, *CLIP)) - special.ndtri(probability))
 
     def table(carryover: float) -> xr.Dataset:
         return fixed_carryover(
             pairs, priors, values=[carryover], benefit_sign=benefit_sign, covariance=covariance
         )
 
-    reach = REACH * float(table(0.0)["sd"].item())
-    if excess(-reach) * excess(reach) > 0:
-        return float("nan")
-    return float(optimize.brentq(excess, -reach, reach, xtol=1e-9 * reach))
+    start = table(0.0)
+    mean, sd = (float(start[key].item()) for key in ("mean", "sd"))
+    middle = float(np.clip(2 * (special.ndtri(probability) * sd - mean), -REACH * sd, REACH * sd))
+    for width in (2.0, 8.0, 2 * REACH):
+        low, high = middle - width * sd, middle + width * sd
+        if excess(low) < 0 < excess(high):
+            return float(optimize.brentq(excess, low, high, xtol=1e-8 * sd))
+    return float("nan")
+
+
+def _with_carryover(priors: CrossoverPriors, sd: float) -> CrossoverPriors:
+    """Return the priors with a normal carryover prior of this standard deviation, or none."""
+    if not sd >= 0:
+        raise SpecError(f"carryover standard deviation is {sd}; it is zero or positive")
+    chosen = {name: prior for name, prior in priors.items() if name != "carryover"}
+    if sd > 0:
+        chosen["carryover"] = normal(0, sd) if np.isfinite(sd) else Prior("flat")
+    return chosen
+
+
+def _limits(value: FloatArray, above: FloatArray) -> FloatArray:
+    """Return the limits of the equal-tailed interval from probabilities above some values."""
+    # on the probit scale a distribution function is nearly a line
+    score = -special.ndtri(above)
+    inside = np.isfinite(score)
+    curve = interpolate.PchipInterpolator(score[inside], value[inside])
+    return np.asarray(curve(special.ndtri(TAILS)))
 
 
 def _batch(pairs: CrossoverPairs) -> CrossoverPairs:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_ptsd.checks.crossover import crossover_checks
+from bayes_ptsd.crossover.carryover import carryover_groups
 from bayes_ptsd.crossover.exact import exact_crossover, why_not_exact
 from bayes_ptsd.crossover.groups import crossover_groups
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
@@ -42,7 +43,7 @@ def crossover_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
             prior = draw_prior(build() if model is None else model, seed=seed)
         posterior = groups["posterior"].drop_vars(INTERNAL, errors="ignore")
         found = crossover_groups(posterior, problem, seed=seed, prior=prior)
-        return {"posterior": posterior} | found
+        return {"posterior": posterior} | found | carryover_groups(problem)
 
     return Plan(
         endpoint=problem.endpoint,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bayes_ptsd.plots.agreement import agreement_figure
+from bayes_ptsd.plots.carryover import carryover_figure
 from bayes_ptsd.plots.curves import benefit_figure
 from bayes_ptsd.plots.forest import forest_figure
 from bayes_ptsd.plots.style import PRIOR_STYLES, PriorStyle, figure_svg, prior_style
@@ -13,6 +14,7 @@ __all__ = [
     "PriorStyle",
     "agreement_figure",
     "benefit_figure",
+    "carryover_figure",
     "figure_svg",
     "forest_figure",
     "prior_style",

@@ -144,7 +144,7 @@ def new_figure(height: float) -> Figure:
 
 
 def evidence_legend(
-    figure: Figure, handles: Sequence[Artist], *, kind: str, convention: str, columns: int
+    figure: Figure, handles: Sequence[Artist], *, kind: str, columns: int, convention: str = ""
 ) -> None:
     """Put the legend below a figure, under a line that names the kind of evidence.
 
@@ -156,10 +156,10 @@ def evidence_legend(
         Labelled lines and patches.
     kind : str
         Kind of evidence; every figure says it here.
-    convention : str
-        Likelihood convention.
     columns : int
         Columns of the legend.
+    convention : str
+        Likelihood convention, of printed rows.
 
     Examples
     --------
@@ -170,7 +170,8 @@ def evidence_legend(
     """
     figure.legend(
         handles=list(handles), loc="outside lower center", ncols=columns, fontsize=7.5,
-        title=f"{kind} evidence, convention {convention}", title_fontsize=7.5,
+        title=f"{kind} evidence" + (f", convention {convention}" if convention else ""),
+        title_fontsize=7.5,
         columnspacing=1.2, handlelength=1.8,
     )  # fmt: skip
 

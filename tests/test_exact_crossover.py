@@ -283,6 +283,23 @@ def test_flat_priors_and_complete_pairs_give_hills_armitage(seed: int, sign: int
         assert float(table["mean"].sel(estimand=name).item()) == pytest.approx(expected, abs=1e-8)
 
 
+def test_patients_who_barely_vary_are_resolved() -> None:
+    """Within-patient noise of a hundred-thousandth of the scores leaves t around Hills-Armitage.
+
+    Under a flat prior on sd_within, n complete pairs leave Student-t with n - 3 degrees of
+    freedom, whose sd is the standard error times sqrt((n - 2) / (n - 5)).
+    """
+    tiny = simulated(8, missing=0)
+    mean = tiny.score.mean(axis=1, keepdims=True)
+    pairs = replace(tiny, score=mean + 2e-5 * (tiny.score - mean))
+    fit = crossover_posterior(pairs, vague(), benefit_sign=-1)
+    table = hills_armitage(pairs, benefit_sign=-1).sel(estimand="treatment_difference")
+    ours, n = estimand(fit, "treatment_difference"), len(pairs.subject)
+    se = float(table["se"])
+    assert float(ours["mean"]) == pytest.approx(float(table["estimate"]), abs=1e-3 * se)
+    assert float(ours["sd"]) == pytest.approx(se * np.sqrt((n - 2) / (n - 5)), rel=1e-3)
+
+
 def test_flat_carryover_gives_the_first_period_contrast() -> None:
     """Completers with a flat carryover, and the limit of wide ones: the first-period difference."""
     pairs = simulated(4).completers()

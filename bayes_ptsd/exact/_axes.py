@@ -19,7 +19,7 @@ __all__ = ["Axis", "DispersionPrior", "inverse_sd", "sd_axis"]
 
 DispersionPrior = Prior | Callable[[FloatArray], FloatArray]
 
-LIMITS = {"log": (-10.0, 9.0), "from_zero": (0.0, 9.0), "atanh": (-6.0, 6.0)}
+LIMITS = {"log": (-13.0, 9.0), "from_zero": (0.0, 9.0), "atanh": (-6.0, 6.0)}
 
 
 def inverse_sd(sd: FloatArray) -> FloatArray:

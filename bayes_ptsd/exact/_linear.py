@@ -20,7 +20,7 @@ from bayes_ptsd.priors import FloatArray, Prior
 __all__ = ["LinearPosterior", "NormalComponents", "normal_components", "solve"]
 
 LOG_2PI = math.log(2 * math.pi)
-PIVOT = 1e-10
+PIVOT = 1e-12
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from bayes_ptsd import __version__
+from bayes_ptsd.cli.calibrate import calibrate_command
 from bayes_ptsd.cli.fit import fit_command
 from bayes_ptsd.cli.inspect import models_app, store_app
 from bayes_ptsd.cli.model_comparison import compare_models_command
@@ -42,6 +43,7 @@ for command in (
 app.command("fit")(fit_command)
 app.command("map")(map_command)
 models_app.command("compare")(compare_models_command)
+app.command("calibrate")(calibrate_command)
 app.add_typer(models_app, name="models")
 app.add_typer(store_app, name="store")
 

@@ -1,0 +1,167 @@
+"""Operating characteristics: what a decision about P(benefit) does in simulated trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.calibration.scenarios import Scenario, simulate_scenario
+from bayes_ptsd.calibration.work import blocks_of, run_tasks
+from bayes_ptsd.crossover.exact import exact_priors, why_not_exact
+from bayes_ptsd.crossover.model import CrossoverModel
+from bayes_ptsd.errors import SpecError
+from bayes_ptsd.exact.crossover import crossover_batch
+from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.provenance import DEFAULT_SEED
+
+__all__ = ["DECISION", "operating_characteristics"]
+
+DECISION = 0.975
+"""Probability of benefit above which the decision is taken, unless another is given."""
+
+TAIL = 0.025
+
+
+@dataclass(frozen=True)
+class DecisionTask:
+    """One block of trials under one scenario.
+
+    Attributes
+    ----------
+    model : CrossoverModel
+        Model, priors and pattern of the patients.
+    scenario : Scenario
+        The truth.
+    block : tuple of int
+        Number and used size of the block.
+    seed : int
+        Seed of the study.
+    """
+
+    model: CrossoverModel
+    scenario: Scenario
+    block: tuple[int, int]
+    seed: int
+
+
+def operating_characteristics(
+    model: CrossoverModel,
+    scenarios: Sequence[Scenario],
+    simulations: int,
+    *,
+    decisions: Sequence[float] = (DECISION,),
+    seed: int = DEFAULT_SEED,
+    executor: Executor | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> xr.Dataset:
+    """Simulate trials under scenarios and summarize what their exact posteriors say.
+
+    Parameters
+    ----------
+    model : CrossoverModel
+        The analysis, its priors and the pattern of the patients; its scores are not used.
+    scenarios : sequence of Scenario
+        Truths, which need not be those of the model.
+    simulations : int
+        Trials of each scenario, at least 2.
+    decisions : sequence of float
+        Probabilities of benefit above which a decision is taken.
+    seed, executor, progress
+        As in `simulated_ranks`; scenarios have independent seeds.
+
+    Returns
+    -------
+    xr.Dataset
+        On dim ``scenario``, in score units, positive = active treatment better: ``truth``,
+        ``mean`` (average posterior mean), ``bias``, ``sd_mean`` (of posterior means over trials),
+        ``posterior_sd`` (average), ``coverage`` of the 95% equal-tailed interval, and the Monte
+        Carlo errors ``bias_error`` and ``coverage_error``. On ``(scenario, decision)``:
+        ``probability`` that P(benefit) exceeds the decision's limit, type I error where the truth
+        is 0 and power where it is above, and ``probability_error``. The scenario's parameters
+        are coordinates.
+
+    Raises
+    ------
+    SpecError
+        If the exact engine does not cover the model, or there are fewer than 2 simulations.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.calibration.pattern import trial_pattern
+    >>> from bayes_ptsd.crossover.model import crossover_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = crossover_model(trial_pattern(), load_model("crossover"))
+    >>> found = operating_characteristics(model, [Scenario(0.0), Scenario(0.9)], 24)
+    >>> bool(found["probability"][1, 0] > found["probability"][0, 0])
+    True
+    """
+    if reason := why_not_exact(model.options):
+        raise SpecError(
+            f"operating characteristics need the exact engine, which has no answer for model "
+            f"'{model.spec.name}': {reason}"
+        )
+    if simulations < 2:
+        raise SpecError("operating characteristics need at least 2 simulations a scenario")
+    tasks = [
+        DecisionTask(model, scenario, block, seed)
+        for scenario in scenarios
+        for block in blocks_of(simulations)
+    ]
+    found = run_tasks(_block_posteriors, tasks, executor=executor, progress=progress)
+    table = np.concatenate(found, axis=1).reshape(4, len(scenarios), simulations)
+    unit = float(model.endpoint.reference_sd or 1.0)
+    truth = np.array([scenario.treatment * unit for scenario in scenarios])
+    return _summary(table, truth, np.array(decisions, dtype=float)).assign_coords(
+        {key: ("scenario", [asdict(s)[key] for s in scenarios]) for key in asdict(Scenario())}
+    )
+
+
+def _block_posteriors(task: DecisionTask) -> FloatArray:
+    """Return mean, sd, P(benefit) and P(above truth) of one block, dims (figure, trial)."""
+    model, (number, wanted) = task.model, task.block
+    truth = task.scenario.treatment * float(model.endpoint.reference_sd or 1.0)
+    scores = simulate_scenario(model, task.scenario, number, seed=task.seed)
+    table = crossover_batch(
+        replace(model.pairs, score=scores), exact_priors(model), benefit_sign=model.sign,
+        covariance=model.options["form"], thresholds=(0.0, truth),
+    ).sel(estimand="treatment_difference").isel(dataset=slice(wanted))  # fmt: skip
+    above = table["prob_greater"].values
+    return np.stack([table["mean"].values, table["sd"].values, above[:, 0], above[:, 1]])
+
+
+def _summary(table: FloatArray, truth: FloatArray, limits: FloatArray) -> xr.Dataset:
+    """Average over trials; errors of proportions at (k + 1/2) / (n + 1), never zero."""
+    mean, sd, benefit, above = table
+    count = mean.shape[1]
+    taken = (benefit[:, :, None] > limits).sum(axis=1)
+    covered = ((above >= TAIL) & (above <= 1 - TAIL)).sum(axis=1)
+    spread = mean.std(axis=1, ddof=1)
+    by_scenario = {
+        "truth": truth,
+        "mean": mean.mean(axis=1),
+        "bias": mean.mean(axis=1) - truth,
+        "bias_error": spread / np.sqrt(count),
+        "sd_mean": spread,
+        "posterior_sd": sd.mean(axis=1),
+        "coverage": covered / count,
+        "coverage_error": _error(covered, count),
+    }
+    return xr.Dataset(
+        {name: ("scenario", values) for name, values in by_scenario.items()}
+        | {
+            "probability": (("scenario", "decision"), taken / count),
+            "probability_error": (("scenario", "decision"), _error(taken, count)),
+        },
+        coords={"decision": limits},
+        attrs={"simulations": count},
+    )
+
+
+def _error(successes: FloatArray, count: int) -> FloatArray:
+    """Return the Monte Carlo error of a proportion."""
+    share = (successes + 0.5) / (count + 1)
+    return np.asarray(np.sqrt(share * (1 - share) / count))

@@ -1,0 +1,303 @@
+"""The command that calibrates a model: ranks of known truths, and what a decision rule does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayes_ptsd.cli._output import (
+    CHECK_FAILED,
+    Json,
+    Log,
+    Quiet,
+    Seed,
+    Talk,
+    emit,
+    number,
+    show_table,
+)
+from bayes_ptsd.errors import BayesPtsdError, SpecError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from bayes_ptsd.crossover.model import CrossoverModel
+
+__all__ = ["calibrate_command"]
+
+Texts = list[str] | None
+Numbers = list[float] | None
+
+Model = Annotated[str, typer.Argument(help="Name of a crossover model, or a TOML file.")]
+Simulations = Annotated[int, typer.Option("--simulations", min=2, help="Simulated trials.")]
+Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws a trial.")]
+Engine = Annotated[
+    str, typer.Option("--engine", help="exact, nuts, or auto: exact where there is one.")
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that share the work.")]
+Cluster = Annotated[
+    str | None, typer.Option("--cluster", help="Address of a dask scheduler, instead of --workers.")
+]
+TrialFile = Annotated[Path | None, typer.Option("--trial", help="Trial file of own patients.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Patient file that gives the pattern.")]
+Outcome = Annotated[str | None, typer.Option("--endpoint", help="Endpoint of the patients.")]
+Visit = Annotated[str | None, typer.Option("--visit", help="Visit of the patients.")]
+TreatmentPrior = Annotated[
+    str | None, typer.Option("--prior", help="Prior of the treatment, of the family.")
+]
+Overrides = Annotated[
+    Texts, typer.Option("--set", help="Prior of a parameter, 'treatment=normal(0, 20)'.")
+]
+Options = Annotated[Texts, typer.Option("--option", help="Option of the model, 'carryover=true'.")]
+Treatment = Annotated[Numbers, typer.Option("--treatment", help="True effect, SDs; repeatable.")]
+Carryover = Annotated[Numbers, typer.Option("--carryover", help="True carryover, SDs; repeatable.")]
+Correlation = Annotated[
+    Numbers, typer.Option("--correlation", help="True correlation of a patient; repeatable.")
+]
+Decision = Annotated[
+    Numbers, typer.Option("--decision", help="Decide if P(benefit) exceeds this; repeatable.")
+]
+RanksOnly = Annotated[bool, typer.Option("--ranks-only", help="No operating characteristics.")]
+RanksFile = Annotated[Path | None, typer.Option("--ranks", help="Write the ranks, .csv.")]
+Figure = Annotated[Path | None, typer.Option("--figure", help="Write the figure of ranks, .svg.")]
+
+
+@dataclass(frozen=True)
+class _Truths:
+    """Values of the true parameters, in reference SDs."""
+
+    treatment: Sequence[float]
+    carryover: Sequence[float]
+    correlation: Sequence[float]
+
+    @classmethod
+    def given(cls, treatment: Numbers, carryover: Numbers, correlation: Numbers) -> _Truths:
+        """Return what is asked for, else the default grid."""
+        return cls(
+            treatment or (0.0, 0.3, 0.6, 0.9), carryover or (0.0, 0.4), correlation or (0.5,)
+        )
+
+
+def calibrate_command(
+    model: Model,
+    simulations: Simulations = 200,
+    draws: Draws = 100,
+    engine: Engine = "auto",
+    workers: Workers = 1,
+    cluster: Cluster = None,
+    trial: TrialFile = None,
+    data: Data = None,
+    endpoint: Outcome = None,
+    visit: Visit = None,
+    prior: TreatmentPrior = None,
+    set_: Overrides = None,
+    option: Options = None,
+    treatment: Treatment = None,
+    carryover: Carryover = None,
+    correlation: Correlation = None,
+    decision: Decision = None,
+    ranks_only: RanksOnly = False,
+    ranks: RanksFile = None,
+    figure: Figure = None,
+    seed: Seed = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    log: Log = None,
+) -> None:
+    """Calibrate a crossover model on simulated trials, and see what a decision about it does.
+
+    The pattern of patients is that of the published trial unless a file gives another one.
+    Exit status 3 if ranks leave the band that calibrated ones stay inside.
+    """
+    from bayes_ptsd.provenance import DEFAULT_SEED
+
+    talk = Talk(quiet=quiet, log=log)
+    chosen = DEFAULT_SEED if seed is None else seed
+    problem = _problem(model, trial, data, endpoint=endpoint, visit=visit, priors=(prior, set_),
+                       options=option or [])  # fmt: skip
+    truths = None if ranks_only else _Truths.given(treatment, carryover, correlation)
+    document = _calibrated(
+        problem, talk, engine=engine, truths=truths, decisions=decision or [],
+        study={"simulations": simulations, "draws": draws, "seed": chosen},
+        pool=(workers, cluster), files=(ranks, figure),
+    )  # fmt: skip
+    if json:
+        emit("calibrate", document)
+    else:
+        _show(document)
+    if document["why_no_decisions"]:
+        talk.say(document["why_no_decisions"])
+    talk.say(f"seed {chosen}, {document['seconds']:.1f} s")
+    if not document["calibration"]["passed"]:
+        talk.say("ranks leave their band: the posterior is not that of the model")
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _problem(
+    name: str,
+    trial: Path | None,
+    data: Path | None,
+    *,
+    endpoint: str | None,
+    visit: str | None,
+    priors: tuple[str | None, Texts],
+    options: Sequence[str],
+) -> CrossoverModel:
+    """Return the model with the pattern of the patients."""
+    from bayes_ptsd.calibration.pattern import trial_pattern
+    from bayes_ptsd.crossover.model import crossover_model
+    from bayes_ptsd.evidence.outcome import select_outcome
+    from bayes_ptsd.evidence.patients import load_patients
+    from bayes_ptsd.spec import load_model, parse_option, parse_override
+    from bayes_ptsd.trial import load_trial
+
+    spec = load_model(name)
+    if spec.structure != "crossover":
+        raise SpecError(
+            f"model '{spec.name}' is of structure '{spec.structure}'; calibrate simulates "
+            "patients of a crossover: take a model such as 'crossover'"
+        )
+    spec = spec.having(options=dict(parse_option(text, spec.structure) for text in options))
+    spec = spec.having(priors=dict(map(parse_override, priors[1] or [])))
+    if priors[0] is not None:
+        spec = spec.having(priors={"treatment": priors[0]})
+    if (trial is None) != (data is None):
+        raise SpecError("give both --trial and --data, or neither")
+    if trial is None or data is None:
+        return crossover_model(trial_pattern(endpoint or "ies_r"), spec)
+    loaded = load_patients(data, load_trial(trial), endpoint=endpoint)
+    return crossover_model(select_outcome(loaded, endpoint, visit=visit), spec)
+
+
+def _calibrated(
+    problem: CrossoverModel,
+    talk: Talk,
+    *,
+    engine: str,
+    truths: _Truths | None,
+    decisions: Sequence[float],
+    study: Mapping[str, int],
+    pool: tuple[int, str | None],
+    files: tuple[Path | None, Path | None],
+) -> dict[str, Any]:
+    """Simulate, rank and decide; return the document."""
+    from bayes_ptsd.calibration.decisions import DECISION, operating_characteristics
+    from bayes_ptsd.calibration.document import (
+        characteristics_rows,
+        model_document,
+        ranks_document,
+    )
+    from bayes_ptsd.calibration.ranks import simulated_ranks
+    from bayes_ptsd.calibration.scenarios import scenario_grid
+    from bayes_ptsd.crossover.exact import why_not_exact
+    from bayes_ptsd.provenance import library_versions
+
+    start = time.perf_counter()
+    why_not = why_not_exact(problem.options)
+    name = {"auto": "nuts" if why_not else "exact"}.get(engine, engine)
+    rows = []
+    with _executor(*pool) as (executor, parts), talk.progress() as advance:
+        ranks = simulated_ranks(
+            problem, study["simulations"], engine=_engine(name), draws=study["draws"],
+            seed=study["seed"], executor=executor, parts=parts if name == "nuts" else None,
+            progress=lambda done, total: advance(f"ranks, {name}", done, total),
+        )  # fmt: skip
+        if truths is not None and not why_not:
+            found = operating_characteristics(
+                problem, scenario_grid(**asdict(truths)), study["simulations"],
+                decisions=decisions or (DECISION,), seed=study["seed"], executor=executor,
+                progress=lambda done, total: advance("decisions, exact", done, total),
+            )  # fmt: skip
+            rows = characteristics_rows(found)
+    _write(ranks, f"{problem.spec.name}, {name}", *files)
+    return {
+        **model_document(problem), **study, "engine": name,
+        "calibration": ranks_document(ranks),
+        "operating_characteristics": rows,
+        "why_no_decisions": f"no operating characteristics: {why_not}" if why_not else "",
+        "versions": dict(library_versions()),
+        "seconds": time.perf_counter() - start,
+    }  # fmt: skip
+
+
+def _engine(name: str) -> Any:
+    """Return the engine of that name."""
+    from bayes_ptsd.calibration.ranks import exact_engine
+
+    if name == "exact":
+        return exact_engine
+    if name != "nuts":
+        raise SpecError(f"unknown engine '{name}'; auto, exact or nuts")
+    from bayes_ptsd.calibration.nuts import nuts_engine
+
+    return nuts_engine
+
+
+@contextmanager
+def _executor(workers: int, cluster: str | None) -> Iterator[tuple[Executor | None, int]]:
+    """Yield an executor and into how many parts sampling is shared; none for one process."""
+    if cluster is not None:
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise BayesPtsdError(
+                "--cluster needs dask with its scheduler, the package 'distributed', here and on "
+                "the cluster; without it use --workers"
+            ) from error
+        with Client(cluster) as client:
+            yield client.get_executor(), max(1, sum(client.ncores().values()))
+    elif workers == 1:
+        yield None, 1
+    else:
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+            yield executor, workers
+
+
+def _write(ranks: Any, title: str, table: Path | None, figure: Path | None) -> None:
+    """Write ranks and figure where they are asked for."""
+    try:
+        if table is not None:
+            frame = ranks["rank"].to_series().unstack("quantity")
+            frame[list(ranks["quantity"].values)].to_csv(table)
+        if figure is not None:
+            from bayes_ptsd.plots.ranks import ranks_figure
+            from bayes_ptsd.plots.style import figure_svg
+
+            figure.write_text(figure_svg(ranks_figure(ranks, title=title)), encoding="utf-8")
+    except OSError as error:
+        raise BayesPtsdError(f"{error.filename}: cannot be written ({error.strerror})") from error
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    """Print both tables."""
+    calibration = document["calibration"]
+    rows = [
+        [one["quantity"], number(one["deviation"], 3), number(one["p_value"], 3),
+         "inside" if one["inside"] else "outside"]
+        for one in calibration["quantities"]
+    ]  # fmt: skip
+    title = (
+        f"{document['model']}, {document['engine']}: ranks of {calibration['simulations']} known "
+        f"truths among {calibration['draws']} draws (simulated)"
+    )
+    show_table(title, ["quantity", "largest deviation", "P", "95% band, all at once"], rows)
+    rows = [
+        [number(one["treatment"], 2), number(one["carryover"], 2), number(one["correlation"], 2),
+         f"> {one['decision']:g}", f"{one['probability']:.3f} ({one['probability_error']:.3f})",
+         f"{one['coverage']:.3f} ({one['coverage_error']:.3f})",
+         f"{number(one['bias'])} ({one['bias_error']:.2f})"]
+        for one in document["operating_characteristics"]
+    ]  # fmt: skip
+    if rows:
+        columns = ["true effect, SD", "carryover, SD", "correlation", "P(benefit)",
+                   "decided", "95% ETI covers", "bias, score units"]  # fmt: skip
+        show_table("What the decision does (simulated; Monte Carlo error)", columns, rows)

@@ -1,0 +1,172 @@
+"""The committed calibration study is of the models and engines as they are now."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from bayes_ptsd.calibration.decisions import operating_characteristics
+from bayes_ptsd.calibration.document import characteristics_rows
+from bayes_ptsd.calibration.ranks import simulated_ranks
+from bayes_ptsd.calibration.uniformity import uniformity_table
+from bayes_ptsd.calibration.work import BLOCK
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "validation"
+
+
+@pytest.fixture(scope="module")
+def study() -> ModuleType:
+    """Return the script that makes the study."""
+    path = FOLDER / "calibrate_crossover.py"
+    described = importlib.util.spec_from_file_location("calibrate_crossover", path)
+    assert described is not None
+    assert described.loader is not None
+    module = importlib.util.module_from_spec(described)
+    described.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def summary(study: ModuleType) -> dict[str, Any]:
+    """Return the committed summary."""
+    return study.read_summary()  # type: ignore[no-any-return]
+
+
+def committed_ranks(name: str, draws: int = 100) -> xr.DataArray:
+    """Return a committed table of ranks."""
+    table = pd.read_csv(FOLDER / "crossover" / f"ranks-{name}.csv", index_col="simulation")
+    return xr.DataArray(
+        table.values,
+        dims=("simulation", "quantity"),
+        coords={"quantity": table.columns.tolist()},
+        attrs={"draws": draws},
+    )
+
+
+def test_nothing_is_stale(study: ModuleType, summary: dict[str, Any]) -> None:
+    """Every part was made by the model, the engine and the study as they are now."""
+    stale = study.stale_parts(summary)
+    assert stale == [], f"run `make validation` and commit what it writes; stale: {stale}"
+    assert set(summary) == set(study.digests())
+
+
+def test_altered_code_makes_parts_stale(
+    study: ModuleType, summary: dict[str, Any], tmp_path: Path
+) -> None:
+    """A changed engine, builder, likelihood or summary is seen, in the parts that it made."""
+    package = tmp_path / "bayes_ptsd"
+    shutil.copytree(
+        ROOT / "bayes_ptsd", package, ignore=shutil.ignore_patterns("__pycache__", "feder2014")
+    )
+    assert study.stale_parts(summary, package) == []
+
+    def stale_after(name: str, old: str, new: str) -> set[str]:
+        path = package / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        found = study.stale_parts(summary, package)
+        path.write_text(text, encoding="utf-8")
+        return set(found)
+
+    parts = set(summary)
+    sampled = {part for part in parts if part.endswith("-nuts")}
+    decided = {part for part in parts if part.startswith("decisions")}
+    assert stale_after("build/crossover.py", "rho * sd", "0.9 * rho * sd") == sampled
+    assert stale_after("exact/_problem.py", "ACCEPTED = 1e-2", "ACCEPTED = 1e-1") == parts - sampled
+    assert stale_after("crossover/likelihood.py", "0.5 * (size", "0.4 * (size") == parts
+    assert stale_after("calibration/decisions.py", "TAIL = 0.025", "TAIL = 0.05") == decided
+    altered = {part: dict(content) for part, content in summary.items()}
+    altered["ranks crossover-exact"]["digest"] = "0" * 64
+    assert study.stale_parts(altered) == ["ranks crossover-exact"]
+    assert set(study.stale_parts({})) == parts
+
+
+def test_words_do_not_make_parts_stale(study: ModuleType) -> None:
+    """Docstrings, comment lines and blank lines are not code; everything else is."""
+    code = study.code_of
+    assert code('"""A."""\n\n# why\ndef f():\n    """B."""\n    return 1\n') == code(
+        "def f():\n    return 1"
+    )
+    assert code("def f():\n    return 1") != code("def f():\n    return 2")
+
+
+def test_committed_model_is_the_shipped_one(study: ModuleType, summary: dict[str, Any]) -> None:
+    """Spec ids, priors and pattern of the summary are those of the models in the tree."""
+    for name, (model, _, count) in study.RANKS.items():
+        part = summary[f"ranks {name}"]
+        assert part["spec_id"] == study.model_of(model).spec.spec_id
+        assert part["simulations"] == count == committed_ranks(name).sizes["simulation"]
+        assert part["evidence_kind"] == "simulated"
+
+
+def test_committed_ranks_are_judged_as_the_summary_says(
+    study: ModuleType, summary: dict[str, Any]
+) -> None:
+    """P values and verdicts follow from the committed ranks; every quantity is inside."""
+    for name in study.RANKS:
+        table = uniformity_table(committed_ranks(name))
+        part = summary[f"ranks {name}"]
+        assert [row["quantity"] for row in part["quantities"]] == table["quantity"].values.tolist()
+        np.testing.assert_allclose(
+            [row["p_value"] for row in part["quantities"]], table["p_value"], atol=1e-9
+        )
+        assert bool(table["inside"].all()) is part["passed"] is True, name
+
+
+@pytest.mark.parametrize("name", ["crossover-exact", "crossover-bivariate-exact"])
+def test_exact_ranks_can_be_had_again(study: ModuleType, name: str) -> None:
+    """The first simulations of the exact studies give the committed ranks, on either stack."""
+    found = simulated_ranks(study.model_of(study.RANKS[name][0]), BLOCK)["rank"]
+    np.testing.assert_array_equal(found, committed_ranks(name).isel(simulation=slice(BLOCK)))
+
+
+@pytest.mark.parametrize("model", ["crossover", "crossover-bivariate"])
+def test_both_engines_rank_the_same_trials_alike(model: str) -> None:
+    """Ranks by NUTS and exact ones, of the same 200 trials, have the same mean.
+
+    Two ranks of one truth among 100 independent draws each differ with an sd of at most 7.1;
+    chains that wander, or a model that is not the same, would differ by more.
+    """
+    sampled, exact = committed_ranks(f"{model}-nuts"), committed_ranks(f"{model}-exact")
+    gap = sampled - exact.isel(simulation=slice(200))
+    error = 7.1 / np.sqrt(200)
+    assert float(np.abs(gap.mean("simulation")).max()) < 3.5 * error
+    assert float(np.sqrt((gap**2).mean("simulation")).max()) < 1.2 * 7.1
+
+
+def test_characteristics_can_be_had_again(study: ModuleType) -> None:
+    """One scenario of the study, computed again in full, gives the committed row."""
+    model, prior, count = study.DECISIONS["crossover"]
+    found = operating_characteristics(study.model_of(model, prior), study.SCENARIOS[2:3], count)
+    committed = study.read_rows(FOLDER / "crossover" / "decisions-crossover.csv")[2]
+    again = characteristics_rows(found)[0]
+    for key, value in again.items():
+        if isinstance(value, float):
+            assert value == pytest.approx(float(committed[key]), rel=2e-5, abs=1e-6), key
+        else:
+            assert committed[key] == value
+
+
+def test_page_shows_the_committed_numbers(study: ModuleType, summary: dict[str, Any]) -> None:
+    """The tables of the page are those that the committed results make; figures exist."""
+    page = study.PAGE.read_text(encoding="utf-8")
+    assert study.page_with(page, study.page_tables(summary)) == page
+    for name in study.RANKS:
+        assert f"ranks-{name}.png" in page
+        assert (FOLDER / "crossover" / f"ranks-{name}.png").stat().st_size < 150_000
+
+
+def test_the_package_does_without_the_study() -> None:
+    """No module of the package reads the folder of the study: the wheel has none."""
+    for path in (ROOT / "bayes_ptsd").rglob("*.py"):
+        assert "validation/calibrate" not in path.read_text(encoding="utf-8"), path

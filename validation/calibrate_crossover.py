@@ -1,0 +1,320 @@
+"""The calibration study of the crossover models; made by `make validation`, committed with digests.
+
+Parts whose digest still holds are kept; `--all` makes every part anew, `--check` only says which
+parts are stale. Ranks, operating characteristics and summary go to `validation/crossover/`, the
+tables into `docs/validation/calibration.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import csv
+import hashlib
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from bayes_ptsd.calibration.decisions import DECISION, operating_characteristics
+from bayes_ptsd.calibration.document import characteristics_rows, model_document, ranks_document
+from bayes_ptsd.calibration.pattern import trial_pattern
+from bayes_ptsd.calibration.ranks import exact_engine, simulated_ranks
+from bayes_ptsd.calibration.scenarios import Scenario, scenario_grid
+from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
+from bayes_ptsd.plots.ranks import ranks_figure
+from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
+from bayes_ptsd.spec import load_model
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "validation" / "crossover"
+PAGE = ROOT / "docs" / "validation" / "calibration.md"
+
+DRAWS = 100
+RANKS = {
+    "crossover-exact": ("crossover", "exact", 1000),
+    "crossover-bivariate-exact": ("crossover-bivariate", "exact", 1000),
+    "crossover-nuts": ("crossover", "nuts", 200),
+    "crossover-bivariate-nuts": ("crossover-bivariate", "nuts", 200),
+}
+DECISIONS = {
+    "crossover": ("crossover", "reference", 2000),
+    "crossover, skeptical prior": ("crossover", "skeptical", 2000),
+    "crossover-carryover": ("crossover-carryover", "reference", 2000),
+    "crossover-bivariate": ("crossover-bivariate", "reference", 1000),
+}
+SCENARIOS = [
+    *scenario_grid(treatment=(0.0, 0.3, 0.6, 0.9), carryover=(0.0, 0.4)),
+    *(Scenario(t, correlation=r) for r in (-0.3, 0.2, 0.8) for t in (0.0, 0.6)),
+    *(Scenario(t, sd_ratio=1.5) for t in (0.0, 0.6)),
+    *(Scenario(t, crossing="informative") for t in (0.0, 0.6)),
+]
+
+# What the numbers are made by: the model's likelihood and priors, the engine, the study itself.
+COMMON = ("crossover/likelihood", "crossover/priors", "calibration/work")
+SOURCES = {
+    "exact": (
+        "exact/_axes", "exact/_linear", "exact/_problem", "exact/_quadrature", "exact/_structure",
+        "exact/crossover", "exact/crossover_draws", "crossover/exact",
+    ),
+    "nuts": ("build/crossover", "build/priors", "calibration/nuts"),
+    "ranks": ("calibration/ranks",),
+    "decisions": ("calibration/scenarios", "calibration/decisions"),
+}  # fmt: skip
+
+
+def code_of(text: str) -> str:
+    """Return a module without docstrings, comment lines and blank lines."""
+    hidden: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            first = body[0]
+            if isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                hidden |= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    lines = enumerate(text.splitlines(), 1)
+    kept = (line.rstrip() for number, line in lines if number not in hidden)
+    return "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
+
+
+def model_of(name: str, prior: str = "reference") -> CrossoverModel:
+    """Return a shipped model with the pattern of the published trial."""
+    return crossover_model(trial_pattern(), load_model(name).having(priors={"treatment": prior}))
+
+
+def digest_of(
+    kinds: Sequence[str], model: CrossoverModel, settings: Any, *, package: Path | None = None
+) -> str:
+    """Return the digest of everything that decides a part of the study."""
+    folder = package or ROOT / "bayes_ptsd"
+    files = [*COMMON, *(name for kind in kinds for name in SOURCES[kind])]
+    code = {name: code_of((folder / f"{name}.py").read_text(encoding="utf-8")) for name in files}
+    content = [model_document(model), settings, DEFAULT_SEED, code]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def digests(package: Path | None = None) -> dict[str, str]:
+    """Return the digest of every part as the tree stands now."""
+    found = {
+        f"ranks {name}": digest_of(
+            ("ranks", engine), model_of(model), [count, DRAWS], package=package
+        )
+        for name, (model, engine, count) in RANKS.items()
+    }
+    truths = [vars(scenario) for scenario in SCENARIOS]
+    return found | {
+        f"decisions {name}": digest_of(
+            ("decisions", "exact"), model_of(model, prior), [count, truths], package=package
+        )
+        for name, (model, prior, count) in DECISIONS.items()
+    }
+
+
+def read_summary() -> dict[str, Any]:
+    """Return the committed summary; empty where there is none."""
+    path = RESULTS / "summary.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def stale_parts(summary: Mapping[str, Any], package: Path | None = None) -> list[str]:
+    """Return the parts that were made by other code, another model or another study."""
+    return [
+        name
+        for name, digest in digests(package).items()
+        if summary.get(name, {}).get("digest") != digest
+    ]
+
+
+def make_ranks(name: str, executor: Any, workers: int) -> dict[str, Any]:
+    """Compute one set of ranks; write its table and figure."""
+    model_name, engine, count = RANKS[name]
+    model = model_of(model_name)
+    start = time.perf_counter()
+    ranks = simulated_ranks(
+        model, count, engine=_engine(engine), draws=DRAWS, executor=executor,
+        parts=workers if engine == "nuts" and executor else None, progress=_teller(name),
+    )  # fmt: skip
+    seconds = time.perf_counter() - start
+    write_ranks(ranks, RESULTS / f"ranks-{name}.csv")
+    figure = ranks_figure(ranks, title=f"{model_name}, {engine}")
+    figure.savefig(RESULTS / f"ranks-{name}.png", dpi=110, metadata={"Software": None})
+    return {**model_document(model), "engine": engine, **ranks_document(ranks), "seconds": seconds}
+
+
+def make_decisions(name: str, executor: Any) -> dict[str, Any]:
+    """Compute the operating characteristics of one analysis."""
+    model_name, prior, count = DECISIONS[name]
+    model = model_of(model_name, prior)
+    start = time.perf_counter()
+    found = operating_characteristics(
+        model, SCENARIOS, count, executor=executor, progress=_teller(name)
+    )
+    rows = characteristics_rows(found)
+    write_rows(rows, RESULTS / f"decisions-{_slug(name)}.csv")
+    seconds = time.perf_counter() - start
+    return {**model_document(model), "simulations": count, "seconds": seconds}
+
+
+def write_ranks(ranks: xr.Dataset, path: Path) -> None:
+    """Write ranks, one row a simulation."""
+    table = ranks["rank"].to_series().unstack("quantity")
+    table[list(ranks["quantity"].values)].to_csv(path, lineterminator="\n")
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows with six significant digits."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(rows[0])
+        for row in rows:
+            writer.writerow(f"{v:.6g}" if isinstance(v, float) else v for v in row.values())
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a committed table."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def page_tables(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tables of the page, made from the committed results alone."""
+    tables = {"ranks": _ranks_table(summary), "sampler": _sampler_table(summary)}
+    for figure, error in (("probability", "probability_error"), ("coverage", "coverage_error"),
+                          ("bias", "bias_error")):  # fmt: skip
+        tables[figure] = _decisions_table(figure, error)
+    return tables
+
+
+def _ranks_table(summary: Mapping[str, Any]) -> str:
+    """Return one row a set of ranks."""
+    lines = ["| model | engine | simulations | quantities | inside | smallest P |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    for name in RANKS:
+        part = summary[f"ranks {name}"]
+        rows = part["quantities"]
+        least = min(rows, key=lambda row: row["p_value"])
+        inside = sum(row["inside"] for row in rows)
+        lines.append(
+            f"| `{part['model']}` | {part['engine']} | {part['simulations']} | {len(rows)} "
+            f"| {inside} | {least['p_value']:.3f} (`{least['quantity']}`) |"
+        )
+    return "\n".join(lines)
+
+
+def _sampler_table(summary: Mapping[str, Any]) -> str:
+    """Return what the chains of the sampled studies looked like."""
+    lines = ["| model | fits | R-hat 1.01 or more | bulk ESS below 400 | with divergences |",
+             "|---|---|---|---|---|"]  # fmt: skip
+    for name in RANKS:
+        part = summary[f"ranks {name}"]
+        if "sampler" in part:
+            cells = [f"`{part['model']}`", part["simulations"], *part["sampler"].values()]
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def _decisions_table(figure: str, error: str) -> str:
+    """Return one row a scenario and one column an analysis."""
+    tables = {name: read_rows(RESULTS / f"decisions-{_slug(name)}.csv") for name in DECISIONS}
+    digits = 2 if figure == "bias" else 3
+    head = ["effect", "carryover", "correlation", "sd ratio", "crossing", *DECISIONS]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for number in range(len(SCENARIOS)):
+        first = next(iter(tables.values()))[number]
+        cells = [first[key] for key in ("treatment", "carryover", "correlation", "sd_ratio")]
+        cells.append(first["crossing"])
+        for rows in tables.values():
+            row = rows[number]
+            value = round(float(row[figure]), digits) + 0.0  # no minus before a zero
+            cells.append(f"{value:.{digits}f} ({float(row[error]):.{digits}f})")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def page_with(text: str, tables: Mapping[str, str]) -> str:
+    """Return the page with its tables between their marks."""
+    for name, table in tables.items():
+        mark = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text, count = mark.subn(lambda match, t=table: f"{match[1]}{t}\n{match[2]}", text)
+        if count != 1:
+            raise SystemExit(f"{PAGE}: {count} marks for table '{name}', expected one")
+    return text
+
+
+def _engine(name: str) -> Any:
+    """Return the engine of that name."""
+    if name == "exact":
+        return exact_engine
+    from bayes_ptsd.calibration.nuts import nuts_engine
+
+    return nuts_engine
+
+
+def _slug(name: str) -> str:
+    """Return a name as part of a file name."""
+    return re.sub(r"[^a-z]+", "-", name.lower())
+
+
+def _teller(name: str) -> Callable[[int, int], None]:
+    """Return what tells of the progress, ten times."""
+
+    def tell(done: int, total: int) -> None:
+        if done * 10 // total > (done - 1) * 10 // total:
+            print(f"{name}: {done} of {total}", file=sys.stderr, flush=True)
+
+    return tell
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Any]:
+    """Yield processes to share the work among, none for one."""
+    if workers == 1:
+        yield None
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+def main() -> None:
+    """Make the stale parts, or all, and the page's tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--all", action="store_true", help="make every part anew")
+    parser.add_argument("--check", action="store_true", help="say what is stale and stop")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the work")
+    asked = parser.parse_args()
+    summary = read_summary()
+    stale = list(digests()) if asked.all else stale_parts(summary)
+    print(f"stale: {', '.join(stale) or 'nothing'}", file=sys.stderr)
+    if asked.check:
+        raise SystemExit(1 if stale else 0)
+    current = digests()
+    RESULTS.mkdir(exist_ok=True)
+    with _pool(asked.workers) as executor:
+        for part in stale:
+            kind, _, name = part.partition(" ")
+            made = (
+                make_ranks(name, executor, asked.workers)
+                if kind == "ranks"
+                else make_decisions(name, executor)
+            )
+            made |= {"seed": DEFAULT_SEED, "workers": asked.workers, "digest": current[part]}
+            summary[part] = made | {"versions": dict(library_versions())}
+            kept = {name: summary[name] for name in current if name in summary}
+            text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+            (RESULTS / "summary.json").write_text(text, encoding="utf-8")
+    tables = page_tables(summary)
+    PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    print(f"decision: P(benefit) > {DECISION}; results in {RESULTS}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,7 @@ from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior, parse_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value
 from bayes_ptsd.structures import STRUCTURES
+from bayes_ptsd.structures.structure import NAMES
 
 __all__ = [
     "STRUCTURES",
@@ -222,7 +223,7 @@ def parse_option(text: str, structure: str) -> tuple[str, Any]:
     Parameters
     ----------
     text : str
-        For example ``patients=completers`` or ``carryover=true``.
+        For example ``patients=completers``, ``carryover=true`` or ``covariates=sex,age``.
     structure : str
         Structure whose options they are; its allowed values decide the type.
 
@@ -245,6 +246,8 @@ def parse_option(text: str, structure: str) -> tuple[str, Any]:
     if not equals:
         raise SpecError(f"'{text}': write NAME=VALUE, e.g. patients=completers")
     allowed = STRUCTURES[structure].options.get(name, ())
+    if allowed == NAMES:
+        return name, [part.strip() for part in value.split(",") if part.strip()]
     values = {json.dumps(one) if isinstance(one, bool) else str(one): one for one in allowed}
     return name, values.get(value, value)
 
@@ -330,7 +333,9 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
     for key, allowed in structure.options.items():
         if key not in spec.options:
             raise SpecError(f"{where} [options]: '{key}' is missing; one of {allowed}")
-        if spec.options[key] not in allowed:
+        if allowed == NAMES:
+            _refuse_no_names(spec.options[key], f"{where} [options] {key}")
+        elif spec.options[key] not in allowed:
             known = nearest(str(spec.options[key]), map(str, allowed))
             raise SpecError(f"{where} [options] {key}: '{spec.options[key]}' not allowed{known}")
     for key in structure.priors:
@@ -345,3 +350,11 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
     if conflict := structure.conflict(spec.options):
         raise SpecError(f"{where} [options]: {conflict}")
     return spec
+
+
+def _refuse_no_names(value: Any, where: str) -> None:
+    """Refuse what is not a list of different names."""
+    if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+        raise SpecError(f'{where}: write a list of names, such as ["sex", "age"]; got {value!r}')
+    if len(set(value)) < len(value):
+        raise SpecError(f"{where}: {', '.join(value)} names one of them twice")

@@ -19,6 +19,9 @@ from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.printed import accepted_row, fit_exact, row_prior
+from bayes_ptsd.first_period import likelihood as first_period_likelihood
+from bayes_ptsd.first_period import priors as first_period_priors
+from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.prior_family import ess_patients
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED
@@ -26,6 +29,7 @@ from bayes_ptsd.spec import STRUCTURES, ModelSpec
 
 __all__ = ["describe_model", "describe_result", "example_evidence"]
 
+PRIOR_DRAWS = 1000
 NAMED = (
     "result_id", "model", "evidence_kind", "endpoint", "contrast", "analysis", "timepoint",
     "crossover_reading", "convention", "prior", "prior_formula",
@@ -130,8 +134,8 @@ def example_evidence(spec: ModelSpec) -> Evidence:
     >>> example_evidence(load_model("published-first-period")).assumptions["crossover_reading"]
     'as_published'
     """
-    if spec.structure == "crossover":
-        return example_patients()
+    if spec.structure in EXAMPLES:
+        return EXAMPLES[spec.structure]()
     evidence = load_published()
     for name in contrast_names(evidence):
         try:
@@ -172,27 +176,55 @@ def _printed_prior_lines(row: Evidence, spec: ModelSpec) -> tuple[dict[str, str]
     return lines, prior.proper
 
 
-def _patient_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[str, str], bool]:
-    """Return the priors of a crossover in score units of the example, and whether all are proper.
-
-    The prior predictive is what the priors of means and standard deviations make of scores.
-    """
+def _crossover_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[str, str], bool]:
+    """Return the priors of a crossover in score units, and whether all are proper."""
     model = crossover_model(evidence, spec)
-    lines = {f"prior {name}": prior.formula for name, prior in model.priors.items()}
+    lines = _formulas(model.priors)
     if not has_proper_priors(model):
         return lines, False
-    lines["prior interval"] = f"treatment: {_interval(model.priors['treatment'])}"
-    if spec.options["baseline"] != "joint":
-        drawn = draw_priors(model, 1000, seed=DEFAULT_SEED)
-        scores = replicated_scores(drawn, model, np.random.default_rng(DEFAULT_SEED))["score"]
-        low, high = np.nanquantile(scores.values, [0.025, 0.975])
-        lines["prior predictive"] = f"95% of scores from {low:.1f} to {high:.1f} on a 0-88 scale"
-    return lines, True
+    if spec.options["baseline"] == "joint":
+        return lines | _treatment_interval(model.priors), True
+    drawn = draw_priors(model, PRIOR_DRAWS, seed=DEFAULT_SEED)
+    scores = replicated_scores(drawn, model, np.random.default_rng(DEFAULT_SEED))
+    return lines | _treatment_interval(model.priors) | _predictive(scores), True
+
+
+def _first_period_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[str, str], bool]:
+    """Return the priors of a comparison of arms in score units, and whether all are proper."""
+    model = first_period_model(evidence, spec)
+    lines = _formulas(model.priors)
+    if not first_period_priors.has_proper_priors(model):
+        return lines, False
+    drawn = first_period_priors.draw_priors(model, PRIOR_DRAWS, seed=DEFAULT_SEED)
+    rng = np.random.default_rng(DEFAULT_SEED)
+    scores = first_period_likelihood.replicated_scores(drawn, model, rng)
+    return lines | _treatment_interval(model.priors) | _predictive(scores), True
+
+
+def _formulas(priors: Mapping[str, Prior]) -> dict[str, str]:
+    """Return the priors in score units by line."""
+    return {f"prior {name}": prior.formula for name, prior in priors.items()}
+
+
+def _treatment_interval(priors: Mapping[str, Prior]) -> dict[str, str]:
+    """Return the line with the interval of the treatment prior."""
+    return {"prior interval": f"treatment: {_interval(priors['treatment'])}"}
+
+
+def _predictive(drawn: xr.Dataset) -> dict[str, str]:
+    """Return the line that says what the priors of means and standard deviations make of scores."""
+    low, high = np.nanquantile(drawn["score"].values, [0.025, 0.975])
+    return {"prior predictive": f"95% of scores from {low:.1f} to {high:.1f} on a 0-88 scale"}
 
 
 PRIOR_LINES: Mapping[str, Callable[[Evidence, ModelSpec], tuple[dict[str, str], bool]]] = {
     "summary": _printed_prior_lines,
-    "crossover": _patient_prior_lines,
+    "crossover": _crossover_prior_lines,
+    "first_period": _first_period_prior_lines,
+}
+EXAMPLES: Mapping[str, Callable[[], Evidence]] = {
+    "crossover": example_patients,
+    "first_period": example_patients,
 }
 
 

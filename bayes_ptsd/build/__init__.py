@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pymc as pm
 
 from bayes_ptsd.build.crossover import build_crossover
+from bayes_ptsd.build.first_period import build_first_period
 from bayes_ptsd.build.summary import build_summary
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.spec import ModelSpec
@@ -16,6 +17,7 @@ __all__ = ["BUILDERS", "build_model"]
 BUILDERS: Mapping[str, Callable[[Evidence, ModelSpec], pm.Model]] = {
     "summary": build_summary,
     "crossover": build_crossover,
+    "first_period": build_first_period,
 }
 
 

@@ -6,18 +6,15 @@ import xarray as xr
 
 from bayes_ptsd.checks.loo import loo_checks, loo_groups
 from bayes_ptsd.checks.predictive import predictive_checks, predictive_features
+from bayes_ptsd.checks.quadrature import quadrature_checks
 from bayes_ptsd.checks.sensitivity import (
     boundary_checks,
     sensitivity_checks,
     sensitivity_table,
 )
-from bayes_ptsd.checks.table import Check, check_table
+from bayes_ptsd.checks.table import check_table
 
 __all__ = ["crossover_checks"]
-
-# The exact engine refuses what lies beyond these: highest Legendre coefficients relative to the
-# density, and density at the edge of the box relative to its peak.
-QUADRATURE, BOX = 1e-2, 1e-5
 
 
 def crossover_checks(
@@ -48,7 +45,7 @@ def crossover_checks(
     sensitivity = sensitivity_table(fit)
     loo = loo_groups(fit)["loo"]
     checks = [
-        *_quadrature_checks(fit),
+        *quadrature_checks(fit),
         *predictive_checks(features),
         *loo_checks(loo),
         *sensitivity_checks(sensitivity),
@@ -60,14 +57,3 @@ def crossover_checks(
         "loo": loo,
         "sensitivity": sensitivity,
     }
-
-
-def _quadrature_checks(fit: xr.DataTree) -> list[Check]:
-    """Return the checks of an exact fit; none for a sampled one."""
-    if "quadrature" not in fit.children:
-        return []
-    error, edge = (float(fit["quadrature"][name]) for name in ("quadrature_error", "box_edge"))
-    return [
-        Check("quadrature_error", error, QUADRATURE, error <= QUADRATURE, required=True),
-        Check("box_edge", edge, BOX, edge <= BOX, required=True),
-    ]

@@ -37,8 +37,8 @@ def loo_groups(fit: xr.DataTree) -> dict[str, xr.Dataset]:
     -------
     dict of str to xr.Dataset
         Group ``loo``: ``elpd, se, p, good_k`` and, by subject, ``elpd_i, pareto_k`` and
-        ``pit(subject, period)``, the probability below the observed score given the other
-        subjects [1]_.
+        ``pit`` (and by period or visit), the probability below the observed score given the
+        other subjects [1]_.
 
     References
     ----------
@@ -75,8 +75,8 @@ def loo_checks(loo: xr.Dataset) -> list[Check]:
     Returns
     -------
     list of Check
-        Largest Pareto shape, and the smaller P value by period of a Kolmogorov-Smirnov test that
-        the probabilities are uniform.
+        Largest Pareto shape, and the smallest P value, by period or visit where there are several,
+        of a Kolmogorov-Smirnov test that the probabilities are uniform.
 
     Examples
     --------
@@ -85,7 +85,8 @@ def loo_checks(loo: xr.Dataset) -> list[Check]:
     ['loo_pareto_k_max', 'loo_pit_uniformity']
     """
     shape, good = float(loo["pareto_k"].max()), float(loo["good_k"])
-    columns = [loo["pit"].sel(period=period).dropna("subject").values for period in (1, 2)]
+    table = loo["pit"].transpose("subject", ...).values.reshape(loo.sizes["subject"], -1)
+    columns = [column[np.isfinite(column)] for column in table.T]
     tests = [stats.kstest(column, "uniform").pvalue for column in columns if len(column)]
     p = float(min(tests))
     return [

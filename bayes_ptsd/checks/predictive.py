@@ -6,7 +6,7 @@ value lies far out among its replicates is something the model cannot say.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import xarray as xr
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from bayes_ptsd.checks.table import Check
 
-__all__ = ["predictive_checks", "predictive_features"]
+__all__ = ["Feature", "end_features", "feature_table", "predictive_checks", "predictive_features"]
 
 FAR = 0.005
 Scores = xr.DataArray
+Feature = Callable[[Scores], Scores]
 
 
 def predictive_features(fit: xr.DataTree, *, range_: tuple[float, float] | None) -> xr.Dataset:
@@ -46,9 +47,35 @@ def predictive_features(fit: xr.DataTree, *, range_: tuple[float, float] | None)
     True
     """
     observed = fit["observed_data"].to_dataset()["score"]
+    return feature_table(fit, _features(observed) | end_features(range_))
+
+
+def feature_table(fit: xr.DataTree, features: Mapping[str, Feature]) -> xr.Dataset:
+    """Compare given features of the observed scores with their replicates.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        With ``observed_data`` and ``posterior_predictive``.
+    features : mapping of str to callable
+        Each takes scores with dim subject, and chain and draw for replicates.
+
+    Returns
+    -------
+    xr.Dataset
+        As `predictive_features`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> table = feature_table(example_fit(), {"mean": lambda y: y.mean(("subject", "period"))})
+    >>> float(table["low"].item()) < float(table["observed"].item()) < float(table["high"].item())
+    True
+    """
+    observed = fit["observed_data"].to_dataset()["score"]
     replicated = fit["posterior_predictive"].to_dataset()["score"]
     names, found, drawn = [], [], []
-    for name, feature in _features(observed, range_).items():
+    for name, feature in features.items():
         names.append(name)
         found.append(float(feature(observed)))
         drawn.append(feature(replicated).values.ravel())
@@ -104,11 +131,9 @@ def predictive_checks(features: xr.Dataset) -> list[Check]:
     ]  # fmt: skip
 
 
-def _features(
-    observed: Scores, range_: tuple[float, float] | None
-) -> dict[str, Callable[[Scores], Scores]]:
+def _features(observed: Scores) -> dict[str, Feature]:
     """Return the features by name; each takes scores with dims subject and period."""
-    found: dict[str, Callable[[Scores], Scores]] = {}
+    found: dict[str, Feature] = {}
     for label in sorted(set(observed["sequence"].values.tolist())):
         rows = np.flatnonzero(observed["sequence"].values == label)
         for period in (1, 2):
@@ -118,14 +143,32 @@ def _features(
             found[f"sd_{label}_{period}"] = _cell(rows, period, "std")
     if int(observed.notnull().all("period").sum()) > 2:
         found["correlation"] = _correlation
-    if range_ is not None:
-        low, high = range_
-        found["at_floor"] = lambda scores: (scores <= low).sum(("subject", "period"))
-        found["at_ceiling"] = lambda scores: (scores >= high).sum(("subject", "period"))
     return found
 
 
-def _cell(rows: NDArray[np.intp], period: int, method: str) -> Callable[[Scores], Scores]:
+def end_features(range_: tuple[float, float] | None) -> dict[str, Feature]:
+    """Return the numbers of scores at or beyond each end of the range; none without one.
+
+    Examples
+    --------
+    >>> count = end_features((0.0, 88.0))["at_floor"]
+    >>> int(count(xr.DataArray([0.0, -1.0, 40.0], dims="subject")))
+    2
+    """
+    if range_ is None:
+        return {}
+    low, high = range_
+
+    def counted(there: Scores) -> Scores:
+        return there.sum([dim for dim in there.dims if dim not in ("chain", "draw")])
+
+    return {
+        "at_floor": lambda scores: counted(scores <= low),
+        "at_ceiling": lambda scores: counted(scores >= high),
+    }
+
+
+def _cell(rows: NDArray[np.intp], period: int, method: str) -> Feature:
     """Return the mean or standard deviation of one sequence in one period."""
 
     def feature(scores: Scores) -> Scores:

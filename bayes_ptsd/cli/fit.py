@@ -173,7 +173,8 @@ def chosen_patients(
 
     if trial is None or data is None:
         raise SpecError(f"model '{spec.name}' analyzes patients: add --trial FILE --data FILE")
-    loaded = load_patients(data, load_trial(trial), endpoint=endpoint)
+    names = spec.options.get("covariates", ())
+    loaded = load_patients(data, load_trial(trial), endpoint=endpoint, covariates=names)
     return select_outcome(loaded, endpoint, visit=visit)
 
 

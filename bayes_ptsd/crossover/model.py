@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError
+from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.pairs import CrossoverPairs
 from bayes_ptsd.evidence.patient_arrays import crossover_arrays
 from bayes_ptsd.frequentist import reml_crossover
-from bayes_ptsd.prior_family import resolve_prior
+from bayes_ptsd.patient_scale import endpoint_scale, in_score_units
 from bayes_ptsd.priors import FloatArray, Prior
-from bayes_ptsd.scaled_priors import ScaledPrior
-from bayes_ptsd.spec import ModelSpec, PriorValue
+from bayes_ptsd.spec import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
 __all__ = ["CrossoverModel", "crossover_model"]
@@ -132,9 +131,17 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
             notes.append(f"{int((~complete).sum())} subjects with one period are left out")
         arrays = arrays.isel(subject=complete)
     pairs, baselines = _pairs(arrays, spec)
-    sd, location, said = _scale(pairs, endpoint)
+    arms = [pairs.score[pairs.active_first == arm, 0] for arm in (True, False)]
+    sd, location, said = endpoint_scale(
+        endpoint, arms, occasion="first-period", means="the period means"
+    )
     priors = {
-        name: _score_units(spec.priors[name], pairs, endpoint, sd=sd, location=location)
+        name: in_score_units(
+            spec.priors[name],
+            sd=sd,
+            location=location,
+            standard_error=lambda: _standard_error(pairs, endpoint),
+        )
         for name in spec.parameters
     }
     return CrossoverModel(
@@ -186,48 +193,7 @@ def _pairs(arrays: xr.Dataset, spec: ModelSpec) -> tuple[CrossoverPairs, FloatAr
     return pairs, baselines
 
 
-def _scale(pairs: CrossoverPairs, endpoint: Endpoint) -> tuple[float, float, list[str]]:
-    """Return standard deviation and location of the endpoint, and what was taken from the data."""
-    notes = []
-    groups = [pairs.score[pairs.active_first == arm, 0] for arm in (True, False)]
-    groups = [group[np.isfinite(group)] for group in groups]
-    sd, unit = endpoint.reference_sd, endpoint.unit
-    if sd is None:
-        freedom = sum(len(group) - 1 for group in groups)
-        squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups if len(group))
-        sd = float(np.sqrt(squares / freedom)) if freedom > 0 else 0.0
-        if not sd > 0:
-            raise EvidenceError(
-                f"endpoint '{endpoint.id}' has no 'reference_sd' in the trial file and its first "
-                "period does not allow to estimate one; add it"
-            )
-        notes.append(
-            f"endpoint '{endpoint.id}' has no reference_sd: prior scales and standardized effects "
-            f"use the pooled first-period SD of these data, {sd:.4g} {unit}"
-        )
-    if endpoint.range is not None:
-        return sd, float(np.mean(endpoint.range)), notes
-    location = float(np.concatenate(groups).mean()) if any(map(len, groups)) else 0.0
-    notes.append(
-        f"endpoint '{endpoint.id}' has no range: the prior of the period means is centered at the "
-        f"first-period mean of these data, {location:.4g} {unit}"
-    )
-    return sd, location, notes
-
-
-def _score_units(
-    asked: PriorValue, pairs: CrossoverPairs, endpoint: Endpoint, *, sd: float, location: float
-) -> Prior:
-    """Return a prior in score units."""
-    if isinstance(asked, Prior):
-        return asked
-    if isinstance(asked, ScaledPrior):
-        return asked.resolve(sd=sd, location=location)
-    se = None
-    if asked == "cochrane":
-        try:
-            table = reml_crossover(pairs, benefit_sign=endpoint.benefit_sign)
-        except BayesPtsdError as error:
-            raise SpecError(f"prior 'cochrane' needs a standard error: {error}") from error
-        se = float(table["se"].sel(estimand="treatment_difference"))
-    return resolve_prior(asked, sd=sd, se=se)
+def _standard_error(pairs: CrossoverPairs, endpoint: Endpoint) -> float:
+    """Return the standard error of the treatment difference by REML."""
+    table = reml_crossover(pairs, benefit_sign=endpoint.benefit_sign)
+    return float(table["se"].sel(estimand="treatment_difference"))

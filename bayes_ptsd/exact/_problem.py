@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from bayes_ptsd.exact._structure import (
 )
 from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["Problem", "Solution", "crossover_problem", "solve_problem"]
+__all__ = ["Problem", "Solution", "crossover_problem", "problem_of_rows", "solve_problem"]
 
 ACCEPTED = 1e-2
 NODES = {1: (64, 128), 2: (32, 48, 72, 108), 3: (20, 32, 40, 48, 60, 96)}
@@ -166,6 +166,38 @@ def crossover_problem(
         present = present & np.array([True, False])
     else:
         design = crossover_design(pairs, priors, benefit_sign=benefit_sign)
+    return problem_of_rows(design, structure, axes, np.where(present, score, np.nan))
+
+
+def problem_of_rows(
+    design: Design, covariance: Covariance, axes: Sequence[Axis], score: FloatArray
+) -> Problem:
+    """Reduce linear columns and scores to the cross-products that a posterior needs.
+
+    Parameters
+    ----------
+    design : Design
+        Columns, dims ``(dataset, subject, period, coefficient)``, with priors and estimands.
+    covariance : Covariance
+        Structure of the covariance.
+    axes : sequence of Axis
+        Its parameters with their priors.
+    score : ndarray
+        Dims ``(dataset, subject, period)``, NaN where there is none.
+
+    Returns
+    -------
+    Problem
+        The problem.
+
+    Raises
+    ------
+    SpecError
+        If the flat coefficients cannot be told apart, or a prior is of no kind that fits.
+    FitError
+        If the scores of a data set do not vary around the cell means.
+    """
+    present = np.isfinite(score)
     prior = normal_components(design.priors)
     columns = np.where(present[..., None], design.columns, 0.0)
     filled = np.where(present, score, 0.0)
@@ -177,10 +209,10 @@ def crossover_problem(
     count = [both, first & ~both, present[:, :, 1] & ~both]
     return Problem(
         design,
-        structure,
+        covariance,
         tuple(axes),
         prior,
-        moments=structure.blocks(rows, present),
+        moments=covariance.blocks(rows, present),
         center=center,
         count=np.stack([kind.sum(axis=1) for kind in count], axis=1).astype(float),
         scale=_scale(residual, filled, present.sum(axis=(1, 2))),

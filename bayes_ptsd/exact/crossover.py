@@ -7,19 +7,18 @@ quadrature. Equations in ``docs/methods/crossover.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
-from scipy import special
 
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
+from bayes_ptsd.evidence.pairs import CrossoverPairs
 from bayes_ptsd.exact._axes import DispersionPrior, inverse_sd
 from bayes_ptsd.exact._problem import Problem, Solution, crossover_problem, solve_problem
-from bayes_ptsd.exact._quadrature import series_cdf, series_pdf
+from bayes_ptsd.exact._summaries import DRAW_TOLERANCE, posterior_tree, solution_summaries
 from bayes_ptsd.exact.crossover_draws import draw_posterior
-from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.priors import Prior
 
 __all__ = [
     "CrossoverPriors",
@@ -31,10 +30,7 @@ __all__ = [
 
 CrossoverPriors = Mapping[str, Prior | DispersionPrior]
 
-GRID = 401
 CHUNK = {1: 24, 2: 24, 3: 1}
-TAIL = 1e-10
-DRAW_TOLERANCE = 1e-3
 BATCH_TOLERANCE = 0.1
 
 
@@ -112,17 +108,8 @@ def crossover_posterior(
             "the patients have a 'dataset' dim: use crossover_batch or crossover_batch_draws"
         )
     problem = crossover_problem(pairs, priors, benefit_sign=benefit_sign, covariance=covariance)
-    solution = solve_problem(problem, tolerance=DRAW_TOLERANCE)
-    drawn = draw_posterior(solution, draws=draws, rng=np.random.default_rng(seed))
-    posterior = drawn.rename(dataset="chain").assign_coords(chain=[0], draw=np.arange(draws))
-    tree = xr.DataTree.from_dict({"posterior": posterior, "exact": _exact_group(solution)})
-    tree.attrs = {
-        "covariance": covariance,
-        "log_marginal_likelihood": float(solution.quadrature.log_evidence[0]),
-        "nodes_per_axis": int(solution.quadrature.series.shape[1]),
-        "box_edge": float(solution.quadrature.edge[0]),
-        "quadrature_error": float(solution.quadrature.resolution[0]),
-    }
+    tree = posterior_tree(problem, draws=draws, seed=seed)
+    tree.attrs["covariance"] = covariance
     return tree
 
 
@@ -168,7 +155,10 @@ def crossover_batch(
     """
     problem = crossover_problem(pairs, priors, benefit_sign=benefit_sign, covariance=covariance)
     return xr.concat(
-        [_summaries(solution, thresholds) for solution in _chunks(problem, BATCH_TOLERANCE)],
+        [
+            solution_summaries(solution, thresholds)
+            for solution in _chunks(problem, BATCH_TOLERANCE)
+        ],
         dim="dataset",
     )
 
@@ -228,108 +218,3 @@ def _chunks(problem: Problem, tolerance: float) -> list[Solution]:
         solve_problem(problem.part(slice(first, first + size)), tolerance=tolerance, first=first)
         for first in range(0, len(problem.scale), size)
     ]
-
-
-def _summaries(solution: Solution, thresholds: Sequence[float]) -> xr.Dataset:
-    """Return moments and probabilities of one part of a batch."""
-    mean, sd, above = [], [], []
-    limits = np.asarray(thresholds, dtype=float)
-    for vector in solution.problem.design.estimands.values():
-        center, spread = solution.linear.combination(vector)
-        mean.append((solution.weight * center).sum(axis=(1, 2)))
-        second = spread**2 + (center - mean[-1][:, None, None]) ** 2
-        sd.append(np.sqrt((solution.weight * second).sum(axis=(1, 2))))
-        tails = [special.ndtr((center - limit) / spread) * solution.weight for limit in limits]
-        above.append(np.stack([tail.sum(axis=(1, 2)) for tail in tails], axis=-1))
-    for axis in range(len(solution.problem.axes)):
-        center, weight = solution.value[:, axis], solution.quadrature.weight
-        mean.append((weight * center).sum(axis=1))
-        sd.append(np.sqrt((weight * (center - mean[-1][:, None]) ** 2).sum(axis=1)))
-        above.append(np.full((len(center), len(limits)), np.nan))
-    return xr.Dataset(
-        {
-            "mean": (("dataset", "estimand"), np.stack(mean, axis=1)),
-            "sd": (("dataset", "estimand"), np.stack(sd, axis=1)),
-            "prob_greater": (("dataset", "estimand", "threshold"), np.stack(above, axis=1)),
-            "log_marginal_likelihood": ("dataset", solution.quadrature.log_evidence),
-        },
-        coords={"estimand": _names(solution.problem), "threshold": limits},
-    )
-
-
-def _names(problem: Problem) -> list[str]:
-    """Return the names of all estimands, linear ones first."""
-    return [*problem.design.estimands, *(axis.name for axis in problem.axes)]
-
-
-def _exact_group(solution: Solution) -> xr.Dataset:
-    """Return density, distribution function and moments of every parameter of one data set."""
-    summary = _summaries(solution, (0.0,)).isel(dataset=0)
-    grids = [_linear_grid(solution, v) for v in solution.problem.design.estimands.values()]
-    grids += [_axis_grid(solution, axis) for axis in range(len(solution.problem.axes))]
-    table = np.stack(grids)
-    error = np.full(len(table), float(solution.quadrature.resolution[0]))
-    variables = {
-        name: (("estimand", "grid"), table[:, i]) for i, name in enumerate(("value", "pdf", "cdf"))
-    }
-    return xr.Dataset(
-        variables | {"quadrature_error": ("estimand", error)},
-        coords={"estimand": summary["estimand"]},
-    ).assign(mean=summary["mean"], sd=summary["sd"])
-
-
-def _linear_grid(solution: Solution, vector: FloatArray) -> FloatArray:
-    """Return value, density and distribution function of a mixture of normals over the nodes."""
-    center, spread = solution.linear.combination(vector)
-    keep = _heavy(solution.weight)
-    weight = solution.weight[keep] / solution.weight[keep].sum()
-    center, spread = (np.broadcast_to(part, keep.shape)[keep] for part in (center, spread))
-
-    def cdf(value: float) -> float:
-        return float(weight @ special.ndtr((value - center) / spread))
-
-    middle = float(weight @ center)
-    width = float(np.sqrt(weight @ (spread**2 + (center - middle) ** 2)))
-    low, high = (_tail(cdf, middle, side * width) for side in (-1, 1))
-    # sinh spacing: dense where the density is, out to tails of 1e-10
-    reach = np.arcsinh(np.array([low - middle, high - middle]) / width)
-    value = middle + width * np.sinh(np.linspace(reach[0], reach[1], GRID))
-    below, density = np.empty(GRID), np.empty(GRID)
-    height = weight / spread / np.sqrt(2 * np.pi)
-    for part in np.array_split(np.arange(GRID), 8):
-        z = (value[part, None] - center) / spread
-        below[part] = np.einsum("gn,n->g", special.ndtr(z), weight)
-        density[part] = np.einsum("gn,n->g", np.exp(-0.5 * z**2), height)
-    return np.stack([value, density, below])
-
-
-def _heavy(weight: FloatArray) -> BoolArray:
-    """Tell the nodes that together hold all but 1e-11 of the probability."""
-    order = np.sort(weight, axis=None)
-    return np.asarray(weight >= order[np.searchsorted(np.cumsum(order), 1e-11)])
-
-
-def _tail(cdf: Callable[[float], float], middle: float, step: float) -> float:
-    """Walk from the center until the probability beyond is negligible."""
-    distance = 6.0
-    while distance < 1e6:
-        value = middle + distance * step
-        below = cdf(value)
-        if (below if step < 0 else 1 - below) < TAIL:
-            break
-        distance *= 1.25
-    return middle + distance * step
-
-
-def _axis_grid(solution: Solution, axis: int) -> FloatArray:
-    """Return value, density and distribution function of a dispersion parameter."""
-    problem, quadrature = solution.problem, solution.quadrature
-    unit = np.linspace(-1, 1, GRID)
-    half = (quadrature.high[0, axis] - quadrature.low[0, axis]) / 2
-    x = quadrature.low[0, axis] + half * (unit + 1)
-    series = quadrature.marginal(axis)[0]
-    slope = half * np.exp(problem.axes[axis].log_jacobian(x, problem.scale))
-    value = problem.axes[axis].value(x, problem.scale)
-    below = series_cdf(series, unit) / series_cdf(series, np.ones(1))
-    density = np.maximum(series_pdf(series, unit), 0.0)
-    return np.stack([value, density / slope, np.clip(np.maximum.accumulate(below), 0, 1)])

@@ -13,11 +13,12 @@ COLUMNS = ("estimate", "se", "df", "p_value")
 
 
 def analysis_document(one: xr.Dataset) -> dict[str, Any]:
-    """Return one frequentist analysis with the estimands it has."""
+    """Return one frequentist analysis, alone or out of several, with the estimands it has."""
+    said = {key: one[key].item() if key in one else one.attrs[key] for key in ("method", "note")}
     found = one.isel(estimand=np.flatnonzero(np.isfinite(one["estimate"].values)))
     return {
-        "method": str(one["method"].item()),
-        "note": str(one["note"].item()),
+        "method": str(said["method"]),
+        "note": str(said["note"]),
         "estimands": {
             str(name): line(found.sel(estimand=name)) for name in found["estimand"].values
         },

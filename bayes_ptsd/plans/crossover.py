@@ -13,8 +13,8 @@ from bayes_ptsd.crossover.exact import exact_crossover, why_not_exact
 from bayes_ptsd.crossover.groups import crossover_groups
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.plans.patients import patient_attrs, prior_kinds
 from bayes_ptsd.plans.plan import Groups, Plan
-from bayes_ptsd.priors import Prior
 from bayes_ptsd.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def crossover_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
 
     return Plan(
         endpoint=problem.endpoint,
-        attrs=_attrs(problem),
+        attrs=patient_attrs(spec, problem.priors, visit=problem.visit, size=problem.size),
         notes=problem.notes,
         kind=_kind(problem),
         why_not_exact=why_not_exact(spec.options),
@@ -58,33 +58,10 @@ def crossover_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
     )
 
 
-def _attrs(problem: CrossoverModel) -> dict[str, Any]:
-    """Return what names the analysis of a crossover."""
-    asked, prior = problem.spec.priors["treatment"], problem.priors["treatment"]
-    tables = {name: value.table() for name, value in problem.priors.items()}
-    return {
-        "timepoint": problem.visit,
-        "prior": asked if isinstance(asked, str) else _name(prior),
-        "prior_table": json.dumps(prior.table()),
-        "prior_formula": prior.formula,
-        "priors": json.dumps(tables),
-        "size": json.dumps(problem.size),
-    }
-
-
-def _name(prior: Prior) -> str:
-    """Return a word for a prior that is given in full."""
-    return "custom" if prior.proper else prior.dist
-
-
 def _kind(problem: CrossoverModel) -> str:
     """Return what is compiled into a crossover model and is not data."""
     inside = ("nu", "sd_period") if problem.options["baseline"] == "joint" else ("nu",)
-
-    def fixed(name: str, prior: Prior) -> Any:
-        return prior.table() if name in inside or prior.dist == "mixture" else prior.dist
-
-    priors = {name: fixed(name, prior) for name, prior in problem.priors.items()}
+    priors = prior_kinds(problem.priors, inside=inside)
     content: dict[str, Any] = {"options": dict(problem.options), "priors": priors}
     if problem.baselines is not None:
         there = np.isfinite(np.stack([problem.baselines, problem.pairs.score]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bayes_ptsd.structures.crossover import CROSSOVER
+from bayes_ptsd.structures.first_period import FIRST_PERIOD
 from bayes_ptsd.structures.structure import Structure
 from bayes_ptsd.structures.summary import SUMMARY
 
@@ -17,4 +18,5 @@ __all__ = ["STRUCTURES", "Structure"]
 STRUCTURES: Mapping[str, Structure] = {
     "summary": SUMMARY,
     "crossover": CROSSOVER,
+    "first_period": FIRST_PERIOD,
 }

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Options", "Structure"]
+__all__ = ["NAMES", "Options", "Structure"]
 
 Options = Mapping[str, Any]
+NAMES = ("[names]",)
+"""Allowed values of an option that is a list of names, which no model file can know beforehand."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Structure:
     Attributes
     ----------
     options : mapping of str to tuple
-        Every option with its allowed values.
+        Every option with its allowed values; `NAMES` stands for a list of names, such as covariates
+        of a patient file.
     priors : tuple of str
         Every parameter that can have a prior.
     equation : str

@@ -1,0 +1,113 @@
+"""The PyMC model of a comparison of the arms at one visit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayes_ptsd.build.priors import prior_distribution, prior_variable
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.first_period.model import FirstPeriodModel, first_period_model
+from bayes_ptsd.parameters import NU_FLOOR
+from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["build_first_period", "first_period_pymc"]
+
+
+def build_first_period(evidence: Evidence, spec: ModelSpec) -> pm.Model:
+    """Build the model of a comparison of the arms at one visit.
+
+    Patient i, `s` = +1 if higher scores are better, else -1, ``b[i] = baseline[i] - mean``::
+
+        mean[i]  = intercept + s * treatment_difference * active[i]
+                 + baseline_slope * b[i]                              (option baseline)
+                 + s * interaction * b[i] * active[i]                 (option interaction)
+                 + sum_j covariate[j] * x[i,j]                        (option covariates)
+        score[i] ~ Normal(mean[i], sd_residual)                       (arm_sd = "equal")
+        score[i] ~ Normal(mean[i], sd_residual[arm of i])             (arm_sd = "unequal")
+        score[i] ~ StudentT(nu, mean[i], sd_residual), nu > 2         (likelihood = "student_t")
+
+    Every ``x[:,j]`` has mean zero, so the treatment difference is the one at the mean baseline,
+    which is also its mean over these patients.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients with one endpoint and visit.
+    spec : ModelSpec
+        Of structure ``first_period``.
+
+    Returns
+    -------
+    pm.Model
+        Dims subject, treatment (control first), column. The treatment difference is positive where
+        the active treatment is better. Scores and prior parameters are data that can be exchanged.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence is not patients with one outcome, or lacks what the model needs.
+    SpecError
+        If a prior is improper.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = build_first_period(example_patients(), load_model("first-period"))
+    >>> sorted(variable.name for variable in model.free_RVs)
+    ['baseline_slope', 'intercept', 'sd_residual', 'treatment_difference']
+    """
+    return first_period_pymc(first_period_model(evidence, spec))
+
+
+def first_period_pymc(problem: FirstPeriodModel) -> pm.Model:
+    """Build the PyMC model of a specification that has met its patients.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.spec import load_model
+    >>> problem = first_period_model(example_patients(), load_model("first-period"))
+    >>> first_period_pymc(problem).observed_RVs[0].name
+    'score'
+    """
+    with pm.Model(coords={"subject": problem.subject, **problem.coords}) as model:
+        score = pm.Data("score_data", problem.score, dims="subject")
+        active = pm.Data("active", problem.active.astype(float), dims="subject")
+        mean = _mean(problem, active)
+        spread = _variable(problem, "sd_residual")
+        if problem.options["arm_sd"] == "unequal":
+            spread = pt.switch(pt.gt(active, 0.5), spread[1], spread[0])
+        if problem.options["likelihood"] == "student_t":
+            tails = prior_distribution("nu", problem.priors["nu"])
+            nu = pm.Truncated("nu", tails, lower=NU_FLOOR)
+            pm.StudentT("score", nu=nu, mu=mean, sigma=spread, observed=score, dims="subject")
+        else:
+            pm.Normal("score", mu=mean, sigma=spread, observed=score, dims="subject")
+    return model
+
+
+def _mean(problem: FirstPeriodModel, active: Any) -> Any:
+    """Return the mean of every patient's score."""
+    benefit = pm.Data("benefit_sign", float(problem.sign)) * active
+    difference = _variable(problem, "treatment")
+    mean = _variable(problem, "intercept") + difference * benefit
+    if problem.baseline is not None:
+        baseline = pm.Data("baseline_centered", problem.baseline, dims="subject")
+        mean = mean + _variable(problem, "baseline_slope") * baseline
+        if problem.options["interaction"]:
+            mean = mean + _variable(problem, "interaction") * baseline * benefit
+    if problem.covariates.size:
+        columns = pm.Data("covariates", problem.covariates.values, dims=("subject", "column"))
+        mean = mean + (columns * _variable(problem, "covariate")).sum(axis=1)
+    return mean
+
+
+def _variable(problem: FirstPeriodModel, key: str) -> Any:
+    """Return a parameter with its prior."""
+    one = problem.parameters[key]
+    dims = one.dims[0] if one.dims else None
+    return prior_variable(one.name, one.prior, dims=dims, exchangeable=True)

@@ -1,0 +1,41 @@
+"""Checks of the error figures of an exact fit."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from bayes_ptsd.checks.table import Check
+
+__all__ = ["quadrature_checks"]
+
+# The exact engine refuses what lies beyond these: highest Legendre coefficients relative to the
+# density, and density at the edge of the box relative to its peak.
+QUADRATURE, BOX = 1e-2, 1e-5
+
+
+def quadrature_checks(fit: xr.DataTree) -> list[Check]:
+    """Judge the integration of an exact fit.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        With group ``quadrature`` if it is exact.
+
+    Returns
+    -------
+    list of Check
+        Resolution of the density and probability beyond the box; none for a sampled fit.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> [check.passed for check in quadrature_checks(example_fit())]
+    [True, True]
+    """
+    if "quadrature" not in fit.children:
+        return []
+    error, edge = (float(fit["quadrature"][name]) for name in ("quadrature_error", "box_edge"))
+    return [
+        Check("quadrature_error", error, QUADRATURE, error <= QUADRATURE, required=True),
+        Check("box_edge", edge, BOX, edge <= BOX, required=True),
+    ]

@@ -1,0 +1,194 @@
+"""Scores by visit before a change of treatment: a parallel trial, or period 1 of a crossover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError, nearest
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import outcomes_of
+
+__all__ = ["arm_trajectories", "covariate_columns", "select_endpoint"]
+
+
+def select_endpoint(evidence: Evidence, endpoint: str | None = None) -> Evidence:
+    """Select one endpoint of patients with all its visits.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients.
+    endpoint : str, optional
+        Id of the endpoint; not needed where there is one.
+
+    Returns
+    -------
+    Evidence
+        Of the same kind and trial, with the visits at which the endpoint was scored before anybody
+        changed treatment.
+
+    Raises
+    ------
+    EvidenceError
+        If this is no evidence on patients, or the endpoint is not named, not there or never scored.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> select_endpoint(example_patients()).data["outcomes"].sizes["visit"]
+    1
+    """
+    outcomes = outcomes_of(evidence)
+    known = [str(name) for name in outcomes["endpoint"].values]
+    if endpoint is None and len(known) > 1:
+        raise EvidenceError(f"name the endpoint: these patients have {', '.join(known)}")
+    chosen = known[0] if endpoint is None else endpoint
+    if chosen not in known:
+        raise EvidenceError(f"these patients have no endpoint '{chosen}'{nearest(chosen, known)}")
+    outcomes = outcomes.sel(endpoint=[chosen])
+    first = outcomes["value"].sel(period=1).notnull().any(("subject", "endpoint"))
+    if not bool(first.any()):
+        raise EvidenceError(f"endpoint '{chosen}' has no score before anybody changed treatment")
+    nodes = {name: node.to_dataset() for name, node in evidence.data.children.items()}
+    nodes["outcomes"] = outcomes.isel(visit=first.values)
+    data = xr.DataTree.from_dict(nodes)
+    return Evidence(evidence.kind, evidence.trial, data, evidence.assumptions, evidence.source)
+
+
+def arm_trajectories(evidence: Evidence) -> xr.Dataset:
+    """Return the scores of one endpoint by subject and visit, before anybody changes treatment.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients with one endpoint (`select_endpoint`, or `select_outcome` for one visit).
+
+    Returns
+    -------
+    xr.Dataset
+        Dims (subject, visit): ``score`` as recorded, NaN where missing; ``active(subject)``, 1
+        under the active treatment, else 0; ``baseline(subject)`` where there is any, taken before
+        treatment; coordinates ``treatment(subject)`` and, where the trial has them,
+        ``hours(visit)``. Subjects without any score are left out and counted in the attribute
+        ``subjects_without_score``; ``endpoint`` names the outcome.
+
+    Raises
+    ------
+    EvidenceError
+        If there are no patients, several endpoints, a visit without scores, or one arm only.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.simulate import simulate_trial
+    >>> arrays = arm_trajectories(simulate_trial(n_by_sequence=10, seed=1))
+    >>> arrays.sizes["subject"], int(arrays["active"].sum())
+    (20, 10)
+    """
+    if "outcomes" not in evidence.data.children:
+        raise EvidenceError(
+            f"this model needs patients; this evidence is '{evidence.kind}': load a patient file, "
+            "or take a model such as 'published-first-period'"
+        )
+    outcomes = outcomes_of(evidence).sel(period=1)
+    names = [str(name) for name in outcomes["endpoint"].values]
+    if len(names) != 1:
+        raise EvidenceError(
+            f"select one endpoint first: select_endpoint(evidence, '{names[0]}'); there are "
+            f"{', '.join(names)}"
+        )
+    outcomes = outcomes.isel(endpoint=0)
+    keep = outcomes["value"].notnull().any("visit").values
+    arrays = xr.Dataset({"score": outcomes["value"].transpose("subject", "visit")})
+    arrays["active"] = (outcomes["treatment"] == evidence.trial.active).astype(int)
+    if "baseline" in outcomes and bool(outcomes["baseline"].notnull().any()):
+        arrays["baseline"] = outcomes["baseline"]
+    arrays = arrays.drop_vars(["endpoint", "period", "sequence"], errors="ignore").isel(
+        subject=keep
+    )
+    _refuse_empty(arrays, names[0])
+    return arrays.assign_attrs(endpoint=names[0], subjects_without_score=int((~keep).sum()))
+
+
+def covariate_columns(
+    evidence: Evidence, subject: xr.DataArray, names: Sequence[str]
+) -> xr.DataArray:
+    """Return covariates of patients as columns for a linear model.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients with covariates.
+    subject : xr.DataArray
+        Labels of the patients that are analyzed.
+    names : sequence of str
+        The covariates.
+
+    Returns
+    -------
+    xr.DataArray
+        Dims (subject, column), every column with mean zero over these patients: a number divided by
+        its standard deviation, a text as one column for each category but the first, such as
+        ``sex: male``.
+
+    Raises
+    ------
+    EvidenceError
+        If a covariate is not there, is missing for a patient, or is the same for all.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.simulate import simulate_trial
+    >>> evidence = simulate_trial(n_by_sequence=2, seed=1)
+    >>> subject = evidence.data["outcomes"]["subject"]
+    >>> sex = xr.Dataset({"sex": ("subject", ["f", "m", "f", "m"])}, coords={"subject": subject})
+    >>> evidence.data["covariates"] = xr.DataTree(sex)
+    >>> covariate_columns(evidence, subject, ["sex"]).values.ravel()
+    array([-0.5,  0.5, -0.5,  0.5])
+    """
+    there = "covariates" in evidence.data.children
+    known = evidence.data["covariates"].to_dataset() if there else xr.Dataset()
+    columns: dict[str, xr.DataArray] = {}
+    for name in names:
+        if name not in known:
+            listed = nearest(name, map(str, known.data_vars))
+            raise EvidenceError(f"these patients have no covariate '{name}'{listed}")
+        columns |= _columns(name, known[name].sel(subject=subject.values))
+    if not columns:
+        return xr.DataArray(
+            np.zeros((subject.size, 0)),
+            dims=("subject", "column"),
+            coords={"subject": subject.values, "column": np.array([], dtype=str)},
+        )
+    table = np.stack([column.values for column in columns.values()], axis=1)
+    coords = {"subject": subject.values, "column": list(columns)}
+    return xr.DataArray(table - table.mean(axis=0), dims=("subject", "column"), coords=coords)
+
+
+def _refuse_empty(arrays: xr.Dataset, endpoint: str) -> None:
+    """Refuse visits without scores and a trial with one arm."""
+    empty = arrays["score"].isnull().all("subject").values
+    if empty.any():
+        label = arrays["visit"].values[empty][0]
+        raise EvidenceError(f"endpoint '{endpoint}' has no score at visit '{label}'; leave it out")
+    if arrays["active"].values.min(initial=1) == arrays["active"].values.max(initial=0):
+        raise EvidenceError(f"endpoint '{endpoint}' has scores under one treatment only")
+
+
+def _columns(name: str, values: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Return the columns of one covariate."""
+    is_text = values.dtype.kind in "OUST"
+    missing = (values.astype(str) == "") if is_text else values.isnull()
+    if bool(missing.any()):
+        raise EvidenceError(
+            f"covariate '{name}' is missing for {int(missing.sum())} of {values.size} patients; "
+            "complete it, or leave the covariate or these patients out"
+        )
+    categories = np.unique(values.values)
+    if len(categories) < 2:
+        raise EvidenceError(f"covariate '{name}' is the same for all patients; leave it out")
+    if is_text:
+        return {f"{name}: {label}": (values == label).astype(float) for label in categories[1:]}
+    return {name: values.astype(float) / float(values.std(ddof=1))}

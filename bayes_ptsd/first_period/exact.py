@@ -1,0 +1,110 @@
+"""The exact engine behind a first-period specification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+from bayes_ptsd.errors import SpecError
+from bayes_ptsd.exact.crossover import inverse_sd
+from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
+from bayes_ptsd.first_period.model import FirstPeriodModel, linear_columns
+
+__all__ = ["DRAWS", "exact_first_period", "why_not_exact"]
+
+DRAWS = 4000
+COVARIATE = "covariate "
+
+
+def why_not_exact(options: Mapping[str, Any]) -> str:
+    """Say why the exact engine has no answer for a first-period model; empty where it has one.
+
+    Parameters
+    ----------
+    options : mapping
+        Options of the specification.
+
+    Returns
+    -------
+    str
+        A phrase.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.spec import load_model
+    >>> why_not_exact(load_model("first-period").options)
+    ''
+    """
+    if options["likelihood"] != "normal":
+        return f"it integrates normal likelihoods, not {options['likelihood']}"
+    return ""
+
+
+def exact_first_period(model: FirstPeriodModel, *, seed: int) -> dict[str, xr.Dataset]:
+    """Compute the posterior of a comparison of arms by quadrature.
+
+    Parameters
+    ----------
+    model : FirstPeriodModel
+        With a normal likelihood.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    dict of str to xr.Dataset
+        Groups ``posterior`` (4,000 independent draws in one chain), ``exact`` and ``quadrature``
+        with the error figures of the integration.
+
+    Raises
+    ------
+    SpecError
+        If the engine does not cover the model or one of its priors.
+    FitError
+        If the posterior is improper or cannot be integrated.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.first_period.model import first_period_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = first_period_model(example_patients(), load_model("first-period"))
+    >>> exact_first_period(model, seed=1)["posterior"].sizes["draw"]
+    4000
+    """
+    if reason := why_not_exact(model.options):
+        raise SpecError(f"no exact engine for model '{model.spec.name}': {reason}; take nuts")
+    columns = linear_columns(model)
+    named = {one.name: one.prior for one in model.parameters.values()}
+    priors = {name: named[name.partition(" ")[0]] for name in columns}
+    sd_prior = named["sd_residual"]
+    problem = arm_problem(
+        model.score,
+        model.active,
+        columns,
+        priors,
+        inverse_sd if sd_prior.dist == "inverse_sd" else sd_prior,
+        equal=model.options["arm_sd"] == "equal",
+    )
+    tree = arm_posterior(problem, draws=DRAWS, seed=seed)
+    figures = ("quadrature_error", "box_edge", "nodes_per_axis", "log_marginal_likelihood")
+    return {
+        "posterior": _labeled(tree["posterior"].to_dataset(), model),
+        "exact": tree["exact"].to_dataset(),
+        "quadrature": xr.Dataset({name: tree.attrs[name] for name in figures}),
+    }
+
+
+def _labeled(posterior: xr.Dataset, model: FirstPeriodModel) -> xr.Dataset:
+    """Put covariates on one dim and label the arms."""
+    names = [str(name) for name in posterior.data_vars if str(name).startswith(COVARIATE)]
+    if names:
+        dim = xr.Variable("column", model.coords["column"])
+        together = xr.concat([posterior[name] for name in names], dim=dim)
+        posterior = posterior.drop_vars(names)
+        posterior["covariate"] = together.transpose("chain", "draw", "column")
+    if "treatment" in posterior.dims:
+        posterior = posterior.assign_coords(treatment=list(model.arms))
+    return posterior

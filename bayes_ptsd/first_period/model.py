@@ -1,0 +1,270 @@
+"""Where a first-period specification meets its patients: scores, priors in score units, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.pairs import BoolArray
+from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
+from bayes_ptsd.frequentist.ancova import ancova_analysis
+from bayes_ptsd.parameters import NU_FLOOR, Parameter
+from bayes_ptsd.patient_scale import endpoint_scale, in_score_units
+from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.trial import Endpoint
+
+__all__ = ["FirstPeriodModel", "adjustment", "first_period_model", "linear_columns"]
+
+NAMES: Mapping[str, str] = {"treatment": "treatment_difference"}
+
+
+@dataclass(frozen=True)
+class FirstPeriodModel:
+    """A comparison of two arms at one visit with its data, ready for any engine.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        Of structure ``first_period``.
+    endpoint : Endpoint
+        The outcome; its `reference_sd` is estimated where the trial gives none.
+    subject : ndarray of str
+        Labels of the patients.
+    score : ndarray
+        Scores as recorded, dim ``(subject,)``.
+    active : ndarray of bool
+        Whether the patient is in the active arm, dim ``(subject,)``.
+    arms : tuple of str
+        Labels of control and active treatment.
+    baseline : ndarray, optional
+        Baseline minus its mean over these patients, score units, dim ``(subject,)``.
+    covariates : xr.DataArray
+        Columns of the covariates, dims ``(subject, column)``.
+    priors : mapping of str to Prior
+        In score units, by parameter of the model.
+    notes : tuple of str
+        What was taken from the data, and what was left out.
+    visit : str
+        Label of the visit.
+    """
+
+    spec: ModelSpec
+    endpoint: Endpoint
+    subject: np.ndarray[Any, Any]
+    score: FloatArray
+    active: BoolArray
+    arms: tuple[str, str]
+    baseline: FloatArray | None
+    covariates: xr.DataArray
+    priors: Mapping[str, Prior]
+    notes: tuple[str, ...]
+    visit: str
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options of the specification."""
+        return self.spec.options
+
+    @property
+    def sign(self) -> int:
+        """Benefit sign of the endpoint: +1 if a higher score is better, else -1."""
+        return self.endpoint.benefit_sign
+
+    @property
+    def treatment(self) -> np.ndarray[Any, Any]:
+        """Label of each patient's arm."""
+        return np.where(self.active, self.arms[1], self.arms[0])
+
+    @property
+    def observed(self) -> xr.Dataset:
+        """Scores as recorded, dim (subject), with the arm of each subject."""
+        coords = {"subject": self.subject, "treatment": ("subject", self.treatment)}
+        return xr.Dataset({"score": ("subject", self.score)}, coords=coords)
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """Labels of the dims that parameters have."""
+        return {"treatment": list(self.arms), "column": self.covariates["column"].values.tolist()}
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Parameters of the model by their name in the specification."""
+        unequal = self.options["arm_sd"] == "unequal"
+        dims = {"covariate": ("column",)} | ({"sd_residual": ("treatment",)} if unequal else {})
+        return {
+            name: Parameter(
+                NAMES.get(name, name),
+                prior,
+                dims.get(name, ()),
+                floor=NU_FLOOR if name == "nu" else -np.inf,
+            )
+            for name, prior in self.priors.items()
+        }
+
+    @property
+    def size(self) -> dict[str, Any]:
+        """Numbers of subjects, observations and subjects by arm."""
+        counts = {label: int((self.treatment == label).sum()) for label in self.arms}
+        total = len(self.score)
+        return {"subjects": total, "observations": total, "by_sequence": counts}
+
+
+def first_period_model(evidence: Evidence, spec: ModelSpec) -> FirstPeriodModel:
+    """Bring a first-period specification and patients together.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients of a parallel trial or a crossover, with one endpoint and one visit
+        (`select_outcome`).
+    spec : ModelSpec
+        Of structure ``first_period``.
+
+    Returns
+    -------
+    FirstPeriodModel
+        Scores, priors in score units and notes.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence has no patients, several outcomes, one arm only, or lacks a baseline or
+        covariate that the model needs.
+    SpecError
+        If a prior cannot be put into score units.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = first_period_model(example_patients(), load_model("first-period"))
+    >>> model.priors["sd_residual"].formula, model.size["subjects"]
+    ('log_normal(2.716, 0.5)', 23)
+    """
+    arrays = arm_trajectories(evidence)
+    if arrays.sizes["visit"] != 1:
+        labels = ", ".join(map(str, arrays["visit"].values))
+        raise EvidenceError(f"select one visit first: select_outcome(..., visit=); of {labels}")
+    endpoint = evidence.trial.endpoint(arrays.attrs["endpoint"])
+    score, active = arrays["score"].values[:, 0].astype(float), arrays["active"].values == 1
+    sd, location, said = endpoint_scale(
+        endpoint, [score[active], score[~active]], occasion="first-period", means="the intercept"
+    )
+    without = FirstPeriodModel(
+        spec=spec,
+        endpoint=replace(endpoint, reference_sd=sd),
+        subject=arrays["subject"].values.astype(str),
+        score=score,
+        active=active,
+        arms=(evidence.trial.control, evidence.trial.active),
+        baseline=_baseline(arrays, spec),
+        covariates=covariate_columns(evidence, arrays["subject"], spec.options["covariates"]),
+        priors={},
+        notes=(*_left_out(arrays), *said),
+        visit=str(arrays["visit"].values[0]),
+    )
+    priors = {
+        name: in_score_units(
+            spec.priors[name],
+            sd=sd,
+            location=location,
+            standard_error=lambda: _standard_error(without),
+        )
+        for name in spec.parameters
+    }
+    return replace(without, priors=priors)
+
+
+def linear_columns(model: FirstPeriodModel) -> dict[str, FloatArray]:
+    """Return the linear columns of the mean by coefficient, dim (subject).
+
+    Parameters
+    ----------
+    model : FirstPeriodModel
+        Model and patients.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``treatment_difference`` first, ``intercept, baseline_slope, interaction``, and
+        ``covariate <column>`` for each column.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = first_period_model(example_patients(), load_model("first-period"))
+    >>> list(linear_columns(model))
+    ['treatment_difference', 'intercept', 'baseline_slope']
+    """
+    benefit = model.sign * model.active.astype(float)
+    columns = {"treatment_difference": benefit, "intercept": np.ones(len(benefit))}
+    if model.baseline is not None:
+        columns["baseline_slope"] = model.baseline
+    if model.options["interaction"]:
+        columns["interaction"] = benefit * model.baseline
+    for label in model.covariates["column"].values:
+        columns[f"covariate {label}"] = model.covariates.sel(column=label).values
+    return columns
+
+
+def adjustment(model: FirstPeriodModel) -> FloatArray | None:
+    """Return baseline and covariates side by side, dims (subject, covariate); None without any.
+
+    Parameters
+    ----------
+    model : FirstPeriodModel
+        Model and patients.
+
+    Returns
+    -------
+    ndarray or None
+        Columns with mean zero.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.spec import load_model
+    >>> adjustment(first_period_model(example_patients(), load_model("first-period"))).shape
+    (23, 1)
+    """
+    parts = [] if model.baseline is None else [model.baseline[:, None]]
+    parts += [model.covariates.values] if model.covariates.size else []
+    return np.concatenate(parts, axis=1) if parts else None
+
+
+def _baseline(arrays: xr.Dataset, spec: ModelSpec) -> FloatArray | None:
+    """Return the centered baseline that the model adjusts for."""
+    if spec.options["baseline"] == "none":
+        return None
+    if "baseline" not in arrays:
+        raise EvidenceError(
+            f"model '{spec.name}' has baseline = 'covariate', but these patients have no baseline; "
+            "take baseline = 'none'"
+        )
+    values = arrays["baseline"].values.astype(float)
+    if missing := int(np.isnan(values).sum()):
+        raise EvidenceError(
+            f"the baseline is missing for {missing} of {len(values)} patients with a score; "
+            "complete it, leave them out, or take baseline = 'none'"
+        )
+    return np.asarray(values - values.mean())
+
+
+def _left_out(arrays: xr.Dataset) -> list[str]:
+    """Say how many subjects have no score at the visit."""
+    count = int(arrays.attrs["subjects_without_score"])
+    return [f"{count} subjects without a score at this visit are left out"] if count else []
+
+
+def _standard_error(model: FirstPeriodModel) -> float:
+    """Return the standard error of the treatment difference by analysis of covariance."""
+    table = ancova_analysis(model.score, model.active, covariates=adjustment(model))
+    return float(table["se"].sel(estimand="treatment_difference"))

@@ -1,0 +1,44 @@
+"""The structure of a comparison of the arms at one visit, before anybody changes treatment."""
+
+from __future__ import annotations
+
+from bayes_ptsd.structures.structure import NAMES, Options, Structure
+
+__all__ = ["FIRST_PERIOD"]
+
+
+def _uses(options: Options) -> tuple[str, ...]:
+    """Return the parameters of a first-period model."""
+    names = ["treatment", "intercept"]
+    names += ["baseline_slope"] if options["baseline"] == "covariate" else []
+    names += ["interaction"] if options["interaction"] else []
+    names += ["covariate"] if options["covariates"] else []
+    names += ["sd_residual"]
+    return (*names, *(["nu"] if options["likelihood"] == "student_t" else []))
+
+
+def _conflict(options: Options) -> str:
+    """Say which options of a first-period model exclude each other."""
+    if options["interaction"] and options["baseline"] == "none":
+        return "interaction = true needs baseline = 'covariate'"
+    return ""
+
+
+FIRST_PERIOD = Structure(
+    options={
+        "baseline": ("covariate", "none"),
+        "interaction": (False, True),
+        "arm_sd": ("equal", "unequal"),
+        "likelihood": ("normal", "student_t"),
+        "covariates": NAMES,
+    },
+    priors=(
+        "treatment", "intercept", "baseline_slope", "interaction", "covariate", "sd_residual", "nu"
+    ),
+    equation="y[i] = intercept + baseline_slope b[i] + s (tau + gamma b[i]) active[i] + "
+    "x[i]'covariate + e[i], b = baseline - mean, s = +1 if higher is better else -1;  "
+    "e[i] ~ Normal or Student-t with sd_residual",
+    builder="bayes_ptsd/build/first_period.py",
+    uses=_uses,
+    conflict=_conflict,
+)  # fmt: skip

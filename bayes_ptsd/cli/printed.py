@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bayes_ptsd.cli._output import Evidence_, Json, Store, emit, number, show_table, store_path
+from bayes_ptsd.cli.fit import Data, TrialFile, Visit
+from bayes_ptsd.cli.patient_comparison import show_patients
+from bayes_ptsd.errors import SpecError
 
 if TYPE_CHECKING:
+    from bayes_ptsd.evidence import Evidence
     from bayes_ptsd.priors import Prior
 
 __all__ = ["audit", "compare", "credibility", "sensitivity"]
@@ -40,33 +45,68 @@ def audit(
 
 def compare(
     evidence: Evidence_ = None,
+    trial: TrialFile = None,
+    data: Data = None,
     endpoint: Annotated[str | None, typer.Option("--endpoint", help="One endpoint only.")] = None,
+    visit: Visit = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="Crossover model of patients; repeatable.")
+    ] = None,
     prior: Annotated[
         list[str] | None,
         typer.Option("--prior", help="Of the family, or 'normal(0, 20)' in points; repeatable."),
     ] = None,
-    convention: Annotated[str, typer.Option("--convention", help="T or N.")] = "T",
+    convention: Annotated[
+        str | None, typer.Option("--convention", help="T or N, of printed rows; T by default.")
+    ] = None,
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Put published, recomputed and Bayesian results side by side, with the reason for each gap."""
+    """Put frequentist and Bayesian results side by side, with the reason for each gap.
+
+    Of the printed numbers, or of patients with --trial and --data.
+    """
     from bayes_ptsd.comparison import compare as run
-    from bayes_ptsd.comparison import comparison_document
-    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.comparison import comparison_document, patient_comparison_document
     from bayes_ptsd.prior_family import PRIOR_FAMILY
     from bayes_ptsd.store import ResultStore
 
+    patients = trial is not None or data is not None
     table = run(
-        load_published(evidence),
+        _compared(evidence, trial, data, endpoint),
         endpoint=endpoint,
+        visit=visit,
         convention=convention,
+        models=model,
         priors=[_prior(text) for text in prior or PRIOR_FAMILY],
         store=ResultStore(store_path(store)),
     )
     if json:
-        emit("compare", comparison_document(table))
-        return
-    rows = [_comparison_line(row) for row in comparison_document(table)["rows"]]
+        emit("compare", (patient_comparison_document if patients else comparison_document)(table))
+    elif patients:
+        show_patients(patient_comparison_document(table), f"--trial {trial} --data {data}")
+    else:
+        _show_printed(comparison_document(table), convention or "T")
+
+
+def _compared(
+    folder: Path | None, trial: Path | None, data: Path | None, endpoint: str | None
+) -> Evidence:
+    """Return what is to be compared: patients where files are named, else printed numbers."""
+    from bayes_ptsd.evidence.patients import load_patients
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.trial import load_trial
+
+    if trial is None and data is None:
+        return load_published(folder)
+    if trial is None or data is None or folder is not None:
+        raise SpecError("patients need --trial FILE and --data FILE, printed numbers --evidence")
+    return load_patients(data, load_trial(trial), endpoint=endpoint)
+
+
+def _show_printed(document: dict[str, Any], convention: str) -> None:
+    """Print the comparison of printed rows."""
+    rows = [_comparison_line(row) for row in document["rows"]]
     columns = ["contrast", "reading", "published (95% CI)", "P", "prior", "mean", "95% interval"]
     title = f"Published and Bayesian, convention {convention}, positive = active treatment better"
     columns += ["P(better)", "gap in the mean"]

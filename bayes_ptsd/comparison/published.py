@@ -26,12 +26,12 @@ from bayes_ptsd.spec import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.catalog import read_sidecar
 
-__all__ = ["compare", "comparison_document", "comparison_frame", "gap_reason"]
+__all__ = ["compare_published", "comparison_document", "comparison_frame", "gap_reason"]
 
 QUANTITIES = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid")
 
 
-def compare(
+def compare_published(
     evidence: Evidence,
     *,
     endpoint: str | None = None,
@@ -74,7 +74,7 @@ def compare(
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = compare(load_published(), endpoint="ies_r", priors=["flat", "skeptical"])
+    >>> table = compare_published(load_published(), endpoint="ies_r", priors=["flat", "skeptical"])
     >>> row = table.sel(contrast="T2.IESR.X", crossover_reading="as_published", prior="flat")
     >>> row["eti95"].values.round(2)
     array([ 2.5, 22.8])
@@ -98,7 +98,7 @@ def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
     Parameters
     ----------
     table : xr.Dataset
-        From `compare`.
+        From `compare_published`.
 
     Returns
     -------
@@ -108,7 +108,8 @@ def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> frame = comparison_frame(compare(load_published(), endpoint="caps", priors=["weak"]))
+    >>> table = compare_published(load_published(), endpoint="caps", priors=["weak"])
+    >>> frame = comparison_frame(table)
     >>> frame["crossover_reading"].tolist()
     ['as_published', 'unhalved']
     """
@@ -130,7 +131,7 @@ def comparison_document(table: xr.Dataset) -> dict[str, Any]:
     Parameters
     ----------
     table : xr.Dataset
-        From `compare`.
+        From `compare_published`.
 
     Returns
     -------
@@ -140,7 +141,7 @@ def comparison_document(table: xr.Dataset) -> dict[str, Any]:
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = compare(load_published(), endpoint="caps", priors=["weak"])
+    >>> table = compare_published(load_published(), endpoint="caps", priors=["weak"])
     >>> comparison_document(table)["rows"][0]["contrast"]
     'TX.CAPS.X'
     """

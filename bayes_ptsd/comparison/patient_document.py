@@ -1,0 +1,148 @@
+"""A comparison of patients as a document, with the reason for each gap in words and numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.comparison.patients import PARTS, STEPS
+
+__all__ = ["patient_comparison_document"]
+
+COLUMNS = ("estimate", "se", "df", "p_value")
+NAMES = {
+    "one_period_patients": "patients with one period",
+    "unequal_sds": "a standard deviation for each period",
+    "carryover": "carryover under its prior",
+    "student_t": "Student-t patients",
+}
+
+
+def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
+    """Return a comparison of patients as a JSON-safe document.
+
+    Parameters
+    ----------
+    table : xr.Dataset
+        From `compare_patients`.
+
+    Returns
+    -------
+    dict
+        ``evidence_kind, trial, endpoint, n``; ``analyses``, a line per frequentist analysis;
+        ``posteriors``, a line per model and prior with its mirror, the parts of the gap and
+        ``why``; ``steps``, a line per pair of models and prior. Missing numbers are None.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.comparison.patients import compare_patients
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> table = compare_patients(example_patients(), models=["crossover"], priors=["weak"])
+    >>> patient_comparison_document(table)["posteriors"][0]["mirror"]["analysis"]
+    'REML, random intercept, Kenward-Roger; all patients'
+    """
+    attrs = table.attrs
+    # its only note says that the subject variance is at zero
+    boundary = bool(str(table["note"].sel(analysis="reml").item()))
+    return {
+        **{key: attrs[key] for key in ("evidence_kind", "trial", "endpoint")},
+        "n": {key: attrs[key] for key in ("subjects", "observations", "by_sequence", "complete")},
+        "analyses": [_analysis(table.sel(analysis=name)) for name in table["analysis"].values],
+        "posteriors": [
+            _posterior(table.sel(model=model, prior=prior), boundary=boundary)
+            for model in table["model"].values
+            for prior in table["prior"].values
+        ],
+        "steps": [
+            _step(table, str(step), str(prior))
+            for step in table["step"].values
+            for prior in table["prior"].values
+        ],
+    }
+
+
+def _analysis(one: xr.Dataset) -> dict[str, Any]:
+    """Return one frequentist analysis."""
+    return {
+        "analysis": str(one["analysis"].item()),
+        "estimand": str(one["frequentist_estimand"].item()),
+        **{key: _number(one[key]) for key in COLUMNS},
+        "ci95": [_number(one[key]) for key in ("ci_low", "ci_high")],
+        "method": str(one["method"].item()),
+        "note": str(one["note"].item()),
+    }
+
+
+def _posterior(one: xr.Dataset, *, boundary: bool) -> dict[str, Any]:
+    """Return one model under one prior."""
+    plain = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid")
+    return {
+        **{key: str(one[key].item()) for key in ("model", "prior", "engine", "result_id")},
+        **{key: _number(one[key]) for key in plain},
+        "eti95": [_number(one[key]) for key in ("eti95_low", "eti95_high")],
+        "mirror": {
+            "analysis": str(one["mirror"].item()),
+            **{key: _number(one[f"mirror_{key}"]) for key in ("estimate", "se", "df")},
+            "ci95": [_number(one[key]) for key in ("mirror_low", "mirror_high")],
+        },
+        "gap": {part.removeprefix("gap_"): _number(one[part]) for part in PARTS},
+        "why": _why(one, boundary=boundary),
+        "to_run": str(one["to_run"].item()),
+    }
+
+
+def _why(one: xr.Dataset, *, boundary: bool) -> str:
+    """Say why a posterior is not its frequentist mirror, with the share of each cause."""
+    value = {key: float(one[key]) for key in
+             ("mean", "sd", "eti95_low", "eti95_high", "mirror_estimate", "mirror_se",
+              "mirror_low", "mirror_high", *PARTS)}  # fmt: skip
+    if np.isnan(value["mean"]):
+        asked = bool(str(one["to_run"].item()))
+        return "no result in the store" if asked else "NUTS takes no flat prior"
+    total = value["mean"] - value["mirror_estimate"]
+    digits = int(np.clip(2 - np.floor(np.log10(value["mirror_se"])), 0, 6))
+    words = [f"mean {_signed(total, digits)}"]
+    if np.isfinite(value["gap_model"]):
+        model, other, prior = (_signed(value[part], digits) for part in PARTS)
+        words[0] += f" = model {model}, other priors {other}, treatment prior {prior}"
+    wide = (value["eti95_high"] - value["eti95_low"]) / 2 / value["sd"]
+    usual = (value["mirror_high"] - value["mirror_low"]) / 2 / value["mirror_se"]
+    words.append(f"sd {value['sd']:.3g} v SE {value['mirror_se']:.3g}")
+    words.append(f"half-width {wide:.2f} sd v {usual:.2f} SE (t, df {float(one['mirror_df']):.3g})")
+    if boundary and str(one["mirror"].item()).startswith("REML"):
+        words.append("REML puts the subject sd at zero, the posterior averages over it")
+    return "; ".join(words)
+
+
+def _signed(value: float, digits: int) -> str:
+    """Return a difference with its sign, plain zero where it rounds to zero."""
+    text = f"{value:+.{digits}f}"
+    return "0" if not text.strip("+-0.") else text
+
+
+def _step(table: xr.Dataset, step: str, prior: str) -> dict[str, Any]:
+    """Return what changes between two models."""
+    one = table.sel(step=step, prior=prior)
+    before, after = STEPS[step]
+    ratio = float(one["step_sd_ratio"])
+    line = {
+        "step": step,
+        "from": before,
+        "to": after,
+        "prior": prior,
+        "because_of": NAMES[step],
+        "mean": _number(one["step_mean"]),
+        "sd_ratio": _number(one["step_sd_ratio"]),
+    }
+    if step == "one_period_patients":
+        alone = int(table.attrs["subjects"]) - int(table.attrs["complete"])
+        worth = int(table.attrs["complete"]) * (1 / ratio**2 - 1) if ratio > 0 else np.nan
+        line |= {"patients": alone, "worth_in_complete_patients": _number(worth)}
+    return line
+
+
+def _number(value: Any) -> float | None:
+    """Return a number that JSON can hold."""
+    return float(value) if np.isfinite(float(value)) else None

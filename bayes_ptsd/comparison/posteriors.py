@@ -1,0 +1,125 @@
+"""Where a comparison of patients finds its posteriors: in a store, else by quadrature."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.crossover.exact import DRAWS, exact_priors, why_not_exact
+from bayes_ptsd.crossover.model import crossover_model
+from bayes_ptsd.estimands import estimate, summary_document
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.exact.crossover import crossover_posterior
+from bayes_ptsd.priors import Prior
+from bayes_ptsd.provenance import endpoint_constants, make_result_id
+from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.store import ResultStore
+
+__all__ = ["PosteriorSource", "label_of"]
+
+QUANTITIES = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid")
+SETTINGS = {"engine": "exact", "draws": DRAWS}
+
+
+class PosteriorSource:
+    """Summaries of the treatment difference of one outcome of patients.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients, one endpoint at one visit.
+    store : ResultStore, optional
+        Read first; nothing is written to it.
+    seed : int
+        Seed of the draws of exact results, part of their identity.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.spec import load_model
+    >>> source = PosteriorSource(example_patients(), store=None, seed=1)
+    >>> source.summary(load_model("crossover-student-t"))["to_run"]
+    'bayes-ptsd fit crossover-student-t --prior reference'
+    """
+
+    def __init__(self, evidence: Evidence, *, store: ResultStore | None, seed: int) -> None:
+        self.evidence = evidence
+        self.store = store
+        self.seed = seed
+
+    @cached_property
+    def stored(self) -> dict[str, dict[str, Any]]:
+        """Sidecars of stored results of this evidence by specification; exact before sampled."""
+        entries = [] if self.store is None else self.store.catalog()
+        own = [entry for entry in entries if entry["evidence_digest"] == self.evidence.digest]
+        own = [entry for entry in own if entry.get("checks_passed") and entry.get("summary")]
+        own.sort(key=lambda entry: entry["engine"] == "exact")
+        return {entry["spec"]["spec_id"]: entry for entry in own}
+
+    def summary(self, spec: ModelSpec) -> dict[str, Any]:
+        """Return the treatment difference under a specification, NaN where nothing has it.
+
+        Parameters
+        ----------
+        spec : ModelSpec
+            Of structure ``crossover``.
+
+        Returns
+        -------
+        dict
+            Mean, median, sd, interval, probabilities; ``engine, result_id, to_run``.
+        """
+        entry = self.stored.get(spec.spec_id)
+        if entry is not None:
+            one = entry["summary"]["treatment_difference"]
+            return _line(one, str(entry["engine"]), str(entry["result_id"]))
+        if why_not_exact(spec.options):
+            return _line({}, "", "") | {"to_run": _command(spec)}
+        result_id = make_result_id(self.evidence, spec, settings=SETTINGS, seed=self.seed)
+        return _line(self._exact(spec), "exact", result_id)
+
+    def _exact(self, spec: ModelSpec) -> dict[str, Any]:
+        """Return the summary by quadrature."""
+        model = crossover_model(self.evidence, spec)
+        tree = crossover_posterior(
+            model.pairs, exact_priors(model), benefit_sign=model.sign,
+            covariance=model.options["form"], draws=1, seed=self.seed,
+        )  # fmt: skip
+        exact = tree["exact"].to_dataset().sel(estimand=["treatment_difference"])
+        found = xr.DataTree.from_dict({"exact": exact})
+        found.attrs["endpoint_constants"] = json.dumps(endpoint_constants(model.endpoint))
+        document: dict[str, Any] = summary_document(estimate(found))["treatment_difference"]
+        return document
+
+
+def label_of(prior: object) -> str:
+    """Return the coordinate of a prior: its name in the family, else its formula.
+
+    Examples
+    --------
+    >>> label_of("weak")
+    'weak'
+    """
+    return prior.formula if isinstance(prior, Prior) else str(prior)
+
+
+def _line(one: dict[str, Any], engine: str, result_id: str) -> dict[str, Any]:
+    """Return a summary as plain columns."""
+    values = {key: one.get(key) for key in QUANTITIES}
+    values |= dict(zip(("eti95_low", "eti95_high"), one.get("eti95", (None, None)), strict=True))
+    numbers = {key: np.nan if value is None else float(value) for key, value in values.items()}
+    return {**numbers, "engine": engine, "result_id": result_id, "to_run": ""}
+
+
+def _command(spec: ModelSpec) -> str:
+    """Return the command that would compute a specification; none does with a flat prior."""
+    prior = spec.priors["treatment"]
+    if prior == "flat" or (isinstance(prior, Prior) and not prior.proper):
+        return ""
+    if isinstance(prior, str):
+        return f"bayes-ptsd fit {spec.name} --prior {prior}"
+    return f'bayes-ptsd fit {spec.name} --set "treatment={label_of(prior)}"'

@@ -26,7 +26,8 @@ TRIAL_KEYS = {
     "schema", "name", "title", "design", "treatments", "endpoints", "sequences", "columns", "visits"
 }  # fmt: skip
 ENDPOINT_KEYS = {
-    "label", "kind", "better", "unit", "range", "mcid", "mcid_basis", "reference_sd", "residual_sd"
+    "label", "kind", "better", "unit", "range", "mcid", "mcid_basis", "reference_sd", "residual_sd",
+    "domain",
 }  # fmt: skip
 COLUMN_KEYS = {
     "subject", "sequence", "period", "treatment", "endpoint", "value", "visit", "baseline"
@@ -62,6 +63,8 @@ class Endpoint:
         Total standard deviation of the score, for standardized effects and prior scales.
     residual_sd : float, optional
         Standard deviation of the score given its baseline.
+    domain : str
+        What it measures, shared by endpoints whose effects may inform each other; empty for none.
 
     Examples
     --------
@@ -79,6 +82,7 @@ class Endpoint:
     mcid_basis: str = ""
     reference_sd: float | None = None
     residual_sd: float | None = None
+    domain: str = ""
 
     @property
     def benefit_sign(self) -> int:
@@ -289,6 +293,7 @@ def _endpoint(key: str, table: Any, where: str) -> Endpoint:
         mcid_basis=table.get("mcid_basis", ""),
         reference_sd=_positive(table, "reference_sd", where),
         residual_sd=_positive(table, "residual_sd", where),
+        domain=table.get("domain", ""),
     )
 
 

@@ -23,6 +23,7 @@ from bayes_ptsd.report.credibility import credibility_section
 from bayes_ptsd.report.diagnostics import diagnostics_section
 from bayes_ptsd.report.figures import curve_section, forest_section, update_section
 from bayes_ptsd.report.headline import first_screen
+from bayes_ptsd.report.joint import joint_section
 from bayes_ptsd.report.markup import Section
 from bayes_ptsd.report.methods import methods_section
 from bayes_ptsd.report.priors import priors_section
@@ -141,6 +142,7 @@ def page_sections(contents: Contents) -> list[Section]:
         update_section(contents),
         curve_section(contents),
         sensitivity_section(contents),
+        joint_section(contents),
         comparison_section(contents),
         audit_section(contents),
         credibility_section(contents),

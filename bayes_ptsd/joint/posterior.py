@@ -1,0 +1,256 @@
+"""The exact posterior of several treatment differences: normal given the heterogeneity.
+
+Everything is normal given omega, and omega is integrated out by Gauss-Legendre quadrature: the
+posterior is a finite mixture of multivariate normals.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from bayes_ptsd.joint.problem import JointProblem
+from bayes_ptsd.priors import FloatArray, Prior, mixture, normal
+from bayes_ptsd.provenance import DEFAULT_SEED
+
+__all__ = [
+    "joint_draws",
+    "joint_marginal",
+    "joint_posterior",
+    "joint_probabilities",
+    "joint_table",
+]
+
+NODES = 96
+REACH = 1e-12
+DRAWS = 200_000
+
+
+def joint_posterior(problem: JointProblem) -> xr.Dataset:
+    """Compute the posterior.
+
+    Parameters
+    ----------
+    problem : JointProblem
+        Estimates and prior.
+
+    Returns
+    -------
+    xr.Dataset
+        By ``node``: ``omega``, ``prior_weight`` and ``weight`` (its prior and posterior
+        probabilities), ``mean`` (endpoint) and ``covariance`` (endpoint, other_endpoint) in the
+        unit of the estimates; ``log_marginal_likelihood``.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
+    >>> exact = joint_posterior(endpoints_problem(load_published(), analysis="first_period"))
+    >>> round(float(exact["weight"].sum()), 12)
+    1.0
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    reach = float(problem.heterogeneity.quantile(np.array(1 - REACH)))
+    omega = (nodes + 1) * reach / 2
+    log_prior = problem.heterogeneity.logpdf(omega) + np.log(weights * reach / 2)
+    prior = problem.fixed + omega[:, None, None] ** 2 * problem.spread
+    total = prior + problem.sampling
+    gain = np.swapaxes(np.linalg.solve(total, prior), 1, 2)
+    residual = problem.estimate - problem.center
+    log_likelihood = np.array(
+        [stats.multivariate_normal.logpdf(residual, cov=one, allow_singular=False) for one in total]
+    )
+    log_weight = log_prior + log_likelihood
+    log_mass = float(np.logaddexp.reduce(log_weight))
+    return xr.Dataset(
+        {
+            "omega": ("node", omega),
+            "prior_weight": ("node", np.exp(log_prior)),
+            "weight": ("node", np.exp(log_weight - log_mass)),
+            "mean": (("node", "endpoint"), problem.center + gain @ residual),
+            "covariance": (("node", "endpoint", "other_endpoint"), prior - gain @ prior),
+            "log_marginal_likelihood": log_mass,
+        },
+        coords={"endpoint": list(problem.endpoint), "other_endpoint": list(problem.endpoint)},
+        attrs={"evidence_kind": problem.evidence_kind},
+    )
+
+
+def joint_marginal(exact: xr.Dataset, combination: FloatArray) -> Prior:
+    """Return the posterior of a linear combination of the differences.
+
+    Parameters
+    ----------
+    exact : xr.Dataset
+        From `joint_posterior`.
+    combination : ndarray
+        Factor of each endpoint.
+
+    Returns
+    -------
+    Prior
+        A mixture of normals, whose density, distribution function and quantiles are exact.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.joint.subscales import subscales_problem
+    >>> problem = subscales_problem(load_published(), total="ies_r", analysis="crossover")
+    >>> round(joint_marginal(joint_posterior(problem), np.ones(3)).mean, 2)
+    8.9
+    """
+    means = exact["mean"].values @ combination
+    sds = np.sqrt(np.einsum("i,nij,j->n", combination, exact["covariance"].values, combination))
+    kept = [
+        (w, normal(m, s))
+        for w, m, s in zip(exact["weight"].values, means, sds, strict=True)
+        if w > 1e-15
+    ]
+    weights = np.array([w for w, _ in kept])
+    return mixture(list(weights / weights.sum()), [part for _, part in kept])
+
+
+def joint_draws(exact: xr.Dataset, *, draws: int = DRAWS, seed: int = DEFAULT_SEED) -> xr.DataArray:
+    """Draw all differences together.
+
+    Parameters
+    ----------
+    exact : xr.Dataset
+        From `joint_posterior`.
+    draws, seed : int
+        How many, and their seed.
+
+    Returns
+    -------
+    xr.DataArray
+        Dims ``draw, endpoint``, in the unit of the estimates.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
+    >>> exact = joint_posterior(endpoints_problem(load_published(), analysis="first_period"))
+    >>> joint_draws(exact, draws=10).dims
+    ('draw', 'endpoint')
+    """
+    generator = np.random.default_rng(seed)
+    weight = exact["weight"].values
+    chosen = np.searchsorted(np.cumsum(weight)[:-1], generator.random(draws))
+    # eigenvalues, because on a plane of zero sums the covariance has no Cholesky root
+    values, vectors = np.linalg.eigh(exact["covariance"].values)
+    roots = vectors * np.sqrt(np.clip(values, 0, None))[:, None, :]
+    standard = generator.standard_normal((draws, exact.sizes["endpoint"]))
+    drawn = exact["mean"].values[chosen] + np.einsum("dij,dj->di", roots[chosen], standard)
+    return xr.DataArray(drawn, dims=("draw", "endpoint"), coords={"endpoint": exact["endpoint"]})
+
+
+def joint_probabilities(
+    problem: JointProblem, exact: xr.Dataset, *, draws: int = DRAWS, seed: int = DEFAULT_SEED
+) -> xr.Dataset:
+    """Return how many endpoints benefit, jointly.
+
+    Parameters
+    ----------
+    problem : JointProblem
+        Units and MCIDs.
+    exact : xr.Dataset
+        From `joint_posterior`.
+    draws, seed : int
+        Draws of the mixture, and their seed.
+
+    Returns
+    -------
+    xr.Dataset
+        ``at_least_above_zero`` and ``at_least_above_mcid`` on dim ``count`` (1 to the number of
+        endpoints): P(at least that many differences exceed 0, or their MCID); ``mcse``, the
+        largest Monte Carlo error that any of them can have.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
+    >>> problem = endpoints_problem(load_published(), analysis="first_period")
+    >>> found = joint_probabilities(problem, joint_posterior(problem), draws=20_000)
+    >>> round(float(found["at_least_above_zero"].sel(count=5)), 1)
+    0.8
+    """
+    drawn = joint_draws(exact, draws=draws, seed=seed).values * problem.unit
+    counts = np.arange(1, problem.size + 1)
+
+    def at_least(margin: FloatArray) -> FloatArray:
+        number = (drawn > margin).sum(axis=1)
+        return np.asarray((number[:, None] >= counts).mean(axis=0))
+
+    return xr.Dataset(
+        {
+            "at_least_above_zero": ("count", at_least(np.zeros(problem.size))),
+            "at_least_above_mcid": ("count", at_least(problem.mcid)),
+            "mcse": 0.5 / float(np.sqrt(draws)),
+        },
+        coords={"count": counts},
+        attrs={"evidence_kind": problem.evidence_kind},
+    )
+
+
+def joint_table(problem: JointProblem, exact: xr.Dataset) -> pd.DataFrame:
+    """Return each endpoint's printed and joint result, score units.
+
+    Parameters
+    ----------
+    problem : JointProblem
+        Estimates.
+    exact : xr.Dataset
+        From `joint_posterior`.
+
+    Returns
+    -------
+    pd.DataFrame
+        A line per endpoint: ``estimate, se`` as printed (convention N), ``mean, sd, low, high``,
+        ``prob_benefit, prob_gt_mcid`` of the joint posterior, ``shrinkage`` = 1 - mean/estimate,
+        ``analysis, crossover_reading, evidence_kind``.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
+    >>> problem = endpoints_problem(load_published(), analysis="first_period")
+    >>> joint_table(problem, joint_posterior(problem))["endpoint"].tolist()[0]
+    'ies_r'
+    """
+    lines = [
+        _line(problem, exact, place) | {"endpoint": name}
+        for place, name in enumerate(problem.endpoint)
+    ]
+    frame = pd.DataFrame(lines).assign(
+        analysis=problem.analysis,
+        crossover_reading=problem.crossover_reading,
+        evidence_kind=problem.evidence_kind,
+    )
+    return frame[["endpoint", *(name for name in frame.columns if name != "endpoint")]]
+
+
+def _line(problem: JointProblem, exact: xr.Dataset, place: int) -> dict[str, Any]:
+    """Return one endpoint in score units."""
+    unit, mcid = float(problem.unit[place]), float(problem.mcid[place])
+    marginal = joint_marginal(exact, np.eye(problem.size)[place] * unit)
+    low, high = marginal.interval()
+    return {
+        "estimate": unit * float(problem.estimate[place]),
+        "se": unit * float(np.sqrt(problem.sampling[place, place])),
+        "mean": marginal.mean,
+        "sd": marginal.sd,
+        "low": low,
+        "high": high,
+        "prob_benefit": _above(marginal, 0.0),
+        "prob_gt_mcid": _above(marginal, mcid) if np.isfinite(mcid) else np.nan,
+        "shrinkage": 1 - marginal.mean / (unit * float(problem.estimate[place])),
+    }
+
+
+def _above(marginal: Prior, margin: float) -> float:
+    """Return the probability above a margin."""
+    return float(marginal.sf(np.array(margin)))

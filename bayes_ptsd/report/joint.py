@@ -1,0 +1,205 @@
+"""All endpoints of an analysis together: shrinkage in place of seventeen unadjusted contrasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from bayes_ptsd.errors import BayesPtsdError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.joint import (
+    JointProblem,
+    endpoints_problem,
+    joint_marginal,
+    joint_posterior,
+    joint_probabilities,
+    joint_table,
+    subscales_problem,
+)
+from bayes_ptsd.plots.style import row_title
+from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.markup import (
+    Section,
+    interval_text,
+    join,
+    number,
+    paragraph,
+    probability,
+)
+from bayes_ptsd.report.table import table_html
+
+__all__ = ["joint_section"]
+
+ANALYSES = (
+    ("crossover", "as_published"), ("crossover", "unhalved"), ("first_period", "as_published")
+)  # fmt: skip
+CORRELATIONS = (0.0, 0.5, 0.8)
+TEXT = (
+    "The paper tests each endpoint on its own. Here the endpoints of one analysis share what they "
+    "have in common: standardized effects of a domain scatter around its mean, with a scatter "
+    "(heterogeneity) that is estimated. The correlation between the estimates of one set of "
+    "patients is not printed and matters: with correlated errors, an endpoint far below its "
+    "neighbors is pulled away from them, not towards them. With two or three endpoints in a domain "
+    "the heterogeneity is mostly its prior; both are shown. Crossover and first period share "
+    "patients and are never combined."
+)
+
+
+def joint_section(contents: Contents) -> Section | None:
+    """Return the joint results of endpoints and of subscales.
+
+    Parameters
+    ----------
+    contents : Contents
+        Material of the page.
+
+    Returns
+    -------
+    Section or None
+        Three tables; None where the trial names no domains.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> section = joint_section(Contents(load_published(), priors=("flat",)))
+    >>> sorted(section.tables)
+    ['joint-endpoints', 'joint-probabilities', 'joint-subscales']
+    """
+    problems = list(_problems(contents.evidence))
+    if not problems:
+        return None
+    middle = [one for one, correlation in problems if correlation == 0.5]
+    parts = list(_subscales(contents))
+    shrunk = pd.concat([joint_table(one, joint_posterior(one)) for one in middle])
+    joint = pd.DataFrame([_together(one, correlation) for one, correlation in problems])
+    joint = joint.assign(evidence_kind=contents.kind)
+    tables = {"joint-endpoints": shrunk, "joint-probabilities": joint}
+    html = join(
+        paragraph(TEXT),
+        _shrunk_table(contents, shrunk, "joint-endpoints", "Endpoints, correlation 0.5."),
+        _joint_table(contents, joint),
+    )
+    if parts:
+        tables["joint-subscales"] = pd.concat(parts)
+        caption = "Subscales under one coherent skeptical prior: their differences add up."
+        html = join(
+            html, _shrunk_table(contents, tables["joint-subscales"], "joint-subscales", caption)
+        )
+    return Section("joint", "All endpoints together", html, tables)
+
+
+def _problems(evidence: Evidence) -> Iterator[tuple[JointProblem, float]]:
+    """Yield the endpoints of every analysis under every correlation."""
+    for analysis, reading in ANALYSES:
+        for correlation in CORRELATIONS:
+            try:
+                problem = endpoints_problem(
+                    evidence,
+                    analysis=analysis,
+                    crossover_reading=reading,
+                    correlation=correlation,
+                )
+            except BayesPtsdError:
+                # another trial may print no such analysis or name no domains
+                return
+            yield problem, correlation
+
+
+def _subscales(contents: Contents) -> Iterator[pd.DataFrame]:
+    """Yield the subscales of the primary outcome in every analysis, with their sum."""
+    total = next(iter(contents.trial.endpoints))
+    for analysis, reading in ANALYSES:
+        try:
+            problem = subscales_problem(
+                contents.evidence, total=total, analysis=analysis, crossover_reading=reading
+            )
+        except BayesPtsdError:
+            return
+        exact = joint_posterior(problem)
+        frame = joint_table(problem, exact)
+        whole = joint_marginal(exact, np.ones(problem.size))
+        low, high = whole.interval()
+        mcid = contents.trial.endpoint(total).mcid
+        above = [float(whole.sf(np.array(m))) for m in (0.0, mcid if mcid else np.nan)]
+        line = {
+            "endpoint": "sum of the subscales",
+            "estimate": float(problem.estimate.sum()),
+            "se": float(np.sqrt(problem.sampling.sum())),
+            "mean": whole.mean, "sd": whole.sd, "low": low, "high": high,
+            "prob_benefit": above[0], "prob_gt_mcid": above[1],
+            "shrinkage": 1 - whole.mean / float(problem.estimate.sum()),
+        }  # fmt: skip
+        same = {
+            key: frame[key].iloc[0] for key in ("analysis", "crossover_reading", "evidence_kind")
+        }
+        yield pd.concat([frame, pd.DataFrame([line | same])], ignore_index=True)
+
+
+def _together(problem: JointProblem, correlation: float) -> dict[str, object]:
+    """Return joint probabilities and heterogeneity of one problem."""
+    exact = joint_posterior(problem)
+    found = joint_probabilities(problem, exact)
+    size = problem.size
+    before, after = (
+        float((exact["omega"] * exact[name]).sum()) for name in ("prior_weight", "weight")
+    )
+    return {
+        "analysis": problem.analysis,
+        "crossover_reading": problem.crossover_reading,
+        "correlation": correlation,
+        "endpoints": size,
+        "prob_all_above_zero": float(found["at_least_above_zero"].sel(count=size)),
+        "prob_three_above_mcid": float(found["at_least_above_mcid"].sel(count=min(3, size))),
+        "prob_one_above_mcid": float(found["at_least_above_mcid"].sel(count=1)),
+        "heterogeneity_prior_mean": before,
+        "heterogeneity_posterior_mean": after,
+        "mcse": float(found["mcse"]),
+    }
+
+
+def _shrunk_table(contents: Contents, frame: pd.DataFrame, name: str, caption: str) -> str:
+    """Return printed and joint results as texts."""
+    lines = []
+    for line in frame.to_dict("records"):
+        known = contents.trial.endpoints.get(str(line["endpoint"]))
+        digits = 2 if known and known.reference_sd and known.reference_sd < 3 else 1
+        lines.append(
+            {
+                "analysis": row_title(str(line["analysis"]), str(line["crossover_reading"])),
+                "endpoint": known.label if known else str(line["endpoint"]),
+                "printed": number(line["estimate"], digits),
+                "joint mean (95% interval)": f"{number(line['mean'], digits)} "
+                f"({interval_text(line['low'], line['high'], digits)})",
+                "P(benefit)": probability(line["prob_benefit"]),
+                "P(> MCID)": probability(line["prob_gt_mcid"]),
+            }
+        )
+    return table_html(
+        pd.DataFrame(lines), caption=caption, kind=contents.kind, convention="N",
+        name=name, group="analysis", stub="endpoint",
+    )  # fmt: skip
+
+
+def _joint_table(contents: Contents, frame: pd.DataFrame) -> str:
+    """Return joint probabilities as texts."""
+    lines = [
+        {
+            "analysis": row_title(str(line["analysis"]), str(line["crossover_reading"])),
+            "correlation": f"{line['correlation']:g}",
+            "P(all benefit)": probability(line["prob_all_above_zero"]),
+            "P(3 or more > MCID)": probability(line["prob_three_above_mcid"]),
+            "P(any > MCID)": probability(line["prob_one_above_mcid"]),
+            "heterogeneity, prior": number(line["heterogeneity_prior_mean"], 2),
+            "posterior mean": number(line["heterogeneity_posterior_mean"], 2),
+        }
+        for line in frame.to_dict("records")
+    ]
+    return table_html(
+        pd.DataFrame(lines),
+        caption="Joint probabilities by the correlation between the estimates, and the "
+        "heterogeneity in reference SDs.",
+        kind=contents.kind, convention="N", name="joint-probabilities", group="analysis",
+        stub="correlation", notes=[f"Monte Carlo error at most {frame['mcse'].max():.3f}."],
+    )  # fmt: skip

@@ -234,3 +234,14 @@ def test_older_form_of_netcdf_is_refused() -> None:
         content = buffer.getvalue()
     with pytest.raises(StoreError, match="not a NetCDF-4 file"):
         decode(content)
+
+
+def test_a_variable_may_share_its_name_with_a_group() -> None:
+    """A group 'prior' beside a variable 'prior' of another group: both come back into memory."""
+    tree = xr.DataTree.from_dict({
+        "prior": xr.Dataset({"x": ("draw", [1.0, 2.0])}),
+        "sensitivity": xr.Dataset({"prior": ("estimand", [0.25])}),
+    })  # fmt: skip
+    found = decode(encode(tree))
+    assert found["sensitivity"].to_dataset()["prior"].values.tolist() == [0.25]
+    assert found["prior"].to_dataset()["x"].values.tolist() == [1.0, 2.0]

@@ -96,7 +96,9 @@ def decode(content: bytes) -> xr.DataTree:
         with xr.open_datatree(
             io.BytesIO(content), engine="h5netcdf", decode_times=False, decode_timedelta=False
         ) as tree:
-            return tree.load()
+            # DataTree.load passes over a variable whose name is also that of a group
+            nodes = {n.path: n.to_dataset(inherit=False).load() for n in tree.subtree}
+            return xr.DataTree.from_dict(nodes, name=tree.name)
     except Exception as error:
         raise StoreError(f"not a NetCDF-4 file: {error}") from error
 

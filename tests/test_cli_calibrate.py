@@ -132,7 +132,7 @@ class Client:
 
 def test_workers_and_clusters_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """One process, two processes and a cluster's executor give one document."""
-    options = ["--simulations", "26", "--ranks-only", "--seed", "8"]
+    options = ["--simulations", "26", "--treatment", "0.6", "--carryover", "0", "--seed", "8"]
     fake = ModuleType("distributed")
     fake.Client = Client  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "distributed", fake)

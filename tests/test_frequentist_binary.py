@@ -125,10 +125,10 @@ def test_independence_is_logistic_regression() -> None:
 
 
 def test_corrected_intervals_cover_where_plain_ones_do_not() -> None:
-    """In 100 trials of 20 the corrected 95% intervals cover the marginal truth more often."""
+    """In 60 trials of 20 the corrected 95% intervals cover the marginal truth more often."""
     hits = {"mancl_derouen": 0, "none": 0}
     fitted = 0
-    for seed in range(100):
+    for seed in range(60):
         response, active = simulated(seed, subjects=20, sd=0.0)
         try:
             tables = {name: gee_analysis(response, active, correction=name) for name in hits}
@@ -138,7 +138,7 @@ def test_corrected_intervals_cover_where_plain_ones_do_not() -> None:
         for name, table in tables.items():
             row = table.sel(estimand="log_odds_ratio")
             hits[name] += bool((row["ci_low"] < 1) & (row["ci_high"] > 1))
-    assert fitted > 90
+    assert fitted > 54
     assert 0.9 < hits["mancl_derouen"] / fitted < 0.99
     assert hits["none"] < hits["mancl_derouen"]
 

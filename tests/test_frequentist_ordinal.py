@@ -228,10 +228,31 @@ def test_what_cannot_be_analyzed_is_refused() -> None:
         ordinal_analysis(category, active, covariates=np.where(np.arange(60) < 5, np.nan, 1.0))
 
 
-def test_an_inexact_quadrature_is_refused() -> None:
-    """Five nodes are not enough for strongly correlated periods, and that is said."""
+def test_nodes_are_added_until_the_quadrature_is_exact() -> None:
+    """Five nodes are too few for strongly correlated periods: more are taken, and said."""
     category, active = simulated(1, sd=3.0)
-    with pytest.raises(EvidenceError, match=r"with 5 points .* use more"):
-        ordinal_analysis(category, active, points=5, profile=False)
-    enough = ordinal_analysis(category, active, points=25, profile=False)
-    assert enough.attrs["quadrature_error"] < 1e-7
+    begun, enough = (
+        ordinal_analysis(category, active, points=points, profile=False) for points in (5, 41)
+    )
+    assert begun.attrs["points"] > 5
+    assert begun.attrs["quadrature_error"] < 1e-4
+    assert begun.attrs["sd_subject"] == pytest.approx(enough.attrs["sd_subject"], rel=1e-3)
+    np.testing.assert_allclose(begun["estimate"], enough["estimate"], rtol=1e-3)
+
+
+def test_an_infinite_sd_between_subjects_is_refused() -> None:
+    """Where periods agree too well the likelihood rises with the sd for ever, and that is said."""
+    pairs = [(1, 1), (0, 0), (1, 1), (1, 1), (1, 0), (0, 1), (0, 0), (1, 1), (1, 0)]
+    first = np.isin(np.arange(9), [1, 4, 8])
+    active = np.column_stack([first, ~first])
+    with pytest.raises(EvidenceError, match="keeps rising"):
+        ordinal_analysis(np.array(pairs), active, profile=False)
+    found = responses(np.array(pairs), active, None, link="logit", benefit_sign=1)
+    data = replace(found.data, points=151)
+    rising = [
+        maximize_likelihood(data, np.array([0.0, 2, 0, sd]), fixed={3: sd})[1].value
+        for sd in (1.0, 3.0, 8.0)
+    ]
+    assert (np.diff(rising) > 0.1).all()
+    plain = ordinal_analysis(np.array(pairs), active, subject_effects=False, profile=False)
+    assert np.isfinite(plain["se"]).all()

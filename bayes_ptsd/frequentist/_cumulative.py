@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,12 @@ class CategoryData:
     def cutpoints(self) -> int:
         """One less than categories."""
         return self.categories - 1
+
+    @cached_property
+    def rule(self) -> tuple[FloatArray, FloatArray]:
+        """Places and weights of Gauss-Hermite quadrature."""
+        places, weights = np.polynomial.hermite.hermgauss(self.points)
+        return places, weights
 
     @property
     def size(self) -> int:
@@ -204,7 +211,7 @@ def maximize_likelihood(
         jac=True,
         hess=lambda values: -at(values).hessian[np.ix_(free, free)],
         method="trust-exact",
-        options={"gtol": 1e-7, "maxiter": 200},
+        options={"gtol": 1e-7, "maxiter": 60},
     )
     values, found = _polish(at, best.x, free)
     if np.abs(values).max() > LARGEST_PARAMETER:
@@ -215,7 +222,7 @@ def maximize_likelihood(
     if np.abs(found.gradient[free]).max() > 1e-5:
         raise EvidenceError(
             "the search for the maximum of the likelihood of the categories does not settle: "
-            "there is none, or the quadrature is not exact enough: use more points"
+            "there is none, or the quadrature is not exact enough"
         )
     whole[free] = values
     return whole, found
@@ -297,7 +304,7 @@ def _nodes(data: CategoryData, theta: FloatArray) -> tuple[FloatArray, FloatArra
     if not data.points:
         return np.zeros((subjects, 1)), np.zeros((subjects, 1))
     mode, spread = _modes(data, theta)
-    places, weights = np.polynomial.hermite.hermgauss(data.points)
+    places, weights = data.rule
     nodes = mode[:, None] + np.sqrt(2) * spread[:, None] * places
     log_scale = np.log(np.sqrt(2) * spread)[:, None]
     log_normal = -(nodes**2) / 2 - np.log(2 * np.pi) / 2
@@ -308,13 +315,15 @@ def _modes(data: CategoryData, theta: FloatArray) -> tuple[FloatArray, FloatArra
     """Return mode and width of each subject's effect given its categories."""
     mode = np.zeros(len(data.category))
     sd = theta[-1]
-    curvature = np.ones_like(mode)
+    curvature, longest, step = np.ones_like(mode), np.full_like(mode, 2.0), np.zeros_like(mode)
     for _ in range(MODE_STEPS):
         terms = _terms(data, theta, mode[:, None])
         slope = -sd * (terms.upper + terms.lower).sum(axis=(1, 2)) - mode
         bend = (terms.upper2 + terms.lower2 + 2 * terms.cross).sum(axis=(1, 2))
         curvature = 1 - sd**2 * bend
-        step = np.clip(slope / curvature, -1.0, 1.0)
+        # steep links overshoot: a change of direction halves the longest step
+        longest = np.where(slope * step < 0, longest / 2, longest)
+        step = np.clip(slope / curvature, -longest, longest)
         mode = mode + step
         if np.abs(step).max() < 1e-9:
             break

@@ -38,7 +38,8 @@ NO_PROFILE = (
 )
 PROFILE = ("profile_low", "profile_high", "lr_p_value")
 EFFECTS = {"logit": "log_odds_ratio", "probit": "probit_difference"}
-LARGEST_ERROR = 1e-3
+LARGEST_ERROR = 1e-4
+DOUBLINGS = 4
 FEWEST_POINTS = 5
 BOUNDARY = 1e-3
 
@@ -93,7 +94,8 @@ def ordinal_analysis(
     subject_effects : bool, optional
         By default where there are two periods; with one period they cannot be told from F.
     points : int
-        Nodes of the quadrature, at least 5.
+        Nodes of the quadrature to begin with, at least 5; doubled, up to three times, while twice
+        the nodes would change the log likelihood by more than 0.0001.
     profile : bool
         Also limits and P values from the likelihood ratio, which do not depend on the scale; a
         limit is infinite where the likelihood does not fall far enough.
@@ -111,13 +113,13 @@ def ordinal_analysis(
         effects, and ``period_effect`` (second minus first, in the direction of the recorded
         category). ``cutpoint`` on dim ``step``. Attributes ``method, note, link, log_likelihood,
         subjects, observations`` and, with subject effects, ``sd_subject``, ``boundary``,
-        ``points`` and ``quadrature_error`` (of the log likelihood, from twice the nodes).
+        ``points`` (used) and ``quadrature_error`` (of the log likelihood, from twice the nodes).
 
     Raises
     ------
     EvidenceError
-        If there is no finite estimate (the message names what is infinite), fewer than two
-        categories, or the quadrature is not exact enough.
+        If there is no finite estimate (the message names what is infinite), or fewer than two
+        categories.
     SpecError
         If dims do not agree, or there is no such link.
 
@@ -141,11 +143,10 @@ def ordinal_analysis(
     found = responses(category, active, covariates, link=link, benefit_sign=benefit_sign)
     mixed = _with_effects(found.data, subject_effects)
     refuse_separation(found)
-    data = replace(found.data, points=points if mixed else 0)
-    theta = _estimate(found.data, data)
+    data, theta = _estimate(found.data, points if mixed else 0)
     at = evaluate(data, theta)
     attrs: dict[str, str | int | float] = {
-        "method": _method(link, points if mixed else 0),
+        "method": _method(link, data.points),
         "note": LARGE_SAMPLE,
         "link": link,
         "log_likelihood": at.value,
@@ -153,7 +154,7 @@ def ordinal_analysis(
         "observations": int((data.category >= 0).sum()),
     }
     if mixed:
-        attrs |= _subject_attrs(data, theta, at.value)
+        attrs |= _subject_attrs(data, theta)
     first = data.cutpoints
     kept = slice(first, first + len(found.names))
     covariance = np.linalg.inv(-at.hessian)
@@ -283,37 +284,45 @@ def _with_effects(data: CategoryData, subject_effects: bool | None) -> bool:
     return repeated if subject_effects is None else subject_effects
 
 
-def _estimate(plain: CategoryData, data: CategoryData) -> FloatArray:
-    """Return the maximum likelihood estimate; a subject sd of zero is exactly zero."""
-    shares = np.bincount(plain.category[plain.category >= 0])[:-1].cumsum()
-    share = shares / (plain.category >= 0).sum()
+def _estimate(plain: CategoryData, points: int) -> tuple[CategoryData, FloatArray]:
+    """Return the maximum likelihood estimate, with as many nodes as it takes."""
+    there = plain.category >= 0
+    share = np.bincount(plain.category[there])[:-1].cumsum() / there.sum()
     start = np.append(np.log(share / (1 - share)), np.zeros(plain.design.shape[2]))
     theta, without = maximize_likelihood(plain, start)
-    if not data.points:
-        return theta
-    mixed, found = maximize_likelihood(data, np.append(theta, 1.0))
-    if abs(mixed[-1]) < BOUNDARY or found.value < without.value:
-        return np.append(theta, 0.0)
-    mixed[-1] = abs(mixed[-1])
-    return mixed
+    if not points:
+        return plain, theta
+    for doubling in range(DOUBLINGS):
+        data = replace(plain, points=2**doubling * (points + 1) - 1)
+        try:
+            mixed, found = maximize_likelihood(data, np.append(theta, 1.0))
+        except EvidenceError:
+            continue
+        if abs(mixed[-1]) < BOUNDARY or found.value < without.value:
+            return data, np.append(theta, 0.0)
+        if _quadrature_error(data, mixed) < LARGEST_ERROR:
+            return data, np.append(mixed[:-1], abs(mixed[-1]))
+    raise EvidenceError(
+        "the likelihood has no maximum at a standard deviation between subjects that "
+        f"{data.points} nodes can integrate: it keeps rising with it, or nearly so; leave subject "
+        "effects out, or use a Bayesian analysis, whose prior bounds it"
+    )
 
 
-def _subject_attrs(
-    data: CategoryData, theta: FloatArray, value: float
-) -> dict[str, str | int | float]:
-    """Return what is said about subject effects, having checked the quadrature."""
-    finer = evaluate(replace(data, points=2 * data.points + 1), theta).value
-    error = abs(finer - value)
-    if not error < LARGEST_ERROR:
-        raise EvidenceError(
-            f"with {data.points} points the log likelihood has an error of {error:.2g}: use more"
-        )
+def _quadrature_error(data: CategoryData, theta: FloatArray) -> float:
+    """Return by how much twice the nodes change the log likelihood."""
+    finer = replace(data, points=2 * data.points + 1)
+    return abs(evaluate(finer, theta).value - evaluate(data, theta).value)
+
+
+def _subject_attrs(data: CategoryData, theta: FloatArray) -> dict[str, str | int | float]:
+    """Return what is said about subject effects."""
     boundary = int(theta[-1] == 0)
     return {
         "sd_subject": float(theta[-1]),
         "boundary": boundary,
         "points": data.points,
-        "quadrature_error": float(error),
+        "quadrature_error": _quadrature_error(data, theta),
         "note": f"{BOUNDARY_NOTE} {LARGE_SAMPLE}" if boundary else LARGE_SAMPLE,
     }
 

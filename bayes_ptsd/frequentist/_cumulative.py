@@ -219,7 +219,8 @@ def maximize_likelihood(
             "the likelihood of the categories keeps rising towards infinite parameters; there is "
             "no estimate"
         )
-    if np.abs(found.gradient[free]).max() > 1e-5:
+    highest_bend = np.linalg.eigvalsh(found.hessian[np.ix_(free, free)])[-1]
+    if np.abs(found.gradient[free]).max() > 1e-5 or highest_bend > 1e-6:
         raise EvidenceError(
             "the search for the maximum of the likelihood of the categories does not settle: "
             "there is none, or the quadrature is not exact enough"

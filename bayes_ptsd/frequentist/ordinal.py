@@ -158,7 +158,7 @@ def ordinal_analysis(
     first = data.cutpoints
     kept = slice(first, first + len(found.names))
     covariance = np.linalg.inv(-at.hessian)
-    se = np.sqrt(np.diag(covariance))[kept]
+    se = np.sqrt(np.diag(covariance)[kept])
     table = inference_table(
         dict(zip(found.names, theta[kept].tolist(), strict=True)),
         se=se,

@@ -130,6 +130,27 @@ def test_exact_ranks_can_be_had_again(study: ModuleType, name: str) -> None:
     np.testing.assert_array_equal(found, committed_ranks(name).isel(simulation=slice(BLOCK)))
 
 
+def test_only_the_same_numbers_are_confirmed(
+    study: ModuleType,
+    summary: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A part is confirmed if model, study and first simulations are the committed ones."""
+    part = "ranks crossover-exact"
+    content = summary[part]
+    assert study.confirmed(part, content) == 2 * BLOCK
+    for change in ({"spec_id": "0"}, {"priors": {}}, {"simulations": 5}, {"seed": 1}):
+        assert study.confirmed(part, content | change) == 0
+    assert study.confirmed("ranks crossover-nuts", summary["ranks crossover-nuts"]) == 0
+    lines = (study.RESULTS / "ranks-crossover-exact.csv").read_text(encoding="utf-8").splitlines()
+    cells = lines[48].split(",")
+    lines[48] = ",".join([*cells[:-1], str((int(cells[-1]) + 1) % 101)])
+    (tmp_path / "ranks-crossover-exact.csv").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.setattr(study, "RESULTS", tmp_path)
+    assert study.confirmed(part, content) == 0
+
+
 @pytest.mark.parametrize("model", ["crossover", "crossover-bivariate"])
 def test_both_engines_rank_the_same_trials_alike(model: str) -> None:
     """Ranks by NUTS and exact ones, of the same 200 trials, have the same mean.

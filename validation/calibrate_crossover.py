@@ -1,8 +1,10 @@
 """The calibration study of the crossover models; made by `make validation`, committed with digests.
 
 Parts whose digest still holds are kept; `--all` makes every part anew, `--check` only says which
-parts are stale. Ranks, operating characteristics and summary go to `validation/crossover/`, the
-tables into `docs/validation/calibration.md`.
+parts are stale. `--confirm` is for code that was rearranged without changing a number: a stale part
+of the exact engine is kept, and says so, if its first simulations come out the same. Ranks,
+operating characteristics and summary go to `validation/crossover/`, the tables into
+`docs/validation/calibration.md`.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from bayes_ptsd.calibration.document import characteristics_rows, model_document
 from bayes_ptsd.calibration.pattern import trial_pattern
 from bayes_ptsd.calibration.ranks import exact_engine, simulated_ranks
 from bayes_ptsd.calibration.scenarios import Scenario, scenario_grid
+from bayes_ptsd.calibration.work import BLOCK
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.plots.ranks import ranks_figure
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
@@ -61,7 +64,7 @@ COMMON = ("crossover/likelihood", "crossover/priors", "calibration/work")
 SOURCES = {
     "exact": (
         "exact/_axes", "exact/_linear", "exact/_problem", "exact/_quadrature", "exact/_structure",
-        "exact/crossover", "exact/crossover_draws", "crossover/exact",
+        "exact/_summaries", "exact/crossover", "exact/crossover_draws", "crossover/exact",
     ),
     "nuts": ("build/crossover", "build/priors", "calibration/nuts"),
     "ranks": ("calibration/ranks",),
@@ -131,6 +134,45 @@ def stale_parts(summary: Mapping[str, Any], package: Path | None = None) -> list
     ]
 
 
+def confirmed(part: str, content: Mapping[str, Any]) -> int:
+    """Return how many simulations of a committed exact part came out the same; 0 if it is another.
+
+    The model with its priors and pattern, and the study, must be the committed ones.
+    """
+    kind, _, name = part.partition(" ")
+    if kind == "decisions":
+        model_name, prior, count = DECISIONS[name]
+        model = model_of(model_name, prior)
+    else:
+        model_name, engine, count = RANKS[name]
+        model = model_of(model_name)
+        if engine != "exact":
+            return 0
+    same = model_document(model).items() <= content.items() and content["simulations"] == count
+    if not same or content["seed"] != DEFAULT_SEED:
+        return 0
+    return _same_ranks(name, model) if kind == "ranks" else _same_decisions(name, model, count)
+
+
+def _same_ranks(name: str, model: CrossoverModel) -> int:
+    """Return the size of the first blocks if their ranks are the committed ones."""
+    count = 2 * BLOCK
+    found = simulated_ranks(model, count, draws=DRAWS)["rank"].values.tolist()
+    rows = read_rows(RESULTS / f"ranks-{name}.csv")[:count]
+    return count if found == [[int(v) for v in list(row.values())[1:]] for row in rows] else 0
+
+
+def _same_decisions(name: str, model: CrossoverModel, count: int) -> int:
+    """Return the trials of one scenario if its row, and all truths, are the committed ones."""
+    rows = read_rows(RESULTS / f"decisions-{_slug(name)}.csv")
+    truths = [{key: _text(value) for key, value in vars(one).items()} for one in SCENARIOS]
+    if [{key: row[key] for key in truths[0]} for row in rows] != truths:
+        return 0
+    found = characteristics_rows(operating_characteristics(model, SCENARIOS[2:3], count))[0]
+    again = {key: _text(value) for key, value in found.items()}
+    return count if again == rows[2] else 0
+
+
 def make_ranks(name: str, executor: Any, workers: int) -> dict[str, Any]:
     """Compute one set of ranks; write its table and figure."""
     model_name, engine, count = RANKS[name]
@@ -173,7 +215,12 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(rows[0])
         for row in rows:
-            writer.writerow(f"{v:.6g}" if isinstance(v, float) else v for v in row.values())
+            writer.writerow(_text(value) for value in row.values())
+
+
+def _text(value: Any) -> str:
+    """Return a cell."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -284,11 +331,19 @@ def _pool(workers: int) -> Iterator[Any]:
         yield executor
 
 
+def _write_summary(summary: Mapping[str, Any], parts: Mapping[str, str]) -> None:
+    """Write the summary of the parts that the study has."""
+    kept = {name: summary[name] for name in parts if name in summary}
+    text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
+    (RESULTS / "summary.json").write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     """Make the stale parts, or all, and the page's tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", action="store_true", help="make every part anew")
     parser.add_argument("--check", action="store_true", help="say what is stale and stop")
+    parser.add_argument("--confirm", action="store_true", help="keep what comes out the same")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the work")
     asked = parser.parse_args()
     summary = read_summary()
@@ -300,6 +355,15 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     with _pool(asked.workers) as executor:
         for part in stale:
+            old = summary.get(part)
+            if asked.confirm and old and (count := confirmed(part, old)):
+                print(f"{part}: {count} simulations came out the same", file=sys.stderr)
+                made_by = old.get("made_by", old["digest"])
+                summary[part] = old | {
+                    "digest": current[part], "made_by": made_by, "confirmed_simulations": count
+                }  # fmt: skip
+                _write_summary(summary, current)
+                continue
             kind, _, name = part.partition(" ")
             made = (
                 make_ranks(name, executor, asked.workers)
@@ -308,9 +372,7 @@ def main() -> None:
             )
             made |= {"seed": DEFAULT_SEED, "workers": asked.workers, "digest": current[part]}
             summary[part] = made | {"versions": dict(library_versions())}
-            kept = {name: summary[name] for name in current if name in summary}
-            text = json.dumps(kept, indent=1, ensure_ascii=False) + "\n"
-            (RESULTS / "summary.json").write_text(text, encoding="utf-8")
+            _write_summary(summary, current)
     tables = page_tables(summary)
     PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
     print(f"decision: P(benefit) > {DECISION}; results in {RESULTS}", file=sys.stderr)

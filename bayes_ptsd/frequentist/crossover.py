@@ -186,7 +186,8 @@ def frequentist_crossover(
     -------
     xr.Dataset
         ``estimate, se, df, ci_low, ci_high, p_value`` on dims ``(analysis, estimand)``, NaN where
-        an analysis has no such estimand; ``method`` and ``note`` on ``analysis``.
+        an analysis has no such estimand; ``method`` and ``note`` on ``analysis``, and of the mixed
+        models ``sd_subject`` and ``sd_within`` in score units.
 
     Raises
     ------
@@ -223,7 +224,11 @@ def frequentist_crossover(
         key: ("analysis", [str(table.attrs[key]) for table in tables.values()])
         for key in ("method", "note")
     }
-    return joined.assign(labels).assign_attrs(level=level)
+    spreads = {
+        key: ("analysis", [float(table.attrs.get(key, np.nan)) for table in tables.values()])
+        for key in ("sd_subject", "sd_within")
+    }
+    return joined.assign({**labels, **spreads}).assign_attrs(level=level)
 
 
 def _single(pairs: CrossoverPairs) -> CrossoverPairs:

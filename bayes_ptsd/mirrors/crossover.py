@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import xarray as xr
+
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
@@ -36,14 +39,22 @@ def crossover_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
         table = frequentist_crossover(model.pairs, benefit_sign=model.sign)
     except EvidenceError as error:
         return {"method": f"none: {error}", **dict.fromkeys((*COLUMNS, "ci95")), "analyses": {}}
-    names = map(str, table["analysis"].values)
-    analyses = {name: analysis_document(table.sel(analysis=name)) for name in names}
+    analyses = {
+        str(name): analysis_document(table.sel(analysis=name)) | _spread(table.sel(analysis=name))
+        for name in table["analysis"].values
+    }
     chosen = _mirror(model)
     return {
         "method": analyses[chosen]["method"],
         **analyses[chosen]["estimands"]["treatment_difference"],
         "analyses": analyses,
     }
+
+
+def _spread(one: xr.Dataset) -> dict[str, dict[str, float]]:
+    """Return the standard deviations of a mixed model; nothing of another analysis."""
+    found = {name: float(one[name]) for name in ("sd_subject", "sd_within")}
+    return {} if np.isnan(found["sd_within"]) else {"standard_deviations": found}
 
 
 def _mirror(model: CrossoverModel) -> str:

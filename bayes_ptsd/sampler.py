@@ -61,7 +61,7 @@ def sample_posterior(
     Raises
     ------
     FitError
-        If the model has no observed variable.
+        If the model has no observed variable, or no point to start from.
 
     Examples
     --------
@@ -101,6 +101,12 @@ def _sampled(ready: Any, *, draws: int, tune: int, chains: int, seed: int) -> xr
     )  # fmt: skip
     try:
         trace = running.wait()
+    except RuntimeError as error:
+        cause = str(error).partition("Stack backtrace")[0].strip()
+        raise FitError(
+            f"the sampler could not run: {' '.join(cause.split())}; a prior may be too wide to "
+            "start from"
+        ) from error
     except BaseException:
         # nutpie's own waiting would turn an interrupt into a shorter chain
         running.cancel()

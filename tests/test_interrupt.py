@@ -1,4 +1,4 @@
-"""An interrupted command leaves no part of a result behind."""
+"""Sampling that ends early, by an interrupt or a fault, leaves no part of a result behind."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import nutpie
+import pymc as pm
 import pytest
 
 from bayes_ptsd.cli import main
+from bayes_ptsd.errors import FitError
+from bayes_ptsd.sampler import sample_groups
 from bayes_ptsd.store import ResultStore
 
 
@@ -65,3 +68,20 @@ def test_interrupt_while_sampling_stores_nothing(
     assert ResultStore(store).load(entry["result_id"])["posterior"].sizes["draw"] == 1000
     found = ResultStore(store).verify(grace=0.0)
     assert (found.problems, found.swept) == ([], [])
+
+
+def test_a_sampler_that_cannot_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the sampler says becomes one message of this package, without its stack."""
+
+    class Failing:
+        def wait(self) -> None:
+            raise RuntimeError("All initialization points failed\n\nStack backtrace:\n 0: unknown")
+
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 1)
+        pm.Normal("y", mu, 1, observed=[1.0])
+    monkeypatch.setattr(nutpie, "compile_pymc_model", lambda _: None)
+    monkeypatch.setattr(nutpie, "sample", lambda *_, **__: Failing())
+    with pytest.raises(FitError, match="All initialization points failed; a prior may be too") as e:
+        sample_groups(model, draws=10, tune=10, chains=1, seed=1)
+    assert "backtrace" not in str(e.value)

@@ -80,14 +80,20 @@ def report(
     quiet: Quiet = False,
     log: Log = None,
 ) -> None:
-    """Write the page from the store; what the store lacks is computed by the exact engine."""
+    """Write the page from the store: the printed numbers, patients, or both, as it holds them.
+
+    What it lacks of the printed numbers is computed by the exact engine.
+    """
     from bayes_ptsd.evidence.published import load_published
     from bayes_ptsd.report import write_report
+    from bayes_ptsd.report.patient_contents import only_patients
     from bayes_ptsd.store import ResultStore
 
     talk = Talk(quiet=quiet, log=log)
     results = ResultStore(store_path(store))
-    page = write_report(load_published(evidence), results, output or store_path(store) / "report")
+    alone = evidence is None and only_patients(results)
+    printed = None if alone else load_published(evidence)
+    page = write_report(printed, results, output or store_path(store) / "report")
     if json:
         emit("report", {"report": str(page)})
     talk.say(f"report: {page}")

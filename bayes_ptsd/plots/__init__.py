@@ -6,6 +6,7 @@ from bayes_ptsd.plots.agreement import agreement_figure
 from bayes_ptsd.plots.carryover import carryover_figure
 from bayes_ptsd.plots.curves import benefit_figure
 from bayes_ptsd.plots.forest import forest_figure
+from bayes_ptsd.plots.patients import patient_update_figure, predictive_figure
 from bayes_ptsd.plots.style import PRIOR_STYLES, PriorStyle, figure_svg, prior_style
 from bayes_ptsd.plots.update import update_figure, update_reach
 
@@ -17,6 +18,8 @@ __all__ = [
     "carryover_figure",
     "figure_svg",
     "forest_figure",
+    "patient_update_figure",
+    "predictive_figure",
     "prior_style",
     "update_figure",
     "update_reach",

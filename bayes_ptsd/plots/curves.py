@@ -18,9 +18,9 @@ from bayes_ptsd.plots.style import (
     QUIET,
     evidence_legend,
     figure_look,
+    fit_title,
     new_figure,
     prior_style,
-    row_title,
 )
 
 __all__ = ["benefit_figure"]
@@ -32,7 +32,8 @@ def benefit_figure(fits: Sequence[xr.DataTree]) -> Figure:
     Parameters
     ----------
     fits : sequence of xr.DataTree
-        Fits of one contrast under one reading and convention, one per prior.
+        Fits of one contrast under one reading and convention, or of one outcome of patients under
+        one model, one per prior.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def benefit_figure(fits: Sequence[xr.DataTree]) -> Figure:
         axes = figure.subplots()
         for fit in fits:
             _curve(axes, fit)
-        axes.set_title(row_title(first.attrs["analysis"], first.attrs["crossover_reading"]))
+        axes.set_title(fit_title(first))
         axes.set_xlabel(
             f"margin m: {constants['label']}, {constants['unit']} by which {first.attrs['active']} "
             "is better"
@@ -77,7 +78,7 @@ def benefit_figure(fits: Sequence[xr.DataTree]) -> Figure:
         _mcid(axes, constants)
         evidence_legend(
             figure, axes.get_legend_handles_labels()[0], columns=3,
-            kind=first.attrs["evidence_kind"], convention=first.attrs["convention"],
+            kind=first.attrs["evidence_kind"], convention=first.attrs.get("convention", ""),
         )  # fmt: skip
     return figure
 

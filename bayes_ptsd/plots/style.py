@@ -24,6 +24,7 @@ __all__ = [
     "evidence_legend",
     "figure_look",
     "figure_svg",
+    "fit_title",
     "new_figure",
     "number_text",
     "prior_style",
@@ -211,6 +212,19 @@ def row_title(analysis: str, reading: str) -> str:
     """
     name = analysis.replace("_", " ").capitalize()
     return f"{name}, {reading.replace('_', ' ')}" if analysis == "crossover" else name
+
+
+def fit_title(fit: xr.DataTree) -> str:
+    """Return the name of the analysis of a fit for people: of a printed row, or its model.
+
+    Examples
+    --------
+    >>> fit_title(xr.DataTree(xr.Dataset(attrs={"model": "crossover-bivariate"})))
+    'Crossover-bivariate'
+    """
+    if "analysis" in fit.attrs:
+        return row_title(fit.attrs["analysis"], fit.attrs["crossover_reading"])
+    return str(fit.attrs["model"]).capitalize()
 
 
 def number_text(value: float) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from bayes_ptsd.errors import StoreError
+from bayes_ptsd.errors import ResultNotFoundError, StoreError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED
@@ -26,6 +27,8 @@ from bayes_ptsd.report.headline import first_screen
 from bayes_ptsd.report.joint import joint_section
 from bayes_ptsd.report.markup import Section
 from bayes_ptsd.report.methods import methods_section
+from bayes_ptsd.report.patient_contents import PatientOutcome, patient_outcomes
+from bayes_ptsd.report.patients import patient_sections
 from bayes_ptsd.report.priors import priors_section
 from bayes_ptsd.report.provenance import limits_section, provenance_section
 from bayes_ptsd.report.sensitivity import sensitivity_section
@@ -34,15 +37,39 @@ from bayes_ptsd.store import ResultStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["page_html", "page_sections", "write_report"]
+__all__ = ["Head", "page_html", "page_sections", "write_report"]
 
 PAGE = "index.html"
 GENERATOR = '<meta name="generator" content="bayes-ptsd">'
 PARTS = ("tables", "figures", PAGE)
 
 
+@dataclass(frozen=True)
+class Head:
+    """What stands above the sections of the page.
+
+    Attributes
+    ----------
+    title : str
+        Heading of the page.
+    kind : str
+        Kinds of evidence on it.
+    subtitle : str
+        What it is made from.
+
+    Examples
+    --------
+    >>> Head("Bayesian reanalysis", "published", "printed numbers only").kind
+    'published'
+    """
+
+    title: str
+    kind: str
+    subtitle: str
+
+
 def write_report(
-    evidence: Evidence,
+    evidence: Evidence | None,
     store: ResultStore,
     folder: str | Path,
     *,
@@ -50,14 +77,15 @@ def write_report(
     quick: bool = False,
     seed: int = DEFAULT_SEED,
 ) -> Path:
-    """Write the report of a reanalysis.
+    """Write the report of a reanalysis, of patients, or of both.
 
     Parameters
     ----------
-    evidence : Evidence
-        Of kind ``published``.
+    evidence : Evidence, optional
+        Of kind ``published``; without it the page is about the patients of the store alone.
     store : ResultStore
-        Results of the reanalysis; what it lacks is computed for the page and not stored.
+        Results of the reanalysis; what it lacks is computed for the page and not stored. Every
+        outcome of patients that it has results of gets sections of its own.
     folder : str or Path
         New, empty, or holding an earlier report, whose files are replaced.
     seconds : mapping of str to float, optional
@@ -76,6 +104,8 @@ def write_report(
     ------
     EvidenceError
         If nothing is printed about a treatment difference.
+    ResultNotFoundError
+        If there is no evidence and the store has no result of patients.
     StoreError
         If the folder holds something other than a report, or cannot be written; then nothing in
         it has changed.
@@ -95,19 +125,25 @@ def write_report(
     """
     target = Path(folder)
     _refuse_foreign(target)
-    contents = Contents(
+    outcomes = patient_outcomes(store)
+    if evidence is None and not outcomes:
+        raise ResultNotFoundError(f"{store.path}: holds no result of patients to report")
+    contents = None if evidence is None else Contents(
         evidence=evidence,
         store=store,
         priors=HEADLINE_PRIORS if quick else tuple(PRIOR_FAMILY),
         conventions=("T",) if quick else ("T", "N"),
         seconds=seconds or {},
         seed=seed,
-    )
-    sections = page_sections(contents)
+    )  # fmt: skip
+    sections = [] if contents is None else page_sections(contents)
+    for number, outcome in enumerate(outcomes, start=1):
+        sections += patient_sections(outcome, f"patients{number}")
+    head = _patient_head(outcomes) if contents is None else _printed_head(contents, outcomes)
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as place:
-            _write_parts(Path(place) / "new", contents, sections)
+            _write_parts(Path(place) / "new", head, sections)
             _publish(Path(place), target)
     return target / PAGE
 
@@ -156,13 +192,13 @@ def page_sections(contents: Contents) -> list[Section]:
     return [section for section in made if section is not None]
 
 
-def page_html(contents: Contents, sections: Sequence[Section]) -> str:
+def page_html(head: Head, sections: Sequence[Section]) -> str:
     """Return the page.
 
     Parameters
     ----------
-    contents : Contents
-        Material of the page.
+    head : Head
+        Title, kind of evidence and what it is made from.
     sections : sequence of Section
         In order, the first screen first.
 
@@ -173,8 +209,8 @@ def page_html(contents: Contents, sections: Sequence[Section]) -> str:
 
     Examples
     --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> html = page_html(Contents(load_published()), [Section("summary", "Summary", "<p>x</p>")])
+    >>> head = Head("Bayesian reanalysis", "published", "printed numbers only")
+    >>> html = page_html(head, [Section("summary", "Summary", "<p>x</p>")])
     >>> html.count("<h1>")
     1
     """
@@ -183,12 +219,32 @@ def page_html(contents: Contents, sections: Sequence[Section]) -> str:
     body = [_section_html(part) for part in sections]
     body.insert(1, f'<nav aria-label="Sections">{links}</nav>')
     return Template((place / "page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(f"Bayesian reanalysis: {contents.trial.title}"),
+        title=escape(head.title),
         style=(place / "style.css").read_text(encoding="utf-8"),
-        kind=escape(contents.kind),
-        subtitle=escape("printed numbers only, no patient data"),
+        kind=escape(head.kind),
+        subtitle=escape(head.subtitle),
         body="\n".join(body),
     )
+
+
+def _printed_head(contents: Contents, outcomes: Sequence[PatientOutcome]) -> Head:
+    """Return the head of a page about printed numbers, and about patients if there are any."""
+    title = f"Bayesian reanalysis: {contents.trial.title}"
+    if not outcomes:
+        return Head(title, contents.kind, "printed numbers only, no patient data")
+    kinds = dict.fromkeys([contents.kind, *(outcome.kind for outcome in outcomes)])
+    subtitle = "printed numbers, and below them patients; no row of a patient is on this page"
+    return Head(title, ", ".join(kinds), subtitle)
+
+
+def _patient_head(outcomes: Sequence[PatientOutcome]) -> Head:
+    """Return the head of a page about patients alone."""
+    titles = dict.fromkeys(
+        str(outcome.attrs.get("trial_title") or outcome.attrs["trial"]) for outcome in outcomes
+    )
+    kinds = dict.fromkeys(outcome.kind for outcome in outcomes)
+    subtitle = "summaries of patients; no row of a patient is on this page"
+    return Head(f"Bayesian analysis: {'; '.join(titles)}", ", ".join(kinds), subtitle)
 
 
 def _section_html(section: Section) -> str:
@@ -198,7 +254,7 @@ def _section_html(section: Section) -> str:
     return f'<section id="{section.id}"{kind}>\n{heading}\n{section.html}\n</section>'
 
 
-def _write_parts(place: Path, contents: Contents, sections: Sequence[Section]) -> None:
+def _write_parts(place: Path, head: Head, sections: Sequence[Section]) -> None:
     """Write page, tables and figures into a new folder."""
     for name in ("tables", "figures"):
         (place / name).mkdir(parents=True)
@@ -207,7 +263,7 @@ def _write_parts(place: Path, contents: Contents, sections: Sequence[Section]) -
             frame.to_csv(place / "tables" / f"{name}.csv", index=False)
         for name, svg in section.figures.items():
             (place / "figures" / f"{name}.svg").write_text(svg, encoding="utf-8")
-    (place / PAGE).write_text(page_html(contents, sections), encoding="utf-8")
+    (place / PAGE).write_text(page_html(head, sections), encoding="utf-8")
 
 
 def _publish(place: Path, target: Path) -> None:

@@ -1,0 +1,146 @@
+"""The checks of patients' results on the page: thresholds, predictive figures, power-scaling."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import escape
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_ptsd.plots import figure_svg, predictive_figure
+from bayes_ptsd.report.markup import (
+    ABSENT,
+    Section,
+    bullets,
+    details,
+    figure_html,
+    gallery,
+    join,
+    number,
+    paragraph,
+)
+from bayes_ptsd.report.patient_contents import PatientOutcome
+from bayes_ptsd.report.table import table_html
+
+__all__ = ["check_section"]
+
+
+def check_section(outcome: PatientOutcome, name: str) -> Section:
+    """Return checks with thresholds, predictive figures, power-scaling and warnings.
+
+    Parameters
+    ----------
+    outcome : PatientOutcome
+        Its stored results.
+    name : str
+        Prefix of anchors and file names, unique on the page.
+
+    Returns
+    -------
+    Section
+        All checks also as CSV.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.fit import fit_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> fit = fit_model(example_patients(seed=2), load_model("crossover"), engine="exact")
+    >>> list(check_section(PatientOutcome((fit,), {}), "p1").figures)
+    ['p1-predictive-crossover']
+    """
+    frame = pd.concat([_check_frame(fit) for fit in outcome.fits], ignore_index=True)
+    failed = frame[~frame["passed"]]
+    said = _warnings(outcome)
+    figures, parts = {}, []
+    for model in outcome.models:
+        fit = outcome.of_model(model)[0]
+        if "predictive_summary" in fit.children:
+            key = f"{name}-predictive-{model}"
+            figures[key] = figure_svg(predictive_figure(fit))
+            alt = (
+                f"Observed means, standard deviations and correlation over the range of replicated "
+                f"trials, {model}; all figures in the table of checks."
+            )
+            parts.append(figure_html(figures[key], alt=alt, name=key))
+    summary = (
+        f"{len(frame) - len(failed)} of {len(frame)} checks passed. Required checks mark a result "
+        "as failed; the others say what to look at."
+    )
+    table = table_html(
+        pd.DataFrame(_check_lines(frame)),
+        caption="Every check with its figure and threshold.",
+        kind=outcome.kind, name=f"{name}-checks", group="result", stub="check", left=["meaning"],
+    )  # fmt: skip
+    html = join(
+        paragraph(summary),
+        "" if not said else join("<h3>What to know</h3>", bullets(said)),
+        gallery(parts) if parts else "",
+        _sensitivity(outcome, name),
+        details("All checks", table),
+    )
+    title = f"{outcome.constants['label']}: checks"
+    return Section(f"{name}-checks", title, html, {f"{name}-checks": frame}, figures)
+
+
+def _warnings(outcome: PatientOutcome) -> list[str]:
+    """Return what to know, once where results under several priors say the same in other digits."""
+    found: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    for fit in outcome.fits:
+        for note in json.loads(fit.attrs["warnings"]):
+            key = (str(fit.attrs["model"]), re.sub(r"[\d.e-]+", "", note))
+            found.setdefault(key, (note, []))[1].append(str(fit.attrs["prior"]))
+    return [
+        escape(f"{model} ({', '.join(dict.fromkeys(priors))}): {note}")
+        for (model, _), (note, priors) in found.items()
+    ]
+
+
+def _check_frame(fit: xr.DataTree) -> pd.DataFrame:
+    """Return the checks of one result as numbers."""
+    frame = fit["checks"].to_dataset().to_dataframe().reset_index()
+    return frame.assign(
+        model=fit.attrs["model"], prior=fit.attrs["prior"], result_id=fit.attrs["result_id"],
+        evidence_kind=fit.attrs["evidence_kind"], passed=frame["passed"].astype(bool),
+    )  # fmt: skip
+
+
+def _check_lines(frame: pd.DataFrame) -> list[dict[str, str]]:
+    """Return checks as texts."""
+    return [
+        {
+            "result": f"{row['model']}, {row['prior']} prior",
+            "check": str(row["check"]).replace("_", " "),
+            "figure": f"{row['figure']:.4g}" if np.isfinite(row["figure"]) else ABSENT,
+            "threshold": f"{row['threshold']:.4g}" if np.isfinite(row["threshold"]) else ABSENT,
+            "passed": "yes" if row["passed"] else "no",
+            "required": "yes" if row.get("required") else "",
+            "meaning": str(row.get("meaning", "")),
+        }
+        for row in frame.to_dict("records")
+    ]
+
+
+def _sensitivity(outcome: PatientOutcome, name: str) -> str:
+    """Return how the treatment difference moves when prior or likelihood is made stronger."""
+    lines = []
+    for fit in outcome.fits:
+        if "sensitivity" in fit.children:
+            one = fit["sensitivity"].to_dataset().sel(estimand="treatment_difference")
+            lines.append(
+                {"model, prior": f"{fit.attrs['model']}, {fit.attrs['prior']}",
+                 "prior": number(float(one["prior"]), 3),
+                 "likelihood": number(float(one["likelihood"]), 3)}
+            )  # fmt: skip
+    if not lines:
+        return ""
+    return table_html(
+        pd.DataFrame(lines),
+        caption="Power-scaling: sensitivity of the treatment difference to prior and likelihood.",
+        kind=outcome.kind,
+        name=f"{name}-checks",
+        notes=["0.05 and more is a sensitive answer; the figures are among the checks in the CSV."],
+    )

@@ -1,0 +1,114 @@
+"""What the page says of patients: the results of one outcome that a store holds, without rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from bayes_ptsd.store import ResultStore
+
+__all__ = ["PATIENT_KINDS", "PatientOutcome", "only_patients", "patient_outcomes"]
+
+PATIENT_KINDS = ("patients", "simulated")
+
+
+@dataclass(frozen=True)
+class PatientOutcome:
+    """Every stored result of one outcome of patients.
+
+    Attributes
+    ----------
+    fits : tuple of xr.DataTree
+        Of one evidence digest, oldest first.
+    created : mapping of str to str
+        Time by result id.
+    """
+
+    fits: tuple[xr.DataTree, ...]
+    created: Mapping[str, str]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the first fit: trial, endpoint and treatments are those of all."""
+        return {str(key): value for key, value in self.fits[0].attrs.items()}
+
+    @property
+    def kind(self) -> str:
+        """Kind of evidence, for every caption."""
+        return str(self.attrs["evidence_kind"])
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """Label, unit, MCID and reference SD of the endpoint."""
+        found: dict[str, Any] = json.loads(self.attrs["endpoint_constants"])
+        return found
+
+    @property
+    def digits(self) -> int:
+        """Decimals that numbers in the unit of the endpoint deserve."""
+        sd = self.constants["reference_sd"]
+        return 2 if sd is None or sd >= 3 else 3 if sd >= 0.3 else 4
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, in the order in which they were fitted."""
+        return list(dict.fromkeys(str(fit.attrs["model"]) for fit in self.fits))
+
+    def of_model(self, model: str) -> list[xr.DataTree]:
+        """Return the fits under one model, one per prior: the newest of each."""
+        chosen = [fit for fit in self.fits if fit.attrs["model"] == model]
+        return list({(fit.attrs["prior"], fit.attrs["prior_formula"]): fit
+                     for fit in chosen}.values())  # fmt: skip
+
+
+def only_patients(store: ResultStore) -> bool:
+    """Tell whether a store holds results of patients and nothing else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     only_patients(ResultStore(folder))
+    False
+    """
+    kinds = {entry["evidence_kind"] for entry in store.catalog()}
+    return bool(kinds) and kinds <= set(PATIENT_KINDS)
+
+
+def patient_outcomes(store: ResultStore | None) -> list[PatientOutcome]:
+    """Return the outcomes of patients that a store has results of, in the order of first results.
+
+    Parameters
+    ----------
+    store : ResultStore, optional
+        No store has no outcome.
+
+    Returns
+    -------
+    list of PatientOutcome
+        Results without a treatment difference are left out.
+
+    Examples
+    --------
+    >>> patient_outcomes(None)
+    []
+    """
+    if store is None:
+        return []
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for entry in store.catalog():
+        scalar = "treatment_difference" in (entry.get("summary") or {})
+        if entry["evidence_kind"] in PATIENT_KINDS and scalar:
+            key = (str(entry["evidence_digest"]), str(entry["endpoint"]))
+            grouped.setdefault(key, []).append(entry)
+    return [
+        PatientOutcome(
+            tuple(store.load(entry["result_id"]) for entry in group),
+            {entry["result_id"]: str(entry["created"]) for entry in group},
+        )
+        for group in grouped.values()
+    ]

@@ -1,0 +1,320 @@
+"""Sections of the page about patients: one outcome, every model and prior that was fitted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from bayes_ptsd.plots import (
+    benefit_figure,
+    carryover_figure,
+    figure_svg,
+    patient_update_figure,
+)
+from bayes_ptsd.report.markup import (
+    ABSENT,
+    Section,
+    details,
+    figure_html,
+    gallery,
+    interval_text,
+    join,
+    number,
+    paragraph,
+    probability,
+)
+from bayes_ptsd.report.patient_checks import check_section
+from bayes_ptsd.report.patient_contents import PatientOutcome
+from bayes_ptsd.report.table import table_html
+
+__all__ = ["patient_sections"]
+
+CARRYOVER_COMMAND = "bayes-ptsd carryover --trial TRIAL --data DATA"
+
+
+def patient_sections(outcome: PatientOutcome, name: str) -> list[Section]:
+    """Return the sections about one outcome of patients.
+
+    Parameters
+    ----------
+    outcome : PatientOutcome
+        Its stored results.
+    name : str
+        Prefix of anchors and file names, unique on the page.
+
+    Returns
+    -------
+    list of Section
+        Estimates, figures, carryover, checks, provenance. Nothing in them has one number per
+        patient.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.fit import fit_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> fit = fit_model(example_patients(seed=2), load_model("crossover"), engine="exact")
+    >>> sections = patient_sections(PatientOutcome((fit,), {}), "p1")
+    >>> [section.id for section in sections]
+    ['p1-estimates', 'p1-figures', 'p1-carryover', 'p1-checks', 'p1-provenance']
+    """
+    return [
+        _estimates(outcome, name),
+        _figures(outcome, name),
+        _carryover(outcome, name),
+        check_section(outcome, name),
+        _provenance(outcome, name),
+    ]
+
+
+def _estimates(outcome: PatientOutcome, name: str) -> Section:
+    """Return what was analyzed, the posteriors and the frequentist analyses."""
+    attrs, label = outcome.attrs, outcome.constants["label"]
+    size = json.loads(attrs.get("size", "{}"))
+    by_sequence = ", ".join(f"{k} {n}" for k, n in size.get("by_sequence", {}).items())
+    facts = {
+        "Trial": f"{attrs['trial']}: {attrs.get('trial_title', '')}".rstrip(": "),
+        "Outcome": label
+        if attrs.get("timepoint", "only") == "only"
+        else f"{label}, {attrs['timepoint']}",
+        "Comparison": f"{attrs['active']} against {attrs['control']}; positive differences mean "
+        f"that {attrs['active']} is better, in {outcome.constants['unit']}",
+        "Patients": f"{size.get('subjects', ABSENT)} with {size.get('observations', ABSENT)} "
+        f"scores; by sequence {by_sequence or ABSENT}",
+        "Smallest difference that matters": str(outcome.constants["mcid"] or "not given"),
+    }
+    terms = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    numbers = pd.DataFrame([_numbers(fit) for fit in outcome.fits])
+    posterior = table_html(
+        pd.DataFrame([_line(outcome, fit) for fit in outcome.fits]),
+        caption=f"Treatment difference, {label}: posterior beside the frequentist estimate of the "
+        "same estimand.",
+        kind=outcome.kind,
+        name=f"{name}-estimates",
+        group="model",
+        stub="prior",
+        spanners={"posterior": ["mean", "sd", "95% ETI", "P(> 0)", "P(> MCID)"],
+                  "frequentist": ["estimate", "SE", "95% CI", "P"]},
+        left=["checks"],
+        notes=["'bayes-ptsd compare --trial TRIAL --data DATA' splits each gap by its causes."],
+    )  # fmt: skip
+    frequentist = pd.DataFrame(_analyses(outcome))
+    tables = {f"{name}-estimates": numbers}
+    parts = [f"<dl>{terms}</dl>", posterior]
+    if len(frequentist):
+        tables[f"{name}-frequentist"] = frequentist.assign(evidence_kind=outcome.kind)
+        parts.append(_frequentist_table(outcome, frequentist, name))
+    return Section(f"{name}-estimates", f"Patients: {label}", join(*parts), tables)
+
+
+def _numbers(fit: xr.DataTree) -> dict[str, Any]:
+    """Return one result as numbers."""
+    one = json.loads(fit.attrs["summary"])["treatment_difference"]
+    mirror = json.loads(fit.attrs.get("frequentist", "{}"))
+    keys = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid", "mcse_mean")
+    return {
+        **{key: fit.attrs[key] for key in ("model", "prior", "prior_formula", "engine")},
+        **{key: one[key] for key in keys},
+        **dict(zip(("eti95_low", "eti95_high"), one["eti95"], strict=True)),
+        **dict(zip(("hdi95_low", "hdi95_high"), one["hdi95"], strict=True)),
+        **{f"frequentist_{key}": mirror.get(key)
+           for key in ("method", "estimate", "se", "df", "p_value")},
+        "checks_passed": int(fit.attrs["checks_passed"]),
+        "result_id": fit.attrs["result_id"],
+        "evidence_kind": fit.attrs["evidence_kind"],
+    }  # fmt: skip
+
+
+def _line(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, str]:
+    """Return one result as texts."""
+    one = json.loads(fit.attrs["summary"])["treatment_difference"]
+    mirror = json.loads(fit.attrs.get("frequentist", "{}"))
+    digits = outcome.digits
+    low, high = mirror.get("ci95") or (None, None)
+    formula = fit.attrs["prior_formula"]
+    prior = fit.attrs["prior"]
+    return {
+        "model": f"{fit.attrs['model']} ({mirror.get('method', '').partition(':')[0]})",
+        "prior": prior if formula.startswith(f"{prior}(") else f"{prior}, {formula}",
+        "mean": number(_nan(one["mean"]), digits),
+        "sd": number(_nan(one["sd"]), digits),
+        "95% ETI": interval_text(_nan(one["eti95"][0]), _nan(one["eti95"][1]), digits),
+        "P(> 0)": probability(_nan(one["prob_benefit"])),
+        "P(> MCID)": probability(_nan(one["prob_gt_mcid"])),
+        "estimate": number(_nan(mirror.get("estimate")), digits),
+        "SE": number(_nan(mirror.get("se")), digits),
+        "95% CI": interval_text(_nan(low), _nan(high), digits),
+        "P": probability(_nan(mirror.get("p_value"))),
+        "mean minus estimate": number(
+            _nan(one["mean"]) - _nan(mirror.get("estimate")), digits, sign=True
+        ),
+        "checks": "passed" if int(fit.attrs["checks_passed"]) else "a required check failed",
+    }
+
+
+def _nan(value: float | None) -> float:
+    """Return a number, NaN where there is none."""
+    return float("nan") if value is None else float(value)
+
+
+def _analyses(outcome: PatientOutcome) -> list[dict[str, Any]]:
+    """Return every frequentist analysis of all patients, or of those a result has."""
+    documents = [json.loads(fit.attrs.get("frequentist", "{}")) for fit in outcome.fits]
+    sizes = [json.loads(fit.attrs.get("size", "{}")).get("subjects", 0) for fit in outcome.fits]
+    found = [doc for _, doc in sorted(zip(sizes, documents, strict=True), key=lambda pair: pair[0])]
+    lines = []
+    for analysis, one in (found[-1].get("analyses") or {}).items():
+        for estimand, values in one["estimands"].items():
+            low, high = values["ci95"]
+            lines.append(
+                {"analysis": analysis, "estimand": estimand, "method": one["method"],
+                 **{key: values[key] for key in ("estimate", "se", "df", "p_value")},
+                 "ci_low": low, "ci_high": high, "note": one["note"]}
+            )  # fmt: skip
+    return lines
+
+
+def _frequentist_table(outcome: PatientOutcome, frame: pd.DataFrame, name: str) -> str:
+    """Return the frequentist analyses with what has to be said of them."""
+    digits = outcome.digits
+    lines = [
+        {
+            "method": row["method"],
+            "estimand": str(row["estimand"]).replace("_", " "),
+            "estimate": number(_nan(row["estimate"]), digits),
+            "SE": number(_nan(row["se"]), digits),
+            "df": number(_nan(row["df"]), 1),
+            "95% CI": interval_text(_nan(row["ci_low"]), _nan(row["ci_high"]), digits),
+            "P": probability(_nan(row["p_value"])),
+        }
+        for row in frame.to_dict("records")
+    ]
+    notes = list(dict.fromkeys(
+        f"{row['method'].partition(':')[0]}: {row['note']}"
+        for row in frame.to_dict("records") if row["note"]
+    ))  # fmt: skip
+    return table_html(
+        pd.DataFrame(lines),
+        caption="Every frequentist analysis; none of them chooses another.",
+        kind=outcome.kind,
+        name=f"{name}-frequentist",
+        left=["estimand"],
+        notes=notes,
+    )
+
+
+def _figures(outcome: PatientOutcome, name: str) -> Section:
+    """Return prior to posterior and P(difference > m), one figure each a model."""
+    figures, updates, curves = {}, [], []
+    for model in outcome.models:
+        fits = outcome.of_model(model)
+        means = "; ".join(
+            f"{fit.attrs['prior']} "
+            + number(json.loads(fit.attrs["summary"])["treatment_difference"]["mean"],
+                     outcome.digits)
+            for fit in fits
+        )  # fmt: skip
+        key = f"{name}-update-{model}"
+        figures[key] = figure_svg(patient_update_figure(fits))
+        alt = f"Prior, frequentist and posterior densities, {model}: posterior means {means}."
+        updates.append(figure_html(figures[key], alt=alt, name=key))
+        key = f"{name}-curve-{model}"
+        figures[key] = figure_svg(benefit_figure(fits))
+        alt = (
+            f"Probability that the treatment difference exceeds each margin, {model}, one falling "
+            "curve per prior; values at 0 and at the MCID are in the table of estimates."
+        )
+        curves.append(figure_html(figures[key], alt=alt, name=key))
+    text = (
+        "Prior times likelihood gives the posterior; the broken line is what the frequentist "
+        "analysis of the same estimand says alone. The falling curves answer readers who hold "
+        "another difference to be the smallest that matters."
+    )
+    html = join(paragraph(text), gallery(updates), gallery(curves))
+    title = f"{outcome.constants['label']}: from prior to posterior"
+    return Section(f"{name}-figures", title, html, figures=figures)
+
+
+def _carryover(outcome: PatientOutcome, name: str) -> Section:
+    """Return the sweep of carryover, or how to get it."""
+    swept = [fit for fit in outcome.fits if "carryover" in fit.children]
+    title = f"{outcome.constants['label']}: carryover"
+    if not swept:
+        text = f"No result here has a carryover prior; '{CARRYOVER_COMMAND}' makes one."
+        return Section(f"{name}-carryover", title, paragraph(text))
+    figures, parts, lines = {}, [], []
+    for fit in swept:
+        key = f"{name}-carryover-{fit.attrs['result_id'][:10]}"
+        study = fit["carryover"].to_dataset()
+        figures[key] = figure_svg(carryover_figure(fit))
+        ends = [number(float(study["mean"].isel(carryover_sd=i)), outcome.digits) for i in (0, -1)]
+        alt = (
+            f"Treatment difference and probability of benefit against the carryover prior, "
+            f"{fit.attrs['prior']} prior: mean {ends[0]} without carryover, {ends[1]} with a flat "
+            "carryover prior; all values in the CSV file."
+        )
+        parts.append(figure_html(figures[key], alt=alt, name=key))
+        sweep = study[["mean", "sd", "prob_benefit"]].to_dataframe().reset_index()
+        lines.append(sweep.assign(prior=fit.attrs["prior"], evidence_kind=outcome.kind))
+    text = (
+        "The prior of the carryover is swept from none, where the model is the crossover analysis, "
+        "to flat, where it is the first-period analysis; no test chooses between them. Diamonds "
+        "mark where P(benefit) falls to 0.95."
+    )
+    csv = f'<p class="note"><a href="tables/{name}-carryover.csv">The sweep as CSV</a></p>'
+    return Section(
+        f"{name}-carryover", title, join(paragraph(text), gallery(parts), csv),
+        {f"{name}-carryover": pd.concat(lines, ignore_index=True)}, figures,
+    )  # fmt: skip
+
+
+def _provenance(outcome: PatientOutcome, name: str) -> Section:
+    """Return where every number comes from."""
+    frame = pd.DataFrame([_origin(outcome, fit) for fit in outcome.fits])
+    text = (
+        "No row of a patient is on this page or was needed to write it: results hold draws of what "
+        "the patients have in common, summaries and checks."
+    )
+    shown = frame[["result_id", "model", "prior", "engine", "seed", "seconds", "created"]]
+    table = table_html(
+        pd.DataFrame(_texts(shown)), caption="Identity of each result.", kind=outcome.kind,
+        name=f"{name}-results", left=["created"],
+    )  # fmt: skip
+    versions = json.loads(outcome.attrs["versions"])
+    facts = {
+        "Evidence digest": str(outcome.attrs["evidence_digest"]),
+        "Versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
+    }
+    terms = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    html = join(paragraph(text), f"<dl>{terms}</dl>", details("Results", table))
+    title = f"{outcome.constants['label']}: provenance"
+    return Section(f"{name}-provenance", title, html, {f"{name}-results": frame})
+
+
+def _origin(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, Any]:
+    """Return the identity of one result."""
+    attrs = fit.attrs
+    return {
+        **{key: attrs[key] for key in ("result_id", "model", "prior", "prior_formula", "engine")},
+        "seed": int(attrs["seed"]),
+        "seconds": float(attrs["seconds"]),
+        "created": outcome.created.get(str(attrs["result_id"]), ""),
+        "priors": attrs.get("priors", ""),
+        "settings": attrs["settings"],
+        "evidence_digest": attrs["evidence_digest"],
+        "evidence_kind": attrs["evidence_kind"],
+    }
+
+
+def _texts(frame: pd.DataFrame) -> Sequence[dict[str, str]]:
+    """Return the identity of results as texts."""
+    return [
+        {**{str(key): str(value) for key, value in row.items()},
+         "seconds": number(float(row["seconds"]), 1), "created": str(row["created"])[:16]}
+        for row in frame.to_dict("records")
+    ]  # fmt: skip

@@ -1,0 +1,163 @@
+"""The page about a user's patients: the stored numbers, their figures, and no row of a patient."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from bayes_ptsd.cli import app
+from bayes_ptsd.crossover.example import example_patients
+from bayes_ptsd.errors import ResultNotFoundError, SpecError
+from bayes_ptsd.evidence.published import load_published, select_contrast
+from bayes_ptsd.exact.printed import fit_exact
+from bayes_ptsd.fit import fit_model
+from bayes_ptsd.plots import patient_update_figure, predictive_figure
+from bayes_ptsd.report import write_report
+from bayes_ptsd.report.patient_contents import only_patients, patient_outcomes
+from bayes_ptsd.spec import load_model
+from bayes_ptsd.store import ResultStore
+
+TRIAL = """
+schema = 1
+name = "example"
+title = "Two infusions in one patient"
+design = "crossover"
+[treatments]
+active = "ketamine"
+control = "midazolam"
+[endpoints.ies_r]
+label = "IES-R total"
+kind = "continuous"
+better = "lower"
+unit = "points"
+range = [0, 88]
+mcid = 7.2
+reference_sd = 14.4
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with files of patients, a store that fitted them, and its page."""
+    folder = tmp_path_factory.mktemp("patients")
+    (folder / "trial.toml").write_text(TRIAL)
+    outcomes = example_patients(seed=2).data["outcomes"].to_dataset()
+    frame = outcomes["value"].to_dataframe().reset_index().dropna(subset=["value"])
+    frame["subject"] = "secret-" + frame["subject"]
+    frame["value"] = frame["value"].round(6)
+    frame[["subject", "sequence", "period", "treatment", "value"]].to_csv(
+        folder / "patients.csv", index=False
+    )
+    base = ["--trial", str(folder / "trial.toml"), "--data", str(folder / "patients.csv"),
+            "--store", str(folder / "store"), "--quiet"]  # fmt: skip
+    for command in (["fit", "crossover", "--prior", "weak", "--prior", "skeptical"],
+                    ["carryover", "--prior", "weak"]):  # fmt: skip
+        done = CliRunner().invoke(app, [*command, *base])
+        assert done.exit_code == 0, (done.output, done.exception)
+    done = CliRunner().invoke(app, ["report", "--store", str(folder / "store"), "--quiet"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    """Return the page."""
+    return (folder / "store" / "report" / "index.html").read_text("utf-8")
+
+
+def test_page_is_about_the_patients_alone(page: str) -> None:
+    """Title, sections and evidence word are those of the patients; the paper is not there."""
+    assert "Bayesian analysis: Two infusions in one patient" in page
+    assert re.findall(r'<section id="([^"]+)"', page) == [
+        "patients1-estimates", "patients1-figures", "patients1-carryover", "patients1-checks",
+        "patients1-provenance",
+    ]  # fmt: skip
+    assert "patients evidence" in page
+    assert "T2.IESR" not in page
+    assert "24 with 44 scores; by sequence KM 12, MK 12" in page
+
+
+def test_page_has_the_stored_numbers(folder: Path, page: str) -> None:
+    """Estimates, the frequentist mirror and the carryover test with its warning, as stored."""
+    tables = folder / "store" / "report" / "tables"
+    estimates = pd.read_csv(tables / "patients1-estimates.csv").set_index("result_id")
+    store = ResultStore(folder / "store")
+    for entry in store.catalog():
+        one = entry["summary"]["treatment_difference"]
+        line = estimates.loc[entry["result_id"]]
+        assert line["mean"] == pytest.approx(one["mean"])
+        assert line["prob_benefit"] == pytest.approx(one["prob_benefit"])
+        mirror = json.loads(store.load(entry["result_id"]).attrs["frequentist"])
+        assert line["frequentist_estimate"] == pytest.approx(mirror["estimate"])
+        assert f"{one['mean']:.2f}" in page
+    assert "Not a gate" in page
+    sweep = pd.read_csv(tables / "patients1-carryover.csv")
+    assert sweep["carryover_sd"].tolist()[0] == 0
+    checks = pd.read_csv(tables / "patients1-checks.csv")
+    assert {"power_scaling_prior", "loo_pareto_k_max"} <= set(checks["check"])
+
+
+def test_no_row_of_a_patient_is_in_store_or_page(folder: Path) -> None:
+    """No id and no score of six decimals is in any file of the store, the page included."""
+    patients = pd.read_csv(folder / "patients.csv")
+    content = b"".join(p.read_bytes() for p in (folder / "store").rglob("*") if p.is_file())
+    assert b"secret" not in content
+    scores = [f"{value:.6f}".encode() for value in patients["value"]]
+    assert [score for score in scores if score in content] == []
+    assert scores[0] in (folder / "patients.csv").read_bytes()
+    for entry in ResultStore(folder / "store").catalog():
+        fit = ResultStore(folder / "store").load(entry["result_id"])
+        assert "subject" not in {str(dim) for node in fit.subtree for dim in node.dims}
+
+
+def test_page_stands_alone_and_every_link_leads_somewhere(folder: Path, page: str) -> None:
+    """Nothing is loaded from elsewhere; every table and figure is beside the page."""
+    assert re.findall(r'(?:src|href)="(?!data:|#|tables/|figures/)[^"]*"', page) == []
+    for link in re.findall(r'href="((?:tables|figures)/[^"]+)"', page):
+        assert (folder / "store" / "report" / link).is_file(), link
+    assert len(re.findall(r"<img ", page)) == len(re.findall(r'<img [^>]*alt="[^"]{20,}"', page))
+    assert not re.search(r"statistically significant|treatment works", page)
+
+
+def test_both_kinds_stand_on_one_page(folder: Path, tmp_path: Path) -> None:
+    """A store with printed results and patients has the sections of both, the paper's first."""
+    store = ResultStore(tmp_path / "store")
+    for entry in ResultStore(folder / "store").catalog()[:1]:
+        store.save(ResultStore(folder / "store").load(entry["result_id"]))
+    assert only_patients(store)
+    row = select_contrast(load_published(), "T2.IESR.F")
+    store.save(fit_exact(row, load_model("published-first-period")))
+    assert not only_patients(store)
+    text = write_report(load_published(), store, tmp_path / "report", quick=True).read_text("utf-8")
+    ids = re.findall(r'<section id="([^"]+)"', text)
+    assert ids[0] == "summary"
+    assert ids.index("limits") < ids.index("patients1-estimates")
+    assert "no row of a patient is on this page" in text
+
+
+def test_an_empty_store_has_no_page_of_patients(tmp_path: Path) -> None:
+    """Without evidence and without patients there is nothing to report."""
+    with pytest.raises(ResultNotFoundError, match="no result of patients"):
+        write_report(None, ResultStore(tmp_path / "store"), tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+    assert patient_outcomes(None) == []
+
+
+def test_figures_show_the_stored_numbers() -> None:
+    """The title of a panel is its posterior; the points of the predictive figure are observed."""
+    fit = fit_model(example_patients(seed=2), load_model("crossover"), engine="exact")
+    one = json.loads(fit.attrs["summary"])["treatment_difference"]
+    title = patient_update_figure([fit]).axes[0].get_title(loc="left")
+    assert f"{one['mean']:.2f}".rstrip("0") in title
+    figure = predictive_figure(fit)
+    observed = figure.axes[0].lines[-1].get_ydata()
+    table = fit["predictive_summary"].to_dataset()
+    names = [name for name in table["statistic"].values if name.startswith("mean_")]
+    assert list(observed) == table["observed"].sel(statistic=names).values.tolist()
+    with pytest.raises(SpecError, match="give at least one"):
+        patient_update_figure([])

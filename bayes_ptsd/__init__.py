@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bayes_ptsd.evidence.published import load_published
     from bayes_ptsd.evidence.simulate import simulate_trial
     from bayes_ptsd.fit import fit_model
+    from bayes_ptsd.replication.prior import replication_prior
     from bayes_ptsd.spec import ModelSpec, list_models, load_model
     from bayes_ptsd.store import ResultStore
     from bayes_ptsd.trial import Trial, load_trial
@@ -41,6 +42,7 @@ __all__ = [
     "load_published",
     "load_trial",
     "prob_benefit",
+    "replication_prior",
     "simulate_trial",
 ]
 
@@ -63,6 +65,7 @@ _HOMES = {
     "load_published": "evidence.published",
     "load_trial": "trial",
     "prob_benefit": "estimands",
+    "replication_prior": "replication.prior",
     "simulate_trial": "evidence.simulate",
 }
 

@@ -22,6 +22,10 @@ SPONDYLITIS = "study,n,r\n" + "\n".join(
 )
 
 
+QUICK = ("--center", "flat")
+"""A posterior that a mixture fits at once."""
+
+
 def run(*arguments: str) -> Any:
     """Run a command that must succeed and return its JSON document."""
     done = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
@@ -87,22 +91,85 @@ def test_map_refuses(tmp_path: Path, content: str, options: list[str], named: st
     assert named in refusal("map", str(file), "--likelihood", "binomial", *options)
 
 
-def light(*arguments: str) -> str:
-    """Run a command in a process of its own and return which samplers it loaded."""
+def test_replicate_prior(tmp_path: Path) -> None:
+    """The prior of a printed row, with its worth and exports; the file is RBesT's."""
+    output = tmp_path / "prior.json"
+    document = run("replicate", "prior", "--center", "flat", "--convention", "N",
+                   "--output", str(output))  # fmt: skip
+    assert document["center"] == "flat"
+    assert document["evidence_kind"] == "published"
+    assert document["informative"]["mean"] == pytest.approx(8.6, abs=1e-3)
+    assert document["weak_component"]["effective_size"] == pytest.approx(1.0)
+    assert document["worth"]["crossover"]["weak"]["elir"] == pytest.approx(0.25)
+    assert json.loads(output.read_text()) == document["exports"]["rbest"]
+    assert document["exports"]["rbest_joint"] is None
+
+
+def test_replicate_predict() -> None:
+    """Both readings of a crossover row are foretold; same size by default, or n patients."""
+    document = run("replicate", "predict", "--contrast", "T2.IESR.X", *QUICK,
+                   "--convention", "N", "--heterogeneity", "0", "--robust", "0")  # fmt: skip
+    rows = document["predictions"]
+    assert [row["reading"] for row in rows] == ["as_published", "unhalved"]
+    for row in rows:
+        assert row["relative_size"] == pytest.approx(1)
+        # flat posterior, same size: Phi((z - 1.96) / sqrt 2) and Phi(z / sqrt 2)
+        assert row["p_below_05"] == pytest.approx(0.6361, abs=2e-3)
+        assert row["same_sign"] == pytest.approx(0.9585, abs=2e-3)
+    planned = run("replicate", "predict", *QUICK, "--n", "60", "--design", "crossover")
+    assert planned["predictions"][0]["replication"]["n"] == 60
+    assert "crossover" in planned["predictions"][0]["replication"]["design"]
+
+
+def test_replicate_assurance_and_sample_size() -> None:
+    """The assurance at the smallest size is the target; crossovers need fewer patients."""
+    sizes = run("replicate", "sample-size", *QUICK, "--target", "0.6", "--gate", "0.27", "0.05")
+    n = {row["design"]: row["n"] for row in sizes["designs"]}
+    assert n["crossover"] < n["repeated"] < n["parallel"]
+    curve = run("replicate", "assurance", *QUICK, "--n", str(n["parallel"]), "--n", "20")
+    assert [row["n"] for row in curve["rows"]] == [20, n["parallel"]]
+    assert curve["rows"][1]["assurance"] == pytest.approx(0.6, abs=5e-3)
+    assert curve["evidence_kind"] == sizes["evidence_kind"] == "published"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["prior", "--reading", "as_published=0.5", "--reading", "unhalved=0.6"], "sum to one"),
+        (["prior", "--reading", "as_published=half"], "'half' is not a weight"),
+        (["prior", "--robust-sd", "-3"], "'sigma' must be positive"),
+        (["predict", "--sd", "-3"], "sd of the score must be positive"),
+        (["predict", "--n", "40", "--relative-size", "1"], "not both"),
+        (["assurance", "--design", "factorial"], "unknown design"),
+        (["assurance", "--n", "2"], "degrees of freedom"),
+        (["sample-size", "--target", "0.97"], "no size reaches"),
+        (["sample-size", "--analysis-prior", "sceptical"], "did you mean 'skeptical'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value[:3]),
+)
+def test_replicate_refuses(arguments: list[str], named: str) -> None:
+    """Bad input is refused by name: weights, negative sds, designs, targets no size can reach."""
+    extra = ["--contrast", "T2.IESR.X"] if arguments[0] != "sample-size" else []
+    assert named in refusal("replicate", *arguments, *extra, *QUICK)
+
+
+def test_planning_does_not_load_pymc(tmp_path: Path) -> None:
+    """`map` and every `replicate` command run without PyMC."""
+    file = tmp_path / "history.csv"
+    file.write_text("study,y,se\nA,3,1\nB,5,1\n")
+    lines = [
+        ["map", str(file), "--likelihood", "normal", "--components", "1"],
+        *(["replicate", name, *QUICK] for name in ("prior", "predict", "assurance")),
+        ["replicate", "sample-size", *QUICK, "--target", "0.6"],
+    ]
     program = (
         "import sys\nfrom bayes_ptsd.cli import app\n"
-        f"sys.argv = ['bayes-ptsd'] + {list(arguments)!r}\n"
-        "try:\n    app()\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        f"for line in {lines!r}:\n"
+        "    try:\n        app(line)\n"
+        "    except SystemExit as stop:\n        assert not stop.code, line\n"
         "print([n for n in ('pymc', 'pytensor', 'nutpie') if n in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    return done.stderr.strip().splitlines()[-1]
-
-
-def test_map_does_not_load_pymc(tmp_path: Path) -> None:
-    """`map` runs without PyMC."""
-    file = tmp_path / "history.csv"
-    file.write_text("study,y,se\nA,3,1\nB,5,1\n")
-    assert light("map", str(file), "--likelihood", "normal", "--components", "1") == "[]"
+    assert done.stderr.strip().splitlines()[-1] == "[]"

@@ -14,11 +14,12 @@ import typer
 from bayes_ptsd import __version__
 from bayes_ptsd.cli.calibrate import calibrate_command
 from bayes_ptsd.cli.fit import fit_command
+from bayes_ptsd.cli.history import map_command
 from bayes_ptsd.cli.inspect import models_app, store_app
 from bayes_ptsd.cli.model_comparison import compare_models_command
 from bayes_ptsd.cli.patients import check_data, simulate, template
 from bayes_ptsd.cli.printed import audit, compare, credibility, sensitivity
-from bayes_ptsd.cli.replicate import map_command
+from bayes_ptsd.cli.replicate import replicate_app
 from bayes_ptsd.cli.run import reanalyze, report
 from bayes_ptsd.cli.sweep import carryover
 from bayes_ptsd.errors import BayesPtsdError
@@ -46,6 +47,7 @@ models_app.command("compare")(compare_models_command)
 app.command("calibrate")(calibrate_command)
 app.add_typer(models_app, name="models")
 app.add_typer(store_app, name="store")
+app.add_typer(replicate_app, name="replicate")
 
 
 def _print_version(asked: bool) -> None:

@@ -1,158 +1,347 @@
-"""Commands that plan: MAP priors from historical trials, and what a replication would show."""
+"""Commands that plan a replication: its prior, what it would print, how large it has to be."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from bayes_ptsd.cli._output import Json, emit, number, show_table
+from bayes_ptsd.cli._output import Evidence_, Json, Store, emit, number, show_table
+from bayes_ptsd.cli._planning import (
+    AnalysisPrior,
+    Center,
+    Contrast,
+    Convention,
+    Correlation,
+    DesignKind,
+    Dropout,
+    Gate,
+    GoalKind,
+    Heterogeneous,
+    Level,
+    Margin,
+    Reading,
+    Result,
+    RobustSpread,
+    RobustWeight,
+    Sd,
+    Visits,
+    asked_design,
+    asked_goal,
+    asked_prior,
+    reading_weights,
+)
+from bayes_ptsd.cli.history import show_mixture, told_warnings
+from bayes_ptsd.errors import SpecError
 
-if TYPE_CHECKING:
-    from bayes_ptsd.exact.history import HistoricalTrials
+__all__ = ["assurance", "predict", "prior", "replicate_app", "sample_size"]
 
-__all__ = ["map_command"]
+PRIMARY = "T2.IESR.F"
 
-
-Sigma = Annotated[
-    float | None, typer.Option("--sigma", help="SD of one patient's outcome (normal).")
-]
-PriorMean = Annotated[
-    tuple[float, float] | None,
-    typer.Option("--prior-mean", help="Mean and SD of the mean's prior (binomial: log odds)."),
-]
-Spread = Annotated[
-    str,
-    typer.Option(
-        "--heterogeneity",
-        help="Between trials: 'half-normal SCALE', 'half-cauchy SCALE', 'half-t DF SCALE', "
-        "'uniform HIGH'.",
-    ),
-]
-Robust = Annotated[
-    float | None, typer.Option("--robust", help="Weight of a weakly informative component.")
-]
-RobustMean = Annotated[
-    float | None, typer.Option("--robust-mean", help="Its mean; default: MAP mean, or .5.")
-]
-RobustSd = Annotated[
-    float | None, typer.Option("--robust-sd", help="Its SD; by default it is worth a patient.")
-]
-Components = Annotated[
-    int | None, typer.Option("--components", help="Of the mixture; by default as needed.")
-]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write the mixture for RBesT here.")
-]
+replicate_app = typer.Typer(help="Plan a replication.", no_args_is_help=True)
 
 
-def map_command(
-    file: Annotated[Path, typer.Argument(help="CSV: study,n,r or study,n,y or study,y,se.")],
-    likelihood: Annotated[str, typer.Option("--likelihood", help="normal or binomial.")],
-    sigma: Sigma = None,
-    prior_mean: PriorMean = None,
-    heterogeneity: Spread = "half-normal 1",
-    robust: Robust = None,
-    robust_mean: RobustMean = None,
-    robust_sd: RobustSd = None,
-    components: Components = None,
-    output: Output = None,
+@replicate_app.command()
+def prior(
+    contrast: Contrast = PRIMARY,
+    center: Center = "cochrane",
+    convention: Convention = "T",
+    reading: Reading = None,
+    result: Result = None,
+    heterogeneity: Heterogeneous = 0.25,
+    robust: RobustWeight = 0.2,
+    robust_sd: RobustSpread = None,
+    sd: Sd = None,
+    correlation: Correlation = 0.5,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the mixture for RBesT here.")
+    ] = None,
+    evidence: Evidence_ = None,
+    store: Store = None,
     json: Json = False,
 ) -> None:
-    """Compute a MAP prior from historical trials, its mixture and its worth in patients."""
-    from bayes_ptsd.exact.history import parse_heterogeneity, read_trials
-    from bayes_ptsd.priors import Prior, normal
+    """Turn this trial's posterior into a prior for a replication, weakened and priced."""
+    from bayes_ptsd.replication.document import prior_document
     from bayes_ptsd.replication.export import write_mixture
-    from bayes_ptsd.replication.historical import map_document, map_prior
 
-    trials = read_trials(file, likelihood=likelihood, sigma=sigma)
-    mean = Prior("flat") if prior_mean is None else normal(*prior_mean)
-    if prior_mean is None and likelihood == "binomial":
-        mean = normal(0, 2)
     with told_warnings() as told:
-        found = map_prior(
-            trials,
-            mean=mean,
-            heterogeneity=parse_heterogeneity(heterogeneity),
-            robust_weight=robust,
-            robust_mean=robust_mean,
-            robust_sd=robust_sd,
-            components=components,
+        found = asked_prior(
+            contrast=contrast, center=center, convention=convention,
+            readings=reading_weights(reading), result=result, evidence=evidence, store=store,
+            heterogeneity=heterogeneity, robust=robust, robust_sd=robust_sd, sd=sd,
+        )  # fmt: skip
+    total = float(found.about["sd"])
+    designs = {
+        kind: asked_design(
+            kind, sd=total, correlation=correlation, visits=1, dropout=0.0, gate=(0.0, 0.0)
         )
-    document = map_document(found) | {"warnings": told}
+        for kind in ("parallel", "crossover")
+    }
     if output is not None:
-        write_mixture(found.robust or found.fitted.prior, output, sigma=_known(trials))
+        write_mixture(found.prior, output, sigma=2 * total)
+    document = prior_document(found, designs) | {"warnings": told}
     if json:
-        emit("map", document)
+        emit("replicate prior", document)
         return
-    _show_map(document)
+    _show_prior(document)
 
 
-@contextmanager
-def told_warnings() -> Iterator[list[str]]:
-    """Collect what the statistics warn of, and say it on stderr."""
-    told: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield told
-    told += [str(item.message) for item in caught]
-    for message in told:
-        Console(stderr=True, highlight=False).print(f"warning: {message}", markup=False)
+@replicate_app.command()
+def predict(
+    contrast: Contrast = PRIMARY,
+    center: Center = "cochrane",
+    convention: Convention = "T",
+    reading: Reading = None,
+    heterogeneity: Heterogeneous = 0.25,
+    robust: RobustWeight = 0.2,
+    relative_size: Annotated[
+        float | None, typer.Option("--relative-size", help="Size, original = 1; without --n.")
+    ] = None,
+    n: Annotated[int | None, typer.Option("--n", help="Patients randomized in all.")] = None,
+    design: DesignKind = "parallel",
+    sd: Sd = None,
+    correlation: Correlation = 0.5,
+    visits: Visits = 1,
+    dropout: Dropout = 0.0,
+    gate: Gate = (0.0, 0.0),
+    evidence: Evidence_ = None,
+    json: Json = False,
+) -> None:
+    """Foretell what a replication would print, for a relative size or a number of patients."""
+    if relative_size is not None and n is not None:
+        raise SpecError("give --relative-size or --n, not both")
+    if relative_size is not None and not relative_size > 0:
+        raise SpecError(f"--relative-size must be positive, got {relative_size}")
+    rows = []
+    with told_warnings() as told:
+        for name in reading_weights(reading):
+            found = asked_prior(
+                contrast=contrast, center=center, convention=convention, readings={name: 1.0},
+                result=None, evidence=evidence, store=None, heterogeneity=heterogeneity,
+                robust=robust, robust_sd=None, sd=sd,
+            )  # fmt: skip
+            plan = asked_design(
+                design, sd=float(found.about["sd"]), correlation=correlation, visits=visits,
+                dropout=dropout, gate=gate,
+            )  # fmt: skip
+            rows.append(_prediction(found, plan, name, n, relative_size, evidence))
+            if not found.about["crossover"]:
+                break
+    document = {"evidence_kind": rows[0]["evidence_kind"], "predictions": rows, "warnings": told}
+    if json:
+        emit("replicate predict", document)
+        return
+    _show_predictions(rows)
 
 
-def _known(trials: HistoricalTrials) -> float | None:
-    """Return the SD of one patient's outcome where it is known."""
-    return trials.sigma if trials.sigma == trials.sigma else None
+@replicate_app.command()
+def assurance(
+    contrast: Contrast = PRIMARY,
+    center: Center = "cochrane",
+    reading: Reading = None,
+    result: Result = None,
+    heterogeneity: Heterogeneous = 0.25,
+    robust: RobustWeight = 0.2,
+    design: DesignKind = "parallel",
+    sd: Sd = None,
+    correlation: Correlation = 0.5,
+    visits: Visits = 1,
+    dropout: Dropout = 0.0,
+    gate: Gate = (0.0, 0.0),
+    goal: GoalKind = "bayes",
+    margin: Margin = 0.0,
+    level: Level = 0.975,
+    analysis_prior: AnalysisPrior = "flat",
+    n: Annotated[
+        list[int] | None, typer.Option("--n", help="Patients randomized in all; repeatable.")
+    ] = None,
+    evidence: Evidence_ = None,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Average the power of a replication over what is believed about the difference."""
+    from bayes_ptsd.replication.assurance import assurance_curve
+    from bayes_ptsd.replication.document import curve_document
+
+    with told_warnings() as told:
+        found = asked_prior(
+            contrast=contrast, center=center, convention="T", readings=reading_weights(reading),
+            result=result, evidence=evidence, store=store, heterogeneity=heterogeneity,
+            robust=robust, robust_sd=None, sd=sd,
+        )  # fmt: skip
+    total = float(found.about["sd"])
+    plan = asked_design(design, sd=total, correlation=correlation, visits=visits,
+                        dropout=dropout, gate=gate)  # fmt: skip
+    aim = asked_goal(goal, margin=margin, level=level, analysis=analysis_prior, found=found)
+    sizes = sorted(set(n or [20, 40, 60, 80, 120, 160, 240, 320]))
+    curve = curve_document(assurance_curve(found.prior, plan, sizes=sizes, goal=aim))
+    kind = found.about["evidence_kind"]
+    if json:
+        emit("replicate assurance", {"evidence_kind": kind, **curve, "warnings": told})
+        return
+    _show_curve(curve, kind)
 
 
-def _show_map(document: dict[str, Any]) -> None:
-    """Print a MAP prior for people."""
-    found, spread = document["map"], document["heterogeneity"]
-    kind = document["evidence_kind"]
+@replicate_app.command("sample-size")
+def sample_size(
+    contrast: Contrast = PRIMARY,
+    center: Center = "cochrane",
+    reading: Reading = None,
+    result: Result = None,
+    heterogeneity: Heterogeneous = 0.25,
+    robust: RobustWeight = 0.2,
+    target: Annotated[float, typer.Option("--target", help="Assurance to be reached.")] = 0.6,
+    sd: Sd = None,
+    correlation: Correlation = 0.5,
+    visits: Visits = 4,
+    dropout: Dropout = 0.0,
+    gate: Gate = (0.0, 0.0),
+    goal: GoalKind = "bayes",
+    margin: Margin = 0.0,
+    level: Level = 0.975,
+    analysis_prior: AnalysisPrior = "flat",
+    evidence: Evidence_ = None,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Find the smallest replication that reaches an assurance, for three designs side by side."""
+    from bayes_ptsd.replication.designs import DESIGNS
+    from bayes_ptsd.replication.sample_size import compare_designs
+
+    with told_warnings() as told:
+        found = asked_prior(
+            contrast=contrast, center=center, convention="T", readings=reading_weights(reading),
+            result=result, evidence=evidence, store=store, heterogeneity=heterogeneity,
+            robust=robust, robust_sd=None, sd=sd,
+        )  # fmt: skip
+    total = float(found.about["sd"])
+    aim = asked_goal(goal, margin=margin, level=level, analysis=analysis_prior, found=found)
+    designs = {
+        kind: asked_design(kind, sd=total, correlation=correlation, visits=visits,
+                           dropout=dropout, gate=gate)
+        for kind in DESIGNS
+    }  # fmt: skip
+    rows = compare_designs(found.prior, designs, goal=aim, target=target)
+    kind = found.about["evidence_kind"]
+    document = {"evidence_kind": kind, "goal": aim.label, "target": target, "designs": rows}
+    if json:
+        emit("replicate sample-size", document | {"warnings": told})
+        return
+    _show_sizes(document)
+
+
+def _prediction(
+    found: Any, plan: Any, reading: str, n: int | None, size: float | None, evidence: Path | None
+) -> dict[str, Any]:
+    """Return what is foretold under one reading."""
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.prior_family import resolve_prior
+    from bayes_ptsd.replication.document import original_estimate
+    from bayes_ptsd.replication.prediction import predict_replication
+
+    about = found.about
+    original = original_estimate(load_published(evidence), about["contrast"], reading=reading)
+    se = original[1] / (size or 1.0) ** 0.5 if n is None else plan.standard_error(n)
+    return {
+        "evidence_kind": about["evidence_kind"],
+        "contrast": about["contrast"],
+        "reading": reading if about["crossover"] else "",
+        "center": about["center"],
+        "original": {"estimate": original[0], "se": original[1]},
+        "replication": {"n": n, "se": se, "design": None if n is None else plan.label},
+        "prior": found.prior.formula,
+        **predict_replication(
+            found.prior, se=se, original=original, mcid=about["mcid"],
+            skeptic=resolve_prior("skeptical", sd=float(about["sd"])),
+        ),
+    }  # fmt: skip
+
+
+def _show_prior(document: dict[str, Any]) -> None:
+    """Print a replication prior for people."""
+    prior_, weak = document["prior"], document["weak_component"]
+    title = f"Prior for a replication of {document['contrast'] or document['results'][0]}"
+    low, high = prior_["interval95"]
     rows = [
-        [
-            name,
-            number(item["mean"], 4),
-            number(item["sd"], 4),
-            *(number(item["quantiles"][key], 4) for key in ("0.025", "0.5", "0.975")),
-        ]
-        for name, item in (("MAP prior", found), (f"heterogeneity, {spread['scale']}", spread))
-    ]
-    columns = ["quantity", "mean", "SD", "2.5%", "median", "97.5%"]
-    title = f"MAP prior, {document['scale']} scale, {len(document['studies'])} trials"
-    show_table(f"{title}, {kind} evidence", columns, rows)
-    show_mixture("Mixture", document["mixture"]["components"])
-    rows = [_size_row("mixture", document["mixture"]["effective_size"])]
-    if document["robust"]:
-        show_mixture("Robust mixture", document["robust"]["components"])
-        weak = document["robust"]["weak_component"]
-        rows += [_size_row("robust mixture", document["robust"]["effective_size"])]
-        worth = number(weak["effective_size"])
-        rows += [[f"robust component {weak['formula']} alone", worth, worth, worth]]
-    columns = ["prior", "ELIR", "moment", "Morita"]
-    title = f"Effective sample size: {document['effective_size_unit']}"
-    show_table(title, columns, rows)
-    show_table(
-        "Distance of the mixture", ["quantity", "nats"],
-        [["Kullback-Leibler", f"{document['mixture']['divergence']:.2g}"]],
-    )  # fmt: skip
-
-
-def show_mixture(title: str, components: list[dict[str, Any]]) -> None:
-    """Print the components of a mixture."""
-    names = [key for key in components[0] if key not in ("weight", "dist")]
+        ["center", document["center_words"]],
+        ["readings", ", ".join(f"{k} {v:g}" for k, v in document["readings"].items())
+         if document["crossover"] else "one only"],
+        ["between trials", f"half-normal({document['heterogeneity']['scale_in_sd']:g} SD)"],
+        ["robust component", f"{weak['formula']}, weight {weak['weight']:g}, worth "
+         f"{weak['effective_size']:.3g} patients of a parallel trial"],
+        ["mean, SD", f"{prior_['mean']:.2f}, {prior_['sd']:.2f} {document['unit']}"],
+        ["95% interval", f"{low:.2f} to {high:.2f}, positive = {document['active']} better"],
+        ["P(benefit)", number(prior_["prob_benefit"], 4)],
+        ["distance of the mixture", f"{prior_['divergence']:.2g} nats"],
+    ]  # fmt: skip
+    show_table(f"{title}, {document['evidence_kind']} evidence", ["what", "value"], rows,
+               prose=["value"])  # fmt: skip
+    show_mixture("Mixture", prior_["components"])
     rows = [
-        [str(part["dist"]), number(part["weight"], 4), *(number(part[key], 4) for key in names)]
-        for part in components
+        [f"{document['designs'][name]}", part, *(number(sizes[key], 1) for key in sizes)]
+        for name, parts in document["worth"].items()
+        for part, sizes in parts.items()
     ]
-    show_table(title, ["component", "weight", *names], rows)
+    show_table("Worth in patients of a stated design", ["design", "part", "ELIR", "moment",
+               "Morita"], rows, prose=["part"])  # fmt: skip
+    rows = [
+        [f"{row['scale_in_sd']:g} SD", number(row["sd"]),
+         f"{row['interval95'][0]:.2f} to {row['interval95'][1]:.2f}", number(row["elir"], 1)]
+        for row in document["sensitivity"]
+    ]  # fmt: skip
+    show_table("Informative part by heterogeneity", ["between trials", "SD", "95% interval",
+               "ELIR, parallel"], rows)  # fmt: skip
 
 
-def _size_row(name: str, sizes: dict[str, float | None]) -> list[str]:
-    """Return one line of effective sample sizes."""
-    return [name, *(number(sizes[key], 1) for key in ("elir", "moment", "morita"))]
+def _show_predictions(rows: list[dict[str, Any]]) -> None:
+    """Print predictions for people, one column a reading."""
+    labels: list[tuple[str, Any]] = [
+        ("SE of the replication", lambda r: number(r["replication"]["se"])),
+        ("relative size", lambda r: number(r["relative_size"])),
+        ("estimate, mean", lambda r: number(r["mean"])),
+        ("estimate, 95% prediction interval",
+         lambda r: f"{r['interval95'][0]:.1f} to {r['interval95'][1]:.1f}"),
+        ("P(same sign)", lambda r: number(r["same_sign"], 3)),
+        ("P(two-sided P < .05, same direction)", lambda r: number(r["p_below_05"], 3)),
+        *((f"P(sceptical P < .025), {name}", lambda r, k=name: number(r["sceptical_p"][k], 3))
+          for name in rows[0]["sceptical_p"]),
+        *((f"P(replication BF > {key})", lambda r, k=key: number(r["bayes_factor"][k], 3))
+          for key in rows[0]["bayes_factor"]),
+        *((f"P(BF over skeptical mixture > {key})",
+           lambda r, k=key: number(r["skeptical_mixture"][k], 3))
+          for key in rows[0]["skeptical_mixture"]),
+    ]  # fmt: skip
+    table = [[label, *(show(row) for row in rows)] for label, show in labels]
+    first = rows[0]
+    title = f"Replication of {first['contrast']}, centered by {first['center']}"
+    columns = [row["reading"].replace("_", " ") or "value" for row in rows]
+    show_table(f"{title}, {first['evidence_kind']} evidence", ["quantity", *columns], table)
+
+
+def _show_curve(curve: dict[str, Any], kind: str) -> None:
+    """Print an assurance curve for people."""
+    rows = [
+        [str(row["n"]), number(row["complete"], 1), number(row["standard_error"]),
+         number(row["same_sign"], 3), number(row["assurance"], 3),
+         *(number(value, 3) for value in row["prob_quantiles"].values())]
+        for row in curve["rows"]
+    ]  # fmt: skip
+    quantiles = [f"{float(key) * 100:g}%" for key in curve["rows"][0]["prob_quantiles"]]
+    title = f"Assurance of {curve['goal']}; {curve['design']}; {kind} evidence; "
+    show_table(f"{title}ceiling {curve['ceiling']:.3f}", ["n", "complete", "SE", "P(estimate > 0)",
+               "assurance", *(f"P(goal's event), {q}" for q in quantiles)], rows)  # fmt: skip
+
+
+def _show_sizes(document: dict[str, Any]) -> None:
+    """Print sample sizes for people."""
+    rows = [
+        [row["label"], str(row["n"]), str(row["per_group"]), number(row["complete"], 1),
+         number(row["treatments"], 0), number(row["assurance"], 3), number(row["ceiling"], 3),
+         number(row["patient_worth"])]
+        for row in document["designs"]
+    ]  # fmt: skip
+    title = f"Smallest n with assurance {document['target']:g} of {document['goal']}"
+    show_table(f"{title}; {document['evidence_kind']} evidence", ["design", "n", "per group",
+               "complete", "treatments", "assurance", "ceiling", "one patient = parallel"],
+               rows)  # fmt: skip

@@ -16,6 +16,7 @@ from bayes_ptsd.priors import FloatArray, Prior, mixture, normal
 __all__ = [
     "FittedMixture",
     "fit_mixture",
+    "mixture_of_draws",
     "mixture_parts",
     "robustify",
     "update_binomial",
@@ -104,6 +105,44 @@ def fit_mixture(
         if best is not None and best.divergence < tolerance:
             break
     assert best is not None  # the loop runs at least once
+    return best
+
+
+def mixture_of_draws(draws: FloatArray) -> Prior:
+    """Return a mixture of one to three normals for posterior draws.
+
+    Parameters
+    ----------
+    draws : ndarray
+        Draws of one parameter, any shape.
+
+    Returns
+    -------
+    Prior
+        By EM; as many components as the Bayesian information criterion wants.
+
+    Raises
+    ------
+    SpecError
+        If there are fewer than 100 draws.
+
+    Examples
+    --------
+    >>> draws = np.random.default_rng(1).normal(5, 2, size=2000)
+    >>> mixture_of_draws(draws).dist
+    'normal'
+    """
+    x = np.sort(np.asarray(draws, dtype=float).ravel())
+    if x.size < 100 or not np.isfinite(x).all():
+        raise SpecError(f"a mixture needs at least 100 finite draws, got {x.size}")
+    weight = np.full(x.size, 1 / x.size)
+    best, lowest = None, math.inf
+    for size in (1, 2, 3):
+        prior = _em(x, weight, family="normal", size=size, start="scale")
+        score = -2 * float(prior.logpdf(x).sum()) + (3 * size - 1) * math.log(x.size)
+        if score < lowest:
+            best, lowest = prior, score
+    assert best is not None  # the loop runs
     return best
 
 
@@ -267,10 +306,11 @@ def _em(x: FloatArray, weight: FloatArray, *, family: str, size: int, start: str
         second, better = _em_step(x, weight, first, family)
         change, bend = first - state, second - 2 * first + state
         length = np.linalg.norm(change) / max(float(np.linalg.norm(bend)), 1e-300)
-        leap = state + 2 * length * change + length**2 * bend
-        landed, reached = _em_step(x, weight, leap, family)
+        with np.errstate(all="ignore"):  # a leap may land where nothing is finite
+            leap = state + 2 * length * change + length**2 * bend
+            landed, reached = _em_step(x, weight, leap, family)
         state = landed if reached > better else second
-        if better - score < 1e-10:
+        if not better - score > 1e-9:
             break
     parts = state[np.argsort(-state[:, 0])]
     make = normal if family == "normal" else _beta
@@ -283,13 +323,17 @@ def _em_step(
     x: FloatArray, weight: FloatArray, state: FloatArray, family: str
 ) -> tuple[FloatArray, float]:
     """Return the state after one step of EM, and the expected log density before it."""
-    logs = state[:, 0] - special.logsumexp(state[:, 0]) + _log_densities(x, state, family)
-    total = special.logsumexp(logs, axis=1)
+    logs = state[:, 0] - np.logaddexp.reduce(state[:, 0]) + _log_densities(x, state, family)
+    peak = logs.max(axis=1)
+    total = peak + np.log(np.exp(logs - peak[:, None]).sum(axis=1))
     if not np.isfinite(total).all():
         return state, -math.inf
     share = weight[:, None] * np.exp(logs - total[:, None])
-    mass = np.maximum(share.sum(axis=0), LIGHTEST)
-    parts = _maximize(x, share / share.sum(axis=0), state, family)
+    mass = share.sum(axis=0)
+    if not mass.min() > 1e-200:
+        return state, -math.inf
+    parts = _maximize(x, share / mass, state, family)
+    mass = np.maximum(mass, LIGHTEST)
     return np.column_stack([np.log(mass / mass.sum()), parts]), float(weight @ total)
 
 

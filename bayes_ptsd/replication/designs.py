@@ -1,0 +1,131 @@
+"""Designs of a replication: how much one randomized patient tells about the difference."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bayes_ptsd.errors import SpecError, nearest
+
+__all__ = ["DESIGNS", "ReplicationDesign"]
+
+DESIGNS = ("parallel", "crossover", "repeated")
+
+
+@dataclass(frozen=True)
+class ReplicationDesign:
+    """A two-treatment trial with 1:1 allocation, and who leaves it.
+
+    Attributes
+    ----------
+    kind : {"parallel", "crossover", "repeated"}
+        One score a patient; two periods, both treatments (AB/BA); one treatment, the mean of
+        several visits.
+    sd : float
+        Total standard deviation of a score, in score units.
+    correlation : float
+        Between the two scores of a patient: of two periods, or of any two visits. Not used by
+        ``parallel``.
+    visits : int
+        Visits of ``repeated``.
+    dropout : float
+        Share lost at random: before the only score or the first visit, or in a crossover between
+        the periods, so that the first period is still there.
+    gate : tuple of float
+        Of a crossover: shares of the active-first and the control-first sequence that are too well
+        to cross over. Their first period is analyzed.
+
+    Raises
+    ------
+    SpecError
+        If the design is unknown or a number is outside its range.
+
+    Examples
+    --------
+    >>> design = ReplicationDesign("crossover", sd=14.4, correlation=0.5)
+    >>> round(1 / design.information / 14.4**2, 6)
+    1.0
+    """
+
+    kind: str
+    sd: float
+    correlation: float = 0.5
+    visits: int = 1
+    dropout: float = 0.0
+    gate: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a design."""
+        if self.kind not in DESIGNS:
+            raise SpecError(f"unknown design '{self.kind}'{nearest(self.kind, DESIGNS)}")
+        if not (math.isfinite(self.sd) and self.sd > 0):
+            raise SpecError(f"{self.kind} design: the sd must be positive, got {self.sd}")
+        if not -1 < self.correlation < 1:
+            raise SpecError(f"a correlation lies between -1 and 1, got {self.correlation}")
+        if self.visits < 1 or self.visits != int(self.visits):
+            raise SpecError(f"visits are a whole number of at least one, got {self.visits}")
+        for name, share in zip(
+            ("dropout", "gate (active first)", "gate (control first)"),
+            (self.dropout, *self.gate), strict=True,
+        ):  # fmt: skip
+            if not 0 <= share < 1:
+                raise SpecError(f"{name}: a share from 0 to below 1, got {share}")
+        if self.kind == "repeated" and not 1 + (self.visits - 1) * self.correlation > 0:
+            raise SpecError(f"no {self.visits} visits have all correlations {self.correlation}")
+
+    @property
+    def information(self) -> float:
+        """Fisher information of one randomized patient about the treatment difference."""
+        if self.kind == "crossover":
+            return self._crossover_information()
+        spread = (1 + (self.visits - 1) * self.correlation) / self.visits
+        factor = spread if self.kind == "repeated" else 1.0
+        return (1 - self.dropout) / (4 * self.sd**2 * factor)
+
+    @property
+    def complete(self) -> float:
+        """Share of the randomized patients that give everything the design asks for."""
+        crossing = 1 - sum(self.gate) / 2 if self.kind == "crossover" else 1.0
+        return crossing * (1 - self.dropout)
+
+    @property
+    def label(self) -> str:
+        """The design in words, with its numbers."""
+        words = {
+            "parallel": "parallel, 1:1",
+            "crossover": f"AB/BA crossover, correlation {self.correlation:g}",
+            "repeated": f"parallel, mean of {self.visits} visits, correlation {self.correlation:g}",
+        }[self.kind]
+        lost = f", drop-out {self.dropout:g}" if self.dropout else ""
+        gated = self.kind == "crossover" and any(self.gate)
+        gate = f", gate {self.gate[0]:.2g} and {self.gate[1]:.2g}" if gated else ""
+        return f"{words}, sd {self.sd:g}{lost}{gate}"
+
+    def standard_error(self, n: float) -> float:
+        """Return the standard error of the difference with `n` patients randomized in all."""
+        return 1 / math.sqrt(n * self.information)
+
+    def degrees_of_freedom(self, n: float) -> float:
+        """Return the degrees of freedom of that standard error."""
+        return n * self.complete - 2
+
+    def with_nuisance(self, *, sd: float, correlation: float | None = None) -> ReplicationDesign:
+        """Return the same design with another standard deviation and correlation."""
+        rho = self.correlation if correlation is None else correlation
+        return replace(self, sd=sd, correlation=rho)
+
+    def _crossover_information(self) -> float:
+        """Weigh the complete and the incomplete patients of both sequences by least squares."""
+        rho = self.correlation
+        both = np.linalg.inv(self.sd**2 * np.array([[1, rho], [rho, 1]]))
+        total = np.zeros((3, 3))
+        for active_first, gate in zip((True, False), self.gate, strict=True):
+            # columns: mean of period 1, mean of period 2, treatment
+            rows = np.array([[1.0, 0, active_first], [0, 1.0, not active_first]])
+            crossing = (1 - gate) * (1 - self.dropout)
+            total += 0.5 * crossing * rows.T @ both @ rows
+            total += 0.5 * (1 - crossing) * np.outer(rows[0], rows[0]) / self.sd**2
+        means = np.linalg.solve(total[:2, :2], total[:2, 2])
+        return float(total[2, 2] - total[2, :2] @ means)

@@ -1,0 +1,207 @@
+"""Replication priors, predictions and plans as plain documents, for JSON and for tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.published import select_contrast
+from bayes_ptsd.exact.printed import fit_exact
+from bayes_ptsd.exact.summary import likelihood_of
+from bayes_ptsd.replication.designs import ReplicationDesign
+from bayes_ptsd.replication.export import mixture_json, preliz_code, pymc_code, stan_code
+from bayes_ptsd.replication.historical import mixture_rows
+from bayes_ptsd.replication.joint import joint_json, joint_pymc_code
+from bayes_ptsd.replication.prior import ReplicationPrior
+from bayes_ptsd.spec import load_model
+
+__all__ = [
+    "CENTER_WORDS",
+    "curve_document",
+    "original_estimate",
+    "prior_document",
+    "row_fits",
+]
+
+CENTER_WORDS: Mapping[str, str] = {
+    "flat": "centered at the published estimate, which is too large on average if it was noticed "
+    "because it was large",
+    "cochrane": "centered at the estimate shrunk by the record of trials in the Cochrane database",
+}
+
+
+def row_fits(
+    evidence: Evidence, contrast: str, *, center: str, convention: str, readings: list[str]
+) -> dict[str, xr.DataTree]:
+    """Return the exact fits of one printed row, one per reading of the crossover contrast.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+    contrast : str
+        Id of the row.
+    center : str
+        Prior of the family under which the row is analyzed: the center of the replication prior.
+    convention : {"N", "T"}
+        Likelihood convention.
+    readings : list of str
+        Readings of a crossover row; another row has the first one only.
+
+    Returns
+    -------
+    dict of str to xr.DataTree
+        Fits by reading.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> fits = row_fits(load_published(), "T2.IESR.F", center="flat", convention="N",
+    ...     readings=["as_published", "unhalved"])
+    >>> list(fits)
+    ['as_published']
+    """
+    fits = {}
+    for reading in readings:
+        row = select_contrast(evidence, contrast, crossover_reading=reading)
+        crossover = str(row.data["effects"]["analysis"].item()) == "crossover"
+        options = {"convention": convention}
+        if crossover:
+            options["crossover_reading"] = reading
+        spec = load_model("published").having(options=options, priors={"treatment": center})
+        fits[reading] = fit_exact(row, spec)
+        if not crossover:
+            break
+    return fits
+
+
+def original_estimate(evidence: Evidence, contrast: str, *, reading: str) -> tuple[float, float]:
+    """Return estimate and standard error of a printed row under convention N.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> round(original_estimate(load_published(), "T2.IESR.F", reading="as_published")[1], 3)
+    3.893
+    """
+    row = select_contrast(evidence, contrast, crossover_reading=reading)
+    found = likelihood_of(row.data["effects"].to_dataset(), "N")
+    return found.params["mu"], found.params["sigma"]
+
+
+def prior_document(
+    found: ReplicationPrior, designs: Mapping[str, ReplicationDesign]
+) -> dict[str, Any]:
+    """Return a replication prior with its worth under several designs and its exports.
+
+    Parameters
+    ----------
+    found : ReplicationPrior
+        From `replication_prior`.
+    designs : mapping of str to ReplicationDesign
+        Designs whose patients it is priced in.
+
+    Returns
+    -------
+    dict
+        JSON values.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.replication.prior import replication_prior
+    >>> fits = row_fits(load_published(), "T2.IESR.F", center="flat", convention="N",
+    ...     readings=["as_published"])
+    >>> document = prior_document(replication_prior(fits),
+    ...     {"parallel": ReplicationDesign("parallel", sd=14.4)})
+    >>> round(document["worth"]["parallel"]["weak"]["elir"], 6), document["evidence_kind"]
+    (1.0, 'published')
+    """
+    about = dict(found.about)
+    sigma = 2 * float(about["sd"])
+    low, high = found.prior.interval()
+    return {
+        **about,
+        "center_words": CENTER_WORDS.get(str(about["center"]), f"center: {about['center']}"),
+        "heterogeneity": {"scale_in_sd": found.heterogeneity, "distribution": "half-normal"},
+        "sensitivity": [
+            {
+                "scale_in_sd": float(scale),
+                "sd": float(row["sd"]),
+                "interval95": row["interval"].values.tolist(),
+                "elir": float(row["elir"]),
+            }
+            for scale in found.sensitivity["scale"].values
+            for row in [found.sensitivity.sel(scale=scale)]
+        ],
+        "prior": {
+            "mean": found.prior.mean,
+            "sd": found.prior.sd,
+            "interval95": [low, high],
+            "prob_benefit": float(found.prior.sf(0.0)),
+            "components": mixture_rows(found.prior),
+            "divergence": found.divergence,
+        },
+        "informative": {"mean": found.informative.mean, "sd": found.informative.sd},
+        "weak_component": {
+            "formula": found.weak.formula,
+            "weight": found.robust_weight,
+            "effective_size": found.weak_worth,
+        },
+        "worth": {name: found.worth(design) for name, design in designs.items()},
+        "designs": {name: design.label for name, design in designs.items()},
+        "exports": {
+            "rbest": mixture_json(found.prior, sigma=sigma),
+            "preliz": preliz_code(found.prior),
+            "pymc": pymc_code(found.prior),
+            "stan": stan_code(found.prior),
+            "rbest_joint": None if found.joint is None else joint_json(found.joint),
+            "pymc_joint": None if found.joint is None else joint_pymc_code(found.joint),
+        },
+    }
+
+
+def curve_document(curve: xr.Dataset) -> dict[str, Any]:
+    """Return an assurance curve as a document.
+
+    Parameters
+    ----------
+    curve : xr.Dataset
+        From `assurance_curve`.
+
+    Returns
+    -------
+    dict
+        ``design``, ``goal``, ``ceiling`` and a row per size.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.priors import normal
+    >>> from bayes_ptsd.replication.assurance import Goal, assurance_curve
+    >>> curve = assurance_curve(normal(6, 4), ReplicationDesign("parallel", sd=14.4), sizes=[40],
+    ...     goal=Goal())
+    >>> curve_document(curve)["rows"][0]["n"]
+    40
+    """
+    rows = [
+        {
+            "n": int(n),
+            **{
+                key: float(row[key])
+                for key in ("assurance", "same_sign", "standard_error", "complete")
+            },
+            "prob_quantiles": dict(
+                zip(
+                    map(str, curve["probability"].values.tolist()),
+                    row["prob_quantile"].values.tolist(),
+                    strict=True,
+                )
+            ),
+        }
+        for n in curve["n"].values
+        for row in [curve.sel(n=n)]
+    ]
+    return {**curve.attrs, "ceiling": float(curve["ceiling"]), "rows": rows}

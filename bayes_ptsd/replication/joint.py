@@ -1,0 +1,235 @@
+"""The prior of a replication jointly: treatment difference, standard deviations, correlation.
+
+Standard deviations enter as logarithms and correlations as Fisher's z, on which posteriors are
+nearly normal; correlations between the parameters are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.replication._heterogeneity import predictive_grid
+from bayes_ptsd.replication.mixtures import fit_mixture, mixture_parts
+
+__all__ = ["JointMixture", "joint_json", "joint_mixture", "joint_pymc_code"]
+
+DIFFERENCE = "treatment_difference"
+SDS = ("sd_subject", "sd_within", "sd_period", "sd_residual")
+CORRELATION = "correlation"
+TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class JointMixture:
+    """A mixture of multivariate normals over transformed parameters.
+
+    Attributes
+    ----------
+    names : tuple of str
+        ``treatment_difference``, then ``log_...`` of standard deviations and ``z_correlation``.
+    weights : ndarray
+        Dim (component).
+    mean : ndarray
+        Dims (component, parameter).
+    cov : ndarray
+        Dims (component, parameter, parameter).
+
+    Examples
+    --------
+    >>> one = JointMixture(("treatment_difference",), np.ones(1), np.zeros((1, 1)),
+    ...     np.ones((1, 1, 1)))
+    >>> one.marginal_sd(0)
+    1.0
+    """
+
+    names: tuple[str, ...]
+    weights: FloatArray
+    mean: FloatArray
+    cov: FloatArray
+
+    def marginal_sd(self, index: int) -> float:
+        """Return the standard deviation of one parameter."""
+        mean = self.weights @ self.mean[:, index]
+        second = self.cov[:, index, index] + (self.mean[:, index] - mean) ** 2
+        return float(np.sqrt(self.weights @ second))
+
+
+def joint_mixture(
+    fits: Sequence[xr.DataTree],
+    *,
+    weights: Sequence[float],
+    scale: float,
+    weak: Prior,
+    weak_weight: float,
+) -> JointMixture | None:
+    """Return the joint prior of a replication from posterior draws.
+
+    Parameters
+    ----------
+    fits : sequence of xr.DataTree
+        Fits of patients with draws of the same parameters.
+    weights : sequence of float
+        Belief in each.
+    scale : float
+        Scale of the half-normal sd between trials, of the difference only, score units.
+    weak : Prior
+        Normal; the weakly informative component of the difference, independent of the others.
+    weak_weight : float
+        Its weight.
+
+    Returns
+    -------
+    JointMixture or None
+        None where a fit has no standard deviation, as fits of printed rows.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.priors import normal
+    >>> rng = np.random.default_rng(1)
+    >>> fit = xr.DataTree.from_dict({"posterior": xr.Dataset({
+    ...     "treatment_difference": (("chain", "draw"), rng.normal(5, 2, (1, 400))),
+    ...     "sd_within": (("chain", "draw"), rng.gamma(50, 0.2, (1, 400)))})})
+    >>> joint_mixture([fit], weights=[1.0], scale=1.0, weak=normal(0, 20), weak_weight=0.2).names
+    ('treatment_difference', 'log_sd_within')
+    """
+    columns = [_columns(fit) for fit in fits]
+    if len(columns[0]) < 2 or any(set(item) != set(columns[0]) for item in columns):
+        return None
+    names = tuple(columns[0])
+    shares: list[float] = []
+    means: list[FloatArray] = []
+    covs: list[FloatArray] = []
+    for weight, item in zip(weights, columns, strict=True):
+        table = np.stack([item[name] for name in names])
+        center, cov = table.mean(axis=1), np.cov(table)
+        for inner, extra in _extra_variance(scale):
+            wide, base = cov.copy(), cov.copy()
+            wide[0, 0] += extra
+            shares.append((1 - weak_weight) * weight * inner)
+            means.append(center)
+            covs.append(wide)
+        if not weak_weight:
+            continue
+        base[0, :] = base[:, 0] = 0
+        base[0, 0] = weak.params["sigma"] ** 2
+        shares.append(weak_weight * weight)
+        means.append(np.concatenate([[weak.params["mu"]], center[1:]]))
+        covs.append(base)
+    return JointMixture(names, np.array(shares), np.stack(means), np.stack(covs))
+
+
+def joint_json(joint: JointMixture) -> dict[str, Any]:
+    """Return a joint prior as the document of RBesT's multivariate normal mixtures.
+
+    Parameters
+    ----------
+    joint : JointMixture
+        From `joint_mixture`.
+
+    Returns
+    -------
+    dict
+        Rows: weight, means, standard deviations, correlations of the lower triangle by column.
+
+    Examples
+    --------
+    >>> one = JointMixture(("a", "b"), np.ones(1), np.zeros((1, 2)),
+    ...     np.array([[[4.0, 1.0], [1.0, 1.0]]]))
+    >>> joint_json(one)["comp"]
+    [[1.0], [0.0], [0.0], [2.0], [1.0], [0.5]]
+    """
+    names = joint.names
+    sd = np.sqrt(np.einsum("kii->ki", joint.cov))
+    rho = joint.cov / (sd[:, :, None] * sd[:, None, :])
+    pairs = [(i, j) for j in range(len(names)) for i in range(j + 1, len(names))]
+    rows = [
+        "w", *(f"m[{name}]" for name in names), *(f"s[{name}]" for name in names),
+        *(f"rho[{names[i]},{names[j]}]" for i, j in pairs),
+    ]  # fmt: skip
+    table = np.vstack([joint.weights, joint.mean.T, sd.T, *(rho[None, :, i, j] for i, j in pairs)])
+    labels = [f"comp{index}" for index in range(1, len(joint.weights) + 1)]
+    meta = {
+        "dim": list(table.shape),
+        "dimnames": [rows, labels],
+        "class": ["mvnormMix", "mix"],
+        "likelihood": ["mvnormal"],
+        "link": ["identity"],
+    }
+    return {"meta": meta, "comp": table.tolist()}
+
+
+def joint_pymc_code(joint: JointMixture) -> str:
+    """Return Python code of a PyMC model with the joint prior, to which a likelihood is added.
+
+    Parameters
+    ----------
+    joint : JointMixture
+        From `joint_mixture`.
+
+    Returns
+    -------
+    str
+        Code that defines ``model`` with one variable per parameter on its own scale.
+
+    Examples
+    --------
+    >>> one = JointMixture(("treatment_difference", "log_sd_within"), np.ones(1),
+    ...     np.zeros((1, 2)), np.eye(2)[None])
+    >>> "sd_within = pm.Deterministic" in joint_pymc_code(one)
+    True
+    """
+    parts = "".join(
+        f"        pm.MvNormal.dist(mu=np.array({mu!r}), cov=np.array({cov!r})),\n"
+        for mu, cov in zip(joint.mean.tolist(), joint.cov.tolist(), strict=True)
+    )
+    lines = [
+        "import numpy as np\nimport pymc as pm\n\nwith pm.Model() as model:\n"
+        f'    joint = pm.Mixture("joint", w=np.array({joint.weights.tolist()!r}), comp_dists=[\n'
+        f"{parts}    ])\n"
+    ]
+    for index, name in enumerate(joint.names):
+        plain, value = name, f"joint[{index}]"
+        if name.startswith("log_"):
+            plain, value = name.removeprefix("log_"), f"pm.math.exp({value})"
+        elif name.startswith("z_"):
+            plain, value = name.removeprefix("z_"), f"pm.math.tanh({value})"
+        lines.append(f'    {plain} = pm.Deterministic("{plain}", {value})\n')
+    return "".join(lines)
+
+
+def _columns(fit: xr.DataTree) -> dict[str, FloatArray]:
+    """Return transformed draws by name, the difference first."""
+    if "posterior" not in fit.children or DIFFERENCE not in fit["posterior"].data_vars:
+        return {}
+    posterior = fit["posterior"].to_dataset()
+    found = {DIFFERENCE: posterior[DIFFERENCE].values.ravel()}
+    for name in SDS:
+        if name not in posterior:
+            continue
+        value = posterior[name]
+        for dim in set(value.dims) - {"chain", "draw"}:
+            for label in value[dim].values:
+                draws = value.sel({dim: label}).values.ravel()
+                found[f"log_{name}_{label}"] = np.log(np.maximum(draws, TINY))
+        if set(value.dims) == {"chain", "draw"}:
+            found[f"log_{name}"] = np.log(np.maximum(value.values.ravel(), TINY))
+    if CORRELATION in posterior and set(posterior[CORRELATION].dims) == {"chain", "draw"}:
+        inside = np.clip(posterior[CORRELATION].values.ravel(), -1 + TINY, 1 - TINY)
+        found[f"z_{CORRELATION}"] = np.arctanh(inside)
+    return found
+
+
+def _extra_variance(scale: float) -> list[tuple[float, float]]:
+    """Return weights and variances of normals that stand for the difference between two trials."""
+    if not scale > 0:
+        return [(1.0, 0.0)]
+    point = Prior("normal", {"mu": 0.0, "sigma": scale / 20})
+    fitted = fit_mixture(predictive_grid(point, scale=scale), components=3)
+    weights, parts = mixture_parts(fitted.prior)
+    return [(float(w), part.params["sigma"] ** 2) for w, part in zip(weights, parts, strict=True)]

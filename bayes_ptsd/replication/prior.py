@@ -1,0 +1,321 @@
+"""From a stored posterior to a prior for a replication: weakened, named, and priced in patients."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import xarray as xr
+
+from bayes_ptsd.errors import SpecError
+from bayes_ptsd.priors import Prior, mixture, normal
+from bayes_ptsd.replication._heterogeneity import predictive_grid
+from bayes_ptsd.replication.designs import ReplicationDesign
+from bayes_ptsd.replication.joint import JointMixture, joint_mixture
+from bayes_ptsd.replication.mixtures import (
+    fit_mixture,
+    mixture_of_draws,
+    mixture_parts,
+    robustify,
+)
+from bayes_ptsd.replication.worth import effective_sizes, weak_component_worth
+
+__all__ = ["HETEROGENEITY_GRID", "ReplicationPrior", "posterior_mixture", "replication_prior"]
+
+HETEROGENEITY_GRID = (0.125, 0.25, 0.5)
+"""Scales of the half-normal heterogeneity between trials that are always shown, in SDs."""
+WEAK_SDS = 2.0
+CLOSE = 1e-3
+
+
+@dataclass(frozen=True)
+class ReplicationPrior:
+    """A prior for the treatment difference of a replication, with everything that made it.
+
+    Attributes
+    ----------
+    prior : Prior
+        The robust prior, positive = active treatment better, score units.
+    informative : Prior
+        Its informative part, before the robust component.
+    weak : Prior
+        The robust component.
+    weak_worth : float
+        What that component is worth by itself, in patients of a 1:1 parallel trial.
+    robust_weight : float
+        Its weight.
+    divergence : float
+        Largest Kullback-Leibler distance, in nats, of a mixture from the density it stands for.
+    heterogeneity : float
+        Scale of the half-normal between-trial standard deviation, in SDs of the endpoint.
+    posteriors : mapping of str to Prior
+        Posterior of this trial's difference by reading, before it was widened.
+    joint : JointMixture or None
+        The same prior jointly with standard deviations and correlation, where the posterior has
+        them.
+    about : mapping
+        Center, readings with weights, endpoint, unit, SD, evidence kind, source results.
+
+    Examples
+    --------
+    >>> ReplicationPrior.__dataclass_fields__["prior"].name
+    'prior'
+    """
+
+    prior: Prior
+    informative: Prior
+    weak: Prior
+    weak_worth: float
+    robust_weight: float
+    divergence: float
+    heterogeneity: float
+    posteriors: Mapping[str, Prior]
+    joint: JointMixture | None
+    about: Mapping[str, Any]
+
+    @cached_property
+    def sensitivity(self) -> xr.Dataset:
+        """``sd, interval, elir`` of the informative part for each ``scale`` between trials."""
+        total, readings = float(self.about["sd"]), self.about["readings"]
+        wide = {
+            scale: _widened(self.posteriors, readings, scale * total)[0]
+            for scale in HETEROGENEITY_GRID
+        }
+        return _sensitivity(wide, ReplicationDesign("parallel", sd=total))
+
+    def worth(self, design: ReplicationDesign) -> dict[str, dict[str, float]]:
+        """Return the effective sample sizes, in patients of `design`, of every part."""
+        parts = {"informative": self.informative, "weak": self.weak, "robust": self.prior}
+        return {
+            name: effective_sizes(part, information=design.information)
+            for name, part in parts.items()
+        }
+
+
+def replication_prior(
+    fits: xr.DataTree | Mapping[str, xr.DataTree],
+    *,
+    heterogeneity: float = 0.25,
+    reading_weights: Mapping[str, float] | None = None,
+    robust_weight: float = 0.2,
+    robust_mean: float = 0.0,
+    robust_sd: float | None = None,
+    sd: float | None = None,
+) -> ReplicationPrior:
+    """Turn the posterior of this trial into a prior for a replication.
+
+    The posterior is widened by what a second trial may differ, averaged over the readings of the
+    paper it rests on, and mixed with a weakly informative component [1]_. Its center is the prior
+    that the fit was made with, and is named: under ``flat`` the published estimate, which selection
+    has probably made too large; under ``cochrane`` the estimate shrunk as estimates of trials like
+    this one have to be.
+
+    Parameters
+    ----------
+    fits : xr.DataTree or mapping of str to xr.DataTree
+        A fit, or one fit per reading of the crossover contrast, all of one contrast and prior.
+    heterogeneity : float
+        Scale, in SDs of the endpoint, of the half-normal prior of the sd between trials; it is
+        integrated, never plugged in. 0 for none.
+    reading_weights : mapping of str to float, optional
+        Belief in each reading, summing to one; equal by default.
+    robust_weight : float
+        Weight of the weakly informative component; 0 for none.
+    robust_mean, robust_sd : float, optional
+        That component, in score units; by default Normal(0, 2 SD), worth one patient.
+    sd : float, optional
+        Total standard deviation of the score, where the fit does not know it.
+
+    Returns
+    -------
+    ReplicationPrior
+        The prior, positive = active treatment better.
+
+    Raises
+    ------
+    SpecError
+        If the fits do not belong together, weights do not sum to one, or a scale is not possible.
+
+    Warns
+    -----
+    StatisticalWarning
+        If the robust component is worth less than 0.1 or more than 2 patients.
+
+    References
+    ----------
+    .. [1] Schmidli H, Gsteiger S, Roychoudhury S, O'Hagan A, Spiegelhalter D, Neuenschwander B.
+       Robust meta-analytic-predictive priors in clinical trials with historical control
+       information. Biometrics 2014;70:1023-1032.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.exact.printed import fit_exact
+    >>> from bayes_ptsd.spec import load_model
+    >>> spec = load_model("published").having(
+    ...     options={"convention": "N"}, priors={"treatment": "flat"})
+    >>> found = replication_prior(
+    ...     fit_exact(select_contrast(load_published(), "T2.IESR.F"), spec))
+    >>> round(found.informative.mean, 2), found.about["center"], found.weak.formula
+    (8.6, 'flat', 'N(0, 28.8²)')
+    """
+    by_reading = _by_reading(fits)
+    weights = _reading_weights(by_reading, reading_weights)
+    if not (math.isfinite(heterogeneity) and heterogeneity >= 0):
+        raise SpecError(f"heterogeneity between trials is not negative, got {heterogeneity} SD")
+    about = _about(by_reading, weights)
+    total = _total_sd(about, sd)
+    posteriors = {name: posterior_mixture(fit) for name, fit in by_reading.items()}
+    informative, divergence = _widened(posteriors, weights, heterogeneity * total)
+    spread = WEAK_SDS * total if robust_sd is None else robust_sd
+    weak = normal(robust_mean, spread)
+    design = ReplicationDesign("parallel", sd=total)
+    worth = weak_component_worth(weak, information=design.information)
+    return ReplicationPrior(
+        prior=robustify(informative, weak, weight=robust_weight) if robust_weight else informative,
+        informative=informative,
+        weak=weak,
+        weak_worth=worth,
+        robust_weight=robust_weight,
+        divergence=divergence,
+        heterogeneity=heterogeneity,
+        posteriors=posteriors,
+        joint=joint_mixture(
+            list(by_reading.values()), weights=list(weights.values()),
+            scale=heterogeneity * total, weak=weak, weak_weight=robust_weight,
+        ),
+        about={**about, "sd": total},
+    )  # fmt: skip
+
+
+def posterior_mixture(fit: xr.DataTree) -> Prior:
+    """Return the posterior of the treatment difference as a mixture of normals.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        Any fit: its ``exact`` group where it has one, else its draws.
+
+    Returns
+    -------
+    Prior
+        Fitted by weighted EM to the density, or to the draws (components by BIC).
+
+    Raises
+    ------
+    SpecError
+        If the fit has no treatment difference.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> draws = np.random.default_rng(1).normal(5, 2, size=(2, 500))
+    >>> fit = xr.DataTree.from_dict({"posterior": xr.Dataset(
+    ...     {"treatment_difference": (("chain", "draw"), draws)})})
+    >>> round(posterior_mixture(fit).mean)
+    5
+    """
+    name = "treatment_difference"
+    groups = {key: fit.children[key].to_dataset() for key in fit.children}
+    if "exact" in groups and name in groups["exact"]["estimand"].to_numpy():
+        return fit_mixture(groups["exact"].sel(estimand=name)).prior
+    if "posterior" in groups and name in groups["posterior"]:
+        return mixture_of_draws(groups["posterior"][name].to_numpy().ravel())
+    raise SpecError("this result has no treatment difference, so it cannot become a prior of one")
+
+
+def _by_reading(fits: xr.DataTree | Mapping[str, xr.DataTree]) -> dict[str, xr.DataTree]:
+    """Return the fits by reading, all of one contrast, endpoint and prior."""
+    if isinstance(fits, xr.DataTree):
+        return {str(fits.attrs.get("crossover_reading", "")) or "single": fits}
+    if not fits:
+        raise SpecError("a replication prior needs at least one fit")
+    for key in ("contrast", "endpoint", "prior", "convention"):
+        found = {str(fit.attrs.get(key)) for fit in fits.values()}
+        if len(found) > 1:
+            raise SpecError(f"the fits differ in {key}: {', '.join(sorted(found))}; use one")
+    return dict(fits)
+
+
+def _reading_weights(
+    fits: Mapping[str, xr.DataTree], given: Mapping[str, float] | None
+) -> dict[str, float]:
+    """Return a weight for each reading."""
+    if given is None:
+        return dict.fromkeys(fits, 1 / len(fits))
+    if set(given) != set(fits):
+        raise SpecError(f"weights for {sorted(given)}, but fits for {sorted(fits)}")
+    if any(not weight > 0 for weight in given.values()):
+        raise SpecError(f"weights of readings are positive, got {dict(given)}")
+    if not math.isclose(sum(given.values()), 1, abs_tol=1e-8):
+        raise SpecError(f"weights of readings must sum to one, got {sum(given.values()):.10g}")
+    return {name: float(given[name]) for name in fits}
+
+
+def _about(fits: Mapping[str, xr.DataTree], weights: Mapping[str, float]) -> dict[str, Any]:
+    """Return what the fits say about themselves."""
+    attrs = next(iter(fits.values())).attrs
+    constants = json.loads(attrs.get("endpoint_constants", "{}"))
+    return {
+        "center": str(attrs.get("prior", "not stated")),
+        "readings": dict(weights),
+        "contrast": str(attrs.get("contrast", "")),
+        "endpoint": str(attrs.get("endpoint", "")),
+        "label": constants.get("label", ""),
+        "unit": constants.get("unit", ""),
+        "reference_sd": constants.get("reference_sd"),
+        "mcid": constants.get("mcid"),
+        "crossover": str(attrs.get("analysis", "")) == "crossover",
+        "convention": str(attrs.get("convention", "")),
+        "evidence_kind": str(attrs.get("evidence_kind", "")),
+        "active": str(attrs.get("active", "active treatment")),
+        "results": [str(fit.attrs.get("result_id", "")) for fit in fits.values()],
+    }
+
+
+def _total_sd(about: Mapping[str, Any], given: float | None) -> float:
+    """Return the standard deviation that scales are multiples of."""
+    sd = about["reference_sd"] if given is None else given
+    if sd is None:
+        raise SpecError("the fit does not know the endpoint's reference SD; give sd")
+    if not (math.isfinite(sd) and sd > 0):
+        raise SpecError(f"the sd of the score must be positive, got {sd}")
+    return float(sd)
+
+
+def _widened(
+    posteriors: Mapping[str, Prior], weights: Mapping[str, float], scale: float
+) -> tuple[Prior, float]:
+    """Return the mixture over readings, each widened by heterogeneity, and its distance."""
+    shares: list[float] = []
+    parts: list[Prior] = []
+    distance = 0.0
+    for name, posterior in posteriors.items():
+        wide = posterior
+        if scale > 0:
+            fitted = fit_mixture(predictive_grid(posterior, scale=scale), tolerance=CLOSE)
+            wide, distance = fitted.prior, max(distance, fitted.divergence)
+        inner, components = mixture_parts(wide)
+        shares += [weights[name] * float(w) for w in inner]
+        parts += components
+    if len(parts) == 1:
+        return parts[0], distance
+    return mixture([share / sum(shares) for share in shares], parts), distance
+
+
+def _sensitivity(wide: Mapping[float, Prior], design: ReplicationDesign) -> xr.Dataset:
+    """Return how wide the informative part is under each heterogeneity of the grid."""
+    parts = [wide[scale] for scale in HETEROGENEITY_GRID]
+    elir = [effective_sizes(part, information=design.information)["elir"] for part in parts]
+    return xr.Dataset(
+        {
+            "sd": ("scale", [part.sd for part in parts]),
+            "interval": (("scale", "bound"), [part.interval() for part in parts]),
+            "elir": ("scale", elir),
+        },
+        coords={"scale": list(HETEROGENEITY_GRID), "bound": ["low", "high"]},
+    )

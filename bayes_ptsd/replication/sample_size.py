@@ -1,0 +1,219 @@
+"""The smallest replication that reaches a target, what it costs, and designs against each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from bayes_ptsd.errors import SpecError
+from bayes_ptsd.priors import Prior
+from bayes_ptsd.replication.assurance import Goal, goal_ceiling, reach_probability
+from bayes_ptsd.replication.designs import ReplicationDesign
+
+__all__ = ["compare_designs", "expected_size", "normal_sample_size", "smallest_size"]
+
+LARGEST = 200_000
+
+
+def smallest_size(
+    prior: Prior, design: ReplicationDesign, *, goal: Goal, target: float
+) -> dict[str, Any]:
+    """Return the smallest replication whose assurance reaches a target.
+
+    Parameters
+    ----------
+    prior : Prior
+        Design prior of the difference.
+    design : ReplicationDesign
+        The design.
+    goal : Goal
+        What has to be shown.
+    target : float
+        Assurance to be reached, between 0 and 1.
+
+    Returns
+    -------
+    dict
+        ``n`` randomized (even: 1:1), ``per_group``, ``complete`` expected with all their data,
+        ``assurance`` at n, ``ceiling``.
+
+    Raises
+    ------
+    SpecError
+        If no size can reach the target: the design prior's own P(difference > margin) is a ceiling.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.priors import normal
+    >>> found = smallest_size(normal(12.96, 1e-6), ReplicationDesign("parallel", sd=14.4),
+    ...     goal=Goal(), target=0.8)
+    >>> found["n"], round(found["assurance"], 3)
+    (42, 0.812)
+    """
+    if not 0 < target < 1:
+        raise SpecError(f"a target assurance lies between 0 and 1, got {target}")
+    ceiling = goal_ceiling(prior, goal)
+    if target >= ceiling:
+        raise SpecError(
+            f"no size reaches an assurance of {target:g}: the design prior gives a difference "
+            f"above {goal.margin:g} the probability {ceiling:.4f}, and that is the ceiling"
+        )
+    low = 2 * math.ceil(5.2 / design.complete / 2)
+    high = low
+
+    def reached(n: int) -> float:
+        return reach_probability(prior, design, n=n, goal=goal)
+
+    while reached(high) < target:
+        low, high = high, 2 * high
+        if high > LARGEST:
+            raise SpecError(
+                f"an assurance of {target:g} needs more than {LARGEST:,} patients; the ceiling is "
+                f"{ceiling:.4f}"
+            )
+    while high - low > 2:
+        middle = 2 * ((low + high) // 4)
+        low, high = (low, middle) if reached(middle) >= target else (middle, high)
+    n = low if reached(low) >= target else high
+    return {
+        "n": n,
+        "per_group": n // 2,
+        "complete": n * design.complete,
+        "assurance": reached(n),
+        "ceiling": ceiling,
+    }
+
+
+def expected_size(
+    prior: Prior,
+    design: ReplicationDesign,
+    *,
+    goal: Goal,
+    target: float,
+    nuisance: Sequence[tuple[float, float, float]],
+) -> dict[str, float]:
+    """Return the sample size to expect when the sd and the correlation are learned first.
+
+    Parameters
+    ----------
+    prior, design, goal, target
+        As in `smallest_size`.
+    nuisance : sequence of (weight, sd, correlation)
+        Belief about the standard deviation and the correlation.
+
+    Returns
+    -------
+    dict
+        ``mean`` of the smallest size over that belief, its 10, 50 and 90% points ``q10, q50, q90``.
+
+    Raises
+    ------
+    SpecError
+        As `smallest_size`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.priors import normal
+    >>> found = expected_size(normal(8, 2), ReplicationDesign("crossover", sd=14.4), goal=Goal(),
+    ...     target=0.8, nuisance=[(0.5, 12.0, 0.5), (0.5, 16.0, 0.5)])
+    >>> found["q10"] < found["mean"] < found["q90"]
+    True
+    """
+    designs = [design.with_nuisance(sd=sd, correlation=rho) for _, sd, rho in nuisance]
+    sizes = np.array([smallest_size(prior, one, goal=goal, target=target)["n"] for one in designs])
+    weights = np.array([weight for weight, _, _ in nuisance])
+    order = np.argsort(sizes)
+    below = np.cumsum(weights[order])
+    points = {f"q{p}": float(sizes[order][np.searchsorted(below, p / 100 - 1e-12)])
+              for p in (10, 50, 90)}  # fmt: skip
+    return {"mean": float(weights @ sizes), **points}
+
+
+def compare_designs(
+    prior: Prior, designs: Mapping[str, ReplicationDesign], *, goal: Goal, target: float
+) -> list[dict[str, Any]]:
+    """Return the smallest size of several designs, with what each costs.
+
+    Parameters
+    ----------
+    prior, goal, target
+        As in `smallest_size`.
+    designs : mapping of str to ReplicationDesign
+        By name.
+
+    Returns
+    -------
+    list of dict
+        One row a design: ``design``, ``label``, ``n``, ``complete``, ``treatments`` given in all
+        (a patient who crosses gets two), ``patient_worth`` in patients of the first design.
+
+    Raises
+    ------
+    SpecError
+        As `smallest_size`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.priors import normal
+    >>> rows = compare_designs(normal(8, 2), {
+    ...     "parallel": ReplicationDesign("parallel", sd=14.4),
+    ...     "crossover": ReplicationDesign("crossover", sd=14.4, correlation=0.5)},
+    ...     goal=Goal(), target=0.8)
+    >>> rows[0]["n"] > 3 * rows[1]["n"], round(rows[1]["patient_worth"], 6)
+    (True, 4.0)
+    """
+    first = next(iter(designs.values()))
+    rows = []
+    for name, design in designs.items():
+        found = smallest_size(prior, design, goal=goal, target=target)
+        periods = 1 + design.complete if design.kind == "crossover" else 1.0
+        rows.append({
+            "design": name, "label": design.label, **found,
+            "treatments": found["n"] * periods,
+            "patient_worth": design.information / first.information,
+        })  # fmt: skip
+    return rows
+
+
+def normal_sample_size(
+    *, difference: float, information: float, level: float, power: float
+) -> float:
+    """Return the sample size of a z test for one assumed difference.
+
+    Parameters
+    ----------
+    difference : float
+        True difference, score units.
+    information : float
+        Fisher information of one patient.
+    level : float
+        One-sided confidence, as 0.975.
+    power : float
+        Power.
+
+    Returns
+    -------
+    float
+        ``(z_level + z_power)^2 / (difference^2 information)`` patients in all; the t test of a
+        real trial needs a few more.
+
+    Raises
+    ------
+    SpecError
+        If a number is outside its range.
+
+    Examples
+    --------
+    >>> round(normal_sample_size(
+    ...     difference=0.9, information=1 / 4, level=0.975, power=0.8), 2)
+    38.76
+    """
+    if not (difference != 0 and information > 0 and 0.5 < level < 1 and 0 < power < 1):
+        raise SpecError("a sample size needs a difference that is not 0, a positive information, "
+                        "a level above .5 and a power between 0 and 1")  # fmt: skip
+    z = float(stats.norm.ppf(level) + stats.norm.ppf(power))
+    return z**2 / (difference**2 * information)

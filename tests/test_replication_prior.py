@@ -1,0 +1,233 @@
+"""From a stored posterior to a prior for a replication."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+from typer.testing import CliRunner
+
+import bayes_ptsd
+from bayes_ptsd.cli import app
+from bayes_ptsd.crossover.exact import exact_crossover
+from bayes_ptsd.crossover.example import example_patients
+from bayes_ptsd.crossover.model import crossover_model
+from bayes_ptsd.errors import SpecError, StatisticalWarning
+from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.exact.summary import conjugate_posterior
+from bayes_ptsd.prior_family import resolve_prior
+from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.provenance import stamp
+from bayes_ptsd.replication._heterogeneity import predictive_grid
+from bayes_ptsd.replication.designs import ReplicationDesign
+from bayes_ptsd.replication.document import prior_document, row_fits
+from bayes_ptsd.replication.joint import JointMixture, joint_json, joint_pymc_code
+from bayes_ptsd.replication.prior import posterior_mixture, replication_prior
+from bayes_ptsd.spec import load_model
+from bayes_ptsd.store import ResultStore
+
+SD = 14.4
+
+
+def fits(contrast: str = "T2.IESR.F", center: str = "flat", convention: str = "N") -> Any:
+    """Return the fits of a printed row under both readings."""
+    return row_fits(
+        load_published(), contrast, center=center, convention=convention,
+        readings=["as_published", "unhalved"],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def flat() -> Any:
+    """Return the prior from the first-period row, centered at the published estimate."""
+    return replication_prior(fits())
+
+
+def exact_fit(model: str, prior: Prior | None = None) -> xr.DataTree:
+    """Return the exact posterior of the example's patients as a fit, without its checks."""
+    evidence, spec = example_patients(), load_model(model)
+    if prior is not None:
+        spec = spec.having(priors={"treatment": prior})
+    found = crossover_model(evidence, spec)
+    tree = xr.DataTree.from_dict(exact_crossover(found, seed=1))
+    tree.attrs = stamp(
+        evidence, spec, endpoint=found.endpoint, settings={"engine": "exact"}, seed=1,
+        seconds=0.0, warnings=[],
+    )  # fmt: skip
+    return tree
+
+
+@pytest.fixture(scope="module")
+def patients() -> tuple[xr.DataTree, Any]:
+    """Return an exact fit of simulated patients with two variances, and its replication prior."""
+    fit = exact_fit("crossover-bivariate")
+    return fit, replication_prior(fit)
+
+
+def test_variance_is_posterior_plus_twice_the_heterogeneity(flat: Any) -> None:
+    """Mean 8.6, variance s^2 + 2 (SD/4)^2: two trials both differ from the mean of trials."""
+    se = 3.8929
+    assert flat.informative.mean == pytest.approx(8.6, abs=1e-3)
+    assert flat.informative.sd**2 == pytest.approx(se**2 + 2 * (SD / 4) ** 2, rel=2e-3)
+    for scale, sd in zip((0.125, 0.25, 0.5), flat.sensitivity["sd"].values, strict=True):
+        assert sd**2 == pytest.approx(se**2 + 2 * (scale * SD) ** 2, rel=3e-3)
+    assert (np.diff(flat.sensitivity["elir"].values) < 0).all()
+
+
+def test_heterogeneity_is_integrated() -> None:
+    """The widened density is the average over a half-normal tau, by simulation of tau."""
+    grid = predictive_grid(normal(8.6, 3.9), scale=3.6)
+    tau = np.abs(np.random.default_rng(1).normal(0, 3.6, 200_000))
+    for x in (0.0, 8.6, 20.0):
+        drawn = stats.norm.cdf(x, 8.6, np.sqrt(3.9**2 + 2 * tau**2))
+        found = np.interp(x, grid["value"].values, grid["cdf"].values)
+        assert found == pytest.approx(drawn.mean(), abs=4 * drawn.std() / np.sqrt(tau.size) + 1e-4)
+
+
+def test_center_is_named_and_matters(flat: Any) -> None:
+    """The shrunk center is 5.7 where the published one is 8.6, and each says which it is."""
+    shrunk = replication_prior(fits(center="cochrane"))
+    assert (flat.about["center"], shrunk.about["center"]) == ("flat", "cochrane")
+    assert shrunk.informative.mean == pytest.approx(5.6619, abs=5e-3)
+
+
+def test_posterior_mixture_keeps_the_posterior() -> None:
+    """The mixture of a Cochrane posterior has its moments, which are in closed form."""
+    likelihood = normal(8.6, 3.8929)
+    closed = conjugate_posterior(likelihood, resolve_prior("cochrane", sd=SD, se=3.8929))
+    assert closed is not None
+    found = posterior_mixture(fits(center="cochrane")["as_published"])
+    assert (found.mean, found.sd) == pytest.approx((closed.mean, closed.sd), abs=5e-3)
+
+
+def test_readings_are_averaged() -> None:
+    """Both readings of a crossover row enter with their weights; the means say so."""
+    both = fits("T2.IESR.X")
+    found = replication_prior(both, reading_weights={"as_published": 0.25, "unhalved": 0.75})
+    assert found.informative.mean == pytest.approx(0.25 * 12.7 + 0.75 * 6.35, abs=1e-2)
+    assert found.about["readings"] == {"as_published": 0.25, "unhalved": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"reading_weights": {"as_published": 0.5, "unhalved": 0.6}}, "must sum to one, got 1.1"),
+        ({"reading_weights": {"as_published": 1.0}}, "weights for"),
+        ({"reading_weights": {"as_published": 1.5, "unhalved": -0.5}}, "positive"),
+        ({"heterogeneity": -0.1}, "not negative"),
+        ({"robust_weight": 1.0}, "between 0 and 1"),
+        ({"sd": -3.0}, "sd of the score must be positive"),
+    ],
+)
+def test_refused(options: dict[str, Any], named: str) -> None:
+    """Weights that do not sum to one, negative scales and impossible weights are refused."""
+    with pytest.raises(SpecError, match=named):
+        replication_prior(fits("T2.IESR.X"), **options)
+
+
+def test_fits_that_do_not_belong_together() -> None:
+    """Fits under different priors are refused; a result without a difference too."""
+    pair = {"a": fits()["as_published"], "b": fits(center="cochrane")["as_published"]}
+    with pytest.raises(SpecError, match="differ in prior"):
+        replication_prior(pair)
+    with pytest.raises(SpecError, match="no treatment difference"):
+        posterior_mixture(xr.DataTree())
+
+
+def test_odd_robust_component_warns() -> None:
+    """A robust sd that is worth nothing is named."""
+    with pytest.warns(StatisticalWarning, match="worth"):
+        replication_prior(fits(), robust_sd=7124.0, heterogeneity=0.25)
+
+
+def test_worth_in_stated_designs(flat: Any) -> None:
+    """The weak component is worth one parallel patient, and a quarter of a crossover one."""
+    parallel, crossover = ReplicationDesign("parallel", SD), ReplicationDesign("crossover", SD)
+    assert flat.worth(parallel)["weak"]["elir"] == pytest.approx(1.0)
+    assert flat.worth(crossover)["weak"]["elir"] == pytest.approx(0.25)
+    document = prior_document(flat, {"parallel": parallel})
+    json.dumps(document, allow_nan=False)
+    assert document["exports"]["rbest"]["meta"]["sigma"] == [2 * SD]
+
+
+def test_joint_keeps_moments_and_correlations(patients: tuple[xr.DataTree, Any]) -> None:
+    """Means, spreads and correlations of sds and correlation are those of the posterior draws."""
+    fit, found = patients
+    joint: JointMixture = found.joint
+    draws = np.stack([
+        fit["posterior"]["treatment_difference"].values.ravel(),
+        *np.log(fit["posterior"]["sd_period"].values.reshape(-1, 2).T),
+        np.arctanh(fit["posterior"]["correlation"].values.ravel()),
+    ])  # fmt: skip
+    assert joint.names == (
+        "treatment_difference", "log_sd_period_1", "log_sd_period_2", "z_correlation"
+    )  # fmt: skip
+    assert joint.weights.sum() == pytest.approx(1)
+    cov = np.cov(draws)
+    for index in range(3):
+        assert joint.mean[index] == pytest.approx(draws.mean(axis=1))
+        assert joint.cov[index][1:, :] == pytest.approx(cov[1:, :])
+    assert joint.marginal_sd(1) == pytest.approx(draws[1].std(ddof=1))
+    assert joint.marginal_sd(0) == pytest.approx(found.prior.sd, rel=0.02)
+
+
+def test_joint_exports(patients: tuple[xr.DataTree, Any]) -> None:
+    """RBesT's multivariate JSON gives the covariances back; the PyMC code has the density."""
+    joint: JointMixture = patients[1].joint
+    document = joint_json(joint)
+    rows = np.array(document["comp"])
+    size, last = len(joint.names), len(joint.weights) - 1
+    assert document["meta"]["dim"] == [1 + 2 * size + size * (size - 1) // 2, len(joint.weights)]
+    rho = np.eye(size)
+    # the lower triangle by column is the upper triangle by row
+    rho[np.triu_indices(size, 1)] = rows[1 + 2 * size :, 0]
+    rho = rho + rho.T - np.eye(size)
+    spread = np.diag(rows[1 + size : 1 + 2 * size, 0])
+    assert spread @ rho @ spread == pytest.approx(joint.cov[0])
+    scope: dict[str, Any] = {}
+    exec(joint_pymc_code(joint), scope)
+    point = joint.mean[0] + 0.1
+    densities = [
+        w * stats.multivariate_normal.pdf(point, mean, cov)
+        for w, mean, cov in zip(joint.weights, joint.mean, joint.cov, strict=True)
+    ]
+    logp = scope["model"].compile_logp(mode="FAST_COMPILE")
+    assert float(logp({"joint": point})) == pytest.approx(np.log(sum(densities)), abs=1e-6)
+    assert {"sd_period_1", "correlation"} <= {v.name for v in scope["model"].deterministics}
+    assert last == 3
+
+
+def test_prior_is_used_by_the_replication(flat: Any) -> None:
+    """The prior analyzes a replication's patients with the shipped crossover model, exactly.
+
+    The posterior is the weak-prior posterior times the prior's density, renormalized.
+    """
+    name = "treatment_difference"
+    with_prior = exact_fit("crossover", flat.prior)["exact"].to_dataset().sel(estimand=name)
+    weak = exact_fit("crossover", normal(0, 1000))["exact"].to_dataset().sel(estimand=name)
+    x = weak["value"].values
+    density = weak["pdf"].values * flat.prior.pdf(x)
+    mean = np.trapezoid(x * density, x) / np.trapezoid(density, x)
+    assert float(with_prior["mean"]) == pytest.approx(mean, abs=2e-3)
+    assert float(weak["mean"]) != pytest.approx(mean, abs=0.05)
+
+
+def test_command_takes_a_stored_result(patients: tuple[xr.DataTree, Any], tmp_path: Path) -> None:
+    """`replicate prior --result` makes a stored fit of patients a joint prior."""
+    result = ResultStore(tmp_path).save(patients[0])
+    arguments = ["replicate", "prior", "--result", result, "--store", str(tmp_path), "--json"]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    document = json.loads(done.stdout)
+    assert (document["evidence_kind"], document["results"]) == ("simulated", [result])
+    assert document["exports"]["rbest_joint"] == joint_json(patients[1].joint)
+
+
+def test_public_name() -> None:
+    """`bayes_ptsd.replication_prior` is the function, also on second use."""
+    assert bayes_ptsd.replication_prior is replication_prior
+    assert bayes_ptsd.replication_prior is replication_prior

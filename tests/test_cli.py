@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bayes_ptsd.cli import main
+
 SHORT = ["--quiet"]
 
 
@@ -134,19 +136,41 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", list(FAULTS))
-def test_bad_input_gets_one_message_and_status_1(fault: str, store: Path, tmp_path: Path) -> None:
-    """Wrong requests end with status 1, one message on stderr, nothing on stdout, nothing lost."""
+def test_bad_input_gets_one_message_and_status_1(
+    fault: str,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Wrong requests end with status 1, one message on stderr, nothing on stdout, nothing lost.
+
+    Inside this process, where a traceback would be an error of the test.
+    """
     arguments, message = FAULTS[fault]
     (tmp_path / "bad.toml").write_text('schema = 1\nextends = "published"\n[prioors]\n')
     before = sorted(path.name for path in store.rglob("*.json"))
     filled = [part.format(tmp=tmp_path, store=store) for part in arguments]
-    done = run(*filled, cwd=tmp_path)
-    assert done.returncode == 1, done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["bayes-ptsd", *filled])
+    with pytest.raises(SystemExit) as left:
+        main()
+    printed = capsys.readouterr()
+    assert left.value.code == 1, printed.err
+    assert message in printed.err
+    assert printed.out == ""
     assert sorted(path.name for path in store.rglob("*.json")) == before
     assert not (tmp_path / "bayes-ptsd-results").exists()
+
+
+def test_a_fault_ends_the_process_with_status_1(tmp_path: Path) -> None:
+    """As a shell sees it: status 1, one message, no traceback, nothing on stdout or on disk."""
+    done = run("models", "show", "publised", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("bayes-ptsd: ")
+    assert "did you mean 'published'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_damaged_result_is_named_and_not_read(store: Path, tmp_path: Path) -> None:

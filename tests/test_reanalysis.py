@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.reanalysis import HEADLINE_PRIORS, headline_contrasts, headline_rows, reanalyze
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.catalog import list_results, list_runs
+from bayes_ptsd.store.upkeep import remove_result
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +47,19 @@ def test_second_run_finds_everything_and_prints_the_same_numbers(
     assert second["headline"] == first["headline"]
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    """After an interrupt the store is whole and the next run computes only what is missing."""
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    done: tuple[ResultStore, dict[str, object]], tmp_path: Path
+) -> None:
+    """After an interrupt the store is whole and the next run computes only what is missing.
+
+    The store is a copy without its first eight results; the interrupt comes after five of them.
+    """
+    finished, document = done
+    ids: list[str] = list(document["results"])  # type: ignore[call-overload]
+    shutil.copytree(finished.path, tmp_path / "store")
     store = ResultStore(tmp_path / "store")
+    for result_id in ids[:8]:
+        remove_result(store.path, result_id)
 
     def interrupt(stage: str, number: int, total: int) -> None:
         if number == 5:
@@ -55,10 +67,10 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         reanalyze(store, quick=True, progress=interrupt)
-    assert len(list_results(store.path).entries) == 5
+    assert len(list_results(store.path).entries) == len(ids) - 3
     assert store.verify().problems == []
     again = reanalyze(store, quick=True)
-    assert again["found"] == 5
+    assert (again["computed"], again["found"]) == (3, len(ids) - 3)
 
 
 def test_another_seed_is_another_result(done: tuple[ResultStore, dict[str, object]]) -> None:

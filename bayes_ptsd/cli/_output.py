@@ -88,15 +88,21 @@ class Talk:
     def __init__(self, *, quiet: bool, log: Path | None) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.log = log
+        # before anything is computed that the log was to tell about
+        self._write("")
 
     def say(self, message: str) -> None:
         """Say one message."""
         self.console.print(message, markup=False, soft_wrap=True)
+        self._write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {message}\n")
+
+    def _write(self, text: str) -> None:
+        """Append to the log, if there is one."""
         if self.log is None:
             return
         try:
             with self.log.open("a", encoding="utf-8") as file:
-                file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {message}\n")
+                file.write(text)
         except OSError as error:
             raise BayesPtsdError(f"{self.log}: the log cannot be written ({error})") from error
 

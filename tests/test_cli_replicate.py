@@ -70,7 +70,16 @@ def test_map_warns(tmp_path: Path) -> None:
     arguments = ["map", str(file), "--likelihood", "normal", "--sigma", "11.5", "--components", "1"]
     document = run(*arguments, "--robust", "0.2", "--robust-sd", "7124")
     assert "worth 2.61e-06 patients" in document["warnings"][0]
-    assert run(*arguments, "--robust", "0.2")["warnings"] == []
+    quiet = run(*arguments, "--robust", "0.2")
+    assert quiet["warnings"] == []
+    assert quiet["priors"]["heterogeneity"] == "half-normal(0, 2.875)"
+
+
+def test_map_asks_for_a_scale(tmp_path: Path) -> None:
+    """Without sigma there is no unit, so no heterogeneity is assumed."""
+    file = tmp_path / "history.csv"
+    file.write_text("study,y,se\nA,3,1\nB,5,1\n")
+    assert "give --heterogeneity" in refusal("map", str(file), "--likelihood", "normal")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +167,16 @@ def test_planning_does_not_load_pymc(tmp_path: Path) -> None:
     file = tmp_path / "history.csv"
     file.write_text("study,y,se\nA,3,1\nB,5,1\n")
     lines = [
-        ["map", str(file), "--likelihood", "normal", "--components", "1"],
+        [
+            "map",
+            str(file),
+            "--likelihood",
+            "normal",
+            "--components",
+            "1",
+            "--heterogeneity",
+            "half-normal 1",
+        ],
         *(["replicate", name, *QUICK] for name in ("prior", "predict", "assurance")),
         ["replicate", "sample-size", *QUICK, "--target", "0.6"],
     ]

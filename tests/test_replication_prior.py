@@ -227,6 +227,25 @@ def test_command_takes_a_stored_result(patients: tuple[xr.DataTree, Any], tmp_pa
     assert document["exports"]["rbest_joint"] == joint_json(patients[1].joint)
 
 
+def test_belief_about_sds_is_used(patients: tuple[xr.DataTree, Any], tmp_path: Path) -> None:
+    """Of a stored fit, the crossover's size is averaged over the posterior sds and correlation."""
+    fit, found = patients
+    weights, sd, _ = np.array(found.nuisance).T
+    assert weights.sum() == pytest.approx(1)
+    draws = np.sqrt((fit["posterior"]["sd_period"] ** 2).mean("period")).values
+    spread = draws.std() / np.sqrt(len(sd))
+    assert sd.mean() == pytest.approx(draws.mean(), abs=4 * spread)
+    result = ResultStore(tmp_path).save(fit)
+    asked = ["--result", result, "--store", str(tmp_path), "--json"]
+    target = ["--target", "0.45"]
+    done = CliRunner().invoke(app, ["replicate", "sample-size", *asked, *target])
+    expected = json.loads(done.stdout)["expected_crossover_size"]
+    assert expected["q10"] <= expected["q50"] <= expected["q90"]
+    assert expected["q10"] < expected["mean"] < expected["q90"]
+    curve = ["replicate", "assurance", *asked, "--design", "crossover", "--n", "40"]
+    assert "averaged over" in json.loads(CliRunner().invoke(app, curve).stdout)["design"]
+
+
 def test_public_name() -> None:
     """`bayes_ptsd.replication_prior` is the function, also on second use."""
     assert bayes_ptsd.replication_prior is replication_prior

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from bayes_ptsd.cli._output import Json, emit, number, show_table
+from bayes_ptsd.errors import SpecError
 
 if TYPE_CHECKING:
     from bayes_ptsd.exact.history import HistoricalTrials
@@ -27,11 +28,11 @@ PriorMean = Annotated[
     typer.Option("--prior-mean", help="Mean and SD of the mean's prior (binomial: log odds)."),
 ]
 Spread = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--heterogeneity",
         help="Between trials: 'half-normal SCALE', 'half-cauchy SCALE', 'half-t DF SCALE', "
-        "'uniform HIGH'.",
+        "'uniform HIGH'; by default half-normal 1 (binomial) or sigma/4.",
     ),
 ]
 Robust = Annotated[
@@ -56,7 +57,7 @@ def map_command(
     likelihood: Annotated[str, typer.Option("--likelihood", help="normal or binomial.")],
     sigma: Sigma = None,
     prior_mean: PriorMean = None,
-    heterogeneity: Spread = "half-normal 1",
+    heterogeneity: Spread = None,
     robust: Robust = None,
     robust_mean: RobustMean = None,
     robust_sd: RobustSd = None,
@@ -78,7 +79,7 @@ def map_command(
         found = map_prior(
             trials,
             mean=mean,
-            heterogeneity=parse_heterogeneity(heterogeneity),
+            heterogeneity=parse_heterogeneity(heterogeneity or _default_spread(trials)),
             robust_weight=robust,
             robust_mean=robust_mean,
             robust_sd=robust_sd,
@@ -103,6 +104,18 @@ def told_warnings() -> Iterator[list[str]]:
     told += [str(item.message) for item in caught]
     for message in told:
         Console(stderr=True, highlight=False).print(f"warning: {message}", markup=False)
+
+
+def _default_spread(trials: HistoricalTrials) -> str:
+    """Return the heterogeneity that is taken where none is given, or ask for one."""
+    if trials.likelihood == "binomial":
+        return "half-normal 1"
+    if _known(trials) is None:
+        raise SpecError(
+            "give --heterogeneity: its scale is in the unit of the estimates, so there is no "
+            "default without --sigma"
+        )
+    return f"half-normal {trials.sigma / 4:g}"
 
 
 def _known(trials: HistoricalTrials) -> float | None:

@@ -175,7 +175,10 @@ def assurance(
                         dropout=dropout, gate=gate)  # fmt: skip
     aim = asked_goal(goal, margin=margin, level=level, analysis=analysis_prior, found=found)
     sizes = sorted(set(n or [20, 40, 60, 80, 120, 160, 240, 320]))
-    curve = curve_document(assurance_curve(found.prior, plan, sizes=sizes, goal=aim))
+    believed = found.nuisance if design == "crossover" and sd is None else []
+    curve = curve_document(
+        assurance_curve(found.prior, plan, sizes=sizes, goal=aim, nuisance=believed or None)
+    )
     kind = found.about["evidence_kind"]
     if json:
         emit("replicate assurance", {"evidence_kind": kind, **curve, "warnings": told})
@@ -207,7 +210,7 @@ def sample_size(
 ) -> None:
     """Find the smallest replication that reaches an assurance, for three designs side by side."""
     from bayes_ptsd.replication.designs import DESIGNS
-    from bayes_ptsd.replication.sample_size import compare_designs
+    from bayes_ptsd.replication.sample_size import compare_designs, expected_size
 
     with told_warnings() as told:
         found = asked_prior(
@@ -225,6 +228,10 @@ def sample_size(
     rows = compare_designs(found.prior, designs, goal=aim, target=target)
     kind = found.about["evidence_kind"]
     document = {"evidence_kind": kind, "goal": aim.label, "target": target, "designs": rows}
+    if found.nuisance and sd is None:
+        document["expected_crossover_size"] = expected_size(
+            found.prior, designs["crossover"], goal=aim, target=target, nuisance=found.nuisance
+        )
     if json:
         emit("replicate sample-size", document | {"warnings": told})
         return
@@ -345,3 +352,7 @@ def _show_sizes(document: dict[str, Any]) -> None:
     show_table(f"{title}; {document['evidence_kind']} evidence", ["design", "n", "per group",
                "complete", "treatments", "assurance", "ceiling", "one patient = parallel"],
                rows)  # fmt: skip
+    if expected := document.get("expected_crossover_size"):
+        values = [number(expected[key], 0) for key in ("mean", "q10", "q50", "q90")]
+        title = "Crossover n over the posterior of the sd and the correlation"
+        show_table(title, ["quantity", "mean", "10%", "50%", "90%"], [["n", *values]])

@@ -199,6 +199,7 @@ def assurance_curve(
     """
     designs = _nuisance_designs(design, nuisance)
     rows = [_one_size(prior, designs, n, goal) for n in sizes]
+    averaged = "" if nuisance is None else "; averaged over belief about sd and correlation"
     return xr.Dataset(
         {
             "assurance": ("n", [row[0] for row in rows]),
@@ -209,7 +210,11 @@ def assurance_curve(
             "ceiling": goal_ceiling(prior, goal),
         },
         coords={"n": list(sizes), "probability": list(QUANTILES)},
-        attrs={"design": design.label, "goal": goal.label, "design_prior": prior.formula},
+        attrs={
+            "design": design.label + averaged,
+            "goal": goal.label,
+            "design_prior": prior.formula,
+        },
     )
 
 

@@ -17,7 +17,13 @@ from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.replication._heterogeneity import predictive_grid
 from bayes_ptsd.replication.mixtures import fit_mixture, mixture_parts
 
-__all__ = ["JointMixture", "joint_json", "joint_mixture", "joint_pymc_code"]
+__all__ = [
+    "JointMixture",
+    "joint_json",
+    "joint_mixture",
+    "joint_pymc_code",
+    "nuisance_nodes",
+]
 
 DIFFERENCE = "treatment_difference"
 SDS = ("sd_subject", "sd_within", "sd_period", "sd_residual")
@@ -201,6 +207,48 @@ def joint_pymc_code(joint: JointMixture) -> str:
             plain, value = name.removeprefix("z_"), f"pm.math.tanh({value})"
         lines.append(f'    {plain} = pm.Deterministic("{plain}", {value})\n')
     return "".join(lines)
+
+
+def nuisance_nodes(fit: xr.DataTree, *, count: int = 25) -> list[tuple[float, float, float]]:
+    """Return what a fit of a crossover believes about the sd and the correlation of scores.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        With draws of ``sd_subject`` and ``sd_within``, or of ``sd_period`` and ``correlation``.
+    count : int
+        Nodes.
+
+    Returns
+    -------
+    list of (weight, sd, correlation)
+        Equal weights; the draws sorted by the variance of a within-patient difference and
+        represented by the middle one of each of `count` groups. Empty where the fit has no such
+        draws, as fits of printed rows.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> fit = xr.DataTree.from_dict({"posterior": xr.Dataset({
+    ...     "sd_subject": (("chain", "draw"), np.full((1, 100), 3.0)),
+    ...     "sd_within": (("chain", "draw"), np.full((1, 100), 4.0))})})
+    >>> nuisance_nodes(fit, count=2)
+    [(0.5, 5.0, 0.36), (0.5, 5.0, 0.36)]
+    """
+    if "posterior" not in fit.children:
+        return []
+    posterior = fit["posterior"].to_dataset()
+    if {"sd_subject", "sd_within"} <= set(posterior):
+        between, within = (posterior[n].to_numpy().ravel() ** 2 for n in SDS[:2])
+        sd, rho = np.sqrt(between + within), between / (between + within)
+    elif {"sd_period", CORRELATION} <= set(posterior):
+        sd = np.sqrt((posterior["sd_period"] ** 2).mean("period").to_numpy()).ravel()
+        rho = posterior[CORRELATION].to_numpy().ravel()
+    else:
+        return []
+    order = np.argsort(sd**2 * (1 - rho))
+    middle = order[((np.arange(count) + 0.5) / count * len(order)).astype(int)]
+    return [(1 / count, float(sd[i]), float(rho[i])) for i in middle]
 
 
 def _columns(fit: xr.DataTree) -> dict[str, FloatArray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from bayes_ptsd.errors import SpecError
 from bayes_ptsd.priors import Prior, mixture, normal
 from bayes_ptsd.replication._heterogeneity import predictive_grid
 from bayes_ptsd.replication.designs import ReplicationDesign
-from bayes_ptsd.replication.joint import JointMixture, joint_mixture
+from bayes_ptsd.replication.joint import JointMixture, joint_mixture, nuisance_nodes
 from bayes_ptsd.replication.mixtures import (
     fit_mixture,
     mixture_of_draws,
@@ -57,6 +57,9 @@ class ReplicationPrior:
     joint : JointMixture or None
         The same prior jointly with standard deviations and correlation, where the posterior has
         them.
+    nuisance : sequence of (weight, sd, correlation)
+        What the posterior believes about the sd and the correlation of a patient's scores; empty
+        where it has none.
     about : mapping
         Center, readings with weights, endpoint, unit, SD, evidence kind, source results.
 
@@ -75,6 +78,7 @@ class ReplicationPrior:
     heterogeneity: float
     posteriors: Mapping[str, Prior]
     joint: JointMixture | None
+    nuisance: Sequence[tuple[float, float, float]]
     about: Mapping[str, Any]
 
     @cached_property
@@ -188,6 +192,11 @@ def replication_prior(
             list(by_reading.values()), weights=list(weights.values()),
             scale=heterogeneity * total, weak=weak, weak_weight=robust_weight,
         ),
+        nuisance=[
+            (weights[name] * w, score_sd, rho)
+            for name, fit in by_reading.items()
+            for w, score_sd, rho in nuisance_nodes(fit)
+        ],
         about={**about, "sd": total},
     )  # fmt: skip
 

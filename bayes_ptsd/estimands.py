@@ -25,6 +25,14 @@ LEVEL = 0.95
 CURVE_POINTS = 61
 CURVE_REACH = 1.5
 ROPE_SD = 0.1
+DRAWN_DIMS = 2
+DIFFERENCE, INTERACTION = "treatment_difference", "interaction_max"
+LABELED = {
+    "visit_difference": DIFFERENCE,
+    "sd_visit": "sd_visit",
+    "visit_correlation": "visit_correlation",
+}
+"""Variables with one dim of labels whose elements are estimands, and what those are called."""
 
 
 def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Dataset:
@@ -44,7 +52,9 @@ def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Datase
         ``hdi95`` on dim ``bound`` (low, high), ``prob_benefit`` = P(> 0), ``prob_gt_mcid``,
         ``rope_narrow`` = P(within 0.1 SD of 0), ``rope_clinical`` = P(within the MCID of 0),
         ``prob_gt`` on dim ``threshold``. Score units; NaN where the endpoint has no MCID or SD, and
-        for estimands other than the treatment difference.
+        for estimands other than treatment differences. Several visits have an estimand each, such
+        as ``treatment_difference[7d]``; ``prob_gt_mcid`` of ``interaction_max`` is the probability
+        that any of them is further from their mean than the MCID.
 
     Raises
     ------
@@ -188,7 +198,22 @@ def _estimand_names(fit: xr.DataTree) -> list[str]:
         return [str(name) for name in _group(fit, "exact")["estimand"].values]
     posterior = _group(fit, "posterior")
     names = [str(n) for n, v in posterior.data_vars.items() if set(v.dims) == {"chain", "draw"}]
-    return sorted(names, key=lambda name: (name != "treatment_difference", name))
+    names += [name for variable in LABELED for name in _labels(posterior, variable)]
+    # sorting keeps the labels in their order: visits come in time, not in the alphabet
+    return sorted(names, key=lambda name: (_stem(name) != DIFFERENCE, _stem(name), "[" in name))
+
+
+def _stem(name: str) -> str:
+    """Return the name of an estimand without its label."""
+    return name.partition("[")[0]
+
+
+def _labels(posterior: xr.Dataset, variable: str) -> list[str]:
+    """Return the estimands that a variable holds, one for each label; none if it has no dim."""
+    if variable not in posterior or posterior[variable].ndim != DRAWN_DIMS + 1:
+        return []
+    dim = next(dim for dim in posterior[variable].dims if dim not in ("chain", "draw"))
+    return [f"{LABELED[variable]}[{label}]" for label in posterior[dim].values]
 
 
 def _summary(
@@ -198,7 +223,7 @@ def _summary(
     center = _moments(fit, name)
     tails = _quantile(fit, name, np.array([0.025, 0.5, 0.975]))
     mcid, sd = constants.get("mcid"), constants.get("reference_sd")
-    contrast = name == "treatment_difference"
+    contrast = _stem(name) == DIFFERENCE
     narrow = ROPE_SD * sd if sd else None
     summary = xr.Dataset(
         {
@@ -207,7 +232,7 @@ def _summary(
             "eti95": ("bound", tails[[0, 2]]),
             "hdi95": ("bound", _hdi(fit, name)),
             "prob_benefit": _above(fit, name, 0.0 if contrast else None),
-            "prob_gt_mcid": _above(fit, name, mcid if contrast else None),
+            "prob_gt_mcid": _above(fit, name, mcid if contrast or name == INTERACTION else None),
             "rope_narrow": _within(fit, name, narrow if contrast else None),
             "rope_clinical": _within(fit, name, mcid if contrast else None),
         },
@@ -229,7 +254,15 @@ def _exact(fit: xr.DataTree, name: str) -> xr.Dataset | None:
 
 def _draws(fit: xr.DataTree, name: str) -> xr.DataArray:
     """Return the draws of one estimand."""
-    return _group(fit, "posterior")[name]
+    posterior = _group(fit, "posterior")
+    if name in posterior:
+        return posterior[name]
+    for variable in LABELED:
+        names = _labels(posterior, variable)
+        if name in names:
+            values = posterior[variable].transpose("chain", "draw", ...)
+            return values[..., names.index(name)].reset_coords(drop=True)
+    raise SpecError(f"this result has no estimand '{name}'")
 
 
 def _group(fit: xr.DataTree, name: str) -> xr.Dataset:

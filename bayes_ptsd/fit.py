@@ -148,7 +148,7 @@ def fit_model(
         settings, model = sampler_settings(draws, tune, chains), plan.build()
         groups = sample_posterior(
             model, draws=draws, tune=tune, chains=chains, seed=seed,
-            compiled=compiled, kind=plan.kind, stage=stage,
+            compiled=compiled, kind=plan.kind, stage=stage, target_accept=plan.target_accept,
         )  # fmt: skip
     stage("predictive draws and checks")
     tree = _checked(groups | plan.derive(model, groups, seed), plan)

@@ -35,6 +35,7 @@ def sample_posterior(
     compiled: CompiledModels | None = None,
     kind: str = "",
     stage: Stage = lambda _: None,
+    target_accept: float = 0.8,
 ) -> dict[str, xr.Dataset]:
     """Sample a model.
 
@@ -52,6 +53,8 @@ def sample_posterior(
         See `CompiledModels.get`.
     stage : callable
         Told what is being done: compiling, sampling.
+    target_accept : float
+        Acceptance rate that the step size is tuned for.
 
     Returns
     -------
@@ -79,7 +82,9 @@ def sample_posterior(
         stage("compiling the model")
     ready = cache.get(model, kind=kind)
     stage("sampling")
-    sampled = _sampled(ready, draws=draws, tune=tune, chains=chains, seed=seed)
+    sampled = _sampled(
+        ready, draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept
+    )
     names = [v.name for v in (*model.free_RVs, *model.deterministics)]
     posterior = sampled["posterior"].to_dataset()
     posterior = posterior[[name for name in names if name in posterior]]
@@ -93,11 +98,13 @@ def sample_posterior(
     }
 
 
-def _sampled(ready: Any, *, draws: int, tune: int, chains: int, seed: int) -> xr.DataTree:
+def _sampled(
+    ready: Any, *, draws: int, tune: int, chains: int, seed: int, target_accept: float
+) -> xr.DataTree:
     """Sample a compiled model to its end, or not at all."""
     running = nutpie.sample(
         ready, draws=draws, tune=tune, chains=chains, seed=seed, cores=chains,
-        progress_bar=False, save_warmup=False, blocking=False,
+        progress_bar=False, save_warmup=False, target_accept=target_accept, blocking=False,
     )  # fmt: skip
     try:
         trace = running.wait()

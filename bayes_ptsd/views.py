@@ -22,6 +22,10 @@ from bayes_ptsd.exact.printed import accepted_row, fit_exact, row_prior
 from bayes_ptsd.first_period import likelihood as first_period_likelihood
 from bayes_ptsd.first_period import priors as first_period_priors
 from bayes_ptsd.first_period.model import first_period_model
+from bayes_ptsd.longitudinal import likelihood as longitudinal_likelihood
+from bayes_ptsd.longitudinal import priors as longitudinal_priors
+from bayes_ptsd.longitudinal.example import example_trajectories
+from bayes_ptsd.longitudinal.model import longitudinal_model
 from bayes_ptsd.prior_family import ess_patients
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED
@@ -201,6 +205,26 @@ def _first_period_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict
     return lines | _treatment_interval(model.priors) | _predictive(scores), True
 
 
+def _longitudinal_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[str, str], bool]:
+    """Return the priors of several visits in score units, and whether all are proper.
+
+    The correlation of visits has no prior that can be read off: its mean and spread are shown.
+    """
+    model = longitudinal_model(evidence, spec)
+    lines = _formulas(model.priors)
+    if not longitudinal_priors.has_proper_priors(model):
+        return lines, False
+    drawn = longitudinal_priors.draw_priors(model, PRIOR_DRAWS, seed=DEFAULT_SEED)
+    rng = np.random.default_rng(DEFAULT_SEED)
+    scores = longitudinal_likelihood.replicated_scores(drawn, model, rng)
+    mean = drawn["visit_correlation"].mean("visit_pair")
+    low, high = mean.quantile([0.025, 0.975]).values
+    lines["prior visit correlation"] = (
+        f"mean over pairs {float(mean.mean()):.2f}, 95% from {low:.2f} to {high:.2f}"
+    )
+    return lines | _treatment_interval(model.priors) | _predictive(scores), True
+
+
 def _formulas(priors: Mapping[str, Prior]) -> dict[str, str]:
     """Return the priors in score units by line."""
     return {f"prior {name}": prior.formula for name, prior in priors.items()}
@@ -221,10 +245,12 @@ PRIOR_LINES: Mapping[str, Callable[[Evidence, ModelSpec], tuple[dict[str, str], 
     "summary": _printed_prior_lines,
     "crossover": _crossover_prior_lines,
     "first_period": _first_period_prior_lines,
+    "longitudinal": _longitudinal_prior_lines,
 }
 EXAMPLES: Mapping[str, Callable[[], Evidence]] = {
     "crossover": example_patients,
     "first_period": example_patients,
+    "longitudinal": example_trajectories,
 }
 
 

@@ -8,6 +8,7 @@ import pymc as pm
 
 from bayes_ptsd.build.crossover import build_crossover
 from bayes_ptsd.build.first_period import build_first_period
+from bayes_ptsd.build.longitudinal import build_longitudinal
 from bayes_ptsd.build.summary import build_summary
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.spec import ModelSpec
@@ -18,6 +19,7 @@ BUILDERS: Mapping[str, Callable[[Evidence, ModelSpec], pm.Model]] = {
     "summary": build_summary,
     "crossover": build_crossover,
     "first_period": build_first_period,
+    "longitudinal": build_longitudinal,
 }
 
 

@@ -166,16 +166,21 @@ def chosen_patients(
     endpoint: str | None,
     visit: str | None,
 ) -> Evidence:
-    """Return the outcome of the patients that is asked for."""
+    """Return the outcome of the patients that is asked for: one visit, or all of them."""
     from bayes_ptsd.evidence.outcome import select_outcome
     from bayes_ptsd.evidence.patients import load_patients
+    from bayes_ptsd.evidence.trajectories import select_endpoint
     from bayes_ptsd.trial import load_trial
 
     if trial is None or data is None:
         raise SpecError(f"model '{spec.name}' analyzes patients: add --trial FILE --data FILE")
     names = spec.options.get("covariates", ())
     loaded = load_patients(data, load_trial(trial), endpoint=endpoint, covariates=names)
-    return select_outcome(loaded, endpoint, visit=visit)
+    if spec.structure != "longitudinal":
+        return select_outcome(loaded, endpoint, visit=visit)
+    if visit is not None:
+        raise SpecError(f"model '{spec.name}' analyzes all visits: leave out --visit {visit}")
+    return select_endpoint(loaded, endpoint)
 
 
 def stored_documents(

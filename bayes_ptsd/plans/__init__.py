@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.plans.crossover import crossover_plan
 from bayes_ptsd.plans.first_period import first_period_plan
+from bayes_ptsd.plans.longitudinal import longitudinal_plan
 from bayes_ptsd.plans.plan import Groups, Plan
 from bayes_ptsd.plans.summary import summary_plan
 from bayes_ptsd.spec import ModelSpec
@@ -17,4 +18,5 @@ PLANS: Mapping[str, Callable[[Evidence, ModelSpec], Plan]] = {
     "summary": summary_plan,
     "crossover": crossover_plan,
     "first_period": first_period_plan,
+    "longitudinal": longitudinal_plan,
 }

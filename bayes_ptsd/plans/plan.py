@@ -42,6 +42,9 @@ class Plan:
         Model or None, groups and seed to the predictive, likelihood and prior groups.
     check : callable
         Fit to the groups of its checks beyond convergence.
+    target_accept : float
+        Acceptance rate that NUTS tunes its step for: higher, and slower, for models with a spread
+        that can be near zero.
     """
 
     endpoint: Endpoint
@@ -53,3 +56,4 @@ class Plan:
     exact: Callable[[int], Groups | xr.DataTree]
     derive: Callable[[pm.Model | None, Groups, int], Groups]
     check: Callable[[xr.DataTree], Groups]
+    target_accept: float = 0.8

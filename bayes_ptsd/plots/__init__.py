@@ -8,6 +8,7 @@ from bayes_ptsd.plots.curves import benefit_figure
 from bayes_ptsd.plots.forest import forest_figure
 from bayes_ptsd.plots.patients import patient_update_figure, predictive_figure
 from bayes_ptsd.plots.style import PRIOR_STYLES, PriorStyle, figure_svg, prior_style
+from bayes_ptsd.plots.trajectories import trajectory_figure, visit_forest_figure
 from bayes_ptsd.plots.update import update_figure, update_reach
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "patient_update_figure",
     "predictive_figure",
     "prior_style",
+    "trajectory_figure",
     "update_figure",
     "update_reach",
+    "visit_forest_figure",
 ]

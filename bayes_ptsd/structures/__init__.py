@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from bayes_ptsd.structures.crossover import CROSSOVER
 from bayes_ptsd.structures.first_period import FIRST_PERIOD
+from bayes_ptsd.structures.longitudinal import LONGITUDINAL
 from bayes_ptsd.structures.structure import Structure
 from bayes_ptsd.structures.summary import SUMMARY
 
@@ -19,4 +20,5 @@ STRUCTURES: Mapping[str, Structure] = {
     "summary": SUMMARY,
     "crossover": CROSSOVER,
     "first_period": FIRST_PERIOD,
+    "longitudinal": LONGITUDINAL,
 }

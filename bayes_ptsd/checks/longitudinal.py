@@ -1,0 +1,169 @@
+"""Every check of a longitudinal fit beyond convergence, with the tables behind the figures."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayes_ptsd.checks.loo import loo_checks, loo_groups
+from bayes_ptsd.checks.predictive import Feature, end_features, feature_table, predictive_checks
+from bayes_ptsd.checks.sensitivity import sensitivity_checks, sensitivity_table
+from bayes_ptsd.checks.table import Check, check_table
+
+__all__ = ["longitudinal_checks", "visit_boundary_checks", "visit_features"]
+
+NEAR_ONE, EDGE = 0.95, 0.05
+FEWEST = 3
+
+
+def longitudinal_checks(
+    fit: xr.DataTree, *, range_: tuple[float, float] | None
+) -> dict[str, xr.Dataset]:
+    """Run the predictive, cross-validation, sensitivity and boundary checks of several visits.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        A fit of a longitudinal model.
+    range_ : tuple of float, optional
+        Lowest and highest possible score.
+
+    Returns
+    -------
+    dict of str to xr.Dataset
+        ``checks`` and, so that a report needs no patients' rows, the tables behind them:
+        ``predictive_summary``, ``loo``, ``sensitivity``.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.fit import fit_model
+    >>> from bayes_ptsd.longitudinal.example import example_trajectories
+    >>> from bayes_ptsd.spec import load_model
+    >>> fit = fit_model(example_trajectories(), load_model("longitudinal"))  # doctest: +SKIP
+    >>> sorted(longitudinal_checks(fit, range_=(0.0, 88.0)))  # doctest: +SKIP
+    ['checks', 'loo', 'predictive_summary', 'sensitivity']
+    """
+    features = feature_table(
+        fit, visit_features(fit["observed_data"].to_dataset()["score"]) | end_features(range_)
+    )
+    sensitivity = sensitivity_table(fit)
+    loo = loo_groups(fit)["loo"]
+    checks = [
+        *predictive_checks(features),
+        *loo_checks(loo),
+        *sensitivity_checks(sensitivity),
+        *visit_boundary_checks(fit["posterior"].to_dataset()),
+    ]
+    return {
+        "checks": check_table(checks),
+        "predictive_summary": features,
+        "loo": loo,
+        "sensitivity": sensitivity,
+    }
+
+
+def visit_features(observed: xr.DataArray) -> dict[str, Feature]:
+    """Return the features that a comparison over visits leans on.
+
+    Parameters
+    ----------
+    observed : xr.DataArray
+        Scores, dims (subject, visit), NaN where missing, with coordinate ``treatment(subject)``.
+
+    Returns
+    -------
+    dict of str to callable
+        Mean of each arm at each visit; standard deviation of each visit and correlation of each
+        pair of visits, within arms; for `feature_table`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.longitudinal.example import example_trajectories
+    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
+    >>> list(visit_features(model.observed["score"]))[-1]
+    'correlation_72h_7d'
+    """
+    arm = observed["treatment"].values
+    visits = [str(label) for label in observed["visit"].values]
+    found: dict[str, Feature] = {}
+    for place, visit in enumerate(visits):
+        there = np.isfinite(observed.values[:, place])
+        for label in sorted(set(arm.tolist())):
+            rows = np.flatnonzero((arm == label) & there)
+            if len(rows):
+                found[f"mean_{label}_{visit}"] = _mean(rows, place)
+        if int(there.sum()) >= FEWEST:
+            found[f"sd_{visit}"] = _spread(np.flatnonzero(there), place, arm)
+    for first, second in itertools.combinations(range(len(visits)), 2):
+        both = np.flatnonzero(np.isfinite(observed.values[:, [first, second]]).all(axis=1))
+        if len(both) >= FEWEST:
+            name = f"correlation_{visits[first]}_{visits[second]}"
+            found[name] = _correlation(both, (first, second), arm)
+    return found
+
+
+def visit_boundary_checks(posterior: xr.Dataset) -> list[Check]:
+    """Warn where correlations of visits pile up at one.
+
+    Parameters
+    ----------
+    posterior : xr.Dataset
+        Draws with ``visit_correlation``.
+
+    Returns
+    -------
+    list of Check
+        The largest probability, over pairs, of a correlation beyond +-0.95.
+
+    Examples
+    --------
+    >>> table = xr.DataArray([[[0.5, 0.99]]], dims=("chain", "draw", "visit_pair"))
+    >>> visit_boundary_checks(xr.Dataset({"visit_correlation": table}))[0].passed
+    False
+    """
+    beyond = abs(posterior["visit_correlation"]) > NEAR_ONE
+    share = float(beyond.mean(("chain", "draw")).max())
+    said = "scores of two visits are almost the same, which is hard to tell from a patient effect"
+    return [Check("visit_correlation_at_an_end", share, EDGE, share < EDGE, meaning=said)]
+
+
+def _mean(rows: NDArray[np.intp], place: int) -> Feature:
+    """Return the mean of one arm at one visit."""
+    return lambda scores: scores.isel(subject=rows, visit=place).mean("subject")
+
+
+def _spread(rows: NDArray[np.intp], place: int, arm: NDArray[np.str_]) -> Feature:
+    """Return the standard deviation within arms at one visit."""
+
+    def feature(scores: xr.DataArray) -> xr.DataArray:
+        centered = _centered(scores.isel(subject=rows, visit=place), arm[rows])
+        freedom = len(rows) - len(set(arm[rows].tolist()))
+        return ((centered**2).sum("subject") / freedom) ** 0.5
+
+    return feature
+
+
+def _correlation(rows: NDArray[np.intp], places: tuple[int, int], arm: NDArray[np.str_]) -> Feature:
+    """Return the correlation within arms of two visits."""
+
+    def feature(scores: xr.DataArray) -> xr.DataArray:
+        one, other = (
+            _centered(scores.isel(subject=rows, visit=place), arm[rows]) for place in places
+        )
+        size = np.sqrt((one**2).sum("subject") * (other**2).sum("subject"))
+        return (one * other).sum("subject") / size
+
+    return feature
+
+
+def _centered(scores: xr.DataArray, arm: NDArray[np.str_]) -> xr.DataArray:
+    """Return scores minus the mean of their arm."""
+    found = scores.transpose("subject", ...).copy()
+    for label in set(arm.tolist()):
+        found.values[arm == label] -= found.values[arm == label].mean(axis=0)
+    return found

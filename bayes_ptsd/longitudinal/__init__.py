@@ -1,0 +1,1 @@
+"""A longitudinal specification and its patients: the model as values, without a sampler."""

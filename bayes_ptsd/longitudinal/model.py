@@ -1,0 +1,342 @@
+"""Where a longitudinal specification meets its patients: scores, priors in score units, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.pairs import BoolArray
+from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
+from bayes_ptsd.frequentist.mmrm import mmrm_analysis
+from bayes_ptsd.parameters import Parameter
+from bayes_ptsd.patient_scale import endpoint_scale, in_score_units
+from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.trial import Endpoint
+
+__all__ = ["BASELINE", "LongitudinalModel", "longitudinal_model", "trajectory_mmrm"]
+
+BASELINE = "baseline"
+"""Label of the occasion before treatment, where the baseline is an outcome."""
+
+NAMES: Mapping[str, str] = {"treatment": "visit_difference", "nugget": "nugget_share"}
+BY_VISIT = ("visit_mean", "baseline_slope")
+STRUCTURES = {
+    "unstructured": "unstructured",
+    "compound": "compound_symmetric",
+    "autoregressive": "autoregressive",
+}
+
+
+@dataclass(frozen=True)
+class LongitudinalModel:
+    """A comparison of two arms at several visits with its data, ready for a sampler.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        Of structure ``longitudinal``.
+    endpoint : Endpoint
+        The outcome; its `reference_sd` is estimated where the trial gives none.
+    subject : ndarray of str
+        Labels of the patients.
+    values : ndarray
+        What is modeled, dims ``(subject, occasion)``: the scores as recorded by visit, and first
+        the baseline if it is an outcome; NaN where missing.
+    active : ndarray of bool
+        Whether the patient is in the active arm, dim ``(subject,)``.
+    arms : tuple of str
+        Labels of control and active treatment.
+    baseline : ndarray, optional
+        Covariate: baseline minus its mean over these patients, dim ``(subject,)``.
+    baseline_level : float
+        Mean of the baselines, score units; NaN without any.
+    covariates : xr.DataArray
+        Columns of the covariates, dims ``(subject, column)``.
+    visits : tuple of str
+        Labels of the visits.
+    days : ndarray
+        Days after treatment of the occasions, dim ``(occasion,)``; NaN where the trial has none.
+    priors : mapping of str to Prior
+        In score units (`half_life` in days), by parameter of the model.
+    notes : tuple of str
+        What was taken from the data, and what was left out.
+    """
+
+    spec: ModelSpec
+    endpoint: Endpoint
+    subject: np.ndarray[Any, Any]
+    values: FloatArray
+    active: BoolArray
+    arms: tuple[str, str]
+    baseline: FloatArray | None
+    baseline_level: float
+    covariates: xr.DataArray
+    visits: tuple[str, ...]
+    days: FloatArray
+    priors: Mapping[str, Prior]
+    notes: tuple[str, ...]
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options of the specification."""
+        return self.spec.options
+
+    @property
+    def sign(self) -> int:
+        """Benefit sign of the endpoint: +1 if a higher score is better, else -1."""
+        return self.endpoint.benefit_sign
+
+    @property
+    def joint(self) -> bool:
+        """Whether the baseline is an outcome."""
+        return bool(self.options["baseline"] == "joint")
+
+    @property
+    def occasions(self) -> tuple[str, ...]:
+        """Labels of what is modeled: the visits, and first the baseline if it is an outcome."""
+        return (BASELINE, *self.visits) if self.joint else self.visits
+
+    @property
+    def treatment(self) -> np.ndarray[Any, Any]:
+        """Label of each patient's arm."""
+        return np.where(self.active, self.arms[1], self.arms[0])
+
+    @property
+    def score(self) -> FloatArray:
+        """Scores as recorded, dims (subject, visit)."""
+        return self.values[:, 1:] if self.joint else self.values
+
+    @property
+    def observed(self) -> xr.Dataset:
+        """Scores as recorded, dims (subject, visit), arms, and the baseline if it is an outcome."""
+        coords = {
+            "subject": self.subject,
+            "visit": list(self.visits),
+            "treatment": ("subject", self.treatment),
+        }
+        found = xr.Dataset({"score": (("subject", "visit"), self.score)}, coords=coords)
+        return found.assign(baseline=("subject", self.values[:, 0])) if self.joint else found
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """Labels of the dims that parameters have."""
+        labels = self.occasions
+        pairs = [f"{labels[j]}, {labels[i]}" for i in range(len(labels)) for j in range(i)]
+        return {
+            "visit": list(self.visits),
+            "occasion": list(labels),
+            "visit_pair": pairs,
+            "column": self.covariates["column"].values.tolist(),
+        }
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Parameters with a prior of their own by their name in the specification.
+
+        With shrinkage the differences at the visits have theirs given two of these; the
+        correlations of an unstructured covariance are in `longitudinal.priors`.
+        """
+        dims: dict[str, tuple[str, ...]] = dict.fromkeys(BY_VISIT, ("visit",))
+        dims["covariate"] = ("column",)
+        if self.options["baseline"] == "common_slope":
+            dims["baseline_slope"] = ()
+        if self.options["visit_sd"] == "unequal":
+            dims["sd_visit"] = ("occasion",)
+        names = dict(NAMES)
+        if self.options["shrinkage"]:
+            names["treatment"] = "shrinkage_mean"
+        else:
+            dims["treatment"] = ("visit",)
+        return {
+            name: Parameter(names.get(name, name), prior, dims.get(name, ()))
+            for name, prior in self.priors.items()
+        }
+
+    @property
+    def size(self) -> dict[str, Any]:
+        """Numbers of subjects, observations and subjects by arm."""
+        counts = {label: int((self.treatment == label).sum()) for label in self.arms}
+        seen = int(np.isfinite(self.score).sum())
+        return {"subjects": len(self.active), "observations": seen, "by_sequence": counts}
+
+
+def longitudinal_model(evidence: Evidence, spec: ModelSpec) -> LongitudinalModel:
+    """Bring a longitudinal specification and patients together.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients of a parallel trial or a crossover, with one endpoint (`select_endpoint`); of a
+        crossover only period 1 is read.
+    spec : ModelSpec
+        Of structure ``longitudinal``.
+
+    Returns
+    -------
+    LongitudinalModel
+        Scores, priors in score units and notes.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence has no patients, several endpoints, fewer than two visits, one arm only, or
+        lacks a baseline, a covariate or the hours of the visits that the model needs.
+    SpecError
+        If a prior cannot be put into score units.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.longitudinal.example import example_trajectories
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
+    >>> model.visits, model.size["observations"]
+    (('24h', '48h', '72h', '7d'), 154)
+    """
+    arrays = arm_trajectories(evidence)
+    if arrays.sizes["visit"] < 2:
+        raise EvidenceError(
+            f"model '{spec.name}' compares visits, and there is one with scores; take the model "
+            "'first-period'"
+        )
+    endpoint = evidence.trial.endpoint(arrays.attrs["endpoint"])
+    active = arrays["active"].values == 1
+    first = arrays["score"].values[:, 0].astype(float)
+    sd, location, said = endpoint_scale(
+        endpoint, [first[active], first[~active]], occasion="first-visit", means="the visit means"
+    )
+    values, centered, level = _values(arrays, spec)
+    without = LongitudinalModel(
+        spec=spec,
+        endpoint=replace(endpoint, reference_sd=sd),
+        subject=arrays["subject"].values.astype(str),
+        values=values,
+        active=active,
+        arms=(evidence.trial.control, evidence.trial.active),
+        baseline=centered,
+        baseline_level=level,
+        covariates=covariate_columns(evidence, arrays["subject"], spec.options["covariates"]),
+        visits=tuple(map(str, arrays["visit"].values)),
+        days=_days(arrays, spec),
+        priors={},
+        notes=(*_left_out(arrays), *said),
+    )
+    priors = {
+        name: in_score_units(
+            spec.priors[name],
+            sd=sd,
+            location=location,
+            standard_error=lambda: _standard_error(without),
+        )
+        for name in spec.parameters
+    }
+    return replace(without, priors=priors)
+
+
+def trajectory_mmrm(model: LongitudinalModel) -> xr.Dataset:
+    """Run the repeated-measures analysis by REML that answers for the same estimands.
+
+    Parameters
+    ----------
+    model : LongitudinalModel
+        Model and patients. A baseline that is an outcome is a covariate here, and patients without
+        one are left out.
+
+    Returns
+    -------
+    xr.Dataset
+        From `mmrm_analysis`.
+
+    Raises
+    ------
+    EvidenceError, SpecError
+        If the data do not allow the analysis.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.longitudinal.example import example_trajectories
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
+    >>> trajectory_mmrm(model)["estimand"].values[1].item()
+    'treatment_difference[24h]'
+    """
+    rows = np.isfinite(model.score).any(axis=1)
+    before = model.baseline
+    if model.joint:
+        before = model.values[:, 0]
+        rows &= np.isfinite(before)
+    columns = [model.covariates.values] if model.covariates.size else []
+    by_visit = None if before is None else before[rows]
+    if model.options["baseline"] == "common_slope" and before is not None:
+        columns, by_visit = [*columns, before[:, None]], None
+    structure = STRUCTURES[model.options["covariance"]]
+    unequal = model.options["visit_sd"] == "unequal" and structure != "unstructured"
+    return mmrm_analysis(
+        model.observed["score"].isel(subject=rows),
+        model.active[rows],
+        covariates=np.column_stack(columns)[rows] if columns else None,
+        covariates_by_visit=by_visit,
+        structure=f"{structure}_heterogeneous" if unequal else structure,
+        times=model.days[-len(model.visits) :] if structure == "autoregressive" else None,
+        benefit_sign=model.sign,
+    )
+
+
+def _values(arrays: xr.Dataset, spec: ModelSpec) -> tuple[FloatArray, FloatArray | None, float]:
+    """Return what is modeled, the baseline as a covariate and the mean baseline."""
+    score = arrays["score"].values.astype(float)
+    asked = spec.options["baseline"]
+    if "baseline" not in arrays:
+        if asked != "none":
+            raise EvidenceError(
+                f"model '{spec.name}' has baseline = '{asked}', but these patients have no "
+                "baseline; take baseline = 'none'"
+            )
+        return score, None, float("nan")
+    before = arrays["baseline"].values.astype(float)
+    level = float(np.nanmean(before))
+    if asked == "joint":
+        return np.column_stack([before, score]), None, level
+    if asked == "none":
+        return score, None, level
+    if missing := int(np.isnan(before).sum()):
+        raise EvidenceError(
+            f"the baseline is missing for {missing} of {len(before)} patients with a score; "
+            "complete it, leave them out, or take baseline = 'joint' (model 'longitudinal-clda')"
+        )
+    return score, before - level, level
+
+
+def _days(arrays: xr.Dataset, spec: ModelSpec) -> FloatArray:
+    """Return the days of the occasions; a baseline is at day zero."""
+    if "hours" not in arrays.coords:
+        if spec.options["covariance"] == "autoregressive":
+            raise EvidenceError(
+                f"model '{spec.name}' needs the hours of the visits: add [visits] to the trial file"
+            )
+        days = np.full(arrays.sizes["visit"], np.nan)
+    else:
+        days = arrays["hours"].values.astype(float) / 24
+    if spec.options["baseline"] != "joint":
+        return days
+    if spec.options["covariance"] == "autoregressive" and days[0] <= 0:
+        raise EvidenceError("the first visit is at hour 0, which is when the baseline was taken")
+    return np.concatenate([[0.0], days])
+
+
+def _left_out(arrays: xr.Dataset) -> list[str]:
+    """Say how many subjects have no score at any visit."""
+    count = int(arrays.attrs["subjects_without_score"])
+    return [f"{count} subjects without a score at any visit are left out"] if count else []
+
+
+def _standard_error(model: LongitudinalModel) -> float:
+    """Return the standard error of the mean treatment difference by REML."""
+    table = trajectory_mmrm(model)
+    return float(table["se"].sel(estimand="treatment_difference"))

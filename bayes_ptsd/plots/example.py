@@ -1,0 +1,60 @@
+"""Draws around a simulated truth, so that figures of several visits can be shown without a fit."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.longitudinal.example import TRUTH, example_trajectories
+from bayes_ptsd.longitudinal.groups import trajectory_summary
+from bayes_ptsd.longitudinal.likelihood import derived
+from bayes_ptsd.longitudinal.model import longitudinal_model
+from bayes_ptsd.longitudinal.priors import draw_priors
+from bayes_ptsd.provenance import endpoint_constants
+from bayes_ptsd.spec import load_model
+
+__all__ = ["example_courses"]
+
+
+def example_courses(*, seed: int = 1) -> xr.DataTree:
+    """Return made-up draws around the truth of the simulated example, with their summary.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    xr.DataTree
+        Groups ``posterior`` and ``trajectory_summary``; no model was fitted.
+
+    Examples
+    --------
+    >>> sorted(example_courses().children)
+    ['posterior', 'trajectory_summary']
+    """
+    model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
+    drawn = draw_priors(model, 500, seed=seed)
+    rng = np.random.default_rng(seed)
+    shape = drawn["visit_difference"].shape
+    around = drawn.assign(
+        visit_difference=drawn["visit_difference"].copy(
+            data=np.array(list(TRUTH.values())) + rng.normal(0, 3.5, shape)
+        ),
+        visit_mean=drawn["visit_mean"].copy(
+            data=np.array([38.0, 37.0, 36.0, 36.0]) + rng.normal(0, 2, shape)
+        ),
+    )
+    posterior = derived(around, model)
+    tree = xr.DataTree.from_dict(
+        {"posterior": posterior, "trajectory_summary": trajectory_summary(posterior, model)}
+    )
+    tree.attrs = {
+        "evidence_kind": "simulated",
+        "active": model.arms[1],
+        "endpoint_constants": json.dumps(endpoint_constants(model.endpoint)),
+    }
+    return tree

@@ -1,0 +1,56 @@
+"""The structure of a comparison of the arms at several visits."""
+
+from __future__ import annotations
+
+from bayes_ptsd.structures.structure import NAMES, Options, Structure
+
+__all__ = ["LONGITUDINAL"]
+
+CORRELATIONS = {
+    "unstructured": (),
+    "compound": ("correlation",),
+    "autoregressive": ("half_life",),
+}
+SLOPES = ("covariate", "common_slope")
+
+
+def _uses(options: Options) -> tuple[str, ...]:
+    """Return the parameters of a longitudinal model."""
+    names = ["treatment", *(["shrinkage_sd"] if options["shrinkage"] else []), "visit_mean"]
+    names += ["baseline_slope"] if options["baseline"] in SLOPES else []
+    names += ["baseline_mean"] if options["baseline"] == "joint" else []
+    names += ["covariate"] if options["covariates"] else []
+    names += ["sd_visit", *CORRELATIONS[options["covariance"]]]
+    return (*names, *(["nugget"] if options["nugget"] else []))
+
+
+def _conflict(options: Options) -> str:
+    """Say which options of a longitudinal model exclude each other."""
+    if options["nugget"] and options["covariance"] != "autoregressive":
+        return "nugget = true needs covariance = 'autoregressive'"
+    if options["visit_sd"] == "equal" and options["covariance"] == "unstructured":
+        return "visit_sd = 'equal' needs covariance = 'compound' or 'autoregressive'"
+    return ""
+
+
+LONGITUDINAL = Structure(
+    options={
+        "covariance": ("unstructured", "compound", "autoregressive"),
+        "visit_sd": ("unequal", "equal"),
+        "nugget": (False, True),
+        "baseline": ("covariate", "common_slope", "joint", "none"),
+        "shrinkage": (True, False),
+        "covariates": NAMES,
+    },
+    priors=(
+        "treatment", "shrinkage_sd", "visit_mean", "baseline_slope", "baseline_mean", "covariate",
+        "sd_visit", "correlation", "half_life", "nugget",
+    ),
+    equation="y[i,t] = visit_mean[t] + baseline_slope[t] b[i] + s delta[t] active[i] + "
+    "x[i]'covariate + e[i,t], s = +1 if higher is better else -1;  delta[t] ~ Normal(mu, "
+    "shrinkage_sd) or the treatment prior;  e[i] ~ Normal(0, covariance over the visits);  "
+    "treatment difference = mean of delta over the visits",
+    builder="bayes_ptsd/build/longitudinal.py",
+    uses=_uses,
+    conflict=_conflict,
+)  # fmt: skip

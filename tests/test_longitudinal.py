@@ -402,10 +402,10 @@ def test_the_command_analyzes_all_visits_and_refuses_one(tmp_path: Path) -> None
     done = CliRunner().invoke(app, ["fit", "longitudinal", *files, "--visit", "1d"])
     assert isinstance(done.exception, SpecError)
     assert "leave out --visit 1d" in str(done.exception)
+    assert not (tmp_path / "s").exists()
     done = CliRunner().invoke(app, ["fit", "longitudinal", *files])
     assert isinstance(done.exception, EvidenceError)
     assert "take the model 'first-period'" in str(done.exception)
-    assert not (tmp_path / "s").exists()
 
 
 def test_model_without_hours_of_baseline_is_refused_only_where_it_matters() -> None:

@@ -38,6 +38,7 @@ def build_longitudinal(evidence: Evidence, spec: ModelSpec) -> pm.Model:
 
         visit_difference[t] = shrinkage_mean + shrinkage_sd * z[t], z ~ Normal(0, 1)  (shrinkage)
         visit_difference[t] ~ treatment prior, independently                      (no shrinkage)
+        treatment_difference = mean of visit_difference over the visits
 
         covariance[t,u] = sd_visit[t] sd_visit[u] * correlation[t,u]
         unstructured      correlation ~ LKJ(1), by its partial correlations
@@ -115,7 +116,9 @@ def _mean(problem: LongitudinalModel) -> Any:
     """Return the means of every patient's occasions."""
     active = pm.Data("active", problem.active.astype(float), dims="subject")
     benefit = pm.Data("benefit_sign", float(problem.sign)) * active
-    mean = _variable(problem, "visit_mean") + benefit[:, None] * _differences(problem)
+    difference = _differences(problem)
+    pm.Deterministic("treatment_difference", difference.mean())
+    mean = _variable(problem, "visit_mean") + benefit[:, None] * difference
     if problem.baseline is not None:
         baseline = pm.Data("baseline_centered", problem.baseline, dims="subject")
         mean = mean + baseline[:, None] * _variable(problem, "baseline_slope")

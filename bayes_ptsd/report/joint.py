@@ -165,11 +165,12 @@ def _shrunk_table(contents: Contents, frame: pd.DataFrame, name: str, caption: s
     for line in frame.to_dict("records"):
         known = contents.trial.endpoints.get(str(line["endpoint"]))
         digits = 2 if known and known.reference_sd and known.reference_sd < 3 else 1
+        halved = line["crossover_reading"] == "unhalved"
         lines.append(
             {
                 "analysis": row_title(str(line["analysis"]), str(line["crossover_reading"])),
                 "endpoint": known.label if known else str(line["endpoint"]),
-                "printed": number(line["estimate"], digits),
+                "estimate as read": number(line["estimate"], digits + halved),
                 "joint mean (95% interval)": f"{number(line['mean'], digits)} "
                 f"({interval_text(line['low'], line['high'], digits)})",
                 "P(benefit)": probability(line["prob_benefit"]),

@@ -114,7 +114,7 @@ def ranked_assumptions(
         other = "unhalved" if crossover_reading == "as_published" else "as_published"
         read = _row(evidence, contrast, other)
         summary = _summary(read, read.likelihood, FLAT)
-        changes.append(Change("crossover reading", f"read as {other.replace('_', ' ')}", summary))
+        changes.append(Change("crossover reading", f"read as {other.removeprefix('as_')}", summary))
         changes += _missing(row, evidence, flow_reading)
     return _table(changes).assign_attrs(
         contrast=contrast,

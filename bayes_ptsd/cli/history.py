@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from bayes_ptsd.cli._output import Json, emit, number, show_table
-from bayes_ptsd.errors import SpecError
+from bayes_ptsd.errors import SpecError, StatisticalWarning
 
 if TYPE_CHECKING:
     from bayes_ptsd.exact.history import HistoricalTrials
@@ -101,7 +101,10 @@ def told_warnings() -> Iterator[list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield told
-    told += [str(item.message) for item in caught]
+    for item in caught:
+        if not issubclass(item.category, StatisticalWarning):
+            warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
+    told += [str(item.message) for item in caught if issubclass(item.category, StatisticalWarning)]
     for message in told:
         Console(stderr=True, highlight=False).print(f"warning: {message}", markup=False)
 

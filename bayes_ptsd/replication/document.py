@@ -125,7 +125,9 @@ def prior_document(
     low, high = found.prior.interval()
     return {
         **about,
-        "center_words": CENTER_WORDS.get(str(about["center"]), f"center: {about['center']}"),
+        "center_words": CENTER_WORDS.get(
+            str(about["center"]), f"posterior under the prior '{about['center']}'"
+        ),
         "heterogeneity": {"scale_in_sd": found.heterogeneity, "distribution": "half-normal"},
         "sensitivity": [
             {

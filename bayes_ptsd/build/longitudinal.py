@@ -104,7 +104,7 @@ def longitudinal_pymc(problem: LongitudinalModel) -> pm.Model:
             _covariance(problem),
             there,
             logp=_log_density,
-            random=_draw,
+            dist=_draw,
             signature="(n,t),(t,t),(n,t)->(n,t)",
             observed=score,
             dims=("subject", "occasion"),
@@ -181,11 +181,11 @@ def _log_density(value: Any, mean: Any, covariance: Any, there: Any) -> Any:
     return total
 
 
-def _draw(mean: Any, covariance: Any, there: Any, rng: Any = None, size: Any = None) -> Any:
-    """Draw what all patients' occasions would be; zero where one is missing."""
-    root = np.linalg.cholesky(covariance)
-    noise = rng.normal(size=(*(size or ()), *mean.shape))
-    return (mean + noise @ np.swapaxes(root, -1, -2)) * there
+def _draw(mean: Any, covariance: Any, there: Any, size: Any) -> Any:
+    """Return what all patients' occasions would be; zero where one is missing."""
+    noise = pm.Normal.dist(0, 1, size=(mean.shape[0], mean.shape[1]))
+    root = pt.linalg.cholesky(covariance)
+    return (mean + (noise[:, None, :] * root[None, :, :]).sum(axis=2)) * there
 
 
 def _variable(problem: LongitudinalModel, key: str) -> Any:

@@ -3,10 +3,15 @@
 Everything here reads a fit (an `xr.DataTree`) and asks no question about the engine behind it:
 where the group ``exact`` is present its distribution function is used, else the draws. Positive
 differences mean that the active treatment is better.
+
+Two attributes of a fit say what its estimands are: ``estimand_nulls``, the value of each comparison
+if the treatments are alike (0 of a difference, 0.5 of a probability to win), and
+``estimand_units``. Without them the treatment difference is the one comparison, in score units.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -31,8 +36,9 @@ LABELED = {
     "visit_difference": DIFFERENCE,
     "sd_visit": "sd_visit",
     "visit_correlation": "visit_correlation",
+    "prob_at_most": "prob_at_most",
 }
-"""Variables with one dim of labels whose elements are estimands, and what those are called."""
+"""Variables with dims of labels whose elements are estimands, and what those are called."""
 
 
 def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Dataset:
@@ -49,12 +55,13 @@ def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Datase
     -------
     xr.Dataset
         Dim ``estimand``: ``mean, median, sd, mcse_mean`` (0 for exact posteriors), ``eti95`` and
-        ``hdi95`` on dim ``bound`` (low, high), ``prob_benefit`` = P(> 0), ``prob_gt_mcid``,
-        ``rope_narrow`` = P(within 0.1 SD of 0), ``rope_clinical`` = P(within the MCID of 0),
-        ``prob_gt`` on dim ``threshold``. Score units; NaN where the endpoint has no MCID or SD, and
-        for estimands other than treatment differences. Several visits have an estimand each, such
-        as ``treatment_difference[7d]``; ``prob_gt_mcid`` of ``interaction_max`` is the probability
-        that any of them is further from their mean than the MCID.
+        ``hdi95`` on dim ``bound`` (low, high); ``null`` and ``prob_benefit`` = P(> null), NaN for
+        what is no comparison of the treatments; ``prob_gt_mcid``, ``rope_narrow`` = P(within 0.1 SD
+        of 0) and ``rope_clinical`` = P(within the MCID of 0) of treatment differences, NaN where
+        the endpoint has no MCID or SD; ``prob_gt`` on dim ``threshold``; ``unit``, in which they
+        all are. Several visits have an estimand each, such as ``treatment_difference[7d]``;
+        ``prob_gt_mcid`` of ``interaction_max`` is the probability that any of them is further from
+        their mean than the MCID.
 
     Raises
     ------
@@ -75,7 +82,9 @@ def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Datase
         raise SpecError("this result holds no posterior, so there is nothing to summarize")
     constants = json.loads(fit.attrs.get("endpoint_constants", "{}"))
     rows = [
-        _summary(fit, name, constants, list(thresholds)).expand_dims(estimand=[name])
+        _summary(fit, name, constants, list(thresholds))
+        .assign(unit=_unit(fit, name, constants.get("unit", "")))
+        .expand_dims(estimand=[name])
         for name in _estimand_names(fit)
     ]
     return xr.concat(rows, dim="estimand").assign_attrs(unit=constants.get("unit", ""))
@@ -173,8 +182,9 @@ def summary_document(summary: xr.Dataset) -> dict[str, Any]:
 
 def _row(one: xr.Dataset) -> dict[str, Any]:
     """Return one estimand as a JSON-safe document."""
-    plain = ("mean", "median", "sd", "mcse_mean", "prob_benefit", "prob_gt_mcid")
+    plain = ("mean", "median", "sd", "mcse_mean", "null", "prob_benefit", "prob_gt_mcid")
     document: dict[str, Any] = {key: _number(one[key].item()) for key in plain}
+    document["unit"] = str(one["unit"].item())
     for key in ("eti95", "hdi95"):
         document[key] = [_number(value) for value in one[key].values.tolist()]
     document["rope"] = {
@@ -193,14 +203,30 @@ def _number(value: float) -> float | None:
 
 
 def _estimand_names(fit: xr.DataTree) -> list[str]:
-    """Return scalar parameters of the posterior, the treatment difference first."""
+    """Return scalars of the posterior and elements of the labelled ones, comparisons first."""
     if "posterior" not in fit.children:
         return [str(name) for name in _group(fit, "exact")["estimand"].values]
     posterior = _group(fit, "posterior")
     names = [str(n) for n, v in posterior.data_vars.items() if set(v.dims) == {"chain", "draw"}]
     names += [name for variable in LABELED for name in _labels(posterior, variable)]
+    nulls = [DIFFERENCE, *_nulls(fit)]
+    places = {name: nulls.index(_stem(name)) for name in names if _stem(name) in nulls}
     # sorting keeps the labels in their order: visits come in time, not in the alphabet
-    return sorted(names, key=lambda name: (_stem(name) != DIFFERENCE, _stem(name), "[" in name))
+    return sorted(names, key=lambda n: (places.get(n, len(nulls)), _stem(n), "[" in n))
+
+
+def _nulls(fit: xr.DataTree) -> dict[str, float]:
+    """Return the value of each comparison if the treatments are alike."""
+    found: dict[str, float] = json.loads(
+        fit.attrs.get("estimand_nulls", f'{{"{DIFFERENCE}": 0.0}}')
+    )
+    return found
+
+
+def _unit(fit: xr.DataTree, name: str, score: str) -> str:
+    """Return the unit of an estimand; of a fit that names none, differences are in score units."""
+    units: dict[str, str] = json.loads(fit.attrs.get("estimand_units", "{}"))
+    return units.get(_stem(name), "" if units or _stem(name) != DIFFERENCE else score)
 
 
 def _stem(name: str) -> str:
@@ -210,10 +236,11 @@ def _stem(name: str) -> str:
 
 def _labels(posterior: xr.Dataset, variable: str) -> list[str]:
     """Return the estimands that a variable holds, one for each label; none if it has no dim."""
-    if variable not in posterior or posterior[variable].ndim != DRAWN_DIMS + 1:
+    if variable not in posterior or posterior[variable].ndim == DRAWN_DIMS:
         return []
-    dim = next(dim for dim in posterior[variable].dims if dim not in ("chain", "draw"))
-    return [f"{LABELED[variable]}[{label}]" for label in posterior[dim].values]
+    dims = [dim for dim in posterior[variable].dims if dim not in ("chain", "draw")]
+    labels = itertools.product(*(posterior[dim].values.tolist() for dim in dims))
+    return [f"{LABELED[variable]}[{', '.join(map(str, one))}]" for one in labels]
 
 
 def _summary(
@@ -223,7 +250,7 @@ def _summary(
     center = _moments(fit, name)
     tails = _quantile(fit, name, np.array([0.025, 0.5, 0.975]))
     mcid, sd = constants.get("mcid"), constants.get("reference_sd")
-    contrast = _stem(name) == DIFFERENCE
+    contrast, null = _stem(name) == DIFFERENCE, _nulls(fit).get(_stem(name))
     narrow = ROPE_SD * sd if sd else None
     summary = xr.Dataset(
         {
@@ -231,7 +258,8 @@ def _summary(
             "median": tails[1],
             "eti95": ("bound", tails[[0, 2]]),
             "hdi95": ("bound", _hdi(fit, name)),
-            "prob_benefit": _above(fit, name, 0.0 if contrast else None),
+            "null": float("nan") if null is None else null,
+            "prob_benefit": _above(fit, name, null),
             "prob_gt_mcid": _above(fit, name, mcid if contrast or name == INTERACTION else None),
             "rope_narrow": _within(fit, name, narrow if contrast else None),
             "rope_clinical": _within(fit, name, mcid if contrast else None),
@@ -261,7 +289,9 @@ def _draws(fit: xr.DataTree, name: str) -> xr.DataArray:
         names = _labels(posterior, variable)
         if name in names:
             values = posterior[variable].transpose("chain", "draw", ...)
-            return values[..., names.index(name)].reset_coords(drop=True)
+            shape = (*values.shape[:DRAWN_DIMS], -1)
+            one = values.values.reshape(shape)[..., names.index(name)]
+            return xr.DataArray(one, dims=("chain", "draw"), name=name)
     raise SpecError(f"this result has no estimand '{name}'")
 
 

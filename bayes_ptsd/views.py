@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from bayes_ptsd.categorical.describe import categorical_prior_lines
+from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.contrasts import contrast_names
 from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.crossover.likelihood import replicated_scores
@@ -246,11 +249,13 @@ PRIOR_LINES: Mapping[str, Callable[[Evidence, ModelSpec], tuple[dict[str, str], 
     "crossover": _crossover_prior_lines,
     "first_period": _first_period_prior_lines,
     "longitudinal": _longitudinal_prior_lines,
+    "ordinal": categorical_prior_lines,
 }
 EXAMPLES: Mapping[str, Callable[[], Evidence]] = {
     "crossover": example_patients,
     "first_period": example_patients,
     "longitudinal": example_trajectories,
+    "ordinal": partial(example_categories, "ordinal", baseline=True),
 }
 
 

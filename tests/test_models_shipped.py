@@ -34,8 +34,10 @@ def test_model_is_in_the_table(name: str) -> None:
 
 @pytest.mark.parametrize("name", list_models())
 def test_model_is_described_with_its_graph(name: str) -> None:
-    """`models show` has estimand, equation, prior in score units and the graph of the model."""
+    """`models show` has estimand, equation, prior with its unit and the graph of the model."""
     document = describe_model(load_model(name))
-    assert "score units" in document["text"]["prior interval"]
+    units = {"score units": "treatment_difference", "log odds": "log_odds_ratio",
+             "latent SD": "probit_difference"}  # fmt: skip
+    said = [unit for unit in units if unit in document["text"]["prior interval"]]
     assert document["text"]["equation"]
-    assert "treatment_difference" in document["graph"]
+    assert units[said[0]] in document["graph"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pymc as pm
 
+from bayes_ptsd.build.categorical import build_categorical
 from bayes_ptsd.build.crossover import build_crossover
 from bayes_ptsd.build.first_period import build_first_period
 from bayes_ptsd.build.longitudinal import build_longitudinal
@@ -20,6 +21,7 @@ BUILDERS: Mapping[str, Callable[[Evidence, ModelSpec], pm.Model]] = {
     "crossover": build_crossover,
     "first_period": build_first_period,
     "longitudinal": build_longitudinal,
+    "ordinal": build_categorical,
 }
 
 

@@ -19,7 +19,7 @@ from scipy import stats
 from bayes_ptsd.checks.table import Check
 from bayes_ptsd.errors import FitError
 
-__all__ = ["compare_fits", "loo_checks", "loo_groups"]
+__all__ = ["compare_fits", "loo_checks", "loo_groups", "loo_table", "pareto_check"]
 
 LIKELIHOOD = "score"
 UNIFORM = 0.01
@@ -51,17 +51,43 @@ def loo_groups(fit: xr.DataTree) -> dict[str, xr.Dataset]:
     >>> float(loo_groups(example_fit())["loo"]["pareto_k"].max()) < 1
     True
     """
-    result = _loo(fit)
+    result, table = _loo_table(fit)
     weight = np.exp(result.log_weights - result.log_weights.max(("chain", "draw")))
     weight = weight / weight.sum(("chain", "draw"))
     replicated = fit["posterior_predictive"]["score"]
     observed = fit["observed_data"]["score"]
     pit = (weight * (replicated <= observed)).sum(("chain", "draw")).where(observed.notnull())
-    numbers = {name: float(getattr(result, name)) for name in ("elpd", "se", "p", "good_k")}
-    table = xr.Dataset(
-        {**numbers, "elpd_i": result.elpd_i, "pareto_k": result.pareto_k, "pit": pit.clip(0, 1)}
-    )
+    table = table.assign(pit=pit.clip(0, 1))
     return {"loo": table.reset_coords(drop=True).drop_attrs()}
+
+
+def loo_table(fit: xr.DataTree) -> xr.Dataset:
+    """Leave each subject out in turn, for scores that are categories and have no density.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        With ``log_likelihood/score`` by subject.
+
+    Returns
+    -------
+    xr.Dataset
+        As `loo_groups`, without ``pit``.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> sorted(loo_table(example_fit()))
+    ['elpd', 'elpd_i', 'good_k', 'p', 'pareto_k', 'se']
+    """
+    return _loo_table(fit)[1].reset_coords(drop=True).drop_attrs()
+
+
+def _loo_table(fit: xr.DataTree) -> tuple[Any, xr.Dataset]:
+    """Return leave-one-subject-out as ArviZ has it and as a table."""
+    result = _loo(fit)
+    numbers = {name: float(getattr(result, name)) for name in ("elpd", "se", "p", "good_k")}
+    return result, xr.Dataset({**numbers, "elpd_i": result.elpd_i, "pareto_k": result.pareto_k})
 
 
 def loo_checks(loo: xr.Dataset) -> list[Check]:
@@ -84,21 +110,41 @@ def loo_checks(loo: xr.Dataset) -> list[Check]:
     >>> [check.name for check in loo_checks(loo_groups(example_fit())["loo"])]
     ['loo_pareto_k_max', 'loo_pit_uniformity']
     """
-    shape, good = float(loo["pareto_k"].max()), float(loo["good_k"])
     table = loo["pit"].transpose("subject", ...).values.reshape(loo.sizes["subject"], -1)
     columns = [column[np.isfinite(column)] for column in table.T]
     tests = [stats.kstest(column, "uniform").pvalue for column in columns if len(column)]
     p = float(min(tests))
     return [
-        Check(
-            "loo_pareto_k_max", shape, good, shape <= good,
-            meaning="a subject moves the posterior so much that leaving it out is unreliable",
-        ),
+        pareto_check(loo),
         Check(
             "loo_pit_uniformity", p, UNIFORM, p >= UNIFORM,
             meaning="the scores of left-out subjects do not spread as the model predicts",
         ),
     ]  # fmt: skip
+
+
+def pareto_check(loo: xr.Dataset) -> Check:
+    """Judge whether the importance weights of leave-one-subject-out are reliable.
+
+    Parameters
+    ----------
+    loo : xr.Dataset
+        From `loo_groups` or `loo_table`.
+
+    Returns
+    -------
+    Check
+        Largest Pareto shape.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> pareto_check(loo_table(example_fit())).name
+    'loo_pareto_k_max'
+    """
+    shape, good = float(loo["pareto_k"].max()), float(loo["good_k"])
+    said = "a subject moves the posterior so much that leaving it out is unreliable"
+    return Check("loo_pareto_k_max", shape, good, shape <= good, meaning=said)
 
 
 def compare_fits(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:

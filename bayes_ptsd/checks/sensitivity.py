@@ -16,6 +16,7 @@ SENSITIVE = 0.05
 EDGE = 0.05
 NEAR_ZERO = 0.1
 NEAR_ONE = 0.95
+ESTIMANDS = ("treatment_difference", "carryover", "log_odds_ratio", "probit_difference")
 
 
 def sensitivity_table(fit: xr.DataTree) -> xr.Dataset:
@@ -29,8 +30,9 @@ def sensitivity_table(fit: xr.DataTree) -> xr.Dataset:
     Returns
     -------
     xr.Dataset
-        ``prior`` and ``likelihood`` on dim ``estimand`` (treatment difference, carryover): gradient
-        of the cumulative Jensen-Shannon distance at power 1 [1]_. Zero where nothing moves.
+        ``prior`` and ``likelihood`` on dim ``estimand`` (treatment difference, carryover, effect on
+        the scale of a link): gradient of the cumulative Jensen-Shannon distance at power 1 [1]_.
+        Zero where nothing moves.
 
     References
     ----------
@@ -45,7 +47,7 @@ def sensitivity_table(fit: xr.DataTree) -> xr.Dataset:
     True
     """
     posterior = fit["posterior"].to_dataset()
-    names = [name for name in ("treatment_difference", "carryover") if name in posterior]
+    names = [name for name in ESTIMANDS if name in posterior]
     found = {part: _scaled(fit, names, part) for part in ("prior", "likelihood")}
     return xr.Dataset(
         {part: ("estimand", values) for part, values in found.items()}, coords={"estimand": names}
@@ -63,18 +65,20 @@ def _scaled(fit: xr.DataTree, names: list[str], part: str) -> list[float]:
     return [float(table[name]) for name in names]
 
 
-def sensitivity_checks(table: xr.Dataset) -> list[Check]:
+def sensitivity_checks(table: xr.Dataset, *, estimand: str = "treatment_difference") -> list[Check]:
     """Judge power-scaling sensitivity: whether the prior moves the answer, and whether the data do.
 
     Parameters
     ----------
     table : xr.Dataset
         From `sensitivity_table`.
+    estimand : str
+        The one that the prior of the treatment is about.
 
     Returns
     -------
     list of Check
-        Prior sensitivity of the treatment difference below 0.05, and likelihood sensitivity of at
+        Prior sensitivity of the estimand below 0.05, and likelihood sensitivity of at
         least 0.05: both sensitive means that they disagree, the prior alone that the data say
         little.
 
@@ -84,13 +88,13 @@ def sensitivity_checks(table: xr.Dataset) -> list[Check]:
     >>> [check.passed for check in sensitivity_checks(sensitivity_table(example_fit()))]
     [True, True]
     """
-    one = table.sel(estimand="treatment_difference")
+    one, it = table.sel(estimand=estimand), f"the {estimand.replace('_', ' ')}"
     prior, likelihood = float(one["prior"]), float(one["likelihood"])
     if likelihood >= SENSITIVE:
-        said = "prior and data pull the treatment difference apart, or the prior is informative"
+        said = f"prior and data pull {it} apart, or the prior is informative"
     else:
-        said = "the prior decides the treatment difference, the data say little"
-    weak = "the data hardly move the treatment difference"
+        said = f"the prior decides {it}, the data say little"
+    weak = f"the data hardly move {it}"
     return [
         Check("power_scaling_prior", prior, SENSITIVE, prior < SENSITIVE, meaning=said),
         Check(

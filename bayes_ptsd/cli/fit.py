@@ -166,21 +166,24 @@ def chosen_patients(
     endpoint: str | None,
     visit: str | None,
 ) -> Evidence:
-    """Return the outcome of the patients that is asked for: one visit, or all of them."""
-    from bayes_ptsd.evidence.outcome import select_outcome
+    """Return the outcome asked for, or the only one of the model's kind: one visit, or all."""
+    from bayes_ptsd.evidence.outcome import endpoint_of_kind, select_outcome
     from bayes_ptsd.evidence.patients import load_patients
     from bayes_ptsd.evidence.trajectories import select_endpoint
+    from bayes_ptsd.spec import STRUCTURES
     from bayes_ptsd.trial import load_trial
 
     if trial is None or data is None:
         raise SpecError(f"model '{spec.name}' analyzes patients: add --trial FILE --data FILE")
     names = spec.options.get("covariates", ())
-    loaded = load_patients(data, load_trial(trial), endpoint=endpoint, covariates=names)
+    described = load_trial(trial)
+    chosen = endpoint or endpoint_of_kind(described, STRUCTURES[spec.structure].kinds)
+    loaded = load_patients(data, described, endpoint=chosen, covariates=names)
     if spec.structure != "longitudinal":
-        return select_outcome(loaded, endpoint, visit=visit)
+        return select_outcome(loaded, chosen, visit=visit)
     if visit is not None:
         raise SpecError(f"model '{spec.name}' analyzes all visits: leave out --visit {visit}")
-    return select_endpoint(loaded, endpoint)
+    return select_endpoint(loaded, chosen)
 
 
 def stored_documents(
@@ -237,6 +240,7 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
             rows.append(
                 [
                     f"{name} ({document['prior']}, {document['engine']})",
+                    one["unit"],
                     number(one["mean"], 3),
                     number(one["sd"], 3),
                     f"{number(low, 3)} to {number(high, 3)}",
@@ -249,8 +253,8 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
         low, high = mirror["ci95"]
         interval = f"{number(low, 3)} to {number(high, 3)}"
         cells = [number(mirror["estimate"], 3), number(mirror["se"], 3), interval]
-        rows.append([f"{mirror['method']}: P {number(mirror['p_value'], 4)}", *cells, "", ""])
+        rows.append([f"{mirror['method']}: P {number(mirror['p_value'], 4)}", "", *cells, "", ""])
     first = documents[0]
-    title = f"{first['model']}, {first['endpoint']}, score units, positive = active better"
-    columns = ["estimand", "mean", "sd or SE", "95% interval", "P(better)", "P(> MCID)"]
+    title = f"{first['model']}, {first['endpoint']}, positive = active better"
+    columns = ["estimand", "unit", "mean", "sd or SE", "95% interval", "P(better)", "P(> MCID)"]
     show_table(f"{title} ({first['evidence_kind']})", columns, rows)

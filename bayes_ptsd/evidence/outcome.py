@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError, nearest
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.trial import Trial
 
-__all__ = ["select_outcome"]
+__all__ = ["endpoint_of_kind", "select_outcome"]
 
 
 def select_outcome(
@@ -52,6 +54,31 @@ def select_outcome(
     outcomes = outcomes.sel(visit=[_one(outcomes, "visit", visit)])
     nodes = {name: node.to_dataset() for name, node in evidence.data.children.items()}
     return replace(evidence, data=xr.DataTree.from_dict(nodes | {"outcomes": outcomes}))
+
+
+def endpoint_of_kind(trial: Trial, kinds: Sequence[str]) -> str | None:
+    """Return the only endpoint of a trial whose kind is among `kinds`.
+
+    Parameters
+    ----------
+    trial : Trial
+        The trial.
+    kinds : sequence of str
+        Kinds that a model is for.
+
+    Returns
+    -------
+    str or None
+        Its id; None where there is none, or more than one.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.simulate import made_up_trial
+    >>> endpoint_of_kind(made_up_trial(kind="ordinal", range=(1, 4)), ["ordinal"])
+    'score'
+    """
+    found = [key for key, endpoint in trial.endpoints.items() if endpoint.kind in kinds]
+    return found[0] if len(found) == 1 else None
 
 
 def _one(outcomes: xr.Dataset, dim: str, asked: str | None) -> str:

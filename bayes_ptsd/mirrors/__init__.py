@@ -9,6 +9,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.mirrors.crossover import crossover_mirror
 from bayes_ptsd.mirrors.first_period import first_period_mirror
 from bayes_ptsd.mirrors.longitudinal import longitudinal_mirror
+from bayes_ptsd.mirrors.ordinal import ordinal_mirror
 from bayes_ptsd.mirrors.printed import printed_mirror
 from bayes_ptsd.spec import ModelSpec
 
@@ -17,6 +18,7 @@ __all__ = ["MIRRORS", "frequentist_document"]
 MIRRORS: Mapping[str, Callable[[Evidence, ModelSpec], dict[str, Any]]] = {
     "summary": printed_mirror,
     "crossover": crossover_mirror,
+    "ordinal": ordinal_mirror,
     "first_period": first_period_mirror,
     "longitudinal": longitudinal_mirror,
 }

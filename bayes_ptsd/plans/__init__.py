@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.plans.categorical import categorical_plan
 from bayes_ptsd.plans.crossover import crossover_plan
 from bayes_ptsd.plans.first_period import first_period_plan
 from bayes_ptsd.plans.longitudinal import longitudinal_plan
@@ -19,4 +20,5 @@ PLANS: Mapping[str, Callable[[Evidence, ModelSpec], Plan]] = {
     "crossover": crossover_plan,
     "first_period": first_period_plan,
     "longitudinal": longitudinal_plan,
+    "ordinal": categorical_plan,
 }

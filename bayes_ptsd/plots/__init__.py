@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bayes_ptsd.plots.agreement import agreement_figure
 from bayes_ptsd.plots.carryover import carryover_figure
+from bayes_ptsd.plots.categories import categories_figure
 from bayes_ptsd.plots.curves import benefit_figure
 from bayes_ptsd.plots.forest import forest_figure
 from bayes_ptsd.plots.patients import patient_update_figure, predictive_figure
@@ -17,6 +18,7 @@ __all__ = [
     "agreement_figure",
     "benefit_figure",
     "carryover_figure",
+    "categories_figure",
     "figure_svg",
     "forest_figure",
     "patient_update_figure",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from bayes_ptsd.structures.crossover import CROSSOVER
 from bayes_ptsd.structures.first_period import FIRST_PERIOD
 from bayes_ptsd.structures.longitudinal import LONGITUDINAL
+from bayes_ptsd.structures.ordinal import ORDINAL
 from bayes_ptsd.structures.structure import Structure
 from bayes_ptsd.structures.summary import SUMMARY
 
@@ -21,4 +22,5 @@ STRUCTURES: Mapping[str, Structure] = {
     "crossover": CROSSOVER,
     "first_period": FIRST_PERIOD,
     "longitudinal": LONGITUDINAL,
+    "ordinal": ORDINAL,
 }

@@ -32,6 +32,9 @@ class Structure:
         Options to the parameters that the model then has.
     conflict : callable
         Options to a sentence that says which of them exclude each other, or to an empty text.
+    kinds : tuple of str
+        Kinds of endpoints that the structure is for; `fit` takes the one endpoint of such a kind
+        where none is named.
     """
 
     options: Mapping[str, tuple[Any, ...]]
@@ -40,3 +43,4 @@ class Structure:
     builder: str
     uses: Callable[[Options], tuple[str, ...]]
     conflict: Callable[[Options], str]
+    kinds: tuple[str, ...] = ("continuous", "ordinal", "binary")

@@ -1,0 +1,130 @@
+"""The PyMC model of ordered categories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayes_ptsd.build.priors import prior_variable
+from bayes_ptsd.categorical.model import CategoricalModel, categorical_model
+from bayes_ptsd.categorical.priors import prior_shapes
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["build_categorical", "categorical_pymc"]
+
+
+def build_categorical(evidence: Evidence, spec: ModelSpec) -> pm.Model:
+    """Build the model of an outcome in ordered categories.
+
+    Patient i in period p, `s` = +1 if higher categories are better, else -1, F logistic (logit)
+    or standard normal (probit)::
+
+        P(category[i,p] <= k) = F(cutpoint[k] - eta[i,p])
+        eta[i,p] = s * effect * active[i,p]
+                 + period_effect * 1[p = 2] + sd_subject * z[i]     (both periods)
+                 + baseline_slope * (baseline[i] - mean baseline)   (option baseline)
+        z[i] ~ Normal(0, 1)
+        F(cutpoint[1]), F(cutpoint[2]) - F(cutpoint[1]), ... ~ Dirichlet(1, ..., 1)
+
+    With ``odds = "by_arm"`` the cutpoints of the active arm have the gaps of the control arm times
+    ``exp(log_gap_ratio)``, and the same mean. A missing period is no observation.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients, one endpoint and visit.
+    spec : ModelSpec
+        Of structure ``ordinal``.
+
+    Returns
+    -------
+    pm.Model
+        Dims subject, category, at_most, gap, observation. The effect (``log_odds_ratio`` or
+        ``probit_difference``) is positive where the active treatment is better; the period effect
+        is in the direction of the score. Categories and prior parameters are data that can be
+        exchanged.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence does not suit.
+    SpecError
+        If a prior is improper.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.categorical.example import example_categories
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = build_categorical(example_categories(), load_model("ordinal-first-period"))
+    >>> sorted(variable.name for variable in model.free_RVs)
+    ['category_share', 'log_odds_ratio']
+    """
+    return categorical_pymc(categorical_model(evidence, spec))
+
+
+def categorical_pymc(problem: CategoricalModel) -> pm.Model:
+    """Build the PyMC model of a specification that has met its patients.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.categorical.example import example_categories
+    >>> from bayes_ptsd.spec import load_model
+    >>> problem = categorical_model(example_categories(), load_model("ordinal-probit"))
+    >>> categorical_pymc(problem).observed_RVs[0].name
+    'score'
+    """
+    scores = problem.scores
+    subject, period = np.nonzero(scores.there)
+    labels = {name: problem.coords[name] for name in ("category", "at_most", "gap")}
+    coords = {**labels, "subject": scores.subject, "observation": np.arange(len(subject))}
+    with pm.Model(coords=coords) as model:
+        place = pm.Data("place", scores.place[subject, period], dims="observation")
+        active = pm.Data("active", scores.active[subject, period], dims="observation")
+        parameters = {
+            name: prior_variable(name, prior, dims=dim, exchangeable=True)
+            for name, prior, dim in prior_shapes(problem).values()
+        }
+        sign = pm.Data("benefit_sign", float(problem.sign))
+        eta = sign * parameters[problem.effect] * active
+        if problem.two_periods:
+            second = pm.Data("second_period", period.astype(float), dims="observation")
+            subject_of = pm.Data("subject_of", subject, dims="observation")
+            standard = pm.Normal("subject_standard", 0, 1, dims="subject")
+            effect = parameters["sd_subject"] * standard
+            eta = eta + parameters["period_effect"] * second + effect[subject_of]
+        if scores.baseline is not None:
+            baseline = pm.Data("baseline_centered", scores.baseline[subject], dims="observation")
+            eta = eta + parameters["baseline_slope"] * baseline
+        cuts = _cutpoints(problem, active, parameters.get("log_gap_ratio"))
+        shares = _shares(cuts - eta[:, None], problem.link)
+        pm.Categorical("score", p=shares, observed=place, dims="observation")
+    return model
+
+
+def _cutpoints(problem: CategoricalModel, active: Any, log_ratio: Any) -> Any:
+    """Return the cutpoints of every observation, dims (observation or 1, cut)."""
+    share = pm.Dirichlet("category_share", np.ones(len(problem.categories)), dims="category")
+    below, above = pt.cumsum(share)[:-1], pt.cumsum(share[::-1])[::-1][1:]
+    if problem.link == "logit":
+        cut = pt.log(below) - pt.log(above)
+    else:
+        cut = pt.switch(below < above, pm.math.probit(below), -pm.math.probit(above))
+    cut = pm.Deterministic("cutpoint", cut, dims="at_most")
+    if log_ratio is None:
+        return cut[None, :]
+    gaps = (cut[1:] - cut[:-1]) * pt.exp(log_ratio)
+    steps = pt.concatenate([pt.zeros(1), pt.cumsum(gaps)])
+    other = steps - steps.mean() + cut.mean()
+    return pt.switch(pt.eq(active[:, None], 1), other[None, :], cut[None, :])
+
+
+def _shares(cuts: Any, link: str) -> Any:
+    """Return the probabilities of the categories between cuts, dims (observation, category)."""
+    below = pm.math.sigmoid(cuts) if link == "logit" else pm.math.invprobit(cuts)
+    end = pt.ones_like(cuts[:, :1])
+    edges = pt.concatenate([pt.zeros_like(end), below, end], axis=1)
+    return edges[:, 1:] - edges[:, :-1]

@@ -1,0 +1,1 @@
+"""Ordered categories and their patients: the model as values, without a sampler."""

@@ -1,0 +1,142 @@
+"""What a model of ordered categories says: differences on the scale, wins, shares by arm.
+
+Everything is averaged over patients as they are in the population (patient effects integrated
+out), over the baselines of the subjects, and over both periods alike. The effect on the scale of
+the link compares treatments within a patient and is a parameter, not one of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.categorical.model import CategoricalModel
+from bayes_ptsd.categorical.probabilities import cell_probabilities
+
+__all__ = ["NULLS", "arm_probabilities", "estimand_units", "with_estimands"]
+
+NULLS: Mapping[str, float] = {
+    "treatment_difference": 0.0,
+    "log_odds_ratio": 0.0,
+    "probit_difference": 0.0,
+    "win_probability": 0.5,
+}
+"""Value of each comparison if the treatments are alike."""
+
+
+def estimand_units(model: CategoricalModel) -> dict[str, str]:
+    """Return the unit of everything that is said about the treatments.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.categorical.example import example_categories
+    >>> from bayes_ptsd.categorical.model import categorical_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = categorical_model(example_categories(), load_model("ordinal"))
+    >>> estimand_units(model)["win_probability"]
+    'probability'
+    """
+    link = {"logit": "log odds", "probit": "latent SD"}[model.link]
+    return {
+        "treatment_difference": model.endpoint.unit,
+        model.effect: link,
+        "period_effect": link,
+        "sd_subject": link,
+        "baseline_slope": f"{link} per category",
+        "win_probability": "probability",
+        "prob_at_most": "probability",
+    }
+
+
+def arm_probabilities(draws: xr.Dataset, model: CategoricalModel) -> xr.DataArray:
+    """Return the probability of each category by arm and period.
+
+    Parameters
+    ----------
+    draws : xr.Dataset
+        Parameters of the model, dims ``chain`` and ``draw``.
+    model : CategoricalModel
+        Its options and the subjects' baselines.
+
+    Returns
+    -------
+    xr.DataArray
+        Dims (chain, draw, arm, period, category).
+
+    Examples
+    --------
+    >>> from bayes_ptsd.categorical.example import example_categories
+    >>> from bayes_ptsd.categorical.model import categorical_model
+    >>> from bayes_ptsd.categorical.priors import draw_priors
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = categorical_model(example_categories(), load_model("ordinal"))
+    >>> arm_probabilities(draw_priors(model, 10, seed=1), model).shape
+    (1, 10, 2, 2, 5)
+    """
+    baseline = np.zeros(1) if model.scores.baseline is None else model.scores.baseline
+    values, counts = np.unique(baseline, return_counts=True)
+    periods = len(model.coords["period"])
+    arm, period, place = (
+        axis.ravel() for axis in np.indices((2, periods, len(values))).astype(float)
+    )
+    cells = cell_probabilities(
+        draws, model, active=arm, second=period, baseline=values[place.astype(int)]
+    )
+    shaped = cells.reshape(len(cells), 2, periods, len(values), -1)
+    averaged = np.einsum("sapbk,b->sapk", shaped, counts / counts.sum())
+    dims = ("chain", "draw", "arm", "period", "category")
+    shape = (draws.sizes["chain"], draws.sizes["draw"], *averaged.shape[1:])
+    coords = {name: draws[name] for name in ("chain", "draw")}
+    labels = {name: model.coords[name] for name in dims[2:]}
+    return xr.DataArray(averaged.reshape(shape), dims=dims, coords={**coords, **labels})
+
+
+def with_estimands(draws: xr.Dataset, model: CategoricalModel) -> xr.Dataset:
+    """Add the estimands of a model to draws of its parameters.
+
+    Parameters
+    ----------
+    draws : xr.Dataset
+        Parameters of the model, dims ``chain`` and ``draw``.
+    model : CategoricalModel
+        The model.
+
+    Returns
+    -------
+    xr.Dataset
+        With ``treatment_difference`` (mean score, active better is positive, score units),
+        ``win_probability`` (of two patients drawn at random in the same period, one under each
+        treatment: the one under the active treatment is in the better category, ties counted half)
+        and ``prob_at_most(arm, at_most)``.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.categorical.example import example_categories
+    >>> from bayes_ptsd.categorical.model import categorical_model
+    >>> from bayes_ptsd.categorical.priors import draw_priors
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = categorical_model(example_categories(), load_model("ordinal"))
+    >>> found = with_estimands(draw_priors(model, 10, seed=1), model)
+    >>> found["prob_at_most"].dims
+    ('chain', 'draw', 'arm', 'at_most')
+    """
+    shares = arm_probabilities(draws, model)
+    mean = (shares * shares["category"]).sum("category").mean("period")
+    difference = mean.sel(arm="active", drop=True) - mean.sel(arm="control", drop=True)
+    below = shares.mean("period").cumsum("category").isel(category=slice(0, -1))
+    below = below.rename(category="at_most")
+    return draws.assign(
+        treatment_difference=model.sign * difference,
+        win_probability=_wins(shares, model.sign),
+        prob_at_most=below,
+    )
+
+
+def _wins(shares: xr.DataArray, sign: int) -> xr.DataArray:
+    """Return P(better) + P(tie) / 2 of two patients in one period, averaged over periods."""
+    active, control = (shares.sel(arm=arm, drop=True) for arm in ("active", "control"))
+    below: xr.DataArray = control.cumsum("category") - control / 2
+    higher = (active * below).sum("category").mean("period")
+    return higher if sign > 0 else 1 - higher

@@ -250,12 +250,14 @@ PRIOR_LINES: Mapping[str, Callable[[Evidence, ModelSpec], tuple[dict[str, str], 
     "first_period": _first_period_prior_lines,
     "longitudinal": _longitudinal_prior_lines,
     "ordinal": categorical_prior_lines,
+    "binary": categorical_prior_lines,
 }
 EXAMPLES: Mapping[str, Callable[[], Evidence]] = {
     "crossover": example_patients,
     "first_period": example_patients,
     "longitudinal": example_trajectories,
     "ordinal": partial(example_categories, "ordinal", baseline=True),
+    "binary": partial(example_categories, "binary", baseline=True),
 }
 
 

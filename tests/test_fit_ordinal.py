@@ -62,7 +62,8 @@ def crossover(compiled: CompiledModels) -> xr.DataTree:
     evidence = example_categories(subjects=240, missing=0.2, seed=5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
-        return fit_model(evidence, load_model("ordinal"), compiled=compiled)
+        # the sd of the patients mixes slowly, and the fit has to pass its checks
+        return fit_model(evidence, load_model("ordinal"), draws=3000, compiled=compiled)
 
 
 def near(fit: xr.DataTree, **truth: float) -> None:

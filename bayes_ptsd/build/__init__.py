@@ -22,6 +22,7 @@ BUILDERS: Mapping[str, Callable[[Evidence, ModelSpec], pm.Model]] = {
     "first_period": build_first_period,
     "longitudinal": build_longitudinal,
     "ordinal": build_categorical,
+    "binary": build_categorical,
 }
 
 

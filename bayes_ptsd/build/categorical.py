@@ -31,14 +31,17 @@ def build_categorical(evidence: Evidence, spec: ModelSpec) -> pm.Model:
         F(cutpoint[1]), F(cutpoint[2]) - F(cutpoint[1]), ... ~ Dirichlet(1, ..., 1)
 
     With ``odds = "by_arm"`` the cutpoints of the active arm have the gaps of the control arm times
-    ``exp(log_gap_ratio)``, and the same mean. A missing period is no observation.
+    ``exp(log_gap_ratio)``, and the same mean. A missing period is no observation. A binary outcome
+    has the categories 0 and 1; with ``form = "beta_binomial"`` it has a risk in each arm::
+
+        P(category[i] = 1) = risk_active if active[i] else risk_control
 
     Parameters
     ----------
     evidence : Evidence
         Patients, one endpoint and visit.
     spec : ModelSpec
-        Of structure ``ordinal``.
+        Of structure ``ordinal`` or ``binary``.
 
     Returns
     -------
@@ -77,6 +80,8 @@ def categorical_pymc(problem: CategoricalModel) -> pm.Model:
     >>> categorical_pymc(problem).observed_RVs[0].name
     'score'
     """
+    if problem.separate_risks:
+        return _separate_risks(problem)
     scores = problem.scores
     subject, period = np.nonzero(scores.there)
     labels = {name: problem.coords[name] for name in ("category", "at_most", "gap")}
@@ -102,6 +107,21 @@ def categorical_pymc(problem: CategoricalModel) -> pm.Model:
         cuts = _cutpoints(problem, active, parameters.get("log_gap_ratio"))
         shares = _shares(cuts - eta[:, None], problem.link)
         pm.Categorical("score", p=shares, observed=place, dims="observation")
+    return model
+
+
+def _separate_risks(problem: CategoricalModel) -> pm.Model:
+    """Build the model of two risks with independent priors."""
+    scores = problem.scores
+    with pm.Model(coords={"observation": np.arange(scores.there.sum())}) as model:
+        place = pm.Data("place", scores.place[scores.there], dims="observation")
+        active = pm.Data("active", scores.active[scores.there], dims="observation")
+        risks = {
+            name: prior_variable(name, prior, exchangeable=True)
+            for name, prior, _ in prior_shapes(problem).values()
+        }
+        risk = pt.switch(pt.eq(active, 1), risks["risk_active"], risks["risk_control"])
+        pm.Bernoulli("score", p=risk, observed=place, dims="observation")
     return model
 
 

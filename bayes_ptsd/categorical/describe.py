@@ -31,6 +31,9 @@ def categorical_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[s
     """
     model = categorical_model(evidence, spec)
     lines = {f"prior {name}": prior.formula for name, prior in model.priors.items()}
+    if model.separate_risks:
+        low, high = model.priors["risk"].interval()
+        return {**lines, "prior interval": f"risk: 95% from {low:.3f} to {high:.3f}"}, True
     lines["prior categories"] = "shares at the reference: Dirichlet(1, ..., 1)"
     if not all(prior.proper for prior in model.priors.values()):
         return lines, False

@@ -21,6 +21,7 @@ NULLS: Mapping[str, float] = {
     "treatment_difference": 0.0,
     "log_odds_ratio": 0.0,
     "probit_difference": 0.0,
+    "log_risk_ratio": 0.0,
     "win_probability": 0.5,
 }
 """Value of each comparison if the treatments are alike."""
@@ -38,6 +39,8 @@ def estimand_units(model: CategoricalModel) -> dict[str, str]:
     >>> estimand_units(model)["win_probability"]
     'probability'
     """
+    if model.binary:
+        return _binary_units()
     link = {"logit": "log odds", "probit": "latent SD"}[model.link]
     return {
         "treatment_difference": model.endpoint.unit,
@@ -47,6 +50,18 @@ def estimand_units(model: CategoricalModel) -> dict[str, str]:
         "baseline_slope": f"{link} per category",
         "win_probability": "probability",
         "prob_at_most": "probability",
+    }
+
+
+def _binary_units() -> dict[str, str]:
+    """Return the units of a binary outcome."""
+    odds = ("log_odds_ratio", "period_effect", "sd_subject", "baseline_slope")
+    return {
+        "treatment_difference": "probability",
+        **dict.fromkeys(odds, "log odds"),
+        "log_risk_ratio": "log risk",
+        "risk_active": "probability",
+        "risk_control": "probability",
     }
 
 
@@ -109,7 +124,9 @@ def with_estimands(draws: xr.Dataset, model: CategoricalModel) -> xr.Dataset:
         With ``treatment_difference`` (mean score, active better is positive, score units),
         ``win_probability`` (of two patients drawn at random in the same period, one under each
         treatment: the one under the active treatment is in the better category, ties counted half)
-        and ``prob_at_most(arm, at_most)``.
+        and ``prob_at_most(arm, at_most)``. Of a binary outcome ``treatment_difference`` is the
+        difference of the risks, beside ``risk_active``, ``risk_control`` and the
+        ``log_risk_ratio``; the last and ``log_odds_ratio`` are positive where active is better.
 
     Examples
     --------
@@ -123,6 +140,8 @@ def with_estimands(draws: xr.Dataset, model: CategoricalModel) -> xr.Dataset:
     ('chain', 'draw', 'arm', 'at_most')
     """
     shares = arm_probabilities(draws, model)
+    if model.binary:
+        return _with_risks(draws, shares, model)
     mean = (shares * shares["category"]).sum("category").mean("period")
     difference = mean.sel(arm="active", drop=True) - mean.sel(arm="control", drop=True)
     below = shares.mean("period").cumsum("category").isel(category=slice(0, -1))
@@ -132,6 +151,22 @@ def with_estimands(draws: xr.Dataset, model: CategoricalModel) -> xr.Dataset:
         win_probability=_wins(shares, model.sign),
         prob_at_most=below,
     )
+
+
+def _with_risks(draws: xr.Dataset, shares: xr.DataArray, model: CategoricalModel) -> xr.Dataset:
+    """Add the estimands of a binary outcome."""
+    risk = shares.mean("period").sel(category=1, drop=True)
+    active, control = (risk.sel(arm=arm, drop=True) for arm in ("active", "control"))
+    found = {
+        "treatment_difference": model.sign * (active - control),
+        "log_risk_ratio": model.sign * np.log(active / control),
+        "risk_active": active,
+        "risk_control": control,
+    }
+    if model.separate_risks:
+        odds = np.log(active / (1 - active)) - np.log(control / (1 - control))
+        found["log_odds_ratio"] = model.sign * odds
+    return draws.assign(found)
 
 
 def _wins(shares: xr.DataArray, sign: int) -> xr.DataArray:

@@ -36,7 +36,7 @@ class CategoricalModel:
     Attributes
     ----------
     spec : ModelSpec
-        Of structure ``ordinal``.
+        Of structure ``ordinal`` or ``binary``.
     endpoint : Endpoint
         The outcome.
     categories : ndarray of int
@@ -69,7 +69,7 @@ class CategoricalModel:
     @property
     def link(self) -> str:
         """Link function, logit or probit."""
-        return str(self.options["link"])
+        return str(self.options.get("link", "logit"))
 
     @property
     def effect(self) -> str:
@@ -84,7 +84,17 @@ class CategoricalModel:
     @property
     def by_arm(self) -> bool:
         """Whether the cutpoints of the arms may be spaced differently."""
-        return bool(self.options["odds"] == "by_arm")
+        return bool(self.options.get("odds") == "by_arm")
+
+    @property
+    def separate_risks(self) -> bool:
+        """Whether each arm has a risk of its own, with a beta prior."""
+        return bool(self.options.get("form") == "beta_binomial")
+
+    @property
+    def binary(self) -> bool:
+        """Whether the outcome occurs or not."""
+        return self.endpoint.kind == "binary"
 
     @property
     def coords(self) -> dict[str, Any]:
@@ -130,7 +140,7 @@ def categorical_model(evidence: Evidence, spec: ModelSpec) -> CategoricalModel:
     evidence : Evidence
         Patients with one endpoint and one visit (`select_outcome`).
     spec : ModelSpec
-        Of structure ``ordinal``.
+        Of structure ``ordinal`` or ``binary``.
 
     Returns
     -------
@@ -161,7 +171,7 @@ def categorical_model(evidence: Evidence, spec: ModelSpec) -> CategoricalModel:
         wanted=STRUCTURES[spec.structure].kinds[0],
     )
     endpoint = evidence.trial.endpoint(scores.endpoint)
-    unit = LATENT_SD[str(spec.options["link"])]
+    unit = LATENT_SD[str(spec.options.get("link", "logit"))]
     return CategoricalModel(
         spec=spec,
         endpoint=endpoint,

@@ -17,6 +17,9 @@ from bayes_ptsd.priors import FloatArray, Prior
 __all__ = ["draw_priors", "induced_cutpoints", "log_priors", "prior_shapes"]
 
 
+RISKS = ("risk_active", "risk_control")
+
+
 def prior_shapes(model: CategoricalModel) -> dict[str, tuple[str, Prior, str | None]]:
     """Return name in the posterior, prior and dim of every parameter of a specification.
 
@@ -29,6 +32,8 @@ def prior_shapes(model: CategoricalModel) -> dict[str, tuple[str, Prior, str | N
     >>> shapes["treatment"][0]
     'log_odds_ratio'
     """
+    if model.separate_risks:
+        return {name: (name, model.priors["risk"], None) for name in RISKS}
     names = {"treatment": model.effect, "period": "period_effect", "gap_ratio": "log_gap_ratio"}
     return {
         key: (names.get(key, key), prior, "gap" if key == "gap_ratio" else None)
@@ -100,11 +105,14 @@ def draw_priors(model: CategoricalModel, size: int, *, seed: int) -> xr.Dataset:
         shape = (1, size) if dim is None else (1, size, len(model.coords[dim]))
         dims = ("chain", "draw") if dim is None else ("chain", "draw", dim)
         drawn[name] = xr.Variable(dims, prior.quantile(rng.uniform(size=shape)))
+    coords = {"chain": [0], "draw": np.arange(size)}
+    if model.separate_risks:
+        return xr.Dataset(drawn, coords=coords)
     shares = rng.dirichlet(np.ones(len(model.categories)), size=(1, size))
     cuts = induced_cutpoints(shares, model.link)
     drawn["cutpoint"] = xr.Variable(("chain", "draw", "at_most"), cuts)
-    coords = {name: model.coords[name] for name in ("at_most", "gap")}
-    found = xr.Dataset(drawn, coords={"chain": [0], "draw": np.arange(size), **coords})
+    labels = {name: model.coords[name] for name in ("at_most", "gap")}
+    found = xr.Dataset(drawn, coords={**coords, **labels})
     return found if model.by_arm else found.drop_vars("gap")
 
 
@@ -137,6 +145,8 @@ def log_priors(draws: xr.Dataset, model: CategoricalModel) -> xr.Dataset:
         name: draws[name].copy(data=prior.logpdf(draws[name].values))
         for name, prior, _ in prior_shapes(model).values()
     }
+    if model.separate_risks:
+        return xr.Dataset(found)
     constant = float(special.gammaln(len(model.categories)))
     found["category_share"] = xr.full_like(draws[model.effect], constant)
     return xr.Dataset(found)

@@ -189,6 +189,9 @@ def _cuts(
     baseline: FloatArray,
 ) -> FloatArray:
     """Return cutpoint less linear predictor of each cell, dims (sample, cell, cut)."""
+    if model.separate_risks:
+        risks = np.stack([flat["risk_control"].values, flat["risk_active"].values], axis=1)
+        return np.asarray(-special.logit(risks)[:, active.astype(int), None])
     cut = flat["cutpoint"].values[:, None, :]
     if "log_gap_ratio" in flat:
         other = spaced_cutpoints(flat["cutpoint"].values, flat["log_gap_ratio"].values)

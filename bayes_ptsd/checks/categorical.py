@@ -69,11 +69,13 @@ def categorical_checks(
     features = feature_table(fit, category_features(model))
     sensitivity, loo = sensitivity_table(fit), loo_table(fit)
     posterior = fit["posterior"].to_dataset()
+    # two separate risks have a prior each, and none of their contrast
+    about = "treatment_difference" if model.separate_risks else model.effect
     checks = [
         *predictive_checks(features),
         pareto_check(loo),
-        *sensitivity_checks(sensitivity, estimand=model.effect),
-        *prior_conflict_check(model.priors["treatment"], estimate or {}),
+        *sensitivity_checks(sensitivity, estimand=about),
+        *prior_conflict_check(model.priors.get("treatment"), estimate or {}),
         *_boundary_checks(posterior, model),
         *proportional_odds_check(posterior),
     ]
@@ -111,10 +113,12 @@ def category_features(model: CategoricalModel) -> dict[str, Callable[[Scores], S
     ['number_active_1_in_1', 'number_active_1_in_2']
     """
     found: dict[str, Callable[[Scores], Scores]] = {}
+    # of a binary outcome one number says both
+    categories = model.categories[1:].tolist() if model.binary else model.categories.tolist()
     for arm, label in ((1, "active"), (0, "control")):
         for column in range(model.scores.place.shape[1]):
             rows = np.flatnonzero(model.scores.active[:, column] == arm)
-            for category in model.categories.tolist() if len(rows) else []:
+            for category in categories if len(rows) else []:
                 name = f"number_{label}_{column + 1}_in_{category}"
                 found[name] = _number_in(rows, column, category)
     if model.two_periods and int(model.scores.there.all(axis=1).sum()) > 2:
@@ -161,13 +165,13 @@ def category_table(posterior: xr.Dataset, model: CategoricalModel) -> xr.Dataset
     return xr.Dataset(found)
 
 
-def prior_conflict_check(prior: Prior, estimate: Mapping[str, Any]) -> list[Check]:
+def prior_conflict_check(prior: Prior | None, estimate: Mapping[str, Any]) -> list[Check]:
     """Judge whether the estimate from the data alone lies where the prior expects it.
 
     Parameters
     ----------
-    prior : Prior
-        Of the effect on the scale of the link.
+    prior : Prior, optional
+        Of the effect on the scale of the link; without one there is no check.
     estimate : mapping
         ``estimate`` and ``se`` by maximum likelihood; None or nothing where there is none.
 
@@ -190,7 +194,9 @@ def prior_conflict_check(prior: Prior, estimate: Mapping[str, Any]) -> list[Chec
     (0.0248, False)
     """
     found, se = estimate.get("estimate"), estimate.get("se")
-    if found is None or se is None or not (prior.proper and np.isfinite(prior.sd)):
+    if prior is None or found is None or se is None:
+        return []
+    if not (prior.proper and np.isfinite(prior.sd)):
         return []
     distance = abs(found - prior.mean) / np.hypot(prior.sd, se)
     p = float(2 * stats.norm.sf(distance))

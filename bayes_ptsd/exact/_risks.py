@@ -24,6 +24,7 @@ __all__ = [
     "RISKS",
     "BetaPair",
     "grid_of_estimand",
+    "log_grid",
     "moments",
     "prob_more",
     "quantiles",
@@ -187,6 +188,22 @@ def grid_of_estimand(pair: BetaPair, name: str) -> xr.Dataset:
             "mean": mean,
             "sd": sd,
             "quadrature_error": 0.0 if name in RISKS else TOLERANCE,
+        }
+    )
+
+
+def log_grid(pair: BetaPair, name: str) -> xr.Dataset:
+    """Return density and distribution function of the log of a ratio on a grid."""
+    ratios, pdf, cdf = _contrast_grid(pair, name)
+    mean, sd = _log_moments(pair, odds=name == "odds_ratio")
+    return xr.Dataset(
+        {
+            "value": ("grid", np.log(ratios)),
+            "pdf": ("grid", pdf * ratios),
+            "cdf": ("grid", cdf),
+            "mean": mean,
+            "sd": sd,
+            "quadrature_error": TOLERANCE,
         }
     )
 

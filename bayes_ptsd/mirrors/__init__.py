@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.mirrors.binary import binary_mirror
 from bayes_ptsd.mirrors.crossover import crossover_mirror
 from bayes_ptsd.mirrors.first_period import first_period_mirror
 from bayes_ptsd.mirrors.longitudinal import longitudinal_mirror
@@ -19,6 +20,7 @@ MIRRORS: Mapping[str, Callable[[Evidence, ModelSpec], dict[str, Any]]] = {
     "summary": printed_mirror,
     "crossover": crossover_mirror,
     "ordinal": ordinal_mirror,
+    "binary": binary_mirror,
     "first_period": first_period_mirror,
     "longitudinal": longitudinal_mirror,
 }

@@ -21,4 +21,5 @@ PLANS: Mapping[str, Callable[[Evidence, ModelSpec], Plan]] = {
     "first_period": first_period_plan,
     "longitudinal": longitudinal_plan,
     "ordinal": categorical_plan,
+    "binary": categorical_plan,
 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from bayes_ptsd.categorical.beta_binomial import exact_risks
 from bayes_ptsd.categorical.estimands import NULLS, estimand_units
 from bayes_ptsd.categorical.groups import categorical_groups
 from bayes_ptsd.categorical.model import CategoricalModel, categorical_model
 from bayes_ptsd.checks.categorical import categorical_checks
-from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.mirrors import frequentist_document
 from bayes_ptsd.plans.plan import Groups, Plan
@@ -39,17 +39,14 @@ def categorical_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
         posterior = groups["posterior"].drop_vars(INTERNAL, errors="ignore")
         return categorical_groups(posterior, problem, seed=seed)
 
-    def exact(seed: int) -> Groups:
-        raise FitError(f"no exact engine for model '{spec.name}': {NO_EXACT}; take engine 'nuts'")
-
     return Plan(
         endpoint=problem.endpoint,
         attrs=_attrs(problem),
         notes=problem.notes,
         kind=_kind(problem),
-        why_not_exact=NO_EXACT,
+        why_not_exact="" if problem.separate_risks else NO_EXACT,
         build=build,
-        exact=exact,
+        exact=lambda seed: exact_risks(problem, seed=seed),
         derive=derive,
         check=lambda fit: categorical_checks(
             fit, problem, estimate=frequentist_document(evidence, spec)
@@ -59,7 +56,8 @@ def categorical_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
 
 def _attrs(problem: CategoricalModel) -> dict[str, Any]:
     """Return what names the analysis and its estimands."""
-    asked, prior = problem.spec.priors["treatment"], problem.priors["treatment"]
+    main = "risk" if problem.separate_risks else "treatment"
+    asked, prior = problem.spec.priors[main], problem.priors[main]
     tables = {name: value.table() for name, value in problem.priors.items()}
     units = estimand_units(problem)
     return {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bayes_ptsd.structures.binary import BINARY
 from bayes_ptsd.structures.crossover import CROSSOVER
 from bayes_ptsd.structures.first_period import FIRST_PERIOD
 from bayes_ptsd.structures.longitudinal import LONGITUDINAL
@@ -23,4 +24,5 @@ STRUCTURES: Mapping[str, Structure] = {
     "first_period": FIRST_PERIOD,
     "longitudinal": LONGITUDINAL,
     "ordinal": ORDINAL,
+    "binary": BINARY,
 }

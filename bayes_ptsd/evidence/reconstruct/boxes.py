@@ -1,0 +1,204 @@
+"""Printed results as boxes: which unrounded numbers print as they do, and draws from them.
+
+An estimate with its limits and its P value has two unknowns, the estimate and its standard error.
+What all four printed numbers allow together is a small polygon; targets are drawn from it, never
+from one box after the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence.audit.polygon import admissible_polygon, slopes_printing_p
+from bayes_ptsd.evidence.intervals import FloatArray, critical_value, rounding_box
+
+__all__ = ["Box", "PrintedRow", "printed_row"]
+
+Box = tuple[float, float]
+ANYTHING: Box = (-np.inf, np.inf)
+SHRINK = 0.03
+
+
+@dataclass(frozen=True)
+class PrintedRow:
+    """One printed result: what its numbers allow.
+
+    Attributes
+    ----------
+    id, endpoint, analysis, term : str
+        Row of `effects.csv`.
+    text : str
+        As printed, positive = active treatment better for treatment rows.
+    estimate, low, high : tuple of float
+        Rounding boxes in score units; unbounded where not printed.
+    t : tuple of float
+        Absolute t statistics that print the P value.
+    df : float
+        Residual degrees of freedom.
+    digits : tuple of int
+        Printed digits of estimate, low, high and P; -1 where not printed.
+    printed : tuple of float
+        The four numbers, NaN where not printed.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> row = printed_row(load_published().data["effects"].to_dataset(), "T2.IESR.X")
+    >>> row.text, row.df
+    ('12.7 (2.5 to 22.8), P = 0.02', 27.0)
+    """
+
+    id: str
+    endpoint: str
+    analysis: str
+    term: str
+    text: str
+    estimate: Box
+    low: Box
+    high: Box
+    t: Box
+    df: float
+    digits: tuple[int, int, int, int]
+    printed: tuple[float, float, float, float]
+
+    @property
+    def quantile(self) -> float:
+        """The quantile of t that bounds the printed interval."""
+        return float(critical_value(df=self.df))
+
+    def targets(self, size: int, rng: np.random.Generator) -> FloatArray:
+        """Draw estimates and standard errors that print the row, dims (2, size).
+
+        Raises
+        ------
+        EvidenceError
+            If no symmetric interval around an estimate prints all of the row's numbers.
+        """
+        if not np.isfinite(self.low).all():
+            estimate = rng.uniform(*_shrunk(self.estimate), size=size)
+            return np.stack([estimate, np.abs(estimate) / rng.uniform(*_shrunk(self.t), size=size)])
+        corners = self.polygon()
+        found = np.empty((2, 0))
+        for _ in range(200):
+            span = rng.uniform(corners.min(axis=0), corners.max(axis=0), size=(4000, 2)).T
+            found = np.concatenate([found, span[:, self._prints(span)]], axis=1)
+            if found.shape[1] >= size:
+                return found[:, :size] / np.array([[1.0], [self.quantile]])
+        raise EvidenceError(self.refusal())
+
+    def polygon(self) -> FloatArray:
+        """Corners of estimate and half-width that print estimate and limits.
+
+        Raises
+        ------
+        EvidenceError
+            If there are none.
+        """
+        corners = admissible_polygon(*map(_shrunk, (self.estimate, self.low, self.high)))
+        if len(corners) < 3:
+            raise EvidenceError(self.refusal())
+        return corners
+
+    def refusal(self) -> str:
+        """Say what contradicts what in a row that nothing can print."""
+        middle = [(low + high) / 2 for low, high in zip(self.low, self.high, strict=True)]
+        return (
+            f"{self.id}: no symmetric interval prints {self.text}. The middle of the limits is "
+            f"{middle[0]:.4g} to {middle[1]:.4g}, the estimate {self.estimate[0]:.4g} to "
+            f"{self.estimate[1]:.4g}, and P asks for |t| {self.t[0]:.3f} to {self.t[1]:.3f}; "
+            "correct the row, or add a derived one with its id and a '*'"
+        )
+
+    def _prints(self, span: FloatArray) -> np.ndarray:
+        """Tell which pairs of estimate and half-width print all four numbers."""
+        estimate, half = span
+        ratio = np.abs(estimate) / half * self.quantile
+        values = (estimate, estimate - half, estimate + half, ratio)
+        boxes = (self.estimate, self.low, self.high, self.t)
+        inside = [
+            (value >= low) & (value <= high)
+            for value, (low, high) in zip(values, map(_shrunk, boxes), strict=True)
+        ]
+        result: np.ndarray = np.logical_and.reduce(inside)
+        return result
+
+
+def printed_row(
+    effects: xr.Dataset, contrast: str, *, df: float | None = None
+) -> PrintedRow:
+    """Return the boxes of one row.
+
+    Parameters
+    ----------
+    effects : xr.Dataset
+        Node `effects` of published evidence.
+    contrast : str
+        Id of the row.
+    df : float, optional
+        Residual degrees of freedom if other than the row says.
+
+    Returns
+    -------
+    PrintedRow
+        Boxes and labels.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> row = printed_row(load_published().data["effects"].to_dataset(), "T2.IESR.X")
+    >>> tuple(round(end, 3) for end in row.estimate)
+    (12.65, 12.75)
+    """
+    here = effects.sel(contrast=contrast)
+    names = ("estimate", "ci_low", "ci_high", "p_value")
+    printed = tuple(float(here[name]) for name in names)
+    digits = tuple(int(here[f"{name}_decimals"]) for name in names)
+    boxes = [_box(value, digit) for value, digit in zip(printed, digits, strict=True)]
+    degrees = float(here["df"]) if df is None else df
+    return PrintedRow(
+        contrast,
+        *(str(here[name].item()) for name in ("endpoint", "analysis", "term")),
+        _text(printed, digits),
+        *boxes[:3],
+        _t_box(boxes[3], degrees),
+        degrees,
+        digits,
+        printed,
+    )
+
+
+def _box(value: float, digits: int) -> Box:
+    """Return the rounding box, or anything where nothing is printed."""
+    if digits < 0 or np.isnan(value):
+        return ANYTHING
+    low, high = rounding_box(value, digits)
+    return float(low), float(high)
+
+
+def _t_box(p: Box, df: float) -> Box:
+    """Return the absolute t statistics of a box of P values."""
+    if not np.isfinite(p).all():
+        return (0.0, np.inf)
+    shallow, steep = slopes_printing_p(p, df=df)
+    quantile = float(critical_value(df=df))
+    return float(shallow) * quantile, float(steep) * quantile
+
+
+def _shrunk(box: Box) -> Box:
+    """Return a box without the outer 3% at either end, where rounding could fail."""
+    low, high = box
+    room = SHRINK * (high - low) if np.isfinite(high - low) else 0.0
+    return low + room, high - room
+
+
+def _text(printed: tuple[float, ...], digits: tuple[int, ...]) -> str:
+    """Return a row as it is printed."""
+    estimate, low, high, p = (
+        f"{value:.{max(digit, 0)}f}" for value, digit in zip(printed, digits, strict=True)
+    )
+    interval = "" if digits[1] < 0 else f" ({low} to {high})"
+    return f"{estimate}{interval}" + ("" if digits[3] < 0 else f", P = {p}")

@@ -1,0 +1,233 @@
+"""Printed statistics as linear and quadratic forms of integer scores.
+
+Every estimate of the paper is a linear form of the scores, every residual sum of squares a
+quadratic one. A change of a few scores changes each form by a few products, so thousands of
+changes can be tried at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence.intervals import FloatArray
+
+__all__ = ["Analysis", "Cells", "Forms", "IntArray", "Response", "least_squares"]
+
+IntArray: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Scores that may be changed: patient, column and bounds of each.
+
+    Attributes
+    ----------
+    patient : ndarray of int
+        Row of each cell.
+    column : tuple of str
+        Column of each cell, such as ``"madrs.2"`` for period 2.
+    low, high : ndarray of float
+        Lowest and highest score.
+    subjects : int
+        Number of patients.
+
+    Examples
+    --------
+    >>> cells = Cells.of({"y": (np.array([True, False, True]), 0.0, 7.0)})
+    >>> cells.patient, cells.column
+    (array([0, 2]), ('y', 'y'))
+    """
+
+    patient: IntArray
+    column: tuple[str, ...]
+    low: FloatArray
+    high: FloatArray
+    subjects: int
+
+    @classmethod
+    def of(cls, columns: Mapping[str, tuple[NDArray[np.bool_], float, float]]) -> Cells:
+        """Return the cells of columns, each given by who has a score and its bounds."""
+        who = [np.flatnonzero(mask) for mask, _, _ in columns.values()]
+        sizes = [len(index) for index in who]
+        bounds = np.repeat([(low, high) for _, low, high in columns.values()], sizes, axis=0)
+        names = tuple(np.repeat(list(columns), sizes).tolist())
+        size = len(next(iter(columns.values()))[0])
+        return cls(np.concatenate(who), names, bounds[:, 0], bounds[:, 1], size)
+
+    def take(self, table: Mapping[str, FloatArray]) -> FloatArray:
+        """Return the scores of the cells, dim (cell,), from columns over all patients."""
+        pairs = zip(self.patient.tolist(), self.column, strict=True)
+        return np.array([table[column][patient] for patient, column in pairs])
+
+    def put(self, values: FloatArray) -> dict[str, FloatArray]:
+        """Return columns over all patients, NaN where a patient has no cell."""
+        columns: dict[str, FloatArray] = {}
+        for name in dict.fromkeys(self.column):
+            here = np.array(self.column) == name
+            columns[name] = np.full(self.subjects, np.nan)
+            columns[name][self.patient[here]] = values[here]
+        return columns
+
+    def response(
+        self, weights: Mapping[str, float], offset: FloatArray | float = 0.0
+    ) -> Response:
+        """Return the weighted sum of columns plus an offset, one value per patient."""
+        weight = np.array([weights.get(column, 0.0) for column in self.column])
+        return Response(weight, np.broadcast_to(np.asarray(offset, float), (self.subjects,)))
+
+
+@dataclass(frozen=True)
+class Response:
+    """What is analyzed: a weighted sum of a patient's scores plus a constant of the patient.
+
+    Attributes
+    ----------
+    weight : ndarray
+        Dim (cell,).
+    offset : ndarray
+        Dim (subject,).
+
+    Examples
+    --------
+    >>> Response(np.ones(1), np.zeros(1)).offset
+    array([0.])
+    """
+
+    weight: FloatArray
+    offset: FloatArray
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Least squares with fixed covariates, for one coefficient.
+
+    Attributes
+    ----------
+    coefficient : ndarray
+        Weights that make the coefficient from the response, dim (subject,); zero outside the
+        patients analyzed.
+    residual : ndarray
+        The matrix that makes residuals, dims (subject, subject).
+    factor : float
+        Variance of the coefficient in units of the residual variance.
+    df : int
+        Residual degrees of freedom.
+
+    Examples
+    --------
+    >>> least_squares(np.ones((4, 1)), np.ones(4, bool), 0).factor
+    0.25
+    """
+
+    coefficient: FloatArray
+    residual: FloatArray
+    factor: float
+    df: int
+
+    def fit(self, response: FloatArray) -> tuple[float, float]:
+        """Return estimate and standard error for the scores of all patients."""
+        y = np.nan_to_num(response)
+        return float(self.coefficient @ y), float(
+            np.sqrt(self.factor * (y @ self.residual @ y) / self.df)
+        )
+
+
+def least_squares(design: FloatArray, who: NDArray[np.bool_], which: int) -> Analysis:
+    """Return the analysis of the patients `who` for column `which` of a design.
+
+    Parameters
+    ----------
+    design : ndarray
+        Dims (subject, column); rows of patients left out are ignored.
+    who : ndarray of bool
+        The patients analyzed.
+    which : int
+        The coefficient wanted.
+
+    Returns
+    -------
+    Analysis
+        Weights, residual matrix, variance factor and degrees of freedom.
+
+    Raises
+    ------
+    EvidenceError
+        If the design has no unique solution.
+
+    Examples
+    --------
+    >>> design = np.column_stack([np.ones(4), [0, 0, 1, 1]])
+    >>> least_squares(design, np.ones(4, bool), 1).fit(np.array([1.0, 3, 5, 7]))
+    (4.0, 1.414...)
+    """
+    x = design[who]
+    if np.linalg.matrix_rank(x) < x.shape[1]:
+        raise EvidenceError("the patients do not determine the analysis: columns are collinear")
+    inverse = np.linalg.inv(x.T @ x)
+    hat = x @ inverse @ x.T
+    coefficient, residual = np.zeros(len(who)), np.zeros((len(who), len(who)))
+    coefficient[who] = (inverse @ x.T)[which]
+    residual[np.ix_(who, who)] = np.eye(len(x)) - hat
+    return Analysis(coefficient, residual, float(inverse[which, which]), len(x) - x.shape[1])
+
+
+@dataclass
+class Forms:
+    """Linear and quadratic forms over the cells, collected and then evaluated together.
+
+    Attributes
+    ----------
+    cells : Cells
+        The scores.
+
+    Examples
+    --------
+    >>> forms = Forms(Cells.of({"y": (np.ones(2, bool), 0.0, 7.0)}))
+    >>> y = forms.cells.response({"y": 1.0})
+    >>> forms.linear(y, np.array([0.5, 0.5])), forms.quadratic([(y, y, np.eye(2))])
+    (0, 0)
+    """
+
+    cells: Cells
+    _linear: list[FloatArray] = field(default_factory=list)
+    _linear_constant: list[float] = field(default_factory=list)
+    _matrix: list[FloatArray] = field(default_factory=list)
+    _slope: list[FloatArray] = field(default_factory=list)
+    _constant: list[float] = field(default_factory=list)
+
+    def linear(self, response: Response, coefficient: FloatArray) -> int:
+        """Add a linear form and return its place."""
+        self._linear.append(response.weight * coefficient[self.cells.patient])
+        self._linear_constant.append(float(coefficient @ response.offset))
+        return len(self._linear) - 1
+
+    def quadratic(self, parts: Sequence[tuple[Response, Response, FloatArray]]) -> int:
+        """Add the sum of forms ``y' M z`` and return its place."""
+        patient, size = self.cells.patient, len(self.cells.patient)
+        matrix, slope, constant = np.zeros((size, size)), np.zeros(size), 0.0
+        for y, z, m in parts:
+            product = np.outer(y.weight, z.weight) * m[np.ix_(patient, patient)]
+            matrix += (product + product.T) / 2
+            slope += (y.weight * (m @ z.offset)[patient] + z.weight * (m @ y.offset)[patient]) / 2
+            constant += float(y.offset @ m @ z.offset)
+        self._matrix.append(matrix)
+        self._slope.append(slope)
+        self._constant.append(constant)
+        return len(self._matrix) - 1
+
+    def arrays(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return linear forms and their constants; matrices, slopes and constants."""
+        size = len(self.cells.patient)
+        return (
+            np.array(self._linear).reshape(-1, size),
+            np.array(self._linear_constant),
+            np.array(self._matrix).reshape(-1, size, size),
+            np.array(self._slope).reshape(-1, size),
+            np.array(self._constant),
+        )

@@ -1,0 +1,119 @@
+"""What print leaves open, as priors in a file: read, drawn, and kept with what was accepted."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bayes_ptsd.errors import SpecError
+from bayes_ptsd.priors import Prior, parse_prior
+from bayes_ptsd.spec import models_folder
+
+__all__ = ["Nuisance", "load_nuisance"]
+
+NEEDED = {
+    "common": (
+        "correlation", "remission", "subscale_correlation", "first_loading", "second_loading",
+        "visit_correlation", "visit_sd", "carryover",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Nuisance:
+    """Priors of what print does not identify.
+
+    Attributes
+    ----------
+    priors : mapping of str to mapping of str to Prior
+        By section (``common`` or an endpoint) and name, in score units where not said otherwise.
+    source : str
+        The file.
+
+    Examples
+    --------
+    >>> load_nuisance().priors["ies_r"]["period"].formula
+    'N(0, 4²)'
+    """
+
+    priors: Mapping[str, Mapping[str, Prior]]
+    source: str
+
+    def has(self, section: str, name: str) -> bool:
+        """Tell whether a section has a prior of that name."""
+        return name in self.priors.get(section, {})
+
+    @property
+    def without_baseline(self) -> tuple[str, ...]:
+        """Endpoints that are not scored before treatment: they have a level instead."""
+        return tuple(section for section, names in self.priors.items() if "level" in names)
+
+    def draw(self, section: str, name: str, rng: np.random.Generator) -> float:
+        """Draw one value.
+
+        Raises
+        ------
+        SpecError
+            If the file has no such prior.
+        """
+        if not self.has(section, name):
+            raise SpecError(f"{self.source}: [{section}] needs '{name}'")
+        return float(self.priors[section][name].quantile(rng.uniform()))
+
+
+def load_nuisance(path: str | Path | None = None) -> Nuisance:
+    """Read the priors of what print leaves open.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A TOML file with one table per endpoint and a table ``common``; the shipped
+        ``models/nuisance/reconstruction.toml`` otherwise.
+
+    Returns
+    -------
+    Nuisance
+        The priors.
+
+    Raises
+    ------
+    SpecError
+        If the file cannot be read, or a value is not a distribution.
+
+    Examples
+    --------
+    >>> sorted(load_nuisance().priors)[:3]
+    ['caps', 'cgi_i', 'cgi_s']
+    """
+    file = models_folder() / "nuisance" / "reconstruction.toml" if path is None else Path(path)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpecError(f"{file}: cannot be read as TOML ({error})") from error
+    if content.pop("schema", None) != 1:
+        raise SpecError(f"{file}: 'schema' must be 1")
+    priors = {section: _section(table, f"{file}: [{section}]") for section, table in content.items()}
+    for section, names in NEEDED.items():
+        missing = [name for name in names if name not in priors.get(section, {})]
+        if missing:
+            raise SpecError(f"{file}: [{section}] needs '{missing[0]}'")
+    return Nuisance(priors, file.name)
+
+
+def _section(table: object, where: str) -> dict[str, Prior]:
+    """Return the priors of one table."""
+    if not isinstance(table, dict):
+        raise SpecError(f"{where} must be a table of distributions")
+    found = {}
+    for name, text in table.items():
+        try:
+            found[str(name)] = parse_prior(str(text))
+        except SpecError as error:
+            raise SpecError(f"{where}: '{name}': {error}") from error
+        if not found[str(name)].proper:
+            raise SpecError(f"{where}: '{name}': give a proper distribution; '{text}' is not")
+    return found

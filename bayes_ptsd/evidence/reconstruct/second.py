@@ -1,0 +1,142 @@
+"""Scores of period 2 that make the crossover rows exact before rounding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayes_ptsd.evidence.intervals import FloatArray
+from bayes_ptsd.evidence.reconstruct.geometry import equicorrelated, orthogonal, with_gram
+from bayes_ptsd.evidence.reconstruct.plan import Plan
+
+__all__ = ["CrossoverTargets", "first_difference", "second_period"]
+
+
+@dataclass(frozen=True)
+class CrossoverTargets:
+    """Unrounded crossover results of parts that add up to a total (or of one endpoint).
+
+    Attributes
+    ----------
+    estimate, se : ndarray
+        Printed estimates and standard errors, dim (part,).
+    total_se : float
+        Standard error of the sum.
+    reading : str
+        How the rows are read.
+
+    Examples
+    --------
+    >>> CrossoverTargets(np.array([12.7]), np.array([4.95]), 4.95, "unhalved").reading
+    'unhalved'
+    """
+
+    estimate: FloatArray
+    se: FloatArray
+    total_se: float
+    reading: str
+
+
+def first_difference(plan: Plan, first: FloatArray) -> FloatArray:
+    """Return the benefit in period 1 among those rated twice, dim (part,).
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.evidence.reconstruct.plan import plan_of
+    >>> plan = plan_of(load_published())
+    >>> first_difference(plan, -3 * plan.ket[:, None])
+    array([3.])
+    """
+    early = plan.completer & plan.active_first
+    late = plan.completer & ~plan.active_first
+    difference: FloatArray = first[late].mean(axis=0) - first[early].mean(axis=0)
+    return difference
+
+
+def second_period(
+    plan: Plan,
+    first: FloatArray,
+    targets: CrossoverTargets,
+    shape: FloatArray,
+    *,
+    correlation: float,
+    level: FloatArray,
+    shift: float = 0.0,
+) -> FloatArray | None:
+    """Return what was analyzed in period 2, exact for every crossover row before rounding.
+
+    Parameters
+    ----------
+    plan : Plan
+        Patients and reading.
+    first : ndarray
+        What was analyzed in period 1 (scores, or changes), dims (subject, part).
+    targets : CrossoverTargets
+        What has to come out.
+    shape : ndarray
+        Directions of the residuals, dims (subject, part).
+    correlation : float
+        Between the two periods, of the sum.
+    level : ndarray
+        Mean over the two sequences in period 2, dim (part,).
+    shift : float
+        Difference of period 2 less that of period 1, where the reading leaves it open.
+
+    Returns
+    -------
+    ndarray or None
+        Dims (subject, part), NaN where there is no second rating; None if the standard errors
+        cannot come out with this correlation.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.evidence.reconstruct.plan import plan_of
+    >>> plan = plan_of(load_published())
+    >>> z = np.random.default_rng(1).normal(size=(2, plan.size, 1))
+    >>> targets = CrossoverTargets(np.array([3.0]), np.array([1.0]), 1.0, "as_published")
+    >>> y2 = second_period(plan, z[0], targets, z[1], correlation=0.3, level=np.array([5.0]))
+    >>> (first_difference(plan, z[0]) - first_difference(plan, y2)) / 2
+    array([3.])
+    """
+    who, sequence = plan.completer, plan.ket[plan.completer]
+    columns = np.column_stack([np.ones(len(sequence)), sequence])
+    before = orthogonal(first[who], columns)
+    root = float(np.sqrt((1 / np.bincount(sequence.astype(int))).sum()))
+    df = len(sequence) - 2
+    own = before.T @ before
+    halves = 1.0 if targets.reading in ("unhalved", "carryover_covariate") else 2.0
+    gram = equicorrelated(df * (halves * targets.se / root) ** 2,
+                          df * (halves * targets.total_se / root) ** 2)  # fmt: skip
+    if gram is None:
+        return None
+    first_sd, spread = np.sqrt(own.sum() / df), np.sqrt(gram.sum() / df)
+    if targets.reading == "carryover_covariate":
+        squared = 2 * spread**2 - first_sd**2
+        slope = correlation * np.sqrt(max(squared, 0)) / first_sd
+        left = 2 * gram - own - slope**2 * own
+    else:
+        inside = (correlation * first_sd) ** 2 - first_sd**2 + spread**2
+        slope = correlation * (correlation + np.sqrt(max(inside, 0)) / first_sd)
+        left = gram - (1 - slope) ** 2 * own
+    free = with_gram(shape[who], np.column_stack([columns, before]), left)
+    if free is None or slope * np.diag(own).min() / df < 0.02:
+        return None
+    difference = _second_difference(plan, first, targets, shift)
+    means = level + (sequence[:, None] - 0.5) * difference
+    result = np.full(first.shape, np.nan)
+    result[who] = means + slope * before + free
+    return result
+
+
+def _second_difference(
+    plan: Plan, first: FloatArray, targets: CrossoverTargets, shift: float
+) -> FloatArray:
+    """Return the benefit in period 2 that the estimates leave, dim (part,)."""
+    early = first_difference(plan, first)
+    if targets.reading == "carryover_covariate":
+        return early + shift / len(early)
+    printed = targets.estimate if targets.reading == "unhalved" else 2 * targets.estimate
+    return np.asarray(printed - early)

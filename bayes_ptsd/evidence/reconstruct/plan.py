@@ -109,6 +109,11 @@ class Plan:
     claims: tuple[Claim, ...]
 
     @property
+    def infused_twice(self) -> BoolArray:
+        """Who had a second infusion, rated or not."""
+        return np.isin(self.fate, ["completed_second", "delayed", "left_after_second"])
+
+    @property
     def ket(self) -> FloatArray:
         """1 for patients with the active treatment first, else 0."""
         return self.active_first.astype(float)

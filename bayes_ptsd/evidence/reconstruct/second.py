@@ -122,7 +122,7 @@ def second_period(
         slope = correlation * (correlation + np.sqrt(max(inside, 0)) / first_sd)
         left = gram - (1 - slope) ** 2 * own
     free = with_gram(shape[who], np.column_stack([columns, before]), left)
-    if free is None or slope * np.diag(own).min() / df < 0.02:
+    if free is None or slope <= 0:
         return None
     difference = _second_difference(plan, first, targets, shift)
     means = level + (sequence[:, None] - 0.5) * difference

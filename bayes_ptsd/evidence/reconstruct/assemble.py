@@ -68,6 +68,8 @@ def assemble(
         "hours": ("visit", list(trial.visits.values())),
     }
     dims = ("subject", "period", "visit", "endpoint")
+    # a rounded -0.3 is -0.0, which another machine or file would hold as 0.0
+    values, baseline = values + 0.0, baseline + 0.0
     scores_array = xr.DataArray(values, dims=dims, coords=coords)
     before = scores_array.isel(visit=0, drop=True).copy(data=baseline).rename("baseline")
     covariates = xr.Dataset(

@@ -24,6 +24,7 @@ __all__ = ["Columns", "TotalDraw", "draw_total", "fitting_level"]
 Columns = dict[str, FloatArray]
 ROUNDS = 2500
 NEAR = 0.03
+STIFF = 0.05
 SCREENED = 400
 TRIES = 20
 
@@ -263,12 +264,12 @@ def second_baseline(
 
 
 def fitting_level(values: FloatArray, bounds: tuple[float, float]) -> float:
-    """Return the smallest shift with which scores stick out of their bounds the least."""
+    """Return the shift that balances its own size against scores outside their bounds."""
     here = values[np.isfinite(values)]
     shifts = np.linspace(-0.5, 0.5, 81) * (bounds[1] - bounds[0])
     moved = here[:, None] + shifts
     outside = np.maximum(np.maximum(bounds[0] - moved, moved - bounds[1]), 0)
-    cost = (outside**2).sum(axis=0) + 0.05 * shifts**2
+    cost = (outside**2).mean(axis=0) + STIFF * shifts**2
     return float(shifts[np.argmin(cost)])
 
 

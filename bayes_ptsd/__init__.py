@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
     from bayes_ptsd.evidence.patients import load_patients
     from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.evidence.reconstruct.run import reconstruct
     from bayes_ptsd.evidence.simulate import simulate_trial
     from bayes_ptsd.fit import fit_model
     from bayes_ptsd.replication.prior import replication_prior
@@ -42,6 +43,7 @@ __all__ = [
     "load_published",
     "load_trial",
     "prob_benefit",
+    "reconstruct",
     "replication_prior",
     "simulate_trial",
 ]
@@ -65,6 +67,7 @@ _HOMES = {
     "load_published": "evidence.published",
     "load_trial": "trial",
     "prob_benefit": "estimands",
+    "reconstruct": "evidence.reconstruct.run",
     "replication_prior": "replication.prior",
     "simulate_trial": "evidence.simulate",
 }

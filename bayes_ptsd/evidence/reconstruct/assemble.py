@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,10 +13,10 @@ from bayes_ptsd.evidence.patient_arrays import outcome_tree
 from bayes_ptsd.evidence.reconstruct.draw import Drawn
 from bayes_ptsd.evidence.reconstruct.plan import Plan
 
-__all__ = ["assemble"]
+__all__ = ["arrange"]
 
 
-def assemble(
+def arrange(
     plan: Plan, drawn: Drawn, *, seed: int, index: int, rng: np.random.Generator
 ) -> Evidence:
     """Arrange drawn scores as patients.
@@ -37,13 +38,35 @@ def assemble(
         Nodes ``outcomes`` and ``covariates`` (score of the gate at two weeks, reason for which a
         patient's trial ended, late second infusion).
     """
-    trial, columns = plan.evidence.trial, _with_totals(plan, drawn)
+    columns, order = _with_totals(plan, drawn), rng.permutation(plan.size)
+    values, baseline = _arrays(plan, columns, order)
+    covariates = xr.Dataset(
+        {
+            f"{plan.gate}_2_weeks": ("subject", columns[f"{plan.gate}.base2"][order]),
+            "reason": ("subject", np.array(plan.reason)[order]),
+            "late": ("subject", plan.late[order].astype(float)),
+        },
+        coords={"subject": values["subject"].values},
+    )
+    assumptions = {
+        "crossover_reading": plan.reading,
+        "flow_reading": plan.flow_reading,
+        "seed": str(seed),
+        "reconstruction": str(index),
+        "nuisance": json.dumps({k: round(v, 4) for k, v in drawn.accepted.items()}),
+    }
+    tree = outcome_tree(values, baseline=baseline, covariates=covariates)
+    return Evidence(
+        "reconstructed", plan.evidence.trial, tree, assumptions=assumptions, source="reconstruct"
+    )
+
+
+def _arrays(
+    plan: Plan, columns: dict[str, np.ndarray], order: np.ndarray
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return scores and baselines of the patients in a new order."""
+    trial = plan.evidence.trial
     endpoints, visits = list(trial.endpoints), list(trial.visits)
-    order = rng.permutation(plan.size)
-    labels = np.array([f"R{number:02d}" for number in range(1, plan.size + 1)])
-    first = np.array([name for name, turn in trial.sequences.items() if turn[0] == trial.active])
-    other = np.array([name for name in trial.sequences if name not in first])
-    sequence = np.where(plan.active_first, first[0], other[0])[order]
     values = np.full((plan.size, 2, len(visits), len(endpoints)), np.nan)
     baseline = np.full((plan.size, 2, len(endpoints)), np.nan)
     for column, scores in columns.items():
@@ -56,43 +79,28 @@ def assemble(
         elif what in visits:
             values[:, 0, visits.index(what), place] = scores[order]
         else:
-            visit = visits.index(plan.visit(name))
-            values[:, int(what) - 1, visit, place] = scores[order]
-    coords = {
-        "subject": labels,
+            values[:, int(what) - 1, visits.index(plan.visit(name)), place] = scores[order]
+    # a rounded -0.3 is -0.0, which another machine or file would hold as 0.0
+    dims, coords = ("subject", "period", "visit", "endpoint"), _coords(plan, order)
+    scored = xr.DataArray(values + 0.0, dims=dims, coords=coords)
+    before = scored.isel(visit=0, drop=True).copy(data=baseline + 0.0)
+    return scored, before.rename("baseline")
+
+
+def _coords(plan: Plan, order: np.ndarray) -> dict[str, Any]:
+    """Return the labels of patients, periods, visits and endpoints."""
+    trial = plan.evidence.trial
+    active = {turn[0] == trial.active: name for name, turn in trial.sequences.items()}
+    sequence = [active[bool(first)] for first in plan.active_first[order]]
+    return {
+        "subject": [f"R{number:02d}" for number in range(1, plan.size + 1)],
         "period": [1, 2],
-        "visit": visits,
-        "endpoint": endpoints,
+        "visit": list(trial.visits),
+        "endpoint": list(trial.endpoints),
         "sequence": ("subject", sequence),
         "treatment": (("subject", "period"), [list(trial.sequences[name]) for name in sequence]),
         "hours": ("visit", list(trial.visits.values())),
     }
-    dims = ("subject", "period", "visit", "endpoint")
-    # a rounded -0.3 is -0.0, which another machine or file would hold as 0.0
-    values, baseline = values + 0.0, baseline + 0.0
-    scores_array = xr.DataArray(values, dims=dims, coords=coords)
-    before = scores_array.isel(visit=0, drop=True).copy(data=baseline).rename("baseline")
-    covariates = xr.Dataset(
-        {
-            f"{plan.gate}_2_weeks": ("subject", columns[f"{plan.gate}.base2"][order]),
-            "reason": ("subject", np.array(plan.reason)[order]),
-            "late": ("subject", plan.late[order].astype(float)),
-        },
-        coords={"subject": labels},
-    )
-    return Evidence(
-        "reconstructed",
-        trial,
-        outcome_tree(scores_array, baseline=before, covariates=covariates),
-        assumptions={
-            "crossover_reading": plan.reading,
-            "flow_reading": plan.flow_reading,
-            "seed": str(seed),
-            "reconstruction": str(index),
-            "nuisance": json.dumps({k: round(v, 4) for k, v in drawn.accepted.items()}),
-        },
-        source="reconstruct",
-    )
 
 
 def _with_totals(plan: Plan, drawn: Drawn) -> dict[str, np.ndarray]:

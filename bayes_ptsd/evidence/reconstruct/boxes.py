@@ -87,7 +87,8 @@ class PrintedRow:
             span = rng.uniform(corners.min(axis=0), corners.max(axis=0), size=(4000, 2)).T
             found = np.concatenate([found, span[:, self._prints(span)]], axis=1)
             if found.shape[1] >= size:
-                return found[:, :size] / np.array([[1.0], [self.quantile]])
+                drawn: FloatArray = found[:, :size] / np.array([[1.0], [self.quantile]])
+                return drawn
         raise EvidenceError(self.refusal())
 
     def polygon(self) -> FloatArray:
@@ -127,9 +128,7 @@ class PrintedRow:
         return result
 
 
-def printed_row(
-    effects: xr.Dataset, contrast: str, *, df: float | None = None
-) -> PrintedRow:
+def printed_row(effects: xr.Dataset, contrast: str, *, df: float | None = None) -> PrintedRow:
     """Return the boxes of one row.
 
     Parameters
@@ -155,19 +154,22 @@ def printed_row(
     """
     here = effects.sel(contrast=contrast)
     names = ("estimate", "ci_low", "ci_high", "p_value")
-    printed = tuple(float(here[name]) for name in names)
-    digits = tuple(int(here[f"{name}_decimals"]) for name in names)
-    boxes = [_box(value, digit) for value, digit in zip(printed, digits, strict=True)]
+    estimate, low, high, p = (float(here[name]) for name in names)
+    digits = [int(here[f"{name}_decimals"]) for name in names]
     degrees = float(here["df"]) if df is None else df
     return PrintedRow(
-        contrast,
-        *(str(here[name].item()) for name in ("endpoint", "analysis", "term")),
-        _text(printed, digits),
-        *boxes[:3],
-        _t_box(boxes[3], degrees),
-        degrees,
-        digits,
-        printed,
+        id=contrast,
+        endpoint=str(here["endpoint"].item()),
+        analysis=str(here["analysis"].item()),
+        term=str(here["term"].item()),
+        text=_text((estimate, low, high, p), digits),
+        estimate=_box(estimate, digits[0]),
+        low=_box(low, digits[1]),
+        high=_box(high, digits[2]),
+        t=_t_box(_box(p, digits[3]), degrees),
+        df=degrees,
+        digits=(digits[0], digits[1], digits[2], digits[3]),
+        printed=(estimate, low, high, p),
     )
 
 
@@ -195,7 +197,7 @@ def _shrunk(box: Box) -> Box:
     return low + room, high - room
 
 
-def _text(printed: tuple[float, ...], digits: tuple[int, ...]) -> str:
+def _text(printed: tuple[float, ...], digits: list[int]) -> str:
     """Return a row as it is printed."""
     estimate, low, high, p = (
         f"{value:.{max(digit, 0)}f}" for value, digit in zip(printed, digits, strict=True)

@@ -74,9 +74,7 @@ class Cells:
             columns[name][self.patient[here]] = values[here]
         return columns
 
-    def response(
-        self, weights: Mapping[str, float], offset: FloatArray | float = 0.0
-    ) -> Response:
+    def response(self, weights: Mapping[str, float], offset: FloatArray | float = 0.0) -> Response:
         """Return the weighted sum of columns plus an offset, one value per patient."""
         weight = np.array([weights.get(column, 0.0) for column in self.column])
         return Response(weight, np.broadcast_to(np.asarray(offset, float), (self.subjects,)))

@@ -15,7 +15,7 @@ from bayes_ptsd.evidence.reconstruct.geometry import orthogonal, residuals, with
 from bayes_ptsd.evidence.reconstruct.nuisance import Nuisance
 from bayes_ptsd.evidence.reconstruct.plan import Plan
 from bayes_ptsd.evidence.reconstruct.screen import FirstPeriod, Regression, regression_targets
-from bayes_ptsd.evidence.reconstruct.search import Goal, repair
+from bayes_ptsd.evidence.reconstruct.search import Goal, Values, repair
 from bayes_ptsd.evidence.reconstruct.single import add_second
 from bayes_ptsd.evidence.reconstruct.total import (
     Columns,
@@ -59,9 +59,7 @@ def draw_mediator(
         columns, accepted = start
         if not _modifier_absent(plan, bed, columns):
             continue
-        second = add_second(
-            plan, nuisance, plan.mediator, columns, total.columns, rng
-        )
+        second = add_second(plan, nuisance, plan.mediator, columns, total.columns, rng)
         if second is None:
             continue
         columns, more = second
@@ -107,7 +105,8 @@ def _start(
         return None
     shape = made.tilt * bed.inside + error + rest[:, 0]
     accepted = {
-        key: nuisance.draw(name, key, rng) for key in ("baseline_mean", "baseline_sd", "improvement")
+        key: nuisance.draw(name, key, rng)
+        for key in ("baseline_mean", "baseline_sd", "improvement")
     }
     scale = accepted["baseline_sd"] / np.sqrt(float(shape @ shape) / (plan.size - 2))
     active = plan.ket - plan.ket.mean()
@@ -176,7 +175,7 @@ def _repaired(
 
 def _regression_aims(
     goal: Goal, plan: Plan, bed: _Bed, baseline: FloatArray, score: Response
-) -> tuple[object, list[Box]]:
+) -> tuple[Values, list[Box]]:
     """Return the regression as a function of the mediator's scores, and its boxes."""
     design = np.column_stack([np.ones(plan.size), plan.ket, bed.baseline, baseline])
     everybody = np.ones(plan.size, bool)

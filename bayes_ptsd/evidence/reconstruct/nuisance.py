@@ -96,7 +96,9 @@ def load_nuisance(path: str | Path | None = None) -> Nuisance:
         raise SpecError(f"{file}: cannot be read as TOML ({error})") from error
     if content.pop("schema", None) != 1:
         raise SpecError(f"{file}: 'schema' must be 1")
-    priors = {section: _section(table, f"{file}: [{section}]") for section, table in content.items()}
+    priors = {
+        section: _section(table, f"{file}: [{section}]") for section, table in content.items()
+    }
     for section, names in NEEDED.items():
         missing = [name for name in names if name not in priors.get(section, {})]
         if missing:

@@ -158,7 +158,9 @@ class Plan:
     @property
     def gate(self) -> str:
         """The endpoint that decides about the second infusion."""
-        later = [e for (e, a), row in self.rows.items() if a == "crossover" and self.visit(e) != "24h"]
+        later = [
+            e for (e, a), row in self.rows.items() if a == "crossover" and self.visit(e) != "24h"
+        ]
         return later[0]
 
     @property
@@ -315,7 +317,7 @@ def _patients(evidence: Evidence, reading: str) -> dict[str, list[tuple[str, str
         if len(leavers) != early or done + len(after) != second:
             raise EvidenceError(
                 f"flow of patients, {sequence}, flow_reading '{reading}': {randomized} randomized, "
-                f"{second} infused twice, {done} rated twice do not close; see the audit of the flow"
+                f"{second} infused twice, {done} rated twice do not close; see the audit"
             )
         found[sequence] = [*both, *lines, *ended, *after, *leavers]
     return found
@@ -328,9 +330,7 @@ def _lines(flow: xr.Dataset, stage: str, sequence: str) -> list[tuple[str, str]]
     return [(stage, str(item)) for item, count in pairs for _ in range(int(count))]
 
 
-def _unplaced(
-    evidence: Evidence, flow: xr.Dataset, reading: str
-) -> list[tuple[str, str, str]]:
+def _unplaced(evidence: Evidence, flow: xr.Dataset, reading: str) -> list[tuple[str, str, str]]:
     """Return who left after the first infusion, in the sequences that the reading has room in."""
     here = flow.isel(step=flow["stage"].values == "left_after_first")
     lines = [

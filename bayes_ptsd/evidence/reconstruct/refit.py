@@ -71,8 +71,8 @@ class Refits:
         self.flow_reading = patients.assumptions["flow_reading"]
         self.outcomes = patients.data["outcomes"].to_dataset()
         self.covariates = patients.data["covariates"].to_dataset()
-        self.active: FloatArray = (
-            (self.outcomes["treatment"] == self.trial.active).values.astype(float)
+        self.active: FloatArray = (self.outcomes["treatment"] == self.trial.active).values.astype(
+            float
         )
         self.on_time = self.covariates["late"].values == 0
 
@@ -96,9 +96,7 @@ class Refits:
         columns |= {"baseline": own} if np.isfinite(own).any() else {}
         return _ols(self.score(endpoint, 1), columns, "active").scaled(-1)
 
-    def adjusted(
-        self, endpoint: str, mediator: str, term: str, *, product: bool = False
-    ) -> Result:
+    def adjusted(self, endpoint: str, mediator: str, term: str, *, product: bool = False) -> Result:
         """Coefficient of the first-period regression on another outcome, with both baselines."""
         columns = {
             "treatment": self.active[:, 0],
@@ -165,9 +163,7 @@ class Refits:
         active = np.repeat(self.active[:, 0] - 0.5, len(names))
         time = np.tile(coded, (count, 1))
         x = np.column_stack([np.ones(len(active)), active, time, time * active[:, None]])
-        estimate, covariance = _mixed(
-            scores.ravel(), x, np.repeat(np.arange(count), len(names))
-        )
+        estimate, covariance = _mixed(scores.ravel(), x, np.repeat(np.arange(count), len(names)))
         difference = Result(float(estimate[1]), float(np.sqrt(covariance[1, 1])), count - 2.0)
         tests = {}
         for term, start in (("time", 2), ("treatment:time", 2 + last)):

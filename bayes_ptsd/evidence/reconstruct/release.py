@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -122,8 +123,9 @@ def write_release(patients: Sequence[Evidence], folder: str | Path) -> Path:
     labels = {name: outcomes[name].values for name in ("subject", "visit", "endpoint")}
     said = patients[0].assumptions
     path = Path(folder) / f"{said['crossover_reading']}-{said['flow_reading']}.npz"
-    stacked = {name: np.stack(values) for name, values in arrays.items()}
-    np.savez_compressed(path, **stacked, **labels)
+    stacked: dict[str, Any] = {name: np.stack(values) for name, values in arrays.items()}
+    stacked |= labels
+    np.savez_compressed(path, **stacked)
     return path
 
 

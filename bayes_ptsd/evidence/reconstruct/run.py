@@ -15,11 +15,11 @@ import numpy as np
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.evidence.reconstruct.assemble import assemble
+from bayes_ptsd.evidence.reconstruct.assemble import arrange
 from bayes_ptsd.evidence.reconstruct.draw import draw_patients
 from bayes_ptsd.evidence.reconstruct.nuisance import Nuisance, load_nuisance
 from bayes_ptsd.evidence.reconstruct.plan import Plan, plan_of
-from bayes_ptsd.evidence.reconstruct.verify import Checked, verify
+from bayes_ptsd.evidence.reconstruct.verification import Checked, verify
 from bayes_ptsd.provenance import DEFAULT_SEED
 
 __all__ = ["Reconstruction", "reconstruct", "reconstructions"]
@@ -169,7 +169,7 @@ def _one(plan: Plan, nuisance: Nuisance, seed: int, index: int) -> Reconstructio
         if found is None:
             continue
         starts += found.attempts
-        patients = assemble(plan, found, seed=seed, index=index, rng=rng)
+        patients = arrange(plan, found, seed=seed, index=index, rng=rng)
         checking = time.perf_counter()
         checked = verify(patients, plan.evidence)
         verifying += time.perf_counter() - checking

@@ -214,4 +214,5 @@ def _tilt(
     both = np.stack([(-half + root) / square, (-half - root) / square])
     both = np.where(slope * both * inside + length > 0, both, np.nan)
     first_smaller = ~(np.abs(both[0]) > np.abs(both[1])) & np.isfinite(both[0])
-    return np.where(first_smaller, both[0], both[1])
+    nearest: FloatArray = np.where(first_smaller, both[0], both[1])
+    return nearest

@@ -9,10 +9,10 @@ from typing import TypeAlias
 import numpy as np
 
 from bayes_ptsd.evidence.intervals import FloatArray
-from bayes_ptsd.evidence.reconstruct.boxes import ANYTHING, Box
-from bayes_ptsd.evidence.reconstruct.forms import Cells, Forms
+from bayes_ptsd.evidence.reconstruct.boxes import Box
+from bayes_ptsd.evidence.reconstruct.forms import Forms
 
-__all__ = ["Contrast", "Goal", "repair"]
+__all__ = ["Contrast", "Goal", "Values", "repair"]
 
 Values: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 SHRINK = 0.002
@@ -95,7 +95,8 @@ class Goal:
         """Return the function from forms, dims (form, proposal), to values in order."""
         made = self.contrasts
         line, square = (
-            np.array([getattr(c, name) for c in made], dtype=int) for name in ("linear", "quadratic")
+            np.array([getattr(c, name) for c in made], dtype=int)
+            for name in ("linear", "quadratic")
         )
         scale, factor, quantile = (
             np.array([getattr(c, name) for c in made], dtype=float)[:, None]

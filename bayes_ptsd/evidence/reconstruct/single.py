@@ -158,7 +158,8 @@ def add_second(
     baseline = columns.get(f"{name}.base1")
     reading = reading_of(plan, name, baseline=baseline is not None)
     change = reading == "change"
-    first = columns[f"{name}.1"] - (np.nan_to_num(baseline) if change else 0.0)
+    before = np.zeros(plan.size) if baseline is None or not change else np.nan_to_num(baseline)
+    first = columns[f"{name}.1"] - before
     given = columns.get(f"{name}.base2")
     sd = plan.evidence.trial.endpoint(name).reference_sd or 1.0
     common = standardized(plan, total, 2)

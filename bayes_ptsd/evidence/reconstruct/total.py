@@ -105,7 +105,9 @@ def _first_period(
         df = plan.rows[plan.total, "first_period"].df
         squares = df * np.array([*se, total_se]) ** 2 / [factor[0] for factor in factors]
         gram = equicorrelated(squares[:-1], squares[-1])
-        first = FirstPeriod(float(estimate.sum()), slope, squares[-1], *factors[-1], _gap(plan, baseline))
+        first = FirstPeriod(
+            float(estimate.sum()), slope, squares[-1], *factors[-1], _gap(plan, baseline)
+        )
         if gram is not None and regression_targets(plan, first, rng) is not None:
             break
     else:
@@ -225,9 +227,7 @@ def _second(
     return _rounded(plan, start, second, rng), accepted
 
 
-def _rounded(
-    plan: Plan, start: _Start, second: FloatArray, rng: np.random.Generator
-) -> Columns:
+def _rounded(plan: Plan, start: _Start, second: FloatArray, rng: np.random.Generator) -> Columns:
     """Return whole scores inside their bounds, by column."""
     columns: Columns = {}
     for index, name in enumerate(plan.parts):
@@ -273,9 +273,7 @@ def fitting_level(values: FloatArray, bounds: tuple[float, float]) -> float:
     return float(shifts[np.argmin(cost)])
 
 
-def _repaired(
-    plan: Plan, columns: Columns, rng: np.random.Generator
-) -> tuple[Columns | None, int]:
+def _repaired(plan: Plan, columns: Columns, rng: np.random.Generator) -> tuple[Columns | None, int]:
     """Move scores by a point here and there until everything prints as it should."""
     everybody = np.ones(plan.size, bool)
     spaces = {f"{name}.1": (everybody, *plan.bounds(name)) for name in plan.parts}
@@ -290,9 +288,7 @@ def _repaired(
     return columns | goal.forms.cells.put(scores), used
 
 
-def _add_rows(
-    goal: Goal, plan: Plan, name: str, parts: tuple[str, ...], columns: Columns
-) -> None:
+def _add_rows(goal: Goal, plan: Plan, name: str, parts: tuple[str, ...], columns: Columns) -> None:
     """Add the rows of one endpoint, a part or the total."""
     cells = goal.forms.cells
     baseline = sum((columns[f"{part}.base1"] for part in parts), np.zeros(plan.size))
@@ -300,9 +296,7 @@ def _add_rows(
     change = float(plan.reading == "change")
     score = cells.response({f"{part}.1": 1.0 for part in parts})
     first = cells.response({f"{part}.1": 1.0 for part in parts}, -change * baseline)
-    second = cells.response(
-        {f"{part}.2": 1.0 for part in parts}, -change * np.nan_to_num(again)
-    )
+    second = cells.response({f"{part}.2": 1.0 for part in parts}, -change * np.nan_to_num(again))
     row = plan.rows[name, "first_period"]
     add_first_period(goal, plan, row, response=score, baseline=baseline)
     add_crossover(

@@ -84,7 +84,7 @@ def _repaired(
 ) -> tuple[Columns | None, int]:
     """Move scores until the row prints and the course is as claimed."""
     everybody, bounds = np.ones(plan.size, bool), plan.bounds(name)
-    goal = Goal(Forms(Cells.of({column: (everybody, *bounds) for column in columns})))
+    goal = Goal(Forms(Cells.of(dict.fromkeys(columns, (everybody, *bounds)))))
     cells = goal.forms.cells
     count = len(columns) + 1
     weight = 1 / count
@@ -98,9 +98,7 @@ def _repaired(
     return (None if scores is None else cells.put(scores)), used
 
 
-def _add_course(
-    goal: Goal, plan: Plan, name: str, columns: list[str], score: FloatArray
-) -> None:
+def _add_course(goal: Goal, plan: Plan, name: str, columns: list[str], score: FloatArray) -> None:
     """Add the tests of time and of treatment by time, for patients with all visits."""
     cells, visits = goal.forms.cells, len(columns) + 1
     basis = np.linalg.qr(np.column_stack([np.ones(visits), np.eye(visits)[:, 1:]]))[0][:, 1:]

@@ -258,4 +258,6 @@ def _whole(refits: Refits) -> Checked:
             values = values[np.isfinite(values)]
             low, high = described.range or (-np.inf, np.inf)
             outside += int(((values < low) | (values > high) | (values % 1 != 0)).sum())
-    return Checked("scores", "count", "not whole or out of bounds", "0", float(outside), not outside)
+    return Checked(
+        "scores", "count", "not whole or out of bounds", "0", float(outside), not outside
+    )

@@ -1,0 +1,171 @@
+"""The command that reconstructs patients from printed numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayes_ptsd.cli._output import Evidence_, Json, Log, Quiet, Seed, Talk, emit, show_table
+
+if TYPE_CHECKING:
+    from bayes_ptsd.evidence.reconstruct.run import Reconstruction
+
+__all__ = ["reconstruct_command"]
+
+FEW = 4
+
+
+def reconstruct_command(
+    m: Annotated[int, typer.Option("--m", min=1, help="Sets of patients per reading.")] = 20,
+    reading: Annotated[
+        str, typer.Option("--reading", help="Reading of the crossover rows, or 'all'.")
+    ] = "as_published",
+    flow_reading: Annotated[
+        str, typer.Option("--flow-reading", help="Reading of the flow: paper or registry.")
+    ] = "paper",
+    nuisance: Annotated[
+        Path | None,
+        typer.Option("--nuisance", help="Priors of what print leaves open; the shipped ones else."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="Folder for patient files and their trial file."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes; one per core otherwise.")
+    ] = None,
+    evidence: Evidence_ = None,
+    seed: Seed = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    log: Log = None,
+) -> None:
+    """Reconstruct patients that print every number of the paper, and verify each set."""
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.evidence.reconstruct.plan import READINGS
+    from bayes_ptsd.evidence.reconstruct.proofs import impossibilities
+    from bayes_ptsd.evidence.reconstruct.run import reconstructions
+    from bayes_ptsd.provenance import DEFAULT_SEED
+
+    talk, printed = Talk(quiet=quiet, log=log), load_published(evidence)
+    chosen = DEFAULT_SEED if seed is None else seed
+    share = workers or (min(os.cpu_count() or 1, m) if m >= FEW else 1)
+    talk.say(f"seed {chosen}, {share} processes")
+    said = [{"place": one.place, "statement": one.statement} for one in impossibilities(printed)]
+    documents, files = [], []
+    for name in READINGS if reading == "all" else (reading,):
+        running = reconstructions(
+            printed, m=m, reading=name, flow_reading=flow_reading, seed=chosen,
+            nuisance=nuisance, workers=share,
+        )  # fmt: skip
+        made = _watched(running, talk, f"{name}, {flow_reading}", m)
+        documents.append(_document(made, m))
+        files += [] if output is None else _written(made, output)
+    if not json:
+        _show(documents, said, files)
+        return
+    content = {"seed": chosen, "readings": documents, "findings": said}
+    emit("reconstruct", {**content, "files": [str(path) for path in files]})
+
+
+def _watched(
+    running: Iterator[Reconstruction], talk: Talk, name: str, m: int
+) -> list[Reconstruction]:
+    """Return what is being made, with a bar for people."""
+    made = []
+    with talk.progress() as progress:
+        for one in running:
+            made.append(one)
+            progress(name, len(made), m)
+    return made
+
+
+def _document(made: list[Reconstruction], m: int) -> dict[str, Any]:
+    """Return what was made under one reading."""
+    from statistics import median
+
+    said = made[0].patients.assumptions
+    seconds = [one.seconds for one in made]
+    drawn = sum(one.drawn for one in made)
+    return {
+        "evidence_kind": "reconstructed",
+        "crossover_reading": said["crossover_reading"],
+        "flow_reading": said["flow_reading"],
+        "m": m,
+        "verified": sum(all(number.agrees for number in one.checked) for one in made),
+        "drawn": drawn,
+        "attempts_per_success": sum(one.starts for one in made) / len(made),
+        "drawn_per_verified": drawn / len(made),
+        "seconds": {"median": median(seconds), "max": max(seconds)},
+        "seconds_verifying": median([one.verifying for one in made]),
+        "numbers": _numbers(made),
+        "digests": [one.patients.digest for one in made],
+    }
+
+
+def _numbers(made: list[Reconstruction]) -> list[dict[str, Any]]:
+    """Return every printed number with the range of the recomputed ones."""
+    rows = zip(*(one.checked for one in made), strict=True)
+    return [
+        {
+            "id": row[0].id,
+            "quantity": row[0].quantity,
+            "method": row[0].method,
+            "printed": row[0].printed,
+            "lowest": min(number.recomputed for number in row),
+            "highest": max(number.recomputed for number in row),
+        }
+        for row in rows
+    ]
+
+
+def _written(made: list[Reconstruction], folder: Path) -> list[Path]:
+    """Write patients, and the trial file once, as files that the reader takes back."""
+    from bayes_ptsd.evidence.patient_writers import trial_toml, write_patients
+
+    folder.mkdir(parents=True, exist_ok=True)
+    trial, text = folder / "trial.toml", trial_toml(made[0].patients.trial)
+    if not trial.exists():
+        trial.write_text(text, encoding="utf-8")
+    paths = []
+    for number, one in enumerate(made, start=1):
+        said = one.patients.assumptions
+        name = f"{said['crossover_reading']}-{said['flow_reading']}-{number:03d}.csv"
+        paths.append(write_patients(one.patients, folder / name))
+    return paths
+
+
+def _show(
+    documents: list[dict[str, Any]], findings: list[dict[str, Any]], files: list[Path]
+) -> None:
+    """Print counts, then printed beside recomputed numbers, then what cannot be printed."""
+    columns = ["reading", "flow", "verified", "drawn", "starts", "seconds (median)", "max"]
+    rows = [
+        [
+            document["crossover_reading"], document["flow_reading"],
+            f"{document['verified']} of {document['m']}", str(document["drawn"]),
+            f"{document['attempts_per_success']:.2f}",
+            f"{document['seconds']['median']:.2f}", f"{document['seconds']['max']:.2f}",
+        ]
+        for document in documents
+    ]  # fmt: skip
+    show_table("Reconstructed patients; starts per set", columns, rows, prose=["flow"])
+    for document in documents:
+        title = f"Printed and recomputed (reconstructed, {document['crossover_reading']})"
+        lines = [
+            [
+                number["id"], number["quantity"], number["method"], number["printed"],
+                f"{number['lowest']:.4f}", f"{number['highest']:.4f}",
+            ]
+            for number in document["numbers"]
+        ]  # fmt: skip
+        heads = ["row", "number", "analysis", "printed", "lowest", "highest"]
+        show_table(title, heads, lines, prose=["number", "analysis"])
+    for finding in findings:
+        typer.echo(f"no patients print: {finding['statement']}")
+    for path in files:
+        typer.echo(f"written: {path}")

@@ -1,0 +1,68 @@
+"""The shipped reconstructions are whole, verified, and the same on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.evidence.reconstruct.plan import READINGS
+from bayes_ptsd.evidence.reconstruct.release import load_release, release_digest, write_release
+from bayes_ptsd.evidence.reconstruct.verification import verify
+from bayes_ptsd.provenance import DEFAULT_SEED
+
+FOLDER = Path(__file__).parents[1] / "bayes_ptsd" / "evidence" / "reconstruct" / "release"
+SETS = [(reading, flow) for flow in ("paper", "registry") for reading in READINGS]
+
+
+@pytest.mark.parametrize(("reading", "flow_reading"), SETS)
+def test_shipped_sets_are_verified(reading: str, flow_reading: str) -> None:
+    """A set of each reading and flow, another one for each, prints every number of the paper."""
+    index = SETS.index((reading, flow_reading))
+    patients = load_release(reading, flow_reading, m=index + 1)[index]
+    assert [one for one in verify(patients, load_published()) if not one.agrees] == []
+
+
+@pytest.mark.parametrize(("reading", "flow_reading"), SETS)
+def test_shipped_sets_are_whole(reading: str, flow_reading: str) -> None:
+    """Each file has all its sets, none twice, made with the default seed, in whole scores."""
+    sets = load_release(reading, flow_reading)
+    assert len({one.digest for one in sets}) == len(sets) == COUNTS[flow_reading]
+    for index, one in enumerate(sets):
+        said = one.assumptions
+        assert (said["crossover_reading"], said["flow_reading"]) == (reading, flow_reading)
+        assert (said["seed"], said["reconstruction"]) == (str(DEFAULT_SEED), str(index))
+        assert "ies_r.slope" in said["nuisance"]
+        values = one.data["outcomes"]["value"].values
+        assert (values[np.isfinite(values)] % 1 == 0).all()
+
+
+def test_shipped_numbers_have_not_changed() -> None:
+    """The digest of each set of the paper's flow is the one that was released."""
+    assert {reading: release_digest(reading)[:16] for reading in READINGS} == DIGESTS
+
+
+def test_files_are_small() -> None:
+    """All shipped reconstructions together are below one megabyte."""
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1_000_000
+
+
+def test_write_and_load_agree(tmp_path: Path) -> None:
+    """What is written is what is loaded: same scores, labels and assumptions, whatever the time."""
+    sets = load_release("change", m=2)
+    path = write_release(sets, tmp_path)
+    with np.load(path) as stored, np.load(FOLDER / path.name) as shipped:
+        assert sorted(stored.files) == sorted(shipped.files)
+        np.testing.assert_array_equal(stored["value"], shipped["value"][:2])
+        assert stored["assumptions"].tolist() == shipped["assumptions"][:2].tolist()
+
+
+def test_what_is_not_shipped_is_refused() -> None:
+    """An unknown reading and more sets than there are are refused by name and number."""
+    with pytest.raises(EvidenceError, match="change_unhalved"):
+        load_release("change_unhalved")
+    with pytest.raises(EvidenceError, match="asked for 51"):
+        load_release(m=51)

@@ -15,6 +15,13 @@ from bayes_ptsd.evidence.reconstruct.verification import verify
 from bayes_ptsd.provenance import DEFAULT_SEED
 
 FOLDER = Path(__file__).parents[1] / "bayes_ptsd" / "evidence" / "reconstruct" / "release"
+COUNTS = {"paper": 50, "registry": 20}
+DIGESTS = {
+    "as_published": "0af259749073adb6",
+    "unhalved": "ff67b935ace457ed",
+    "change": "2f9e732e600c09e0",
+    "carryover_covariate": "ac34f881727739f5",
+}
 SETS = [(reading, flow) for flow in ("paper", "registry") for reading in READINGS]
 
 

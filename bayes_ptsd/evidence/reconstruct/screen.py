@@ -137,7 +137,7 @@ def regression_targets(
     --------
     >>> from bayes_ptsd.evidence.published import load_published
     >>> from bayes_ptsd.evidence.reconstruct.plan import plan_of
-    >>> first = FirstPeriod(8.6, 0.4, 5500.0, 0.098, 0.00014, 0.5)
+    >>> first = FirstPeriod(8.6, 0.2, 5500.0, 0.0985, 0.0001, 0.5)
     >>> rng = np.random.default_rng(1)
     >>> 0.2 < regression_targets(plan_of(load_published()), first, rng, tries=200).share < 0.5
     True

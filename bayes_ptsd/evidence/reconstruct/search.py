@@ -37,7 +37,7 @@ class Contrast:
 
     Examples
     --------
-    >>> Contrast(0, 0, -1.0, 0.1, 2.0, (ANYTHING,) * 4).scale
+    >>> Contrast(0, 0, -1.0, 0.1, 2.0, ((0.0, 1.0),) * 4).scale
     -1.0
     """
 
@@ -67,6 +67,7 @@ class Goal:
 
     Examples
     --------
+    >>> from bayes_ptsd.evidence.reconstruct.forms import Cells
     >>> Goal(Forms(Cells.of({"y": (np.ones(2, bool), 0.0, 7.0)}))).bounds()[0]
     array([], dtype=float64)
     """
@@ -155,6 +156,7 @@ def repair(
 
     Examples
     --------
+    >>> from bayes_ptsd.evidence.reconstruct.forms import Cells
     >>> forms = Forms(Cells.of({"y": (np.ones(3, bool), 0.0, 9.0)}))
     >>> mean = forms.linear(forms.cells.response({"y": 1.0}), np.full(3, 1 / 3))
     >>> goal = Goal(forms, others=[(lambda linear, quadratic: linear[[mean]], [(3.9, 4.1)])])

@@ -16,6 +16,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from bayes_ptsd.categorical.example import example_categories
+from bayes_ptsd.fit import fit_model
+from bayes_ptsd.report import write_report
+from bayes_ptsd.spec import load_model
+from bayes_ptsd.store import ResultStore
+
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -113,6 +119,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store / "report" / "index.html"
 
 
+@pytest.fixture(scope="module")
+def patients_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of one exact fit of patients."""
+    store = ResultStore(tmp_path_factory.mktemp("patients") / "store")
+    store.save(fit_model(example_categories("binary"), load_model("binary-beta-binomial"),
+                         engine="exact"))  # fmt: skip
+    return write_report(None, store, store.path / "report")
+
+
 @pytest.fixture(scope="module", params=WIDTHS)
 def view(
     request: pytest.FixtureRequest,
@@ -200,6 +215,20 @@ def test_screenshot_shows_a_page(view: View) -> None:
     picture = matplotlib.image.imread(view.screenshot)
     assert picture.shape[1] == view.width
     assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 20
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", WIDTHS)
+def test_page_about_patients_opens_whole(
+    patients_page: Path, browser: str, tmp_path: Path, width: int
+) -> None:
+    """The page about patients is drawn, loads nothing and fits screen and phone."""
+    view = open_page(patients_page, browser, width=width, folder=tmp_path / "v", kept=tmp_path)
+    assert (view.broken, view.failures, view.fetched) == (0, [], [])
+    assert view.needed <= view.width == width
+    page = Page(patients_page.read_text(encoding="utf-8"))
+    assert page.external() == []
+    assert ("h2", "Score: the arms") in page.headings
 
 
 @pytest.mark.browser

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import gaussian_kde
 from typer.testing import CliRunner
 
+from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.cli import app
 from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.errors import ResultNotFoundError, SpecError
+from bayes_ptsd.errors import ResultNotFoundError, SpecError, StatisticalWarning
+from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence.published import load_published, select_contrast
+from bayes_ptsd.evidence.simulate import Baseline, made_up_trial, simulate_trial
 from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.plots import patient_update_figure, predictive_figure
@@ -161,3 +168,82 @@ def test_figures_show_the_stored_numbers() -> None:
     assert list(observed) == table["observed"].sel(statistic=names).values.tolist()
     with pytest.raises(SpecError, match="give at least one"):
         patient_update_figure([])
+
+
+@pytest.fixture(scope="module")
+def structures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store with a fit of one visit, of two visits and of categories, and their page."""
+    path = tmp_path_factory.mktemp("structures") / "store"
+    store = ResultStore(path)
+    trial = made_up_trial("parallel", better="lower", visits={"1d": 24.0, "7d": 168.0})
+    visits = simulate_trial(
+        trial, n_by_sequence=15, treatment=6.0, level=40.0, sd_subject=9.0, sd_within=6.0,
+        baseline=Baseline(mean=47.0, sd=12.0, correlation=0.4), seed=3,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StatisticalWarning)
+        for evidence, name in (
+            (example_patients(seed=2), "first-period"),
+            (example_categories("binary"), "binary-beta-binomial"),
+        ):
+            store.save(fit_model(evidence, load_model(name), engine="exact"))
+        store.save(fit_model(visits, load_model("longitudinal"), draws=100, tune=200, chains=2))
+    write_report(None, store, path / "report")
+    return path
+
+
+def test_page_has_every_estimand_of_every_structure(structures: Path) -> None:
+    """Summary, null and unit as `estimate` gives them, each beside its frequentist estimate."""
+    tables = structures / "report" / "tables"
+    store = ResultStore(structures)
+    frames = [pd.read_csv(path) for path in sorted(tables.glob("patients*-estimands.csv"))]
+    frame = pd.concat(frames).set_index(["result_id", "estimand"])
+    for entry in store.catalog():
+        fit = store.load(entry["result_id"])
+        summary = estimate(fit)
+        for name in summary["estimand"].values:
+            line, one = frame.loc[(entry["result_id"], name)], summary.sel(estimand=name)
+            for key in ("mean", "null", "prob_benefit", "prob_gt_mcid"):
+                assert line[key] == pytest.approx(float(one[key]), nan_ok=True)
+            assert (line["unit"] if line["unit"] == line["unit"] else "") == str(one["unit"].item())
+        mirror = json.loads(fit.attrs["frequentist"])
+        for analysis in mirror["analyses"].values():
+            for name in set(analysis["estimands"]) & set(summary["estimand"].values):
+                found = frame.loc[(entry["result_id"], name), "frequentist_estimate"]
+                assert found == pytest.approx(analysis["estimands"][name]["estimate"])
+    odds = frame.xs("odds_ratio", level="estimand").iloc[0]
+    log = frame.xs("log_odds_ratio", level="estimand").iloc[0]
+    assert odds["median"] == pytest.approx(math.exp(log["median"]))
+    assert (odds["null"], odds["prob_benefit"]) == (1.0, log["prob_benefit"])
+
+
+def test_page_shows_arms_visits_and_categories(structures: Path) -> None:
+    """Courses, changes, differences and shares are there; only a crossover has carryover."""
+    page = (structures / "report" / "index.html").read_text("utf-8")
+    names = {path.stem.partition("-")[2] for path in (structures / "report/figures").iterdir()}
+    stems = {re.sub("-[0-9a-f]{10}$", "", name) for name in names}
+    assert {"courses-longitudinal", "changes-longitudinal", "visits-longitudinal",
+            "categories-binary-beta-binomial", "predictive-first-period",
+            "predictive-longitudinal", "predictive-binary-beta-binomial"} <= stems  # fmt: skip
+    for text in ("treatment difference, 7d", "odds ratio", "risk, A", "A: share", "by arm B 15"):
+        assert text in page, text
+    assert "carryover" not in page
+    for path in (structures / "report" / "tables").glob("*-shares.csv"):
+        shares = pd.read_csv(path).groupby("arm")["share_mean"].sum()
+        assert shares.to_numpy() == pytest.approx(1.0)
+
+
+def test_figures_draw_the_estimand_of_the_frequentist_analysis(structures: Path) -> None:
+    """The prior of an average of visits or of a risk difference is that of its own draws."""
+    store = ResultStore(structures)
+    fits = {fit.attrs["model"]: fit for fit in
+            (store.load(entry["result_id"]) for entry in store.catalog())}  # fmt: skip
+    fit = fits["binary-beta-binomial"]
+    axes = patient_update_figure([fit]).axes[0]
+    assert axes.get_xlabel() == "probability, positive = A better"
+    assert [line.get_label() for line in axes.lines][:2] == ["prior", "posterior"]
+    x, height = axes.lines[0].get_data()
+    draws = fit["prior"].to_dataset()["treatment_difference"].values.ravel()
+    assert np.interp(0.0, x, height) == pytest.approx(float(gaussian_kde(draws)(0.0)[0]), rel=0.01)
+    titles = [axes.get_title(loc="left") for axes in predictive_figure(fits["longitudinal"]).axes]
+    assert titles == ["means,\nA", "means,\nB", "standard deviations", "correlation"]

@@ -6,7 +6,8 @@ Drawn from stored results, which hold no row of a patient.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -27,14 +28,21 @@ from bayes_ptsd.plots.style import (
     prior_style,
     remove_y,
 )
-from bayes_ptsd.priors import FloatArray, Prior, prior_from_table
+from bayes_ptsd.priors import FloatArray, prior_from_table
 
-__all__ = ["patient_update_figure", "predictive_figure"]
+__all__ = ["drawn_estimand", "patient_update_figure", "predictive_figure"]
+
+DIFFERENCE = "treatment_difference"
 
 COLUMNS = 2
 POINTS = 241
 REACH = 4.5
+CROWDED = 3
 PANELS = {"mean_": "means", "sd_": "standard deviations", "correlation": "correlation"}
+CELLS = {"crossover": "sequence, period", "first_period": "arm", "longitudinal": "visit"}
+NUMBERS, WITHIN = "number_", "_in_"
+OWN_PRIOR = ("crossover", "first_period", "ordinal", "binary")
+"""Structures whose prior of the treatment is the prior of the comparison that is drawn."""
 
 
 def patient_update_figure(fits: Sequence[xr.DataTree]) -> Figure:
@@ -48,9 +56,11 @@ def patient_update_figure(fits: Sequence[xr.DataTree]) -> Figure:
     Returns
     -------
     Figure
-        A panel per prior; treatment difference in score units, positive = active treatment better.
-        The broken line is Student's t of the frequentist analysis of the same estimand, what the
-        data say by themselves.
+        A panel per prior, positive = active treatment better: the treatment difference, or of a
+        model of categories the effect on the scale of its link. The broken line is Student's t (a
+        normal where there are no degrees of freedom) of the frequentist analysis of the same
+        estimand, what the data say by themselves; it is absent where that has no standard error.
+        A prior that is not written down for the estimand itself is smoothed from its draws.
 
     Raises
     ------
@@ -80,9 +90,11 @@ def patient_update_figure(fits: Sequence[xr.DataTree]) -> Figure:
             axes.remove()
         label = json.loads(fits[0].attrs["endpoint_constants"])["label"]
         title = f"{fit_title(fits[0])}: {label}"
+        drawn = drawn_estimand(fits[0])
+        title += "" if drawn == DIFFERENCE else f", {drawn.replace('_', ' ')}"
         figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
         for axes in grid[max(len(fits) - COLUMNS, 0) : len(fits)]:
-            axes.set_xlabel(difference_label(fits[0]))
+            axes.set_xlabel(_difference_label(fits[0]))
         handles = grid[0].get_legend_handles_labels()[0]
         evidence_legend(figure, handles, kind=fits[0].attrs["evidence_kind"], columns=3)
     return figure
@@ -99,8 +111,9 @@ def predictive_figure(fit: xr.DataTree) -> Figure:
     Returns
     -------
     Figure
-        Bars hold 95% of the features of replicated trials, points are observed; means and standard
-        deviations by sequence and period in score units, the correlation between periods.
+        Bars hold 95% of the features of replicated trials, points are observed: means, standard
+        deviations and correlations in score units by sequence and period, arm, or visit; of
+        categories the numbers of patients in each. No extreme is drawn, as it is one patient's.
 
     Raises
     ------
@@ -120,9 +133,9 @@ def predictive_figure(fit: xr.DataTree) -> Figure:
         raise SpecError(f"result {fit.attrs.get('result_id')} holds no predictive summary")
     table = fit["predictive_summary"].to_dataset()
     names = [str(name) for name in table["statistic"].values]
-    groups = {title: [name for name in names if name.startswith(start)]
-              for start, title in PANELS.items()}  # fmt: skip
-    groups = {title: members for title, members in groups.items() if members}
+    structure = json.loads(fit.attrs["spec"])["structure"]
+    arms = {arm: str(fit.attrs[arm]) for arm in ("active", "control")}
+    groups = _panels(names, arms, visits=structure == "longitudinal")
     with figure_look():
         figure = new_figure(2.9)
         grid = figure.subplots(
@@ -132,10 +145,10 @@ def predictive_figure(fit: xr.DataTree) -> Figure:
             width_ratios=[1.8 + len(group) for group in groups.values()],
         )[0]
         for axes, (title, members) in zip(grid, groups.items(), strict=True):  # fmt: skip
-            _features(axes, table, members)
+            _features(axes, table, members, visits=structure == "longitudinal")
             axes.set_title(title, fontsize=8)
             if title != "correlation":
-                axes.set_xlabel("sequence, period", fontsize=7.5)
+                axes.set_xlabel(CELLS.get(structure, "category"), fontsize=7.5)
         name = f"{fit_title(fit)}, {fit.attrs['prior']} prior: observed and replicated"
         figure.suptitle(name, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
         handles = grid[0].get_legend_handles_labels()[0]
@@ -143,7 +156,48 @@ def predictive_figure(fit: xr.DataTree) -> Figure:
     return figure
 
 
-def _features(axes: Axes, table: xr.Dataset, names: Sequence[str]) -> None:
+def drawn_estimand(fit: xr.DataTree) -> str:
+    """Return the name of the comparison that a fit shares with its frequentist analysis.
+
+    Examples
+    --------
+    >>> drawn_estimand(xr.DataTree(xr.Dataset(attrs={"frequentist": "{}"})))
+    'treatment_difference'
+    """
+    mirror = json.loads(fit.attrs.get("frequentist", "{}"))
+    return str(mirror.get("estimand", DIFFERENCE))
+
+
+def _drawn(fit: xr.DataTree) -> dict[str, Any]:
+    """Return the summary of the comparison that is drawn."""
+    found: dict[str, Any] = json.loads(fit.attrs["summary"])[drawn_estimand(fit)]
+    return found
+
+
+def _difference_label(fit: xr.DataTree) -> str:
+    """Return unit and sign of the comparison that is drawn."""
+    unit = _drawn(fit).get("unit")
+    return f"{unit}, positive = {fit.attrs['active']} better" if unit else difference_label(fit)
+
+
+def _panels(names: Sequence[str], arms: Mapping[str, str], *, visits: bool) -> dict[str, list[str]]:
+    """Return the features of each panel by its title."""
+    groups = {title: [name for name in names if name.startswith(start)]
+              for start, title in PANELS.items()}  # fmt: skip
+    if visits:
+        # an arm each, else the labels of arm and visit run into each other
+        means = groups.pop("means")
+        each = {f"means,\n{arm}": [name for name in means if name.startswith(f"mean_{arm}_")]
+                for arm in arms.values()}  # fmt: skip
+        groups = each | groups
+    for name in names:
+        if name.startswith(NUMBERS):
+            arm, _, period = name.removeprefix(NUMBERS).partition(WITHIN)[0].rpartition("_")
+            groups.setdefault(f"{arms[arm]}\nperiod {period}", []).append(name)
+    return {title: members for title, members in groups.items() if members}
+
+
+def _features(axes: Axes, table: xr.Dataset, names: Sequence[str], *, visits: bool) -> None:
     """Draw one family of features."""
     place = np.arange(len(names))
     chosen = table.sel(statistic=list(names))
@@ -151,45 +205,51 @@ def _features(axes: Axes, table: xr.Dataset, names: Sequence[str]) -> None:
                 label="95% of replicates")  # fmt: skip
     axes.plot(place, chosen["observed"], color=INK, marker="o", markersize=4, linestyle="none",
               label="observed")  # fmt: skip
-    axes.set_xticks(place, [_cell(name) for name in names])
+    labels = [_cell(name, visits=visits) for name in names]
+    narrow = len(names) > CROWDED and names[0].startswith("correlation_")
+    axes.set_xticks(place, [label.replace("\n", ", ") if narrow else label for label in labels],
+                    rotation=90 if narrow else 0)  # fmt: skip
     axes.set_xlim(-0.6, len(names) - 0.4)
 
 
-def _cell(name: str) -> str:
-    """Return sequence and period of a feature."""
-    if name == "correlation":
-        return ""
-    sequence, _, period = name.partition("_")[2].rpartition("_")
-    return f"{sequence}\n{period}"
+def _cell(name: str, *, visits: bool) -> str:
+    """Return what a feature is of: sequence and period, arm and visit, or a category."""
+    if name.startswith(NUMBERS):
+        return name.partition(WITHIN)[2]
+    first, _, last = name.partition("_")[2].rpartition("_")
+    if visits and name.startswith("mean_"):
+        return last
+    return f"{first}\n{last}".strip()
 
 
 def _axis(fits: Sequence[xr.DataTree]) -> FloatArray:
     """Return an axis that shows every posterior, the frequentist analysis and zero."""
     ends = [0.0]
     for fit in fits:
-        one = json.loads(fit.attrs["summary"])["treatment_difference"]
+        one = _drawn(fit)
         ends += [one["mean"] - REACH * one["sd"], one["mean"] + REACH * one["sd"]]
     return np.linspace(min(ends), max(ends), POINTS)
 
 
 def _panel(axes: Axes, fit: xr.DataTree, x: FloatArray) -> None:
     """Draw one prior."""
-    prior = _prior(fit)
-    color = prior_style(prior.name).color
+    name = str(fit.attrs["prior"])
+    color = prior_style(name).color
     posterior = _density(fit, x)
-    before = prior.pdf(x) if prior.proper else np.full_like(x, posterior.max() / 10)
+    before = _prior_density(fit, x, flat=float(posterior.max()) / 10)
     axes.plot(x, before, color=QUIET, linestyle=(0, (1, 1.2)), label="prior")
     mirror = json.loads(fit.attrs.get("frequentist", "{}"))
-    if mirror.get("estimate") is not None:
-        alone = stats.t.pdf(x, mirror["df"], mirror["estimate"], mirror["se"])
-        axes.plot(x, alone, color=INK, linestyle="--", label="frequentist, t")
+    if mirror.get("se") is not None:
+        alone = stats.t.pdf(x, mirror["df"] or np.inf, mirror["estimate"], mirror["se"])
+        label = "frequentist, t" if mirror["df"] else "frequentist, normal"
+        axes.plot(x, alone, color=INK, linestyle="--", label=label)
     axes.plot(x, posterior, color=color, linewidth=2, label="posterior")
     axes.fill_between(x, posterior, color=color, alpha=0.18, linewidth=0)
     axes.axvline(0, color=INK, linewidth=0.7)
-    one = json.loads(fit.attrs["summary"])["treatment_difference"]
+    one = _drawn(fit)
     low, high = one["eti95"]
     axes.set_title(
-        f"{prior.name}: {number_text(one['mean'])} ({number_text(low)} to {number_text(high)})",
+        f"{name}: {number_text(one['mean'])} ({number_text(low)} to {number_text(high)})",
         fontsize=8, fontweight="normal",
     )  # fmt: skip
     axes.set_ylim(bottom=0)
@@ -199,15 +259,24 @@ def _panel(axes: Axes, fit: xr.DataTree, x: FloatArray) -> None:
 
 def _density(fit: xr.DataTree, x: FloatArray) -> FloatArray:
     """Return the posterior density: exact where there is one, else smoothed from the draws."""
+    name = drawn_estimand(fit)
     if "exact" in fit.children:
-        exact = fit["exact"].to_dataset().sel(estimand="treatment_difference")
+        exact = fit["exact"].to_dataset().sel(estimand=name)
         heights = np.interp(x, exact["value"].values, exact["pdf"].values, left=0.0, right=0.0)
     else:
-        draws = fit["posterior"].to_dataset()["treatment_difference"].values.ravel()
+        draws = fit["posterior"].to_dataset()[name].values.ravel()
         heights = stats.gaussian_kde(draws)(x)
     return np.asarray(heights, dtype=float)
 
 
-def _prior(fit: xr.DataTree) -> Prior:
-    """Return the prior of a fit under its name."""
-    return prior_from_table(json.loads(fit.attrs["prior_table"])).named(fit.attrs["prior"])
+def _prior_density(fit: xr.DataTree, x: FloatArray, *, flat: float) -> FloatArray:
+    """Return the prior density of what is drawn, `flat` for one without an integral."""
+    structure, name = json.loads(fit.attrs["spec"])["structure"], drawn_estimand(fit)
+    own = structure in OWN_PRIOR and not (name == DIFFERENCE and structure in OWN_PRIOR[2:])
+    prior = prior_from_table(json.loads(fit.attrs["prior_table"]))
+    if own and prior.proper:
+        return prior.pdf(x)
+    if own or "prior" not in fit.children:
+        return np.full_like(x, flat)
+    draws = fit["prior"].to_dataset()[name].values.ravel()
+    return np.asarray(stats.gaussian_kde(draws)(x), dtype=float)

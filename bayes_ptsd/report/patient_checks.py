@@ -61,9 +61,14 @@ def check_section(outcome: PatientOutcome, name: str) -> Section:
         if "predictive_summary" in fit.children:
             key = f"{name}-predictive-{model}"
             figures[key] = figure_svg(predictive_figure(fit))
+            features = (
+                "numbers of patients in each category"
+                if "categories" in fit.children
+                else "means, standard deviations and correlations"
+            )
             alt = (
-                f"Observed means, standard deviations and correlation over the range of replicated "
-                f"trials, {model}; all figures in the table of checks."
+                f"Observed {features} over the range of replicated trials, {model}; all figures in "
+                "the table of checks."
             )
             parts.append(figure_html(figures[key], alt=alt, name=key))
     summary = (

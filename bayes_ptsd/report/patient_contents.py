@@ -11,7 +11,13 @@ import xarray as xr
 
 from bayes_ptsd.store import ResultStore
 
-__all__ = ["PATIENT_KINDS", "PatientOutcome", "only_patients", "patient_outcomes"]
+__all__ = [
+    "PATIENT_KINDS",
+    "PatientOutcome",
+    "fit_structure",
+    "only_patients",
+    "patient_outcomes",
+]
 
 PATIENT_KINDS = ("patients", "simulated")
 
@@ -51,6 +57,8 @@ class PatientOutcome:
     def digits(self) -> int:
         """Decimals that numbers in the unit of the endpoint deserve."""
         sd = self.constants["reference_sd"]
+        if any("categories" in fit.children for fit in self.fits):
+            return 3
         return 2 if sd is None or sd >= 3 else 3 if sd >= 0.3 else 4
 
     @property
@@ -63,6 +71,17 @@ class PatientOutcome:
         chosen = [fit for fit in self.fits if fit.attrs["model"] == model]
         return list({(fit.attrs["prior"], fit.attrs["prior_formula"]): fit
                      for fit in chosen}.values())  # fmt: skip
+
+
+def fit_structure(fit: xr.DataTree) -> str:
+    """Return the structure of the model of a fit.
+
+    Examples
+    --------
+    >>> fit_structure(xr.DataTree(xr.Dataset(attrs={"spec": '{"structure": "first_period"}'})))
+    'first_period'
+    """
+    return str(json.loads(fit.attrs["spec"])["structure"])
 
 
 def only_patients(store: ResultStore) -> bool:

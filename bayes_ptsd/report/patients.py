@@ -10,12 +10,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.plots import (
-    benefit_figure,
-    carryover_figure,
-    figure_svg,
-    patient_update_figure,
-)
+from bayes_ptsd.plots import carryover_figure, figure_svg
 from bayes_ptsd.report.markup import (
     ABSENT,
     Section,
@@ -29,7 +24,9 @@ from bayes_ptsd.report.markup import (
     probability,
 )
 from bayes_ptsd.report.patient_checks import check_section
-from bayes_ptsd.report.patient_contents import PatientOutcome
+from bayes_ptsd.report.patient_contents import PatientOutcome, fit_structure
+from bayes_ptsd.report.patient_estimands import estimand_name, estimand_tables
+from bayes_ptsd.report.patient_figures import arm_section, figure_section
 from bayes_ptsd.report.table import table_html
 
 __all__ = ["patient_sections"]
@@ -50,8 +47,8 @@ def patient_sections(outcome: PatientOutcome, name: str) -> list[Section]:
     Returns
     -------
     list of Section
-        Estimates, figures, carryover, checks, provenance. Nothing in them has one number per
-        patient.
+        Estimates, figures, the arms where there are visits or categories, carryover of a
+        crossover, checks, provenance. Nothing in them has one number per patient.
 
     Examples
     --------
@@ -63,31 +60,21 @@ def patient_sections(outcome: PatientOutcome, name: str) -> list[Section]:
     >>> [section.id for section in sections]
     ['p1-estimates', 'p1-figures', 'p1-carryover', 'p1-checks', 'p1-provenance']
     """
-    return [
+    made = [
         _estimates(outcome, name),
-        _figures(outcome, name),
+        figure_section(outcome, name),
+        arm_section(outcome, name),
         _carryover(outcome, name),
         check_section(outcome, name),
         _provenance(outcome, name),
     ]
+    return [section for section in made if section is not None]
 
 
 def _estimates(outcome: PatientOutcome, name: str) -> Section:
     """Return what was analyzed, the posteriors and the frequentist analyses."""
-    attrs, label = outcome.attrs, outcome.constants["label"]
-    size = json.loads(attrs.get("size", "{}"))
-    by_sequence = ", ".join(f"{k} {n}" for k, n in size.get("by_sequence", {}).items())
-    facts = {
-        "Trial": f"{attrs['trial']}: {attrs.get('trial_title', '')}".rstrip(": "),
-        "Outcome": label
-        if attrs.get("timepoint", "only") == "only"
-        else f"{label}, {attrs['timepoint']}",
-        "Comparison": f"{attrs['active']} against {attrs['control']}; positive differences mean "
-        f"that {attrs['active']} is better, in {outcome.constants['unit']}",
-        "Patients": f"{size.get('subjects', ABSENT)} with {size.get('observations', ABSENT)} "
-        f"scores; by sequence {by_sequence or ABSENT}",
-        "Smallest difference that matters": str(outcome.constants["mcid"] or "not given"),
-    }
+    label = outcome.constants["label"]
+    facts = _facts(outcome)
     terms = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
     numbers = pd.DataFrame([_numbers(fit) for fit in outcome.fits])
     posterior = table_html(
@@ -101,21 +88,79 @@ def _estimates(outcome: PatientOutcome, name: str) -> Section:
         spanners={"posterior": ["mean", "sd", "95% ETI", "P(> 0)", "P(> MCID)"],
                   "frequentist": ["estimate", "SE", "95% CI", "P"]},
         left=["checks"],
-        notes=["'bayes-ptsd compare --trial TRIAL --data DATA' splits each gap by its causes."],
+        notes=_notes(outcome),
     )  # fmt: skip
     frequentist = pd.DataFrame(_analyses(outcome))
-    tables = {f"{name}-estimates": numbers}
-    parts = [f"<dl>{terms}</dl>", posterior]
+    every, estimands = estimand_tables(outcome, name)
+    tables = {f"{name}-estimates": numbers, **estimands}
+    parts = [f"<dl>{terms}</dl>", posterior, every]
     if len(frequentist):
         tables[f"{name}-frequentist"] = frequentist.assign(evidence_kind=outcome.kind)
         parts.append(_frequentist_table(outcome, frequentist, name))
     return Section(f"{name}-estimates", f"Patients: {label}", join(*parts), tables)
 
 
+def _facts(outcome: PatientOutcome) -> dict[str, str]:
+    """Return what was analyzed."""
+    attrs, label = outcome.attrs, outcome.constants["label"]
+    times = dict.fromkeys(str(fit.attrs.get("timepoint", "only")) for fit in outcome.fits)
+    named = "; ".join(time for time in times if time != "only")
+    unit = json.loads(attrs["summary"])["treatment_difference"].get("unit")
+    return {
+        "Trial": f"{attrs['trial']}: {attrs.get('trial_title', '')}".rstrip(": "),
+        "Outcome": f"{label}, {named}" if named else label,
+        "Comparison": f"{attrs['active']} against {attrs['control']}; positive differences mean "
+        f"that {attrs['active']} is better, in {unit or outcome.constants['unit']}",
+        "Patients": "; ".join(_sizes(outcome)),
+        "Smallest difference that matters": str(outcome.constants["mcid"] or "not given"),
+    }
+
+
+def _sizes(outcome: PatientOutcome) -> list[str]:
+    """Return the numbers of patients, where models use different ones once for each."""
+    found: dict[str, list[str]] = {}
+    for fit in outcome.fits:
+        size = json.loads(fit.attrs.get("size", "{}"))
+        groups = size.get("by_sequence", {})
+        arms = {str(fit.attrs["active"]), str(fit.attrs["control"])}
+        by = "arm" if set(groups) <= arms else "sequence"
+        counts = ", ".join(f"{key} {n}" for key, n in groups.items())
+        said = (
+            f"{size.get('subjects', ABSENT)} with {size.get('observations', ABSENT)} scores; "
+            f"by {by} {counts or ABSENT}"
+        )
+        found.setdefault(said, []).append(str(fit.attrs["model"]))
+    if len(found) == 1:
+        return list(found)
+    return [f"{', '.join(dict.fromkeys(models))}: {said}" for said, models in found.items()]
+
+
+def _notes(outcome: PatientOutcome) -> list[str]:
+    """Return what has to be said below the estimates."""
+    notes = []
+    if "crossover" in {fit_structure(fit) for fit in outcome.fits}:
+        notes.append(
+            "'bayes-ptsd compare --trial TRIAL --data DATA' splits each gap by its causes."
+        )
+    if any(fit.attrs.get("frequentist") and not _mirror(fit) for fit in outcome.fits):
+        notes.append(
+            "Where a line has no frequentist estimate, the analysis beside the model is of another "
+            "quantity, or has no finite estimate; the tables below name it."
+        )
+    return notes
+
+
+def _mirror(fit: xr.DataTree) -> dict[str, Any]:
+    """Return the frequentist analysis of the treatment difference; empty if it is of another."""
+    found: dict[str, Any] = json.loads(fit.attrs.get("frequentist", "{}"))
+    same = found.get("estimand", "treatment_difference") == "treatment_difference"
+    return found if same and found.get("estimate") is not None else {}
+
+
 def _numbers(fit: xr.DataTree) -> dict[str, Any]:
     """Return one result as numbers."""
     one = json.loads(fit.attrs["summary"])["treatment_difference"]
-    mirror = json.loads(fit.attrs.get("frequentist", "{}"))
+    mirror = _mirror(fit)
     keys = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid", "mcse_mean")
     return {
         **{key: fit.attrs[key] for key in ("model", "prior", "prior_formula", "engine")},
@@ -133,13 +178,13 @@ def _numbers(fit: xr.DataTree) -> dict[str, Any]:
 def _line(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, str]:
     """Return one result as texts."""
     one = json.loads(fit.attrs["summary"])["treatment_difference"]
-    mirror = json.loads(fit.attrs.get("frequentist", "{}"))
-    digits = outcome.digits
+    mirror, digits = _mirror(fit), outcome.digits
+    method = json.loads(fit.attrs.get("frequentist", "{}")).get("method", "")
     low, high = mirror.get("ci95") or (None, None)
     formula = fit.attrs["prior_formula"]
     prior = fit.attrs["prior"]
     return {
-        "model": f"{fit.attrs['model']} ({mirror.get('method', '').partition(':')[0]})",
+        "model": f"{fit.attrs['model']} ({method.partition(':')[0]})",
         "prior": prior if formula.startswith(f"{prior}(") else f"{prior}, {formula}",
         "mean": number(_nan(one["mean"]), digits),
         "sd": number(_nan(one["sd"]), digits),
@@ -163,12 +208,9 @@ def _nan(value: float | None) -> float:
 
 
 def _analyses(outcome: PatientOutcome) -> list[dict[str, Any]]:
-    """Return every frequentist analysis of all patients, or of those a result has."""
-    documents = [json.loads(fit.attrs.get("frequentist", "{}")) for fit in outcome.fits]
-    sizes = [json.loads(fit.attrs.get("size", "{}")).get("subjects", 0) for fit in outcome.fits]
-    found = [doc for _, doc in sorted(zip(sizes, documents, strict=True), key=lambda pair: pair[0])]
+    """Return every frequentist analysis, by structure of all patients that a result has."""
     lines = []
-    for analysis, one in (found[-1].get("analyses") or {}).items():
+    for analysis, one in _largest(outcome):
         for estimand, values in one["estimands"].items():
             low, high = values["ci95"]
             lines.append(
@@ -179,13 +221,29 @@ def _analyses(outcome: PatientOutcome) -> list[dict[str, Any]]:
     return lines
 
 
+def _largest(outcome: PatientOutcome) -> list[tuple[str, dict[str, Any]]]:
+    """Return analyses with their names: within a structure those with the most patients."""
+    found: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    most: dict[str, int] = {}
+    for fit in outcome.fits:
+        structure = fit_structure(fit)
+        size = json.loads(fit.attrs.get("size", "{}")).get("subjects", 0)
+        document = json.loads(fit.attrs.get("frequentist", "{}")).get("analyses") or {}
+        if size > most.get(structure, -1):
+            most[structure], found[structure] = size, {}
+        if size == most[structure]:
+            found[structure] |= {(name, one["method"]): one for name, one in document.items()}
+    return [(name, one) for group in found.values() for (name, _), one in group.items()]
+
+
 def _frequentist_table(outcome: PatientOutcome, frame: pd.DataFrame, name: str) -> str:
     """Return the frequentist analyses with what has to be said of them."""
     digits = outcome.digits
+    arms = {arm: str(outcome.attrs[arm]) for arm in ("active", "control")}
     lines = [
         {
             "method": row["method"],
-            "estimand": str(row["estimand"]).replace("_", " "),
+            "estimand": estimand_name(str(row["estimand"]), arms),
             "estimate": number(_nan(row["estimate"]), digits),
             "SE": number(_nan(row["se"]), digits),
             "df": number(_nan(row["df"]), 1),
@@ -208,40 +266,10 @@ def _frequentist_table(outcome: PatientOutcome, frame: pd.DataFrame, name: str) 
     )
 
 
-def _figures(outcome: PatientOutcome, name: str) -> Section:
-    """Return prior to posterior and P(difference > m), one figure each a model."""
-    figures, updates, curves = {}, [], []
-    for model in outcome.models:
-        fits = outcome.of_model(model)
-        means = "; ".join(
-            f"{fit.attrs['prior']} "
-            + number(json.loads(fit.attrs["summary"])["treatment_difference"]["mean"],
-                     outcome.digits)
-            for fit in fits
-        )  # fmt: skip
-        key = f"{name}-update-{model}"
-        figures[key] = figure_svg(patient_update_figure(fits))
-        alt = f"Prior, frequentist and posterior densities, {model}: posterior means {means}."
-        updates.append(figure_html(figures[key], alt=alt, name=key))
-        key = f"{name}-curve-{model}"
-        figures[key] = figure_svg(benefit_figure(fits))
-        alt = (
-            f"Probability that the treatment difference exceeds each margin, {model}, one falling "
-            "curve per prior; values at 0 and at the MCID are in the table of estimates."
-        )
-        curves.append(figure_html(figures[key], alt=alt, name=key))
-    text = (
-        "Prior times likelihood gives the posterior; the broken line is what the frequentist "
-        "analysis of the same estimand says alone. The falling curves answer readers who hold "
-        "another difference to be the smallest that matters."
-    )
-    html = join(paragraph(text), gallery(updates), gallery(curves))
-    title = f"{outcome.constants['label']}: from prior to posterior"
-    return Section(f"{name}-figures", title, html, figures=figures)
-
-
-def _carryover(outcome: PatientOutcome, name: str) -> Section:
-    """Return the sweep of carryover, or how to get it."""
+def _carryover(outcome: PatientOutcome, name: str) -> Section | None:
+    """Return the sweep of carryover, or how to get it; None where nobody changed treatment."""
+    if "crossover" not in {fit_structure(fit) for fit in outcome.fits}:
+        return None
     swept = [fit for fit in outcome.fits if "carryover" in fit.children]
     title = f"{outcome.constants['label']}: carryover"
     if not swept:

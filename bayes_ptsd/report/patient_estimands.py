@@ -1,0 +1,247 @@
+"""Every estimand of patients' results: comparisons at each visit, odds, wins, shares by arm."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_ptsd.report.markup import details, interval_text, join, number, probability
+from bayes_ptsd.report.patient_contents import PatientOutcome, fit_structure
+from bayes_ptsd.report.table import table_html
+
+__all__ = ["estimand_name", "estimand_tables"]
+
+DIFFERENCE = "treatment_difference"
+NAMES = {
+    "win_probability": "P(better) + half P(tie)",
+    "interaction_max": "largest departure of a visit from the mean",
+    "sd_visit": "SD",
+    "visit_correlation": "correlation",
+}
+RATIOS = {"log_odds_ratio": "odds ratio", "log_risk_ratio": "risk ratio"}
+SHARES = ("prob_at_most", "risk_active", "risk_control", "interaction_max")
+
+
+def estimand_name(name: str, arms: dict[str, str]) -> str:
+    """Return what an estimand is called on the page.
+
+    Parameters
+    ----------
+    name : str
+        As `estimate` names it.
+    arms : dict of str to str
+        Treatment by ``active`` and ``control``.
+
+    Returns
+    -------
+    str
+        Words.
+
+    Examples
+    --------
+    >>> arms = {"active": "ketamine", "control": "midazolam"}
+    >>> estimand_name("prob_at_most[control, 2]", arms)
+    'P(at most 2), midazolam'
+    >>> estimand_name("treatment_difference[7d]", arms), estimand_name("risk_active", arms)
+    ('treatment difference, 7d', 'risk, ketamine')
+    """
+    stem, _, label = name.rstrip("]").partition("[")
+    if stem == "prob_at_most":
+        arm, _, category = label.partition(", ")
+        return f"P(at most {category}), {arms.get(arm, arm)}"
+    if stem in ("risk_active", "risk_control"):
+        return f"risk, {arms[stem.removeprefix('risk_')]}"
+    words = NAMES.get(stem, stem.replace("_", " "))
+    return f"{words}, {label}" if label else words
+
+
+def estimand_tables(outcome: PatientOutcome, name: str) -> tuple[str, dict[str, pd.DataFrame]]:
+    """Return tables of every estimand beside the frequentist estimate of the same, and of shares.
+
+    Parameters
+    ----------
+    outcome : PatientOutcome
+        Its stored results.
+    name : str
+        Prefix of file names, unique on the page.
+
+    Returns
+    -------
+    html : str
+        Comparisons and what belongs to an arm at sight, other parameters folded away.
+    tables : dict of str to pd.DataFrame
+        The same as numbers; the null is the value of a comparison if the treatments are alike.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.fit import fit_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> fit = fit_model(example_patients(seed=2), load_model("first-period"), engine="exact")
+    >>> html, tables = estimand_tables(PatientOutcome((fit,), {}), "p1")
+    >>> tables["p1-estimands"]["estimand"].tolist()[:2]
+    ['treatment_difference', 'baseline_slope']
+    """
+    frame = pd.DataFrame([row for fit in outcome.fits for row in _rows(fit)])
+    arms = {arm: str(outcome.attrs[arm]) for arm in ("active", "control")}
+    main = np.isfinite(frame["null"]) | frame["estimand"].map(_of_an_arm)
+    tables = {f"{name}-estimands": frame}
+    parts = [_table(outcome, frame[main], arms, name, "Comparisons of the arms")]
+    if len(shares := _shares(outcome)):
+        tables[f"{name}-shares"] = shares
+        parts.append(_share_table(outcome, shares, arms, name))
+    if not main.all():
+        rest = _table(outcome, frame[~main], arms, name, "Other parameters")
+        parts.append(details("Other parameters", rest))
+    return join(*parts), tables
+
+
+def _of_an_arm(name: object) -> bool:
+    """Tell whether an estimand is about an arm, or about how visits differ."""
+    return str(name).startswith(SHARES)
+
+
+def _rows(fit: xr.DataTree) -> list[dict[str, Any]]:
+    """Return the estimands of one result as numbers, ratios after their logarithms."""
+    mirror = _mirror(fit)
+    rows = []
+    for name, one in json.loads(fit.attrs["summary"]).items():
+        row = {
+            **{key: fit.attrs[key] for key in ("model", "prior")},
+            "estimand": name,
+            "unit": one.get("unit", ""),
+            "null": _nan(one.get("null", 0.0 if name == DIFFERENCE else None)),
+            **{key: _nan(one.get(key)) for key in
+               ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid", "mcse_mean")},
+            **_ends("eti95", one["eti95"]),
+            "frequentist_estimate": _nan(mirror.get(name, {}).get("estimate")),
+            **_ends("frequentist_ci95", mirror.get(name, {}).get("ci95")),
+            "result_id": fit.attrs["result_id"],
+            "evidence_kind": fit.attrs["evidence_kind"],
+        }  # fmt: skip
+        rows.append(row)
+        if name in RATIOS:
+            rows.append(_ratio(row, RATIOS[name]))
+    return rows
+
+
+def _mirror(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
+    """Return frequentist estimates by estimand: of the analysis that is the mirror, then others."""
+    document = json.loads(fit.attrs.get("frequentist", "{}"))
+    found: dict[str, dict[str, Any]] = {}
+    for analysis in (document.get("analyses") or {}).values():
+        if analysis["method"] == document["method"] or fit_structure(fit) == "binary":
+            found = analysis["estimands"] | found
+    # what stands first in the document is what answers for the posterior
+    return found | {document.get("estimand", DIFFERENCE): document}
+
+
+def _ratio(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a ratio from its logarithm; quantiles keep their probabilities, moments do not."""
+    kept = ("median", "eti95_low", "eti95_high", "frequentist_estimate", "frequentist_ci95_low",
+            "frequentist_ci95_high", "null")  # fmt: skip
+    lost = dict.fromkeys(("mean", "sd", "mcse_mean", "prob_gt_mcid"), math.nan)
+    ends = {key: math.exp(row[key]) for key in kept}
+    return {**row, **lost, **ends, "estimand": name.replace(" ", "_"), "unit": "ratio"}
+
+
+def _ends(name: str, pair: list[float | None] | None) -> dict[str, float]:
+    """Return both ends of an interval under their names."""
+    low, high = pair or (None, None)
+    return {f"{name}_low": _nan(low), f"{name}_high": _nan(high)}
+
+
+def _nan(value: float | None) -> float:
+    """Return a number, NaN where there is none."""
+    return math.nan if value is None else float(value)
+
+
+def _table(
+    outcome: PatientOutcome, frame: pd.DataFrame, arms: dict[str, str], name: str, caption: str
+) -> str:
+    """Return estimands as a table of texts."""
+    lines = [
+        {
+            "result": f"{row['model']}, {row['prior']} prior",
+            "estimand": estimand_name(str(row["estimand"]), arms),
+            "unit": re.sub("^$", "\u00a0", str(row["unit"])),
+            "mean": number(row["mean"], outcome.digits),
+            "median": number(row["median"], outcome.digits),
+            "sd": number(row["sd"], outcome.digits),
+            "95% ETI": interval_text(row["eti95_low"], row["eti95_high"], outcome.digits),
+            "null": "" if math.isnan(row["null"]) else f"{row['null']:g}",
+            "P(> null)": probability(row["prob_benefit"]),
+            "P(> MCID)": probability(row["prob_gt_mcid"]),
+            "estimate": number(row["frequentist_estimate"], outcome.digits),
+            "95% CI": interval_text(
+                row["frequentist_ci95_low"], row["frequentist_ci95_high"], outcome.digits
+            ),
+        }
+        for row in frame.to_dict("records")
+    ]
+    shown = pd.DataFrame(lines)
+    posterior = ["mean", "median", "sd", "95% ETI", "null", "P(> null)", "P(> MCID)"]
+    if frame["null"].isna().all():
+        shown = shown.drop(columns=["null", "P(> null)", "P(> MCID)"])
+    return table_html(
+        shown,
+        caption=f"{caption}: posterior beside the frequentist estimate of the same estimand.",
+        kind=outcome.kind,
+        name=f"{name}-estimands",
+        group="result",
+        stub="estimand",
+        spanners={
+            "posterior": [column for column in posterior if column in shown],
+            "frequentist": ["estimate", "95% CI"],
+        },
+        left=["unit"],
+        notes=["Null: the value of a comparison if the treatments are alike."]
+        if "null" in shown
+        else [],
+    )
+
+
+def _shares(outcome: PatientOutcome) -> pd.DataFrame:
+    """Return the share of each category in each arm, of every fit that is about categories."""
+    frames = []
+    for fit in outcome.fits:
+        if "categories" in fit.children:
+            table = fit["categories"].to_dataset()
+            shares = table[["share_mean", "share_low", "share_high"]]
+            shares = shares.assign(seen=table["seen"].sum("period"))
+            known = {key: fit.attrs[key] for key in ("model", "prior", "result_id")}
+            frame = shares.to_dataframe().reset_index()
+            frames.append(frame.assign(**known, evidence_kind=outcome.kind))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _share_table(
+    outcome: PatientOutcome, frame: pd.DataFrame, arms: dict[str, str], name: str
+) -> str:
+    """Return shares with one line a category and the arms beside each other."""
+    lines: dict[tuple[str, int], dict[str, str]] = {}
+    for row in frame.to_dict("records"):
+        result = f"{row['model']}, {row['prior']} prior"
+        line = lines.setdefault(
+            (result, row["category"]), {"result": result, "category": str(row["category"])}
+        )
+        arm = arms[row["arm"]]
+        low, high = row["share_low"], row["share_high"]
+        line[f"{arm}: share (95% ETI)"] = (
+            f"{number(row['share_mean'], 3)} ({interval_text(low, high, 3)})"
+        )
+        line[f"{arm}: seen"] = str(row["seen"])
+    return table_html(
+        pd.DataFrame(list(lines.values())),
+        caption="Share of each category by arm: posterior, and the numbers seen in all periods.",
+        kind=outcome.kind,
+        name=f"{name}-shares",
+        group="result",
+        stub="category",
+    )

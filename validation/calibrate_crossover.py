@@ -95,11 +95,15 @@ def digest_of(
     kinds: Sequence[str], model: CrossoverModel, settings: Any, *, package: Path | None = None
 ) -> str:
     """Return the digest of everything that decides a part of the study."""
-    folder = package or ROOT / "bayes_ptsd"
     files = [*COMMON, *(name for kind in kinds for name in SOURCES[kind])]
+    return code_digest(files, model_document(model), settings, DEFAULT_SEED, package=package)
+
+
+def code_digest(files: Sequence[str], *content: Any, package: Path | None = None) -> str:
+    """Return the digest of modules of the package, by name without ending, and other content."""
+    folder = package or ROOT / "bayes_ptsd"
     code = {name: code_of((folder / f"{name}.py").read_text(encoding="utf-8")) for name in files}
-    content = [model_document(model), settings, DEFAULT_SEED, code]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([*content, code], sort_keys=True).encode()).hexdigest()
 
 
 def digests(package: Path | None = None) -> dict[str, str]:

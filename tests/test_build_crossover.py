@@ -140,6 +140,37 @@ def test_dims_names_and_data() -> None:
     assert {"score_data", "prior_treatment_difference_sigma", "benefit_sign"} <= data
 
 
+def test_joint_model_has_the_normal_density_of_every_pattern() -> None:
+    """PyMC's log likelihood is SciPy's multivariate normal of what each patient has."""
+    options = {"form": "bivariate", "period_sd": "unequal", "baseline": "joint", "carryover": True}
+    problem_ = problem(**options)
+    model = crossover_pymc(problem_)
+    point = model.initial_point() | {"treatment_difference": np.array(5.0)}
+    rng = np.random.default_rng(8)
+    point = {key: value + rng.normal(0, 0.2, np.shape(value)) for key, value in point.items()}
+    names = ["baseline_mean", "period_mean", "treatment_difference", "carryover"]
+    wanted = [model[name] for name in (*names, "baseline_carryover", "covariance")]
+    values = model.replace_rvs_by_values(wanted)
+    before, after, difference, late, early, covariance = model.compile_fn(
+        values, mode="FAST_COMPILE"
+    )(point)
+    assert problem_.baselines is not None
+    total = 0.0
+    for own, score, first in zip(
+        problem_.baselines, problem_.pairs.score, problem_.pairs.active_first, strict=True
+    ):
+        row = np.array([own[0], score[0], own[1], score[1]])
+        mean = np.array([before[0], after[0], before[1], after[1]]) - np.array(
+            [0, difference * first, early * first, difference * (1 - first) + late * first]
+        )
+        there = np.isfinite(row)
+        part = covariance[np.ix_(there, there)]
+        total += stats.multivariate_normal.logpdf(row[there], mean[there], part)
+    found = model.compile_logp(vars=model.observed_RVs, jacobian=False, mode="FAST_COMPILE")(point)
+    assert len(model.observed_RVs) == 1
+    assert float(found) == pytest.approx(total, rel=1e-9)
+
+
 def test_joint_model_of_baselines() -> None:
     """The second baseline is an outcome with carryover of its own; the covariance is unstructured.
 

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy import stats
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
 from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.crossover.exact import exact_crossover
 from bayes_ptsd.crossover.example import TRUTH, example_patients
-from bayes_ptsd.crossover.model import crossover_model
+from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import StatisticalWarning
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients, write_patients, write_template
@@ -231,3 +232,131 @@ def test_sampled_effects_equal_integrated_ones() -> None:
     error = np.hypot(error, share.std(axis=0) / np.sqrt(len(share)))
     found = effects["subject_effect"].mean(("chain", "draw")).values
     assert (np.abs(found - share.mean(axis=0)) < 4.5 * error).all()
+
+
+def late_baselines(subjects: int, carryover: float, left: float, seed: int) -> Evidence:
+    """Return patients whose second baseline has a carryover, of which some is left in the score."""
+    evidence = example_patients(subjects=subjects, missing=0, carryover=left, seed=seed)
+    outcomes = evidence.data["outcomes"].to_dataset()
+    before = outcomes["baseline"]
+    late = (outcomes["sequence"] == "KM") & (before["period"] == 2)
+    changed = outcomes.assign(baseline=(before - carryover * late).transpose(*before.dims))
+    return replace(evidence, data=xr.DataTree.from_dict({"outcomes": changed}))
+
+
+@pytest.fixture(scope="module")
+def joint() -> tuple[CrossoverModel, xr.DataTree]:
+    """Return a joint model of baselines with carryover, and its sampled fit."""
+    options = {"baseline": "joint", "carryover": True}
+    spec = load_model("crossover-bivariate").having(options=options)
+    evidence = late_baselines(80, 8.0, 4.0, seed=36)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StatisticalWarning)
+        return crossover_model(evidence, spec), fit_model(evidence, spec)
+
+
+def joint_design(share: np.ndarray, first: float, sign: int) -> np.ndarray:
+    """Return the design of baseline 1, score 1, baseline 2, score 2 by draw of the share.
+
+    Columns: the four means in that order, treatment difference, baseline carryover.
+    """
+    design = np.zeros((len(share), 4, 6))
+    design[:, range(4), range(4)] = 1
+    design[:, 1, 4], design[:, 3, 4] = sign * first, sign * (1 - first)
+    design[:, 2, 5], design[:, 3, 5] = sign * first, sign * first * share
+    return design
+
+
+def log_prior_covariance(covariance: np.ndarray, prior: Prior) -> np.ndarray:
+    """Return the log density of covariances, LKJ(2) and log-normal sds, up to a constant."""
+    sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    correlation = covariance / sd[:, :, None] / sd[:, None, :]
+    spread = stats.lognorm.logpdf(sd, prior.params["sigma"], scale=np.exp(prior.params["mu"]))
+    # d(covariance) = 2^4 prod(sd)^4 d(sd) d(correlation)
+    return (spread - 4 * np.log(sd)).sum(axis=1) + np.linalg.slogdet(correlation)[1]
+
+
+def reweighted_joint(model: CrossoverModel, count: int, seed: int) -> tuple[xr.Dataset, float]:
+    """Return draws of the joint posterior with weights, and how many draws they are worth.
+
+    Covariances are drawn from the inverse-Wishart posterior under the reference prior, the share
+    from its prior; given both, means and effects are normal and integrated out.
+    """
+    assert model.baselines is not None
+    values = np.stack([model.baselines, model.pairs.score], axis=-1).reshape(-1, 4)
+    rng, first = np.random.default_rng(seed), model.pairs.active_first
+    groups = [(values[first == one], float(one)) for one in (True, False)]
+    residual = np.concatenate([group - group.mean(axis=0) for group, _ in groups])
+    proposal = stats.invwishart(len(values) - 2, residual.T @ residual)
+    covariance = proposal.rvs(count, random_state=rng)
+    share, inverse = rng.uniform(size=count), np.linalg.inv(covariance)
+    means = [model.priors["period_mean"]] * 4 + [
+        model.priors[k] for k in ("treatment", "carryover")
+    ]
+    assert {prior.dist for prior in means} == {"normal"}
+    center = np.array([prior.params["mu"] for prior in means])
+    tight = np.array([prior.params["sigma"] for prior in means]) ** -2.0
+    precision, moment = (
+        np.diag(tight) + np.zeros((count, 6, 6)),
+        np.tile(tight * center, (count, 1)),
+    )
+    square = np.zeros(count)
+    for group, one in groups:
+        design = joint_design(share, one, model.sign)
+        turned = np.swapaxes(design, 1, 2) @ inverse
+        precision = precision + len(group) * turned @ design
+        moment = moment + turned @ group.sum(axis=0)
+        square += np.einsum("dij,ij->d", inverse, group.T @ group)
+    expected = np.linalg.solve(precision, moment[:, :, None])[:, :, 0]
+    weight = log_prior_covariance(covariance, model.priors["sd_period"])
+    weight -= len(values) / 2 * np.linalg.slogdet(covariance)[1]
+    weight -= (square - (moment * expected).sum(axis=1) + np.linalg.slogdet(precision)[1]) / 2
+    weight -= proposal.logpdf(np.moveaxis(covariance, 0, -1))
+    weight = np.exp(weight - weight.max())
+    noise = rng.normal(size=(count, 6, 1))
+    root = np.linalg.cholesky(precision)
+    effects = expected + np.linalg.solve(np.swapaxes(root, 1, 2), noise)[:, :, 0]
+    sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    columns = {
+        "treatment_difference": effects[:, 4],
+        "period_effect": effects[:, 3] - effects[:, 1],
+        "baseline_carryover": effects[:, 5],
+        "carryover": share * effects[:, 5],
+        "correlation": covariance[:, 1, 3] / sd[:, 1] / sd[:, 3],
+        "weight": weight / weight.sum(),
+    }
+    found = xr.Dataset({name: ("draw", column) for name, column in columns.items()})
+    return found, float(1 / (found["weight"] ** 2).sum())
+
+
+def test_sampled_joint_model_meets_reweighted_draws(
+    joint: tuple[CrossoverModel, xr.DataTree],
+) -> None:
+    """Means and sds equal those by importance sampling of covariances, effects integrated out."""
+    model, fit = joint
+    draws, worth = reweighted_joint(model, 40_000, seed=7)
+    assert worth > 5000
+    weight = draws["weight"]
+    for name in draws.drop_vars("weight"):
+        mean = float((weight * draws[name]).sum())
+        sd = float(np.sqrt((weight * (draws[name] - mean) ** 2).sum()))
+        found = moments(fit, str(name))
+        error = np.hypot(found["mean"][1], sd / np.sqrt(worth))
+        assert found["mean"][0] == pytest.approx(mean, abs=4 * error), name
+        error = np.hypot(found["sd"][1], sd / np.sqrt(2 * worth))
+        assert found["sd"][0] == pytest.approx(sd, abs=4 * error), name
+
+
+def test_joint_model_recovers_carryover_from_the_second_baseline(
+    joint: tuple[CrossoverModel, xr.DataTree],
+) -> None:
+    """Half of a carryover of 8 in the second baseline is left in the second score, and is found."""
+    _, fit = joint
+    truth = {name: TRUTH[name] for name in ("treatment_difference", "period_effect")}
+    spread = np.hypot(TRUTH["sd_subject"], TRUTH["sd_within"])
+    rho = TRUTH["sd_subject"] ** 2 / spread**2
+    recovers(fit, {**truth, "baseline_carryover": 8.0, "carryover": 4.0, "correlation": rho})
+    low, high = np.quantile(fit["posterior"]["sd_period"], [0.001, 0.999], axis=(0, 1))
+    assert (low < spread).all()
+    assert (spread < high).all()
+    assert float(fit["posterior"]["baseline_carryover"].mean()) > 4

@@ -44,7 +44,8 @@ PRIORS = {
 }
 
 SOURCES = (
-    "longitudinal/covariance", "longitudinal/model", "build/longitudinal", "build/priors",
+    "longitudinal/covariance", "longitudinal/model", "build/longitudinal", "build/masked_normal",
+    "build/priors",
     "evidence/trajectories", "patient_scale",
 )  # fmt: skip
 

@@ -66,7 +66,8 @@ SOURCES = {
     ),
     "longitudinal": (
         "longitudinal/covariance", "longitudinal/likelihood", "longitudinal/model",
-        "longitudinal/priors", "build/longitudinal", "build/priors", "parameters",
+        "longitudinal/priors", "build/longitudinal", "build/masked_normal", "build/priors",
+        "parameters",
     ),
 }  # fmt: skip
 

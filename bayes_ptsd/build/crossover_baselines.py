@@ -8,6 +8,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayes_ptsd.build.masked_normal import observe_masked
 from bayes_ptsd.build.priors import prior_distribution, prior_variable
 from bayes_ptsd.crossover.model import CrossoverModel
 
@@ -43,8 +44,8 @@ def build_joint(problem: CrossoverModel) -> pm.Model:
     Returns
     -------
     pm.Model
-        One observed variable for each pattern of missing values; dims subject, period, sequence,
-        column.
+        Dims subject, period, sequence, column. Values, which of them are there, and prior
+        parameters are data that can be exchanged.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def build_joint(problem: CrossoverModel) -> pm.Model:
     >>> options = {"baseline": "joint", "carryover": True}
     >>> spec = load_model("crossover-bivariate").having(options=options)
     >>> [v.name for v in build_joint(crossover_model(example_patients(), spec)).observed_RVs]
-    ['observed_1011', 'observed_1110', 'observed_1111']
+    ['values']
     """
     assert problem.baselines is not None
     values = np.stack([problem.baselines, problem.pairs.score], axis=-1).reshape(-1, 4)
@@ -82,9 +83,9 @@ def build_joint(problem: CrossoverModel) -> pm.Model:
         pm.Deterministic("sd_baseline", sd[np.array([0, 2])], dims="period")
         pm.Deterministic("sd_period", sd[np.array([1, 3])], dims="period")
         pm.Deterministic("correlation", covariance[1, 3] / (sd[1] * sd[3]))
-        there = np.isfinite(values)
-        for pattern in np.unique(there, axis=0):
-            _observe(values, there, pattern, mean=mean, covariance=covariance)
+        observe_masked(
+            "values", values, mean=mean, covariance=covariance, dims=("subject", "column")
+        )
     return model
 
 
@@ -114,16 +115,3 @@ def _means(problem: CrossoverModel, first: Any) -> Any:
     if problem.options["sequence_effect"]:
         mean = mean + variable("sequence", "sequence_effect") * (first - 0.5)[:, None]
     return mean
-
-
-def _observe(values: Any, there: Any, pattern: Any, *, mean: Any, covariance: Any) -> None:
-    """Observe the patients who have the same values."""
-    rows, columns = np.flatnonzero((there == pattern).all(axis=1)), np.flatnonzero(pattern)
-    name = "".join(str(int(flag)) for flag in pattern)
-    data = pm.Data(f"values_{name}", values[np.ix_(rows, columns)])
-    pm.MvNormal(
-        f"observed_{name}",
-        mu=mean[rows][:, columns],
-        cov=covariance[columns][:, columns],
-        observed=data,
-    )

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayes_ptsd.build.masked_normal import observe_masked
 from bayes_ptsd.build.priors import prior_variable
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.longitudinal.covariance import (
     correlation_entries,
     covariance_entries,
     partial_shapes,
-    root_entries,
 )
 from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model
 from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["build_longitudinal", "longitudinal_pymc"]
-
-LOG_2PI = float(np.log(2 * np.pi))
 
 
 def build_longitudinal(evidence: Evidence, spec: ModelSpec) -> pm.Model:
@@ -94,19 +91,12 @@ def longitudinal_pymc(problem: LongitudinalModel) -> pm.Model:
     >>> "visit_difference" in longitudinal_pymc(problem).named_vars
     True
     """
-    seen = np.isfinite(problem.values)
     with pm.Model(coords={"subject": problem.subject, **problem.coords}) as model:
-        score = pm.Data("score_data", np.where(seen, problem.values, 0.0))
-        there = pm.Data("there", seen.astype(float))
-        pm.CustomDist(
+        observe_masked(
             "score",
-            _mean(problem),
-            _covariance(problem),
-            there,
-            logp=_log_density,
-            dist=_draw,
-            signature="(n,t),(t,t),(n,t)->(n,t)",
-            observed=score,
+            problem.values,
+            mean=_mean(problem),
+            covariance=_covariance(problem),
             dims=("subject", "occasion"),
         )
     return model
@@ -161,31 +151,6 @@ def _covariance(problem: LongitudinalModel) -> Any:
     correlations = correlation_entries(structure, count, days=problem.days, **found)
     rows = covariance_entries(correlations, columns)
     return pt.stack([pt.stack(row) for row in rows])
-
-
-def _log_density(value: Any, mean: Any, covariance: Any, there: Any) -> Any:
-    """Return the log density of all patients, missing occasions integrated out."""
-    count = len(covariance.type.shape) and covariance.type.shape[0]
-    entries = [[covariance[i, j] for j in range(count)] for i in range(count)]
-    masks = [there[:, i] for i in range(count)]
-    root = root_entries(entries, masks)
-    residual = (value - mean) * there
-    standard: list[Any] = []
-    total = -0.5 * LOG_2PI * there.sum()
-    for i, row in enumerate(root):
-        rest = residual[:, i]
-        for k in range(i):
-            rest = rest - row[k] * standard[k]
-        standard.append(rest / row[i])
-        total = total - (0.5 * standard[i] ** 2 + pt.log(row[i])).sum()
-    return total
-
-
-def _draw(mean: Any, covariance: Any, there: Any, size: Any) -> Any:
-    """Return what all patients' occasions would be; zero where one is missing."""
-    noise = pm.Normal.dist(0, 1, size=(mean.shape[0], mean.shape[1]))
-    root = pt.linalg.cholesky(covariance)
-    return (mean + (noise[:, None, :] * root[None, :, :]).sum(axis=2)) * there
 
 
 def _variable(problem: LongitudinalModel, key: str) -> Any:

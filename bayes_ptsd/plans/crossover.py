@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bayes_ptsd.checks.crossover import crossover_checks
 from bayes_ptsd.crossover.carryover import carryover_groups
 from bayes_ptsd.crossover.exact import exact_crossover, why_not_exact
@@ -64,6 +62,5 @@ def _kind(problem: CrossoverModel) -> str:
     priors = prior_kinds(problem.priors, inside=inside)
     content: dict[str, Any] = {"options": dict(problem.options), "priors": priors}
     if problem.baselines is not None:
-        there = np.isfinite(np.stack([problem.baselines, problem.pairs.score]))
-        content |= {"sign": problem.sign, "there": there.astype(int).tolist()}
+        content |= {"sign": problem.sign}
     return json.dumps(["crossover", content], sort_keys=True)

@@ -17,7 +17,7 @@ from bayes_ptsd.plots import (
     update_reach,
 )
 from bayes_ptsd.report.contents import Contents, Row
-from bayes_ptsd.report.headline import row_heading
+from bayes_ptsd.report.headline import row_file_name, row_heading
 from bayes_ptsd.report.markup import Section, figure_html, gallery, join, number, paragraph
 
 __all__ = ["curve_section", "forest_section", "update_section"]
@@ -97,7 +97,7 @@ def update_section(contents: Contents) -> Section:
     reach = update_reach([fit for fits in shown.values() for fit in fits])
     figures, parts = {}, []
     for row, fits in shown.items():
-        name = f"update-{_file_name(contents, row)}"
+        name = f"update-{row_file_name(contents, row)}"
         figures[name] = figure_svg(update_figure(fits, reach=reach))
         means = "; ".join(f"{fit.attrs['prior']} {_mean(contents, row, fit)}" for fit in fits)
         alt = (
@@ -136,7 +136,7 @@ def curve_section(contents: Contents) -> Section:
     """
     figures, parts, lines = {}, [], []
     for row, fits in contents.fits.items():
-        name = f"curve-{_file_name(contents, row)}"
+        name = f"curve-{row_file_name(contents, row)}"
         figures[name] = figure_svg(benefit_figure(fits))
         lines += [_curve_frame(row, fit) for fit in fits]
         alt = (
@@ -193,11 +193,6 @@ def _chosen(fits: list[xr.DataTree]) -> list[xr.DataTree]:
     """Return the fits whose priors are worth a panel, in the order of the panels."""
     by_prior = {fit.attrs["prior"]: fit for fit in fits}
     return [by_prior[name] for name in UPDATE_PRIORS if name in by_prior] or fits
-
-
-def _file_name(contents: Contents, row: Row) -> str:
-    """Return the name of a headline row in file names."""
-    return row_heading(contents, row).lower().replace(",", "").replace(" ", "-")
 
 
 def _mean(contents: Contents, row: Row, fit: xr.DataTree) -> str:

@@ -26,7 +26,7 @@ from bayes_ptsd.report.markup import (
 )
 from bayes_ptsd.report.table import table_html
 
-__all__ = ["first_screen", "printed_text", "row_heading", "trial_sentences"]
+__all__ = ["first_screen", "printed_text", "row_file_name", "row_heading", "trial_sentences"]
 
 MEAN = "posterior mean (95% ETI)"
 
@@ -121,6 +121,19 @@ def row_heading(contents: Contents, row: Row) -> str:
     if contents.analysis(name) != "crossover":
         return analysis
     return f"{analysis}, {reading.replace('_', ' ')}"
+
+
+def row_file_name(contents: Contents, row: Row) -> str:
+    """Return the name of a headline row in file names.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> contents = Contents(load_published())
+    >>> row_file_name(contents, contents.primary[1])
+    'crossover-unhalved'
+    """
+    return row_heading(contents, row).lower().replace(",", "").replace(" ", "-")
 
 
 def printed_text(contents: Contents, name: str) -> str:

@@ -11,8 +11,8 @@ from bayes_ptsd.exact.summary import exact_posterior, likelihood_of
 from bayes_ptsd.plots.sensitivity import contour_figure, ranking_figure
 from bayes_ptsd.plots.style import figure_svg
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.report.contents import Contents, Row
-from bayes_ptsd.report.headline import row_heading
+from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.headline import row_file_name, row_heading
 from bayes_ptsd.report.markup import (
     Section,
     figure_html,
@@ -66,7 +66,7 @@ def sensitivity_section(contents: Contents) -> Section | None:
         for row in contents.primary
     }
     figures = {
-        f"assumptions-{_slug(contents, row)}": figure_svg(ranking_figure(table))
+        f"assumptions-{row_file_name(contents, row)}": figure_svg(ranking_figure(table))
         for row, table in tables.items()
     }
     contours = _contours(contents)
@@ -81,11 +81,6 @@ def sensitivity_section(contents: Contents) -> Section | None:
     )
     numbers = {"assumptions": pd.concat(frames, ignore_index=True), "tipping-points": points}
     return Section("assumptions", "What the answer hangs on", html, numbers, figures | contours)
-
-
-def _slug(contents: Contents, row: Row) -> str:
-    """Return the name of a headline row in file names."""
-    return row_heading(contents, row).lower().replace(",", "").replace(" ", "-")
 
 
 def _shown(figures: dict[str, str], what: str) -> list[str]:
@@ -117,7 +112,7 @@ def _contours(contents: Contents) -> dict[str, str]:
             contour, label=endpoint.label, unit=endpoint.unit, active=contents.trial.active,
             title=f"{row_heading(contents, row)}: all without period 2", kind=contents.kind,
         )  # fmt: skip
-        found[f"missing-{_slug(contents, row)}"] = figure_svg(figure)
+        found[f"missing-{row_file_name(contents, row)}"] = figure_svg(figure)
     return found
 
 

@@ -12,8 +12,8 @@ from bayes_ptsd.categorical.model import CategoricalModel, categorical_model
 from bayes_ptsd.checks.categorical import categorical_checks
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.mirrors import frequentist_document
+from bayes_ptsd.plans.patients import patient_attrs, prior_kinds
 from bayes_ptsd.plans.plan import Groups, Plan
-from bayes_ptsd.priors import Prior
 from bayes_ptsd.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -56,36 +56,25 @@ def categorical_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
 
 def _attrs(problem: CategoricalModel) -> dict[str, Any]:
     """Return what names the analysis and its estimands."""
-    main = "risk" if problem.separate_risks else "treatment"
-    asked, prior = problem.spec.priors[main], problem.priors[main]
-    tables = {name: value.table() for name, value in problem.priors.items()}
     units = estimand_units(problem)
-    return {
-        "timepoint": problem.scores.visit,
-        "prior": asked if isinstance(asked, str) else _name(prior),
-        "prior_table": json.dumps(prior.table()),
-        "prior_formula": prior.formula,
-        "priors": json.dumps(tables),
-        "size": json.dumps(problem.size),
+    named = patient_attrs(
+        problem.spec,
+        problem.priors,
+        visit=problem.scores.visit,
+        size=problem.size,
+        main="risk" if problem.separate_risks else "treatment",
+    )
+    return named | {
         "estimand_nulls": json.dumps({key: NULLS[key] for key in NULLS if key in units}),
         "estimand_units": json.dumps(units),
     }
 
 
-def _name(prior: Prior) -> str:
-    """Return a word for a prior that is given in full."""
-    return "custom" if prior.proper else prior.dist
-
-
 def _kind(problem: CategoricalModel) -> str:
     """Return what is compiled into a model and is not data."""
-    priors = {
-        name: prior.table() if prior.dist == "mixture" else prior.dist
-        for name, prior in problem.priors.items()
-    }
     content = {
         "options": dict(problem.options),
-        "priors": priors,
+        "priors": prior_kinds(problem.priors, inside=()),
         "categories": len(problem.categories),
     }
     return json.dumps(["categorical", content], sort_keys=True)

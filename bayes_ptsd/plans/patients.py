@@ -13,7 +13,12 @@ __all__ = ["patient_attrs", "prior_kinds"]
 
 
 def patient_attrs(
-    spec: ModelSpec, priors: Mapping[str, Prior], *, visit: str, size: Mapping[str, Any]
+    spec: ModelSpec,
+    priors: Mapping[str, Prior],
+    *,
+    visit: str,
+    size: Mapping[str, Any],
+    main: str = "treatment",
 ) -> dict[str, Any]:
     """Return what names the analysis of patients: visit, priors, numbers of patients.
 
@@ -27,6 +32,8 @@ def patient_attrs(
         Label of the visit or visits.
     size : mapping
         Numbers of subjects, observations and subjects by sequence or arm.
+    main : str
+        Parameter whose prior names the analysis.
 
     Returns
     -------
@@ -41,7 +48,7 @@ def patient_attrs(
     >>> patient_attrs(load_model("first-period"), priors, visit="24h", size={})["prior_formula"]
     'N(0, 28.8²)'
     """
-    asked, prior = spec.priors["treatment"], priors["treatment"]
+    asked, prior = spec.priors[main], priors[main]
     own = "custom" if prior.proper else prior.dist
     tables = {name: value.table() for name, value in priors.items()}
     return {

@@ -1,0 +1,182 @@
+"""The stages of the main job that need printed numbers only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xarray as xr
+
+from bayes_ptsd.comparison import compare
+from bayes_ptsd.contrasts import Analysis, analyses, contrast_names
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.exact.printed import SETTINGS, fit_exact
+from bayes_ptsd.prior_family import PRIOR_FAMILY
+from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.reanalysis.stages import Outcome, Progress, kept, silent
+from bayes_ptsd.store import ResultStore
+
+__all__ = [
+    "HEADLINE_PRIORS",
+    "QUICK_PRIORS",
+    "exact_posteriors",
+    "headline_contrasts",
+    "headline_rows",
+    "sampled_checks",
+]
+
+HEADLINE_PRIORS = ("flat", "skeptical", "enthusiastic", "cochrane")
+QUICK_PRIORS = HEADLINE_PRIORS
+SAMPLER = {"engine": "nuts", "draws": 1000, "tune": 1000, "chains": 4}
+
+
+def headline_contrasts(evidence: Evidence) -> list[str]:
+    """Return the contrasts of the trial's first endpoint, its primary outcome.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+
+    Returns
+    -------
+    list of str
+        Ids of its first-period and crossover contrasts as printed.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> headline_contrasts(load_published())
+    ['T2.IESR.X', 'T2.IESR.F']
+    """
+    primary = next(iter(evidence.trial.endpoints))
+    analysis = evidence.data["effects"]["analysis"]
+    names = contrast_names(evidence, endpoint=primary)
+    kept = ("crossover", "first_period")
+    return [name for name in names if str(analysis.sel(contrast=name).item()) in kept]
+
+
+def exact_posteriors(
+    evidence: Evidence, store: ResultStore, *, quick: bool, seed: int, progress: Progress
+) -> Outcome:
+    """Compute what the store lacks of the exact posteriors.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = exact_posteriors(
+    ...         load_published(), ResultStore(folder), quick=True, seed=1, progress=silent
+    ...     )
+    >>> len(done["computed"]), done["failed"]
+    (124, [])
+    """
+    priors = QUICK_PRIORS if quick else tuple(PRIOR_FAMILY)
+    conventions = ("T",) if quick else ("T", "N")
+    rows = list(analyses(evidence, conventions=conventions, priors=priors))
+    return kept(
+        rows,
+        store,
+        lambda analysis: fit_exact(*analysis, seed=seed),
+        settings=SETTINGS,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def sampled_checks(
+    evidence: Evidence,
+    store: ResultStore,
+    *,
+    seed: int = DEFAULT_SEED,
+    progress: Progress = silent,
+) -> Outcome:
+    """Sample the headline rows with PyMC, so that the report can hold both engines side by side.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+    store : ResultStore
+        Where results are found and kept.
+    seed : int
+        Seed of the sampler.
+    progress : callable
+        Called with the stage and how much of it is done.
+
+    Returns
+    -------
+    dict of str to list of str
+        Result ids ``computed``, ``found`` and, if a convergence check failed, ``failed``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = sampled_checks(load_published(), ResultStore(folder))
+    >>> len(done["computed"]), done["failed"]
+    (2, [])
+    """
+    rows = list(
+        analyses(
+            evidence,
+            contrasts=headline_contrasts(evidence),
+            priors=["skeptical"],
+            readings=["as_published"],
+        )
+    )
+
+    def sample(analysis: Analysis) -> xr.DataTree:
+        # only a fit that is not in the store pays for the import of PyMC
+        from bayes_ptsd.fit import fit_model
+
+        return fit_model(*analysis, seed=seed)
+
+    return kept(rows, store, sample, settings=SAMPLER, seed=seed, progress=progress)
+
+
+def headline_rows(
+    evidence: Evidence, store: ResultStore, *, seed: int = DEFAULT_SEED
+) -> list[dict[str, Any]]:
+    """Return the headline: primary contrasts under four priors, both readings of the crossover.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rows = headline_rows(load_published(), ResultStore(folder))
+    >>> rows[0]["contrast"], rows[0]["prior"], round(rows[0]["prob_benefit"], 4)
+    ('T2.IESR.X', 'flat', 0.9918)
+    """
+    primary = next(iter(evidence.trial.endpoints))
+    table = compare(evidence, endpoint=primary, priors=HEADLINE_PRIORS, store=store, seed=seed)
+    rows = []
+    for name in headline_contrasts(evidence):
+        one = table.sel(contrast=name)
+        for reading in one["crossover_reading"].values:
+            cell = one.sel(crossover_reading=reading)
+            if bool(cell["mean"].notnull().any()):
+                rows += [
+                    _headline_row(name, str(reading), cell, prior) for prior in HEADLINE_PRIORS
+                ]
+    return sorted(rows, key=lambda row: row["crossover_reading"] != "as_published")
+
+
+def _headline_row(name: str, reading: str, cell: xr.Dataset, prior: str) -> dict[str, Any]:
+    """Return one line of the headline table."""
+    one = cell.sel(prior=prior)
+    crossover = str(one["analysis"].item()) == "crossover"
+    return {
+        "contrast": name,
+        "analysis": str(one["analysis"].item()),
+        "crossover_reading": reading if crossover else "as_published",
+        "prior": prior,
+        "published": [float(one[f"published_{key}"]) for key in ("estimate", "low", "high", "p")],
+        "mean": float(one["mean"]),
+        "eti95": one["eti95"].values.tolist(),
+        "prob_benefit": float(one["prob_benefit"]),
+        "prob_gt_mcid": float(one["prob_gt_mcid"]),
+        "result_id": str(one["result_id"].item()),
+    }

@@ -23,6 +23,7 @@ from bayes_ptsd.cli.reconstruct import reconstruct_command
 from bayes_ptsd.cli.replicate import replicate_app
 from bayes_ptsd.cli.run import reanalyze, report
 from bayes_ptsd.cli.sweep import carryover
+from bayes_ptsd.cli.upkeep import cite, doctor
 from bayes_ptsd.errors import BayesPtsdError
 
 __all__ = ["app", "main"]
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 for command in (
     reanalyze, audit, compare, credibility, sensitivity, report, check_data, template, simulate,
-    carryover,
+    carryover, doctor, cite,
 ):  # fmt: skip
     app.command()(command)
 app.command("fit")(fit_command)

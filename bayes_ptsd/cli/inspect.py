@@ -137,8 +137,64 @@ def list_runs(store: Store = None, json: Json = False) -> None:
     if json:
         emit("store log", {"runs": listing.entries, "problems": listing.damaged})
         return
-    rows = [[run["created"], run["kind"], str(len(run["results"]))] for run in listing.entries]
-    show_table(f"Runs in {store_path(store)}", ["when (UTC)", "command", "results"], rows)
+    rows = [
+        [run["created"], run["run_id"], run["kind"], str(len(run["results"]))]
+        for run in listing.entries
+    ]
+    columns = ["when (UTC)", "run", "command", "results"]
+    show_table(f"Runs in {store_path(store)}", columns, rows, prose=columns[:3])
+
+
+@store_app.command("tag")
+def tag_run(
+    name: Annotated[str | None, typer.Argument(help="New name; without one, the tags.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(help="Run, its beginning or another tag; else the newest.")
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Give a run a name that no later run can take, or list the names."""
+    from bayes_ptsd.store import tags
+
+    folder = store_path(store)
+    found = tags.list_tags(folder) if name is None else [tags.tag_run(folder, name, run)]
+    if json:
+        emit("store tag", {"tags": found})
+        return
+    rows = [[one["tag"], one["run_id"], one["created"]] for one in found]
+    columns = ["tag", "run", "since (UTC)"]
+    show_table(f"Tags in {folder}", columns, rows, prose=columns)
+
+
+@store_app.command("diff")
+def diff(
+    first: Annotated[str, typer.Argument(help="A result, or a run or tag with --runs.")],
+    second: Annotated[str, typer.Argument(help="The other one.")],
+    runs: Annotated[bool, typer.Option("--runs", help="Compare two runs, not results.")] = False,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """List what differs between two results, or the analyses in which two runs differ."""
+    from bayes_ptsd.store import differences
+
+    compared = differences.diff_runs if runs else differences.diff_results
+    found = compared(store_path(store), first, second)
+    if json:
+        emit("store diff", {"first": first, "second": second, "differences": found})
+        return
+    head = "analysis" if runs else "key"
+    rows = [[str(one[head]), _short(one["first"]), _short(one["second"])] for one in found]
+    columns = [head, first, second]
+    show_table(f"{len(found)} differences", columns, rows, prose=columns)
+
+
+def _short(value: Any) -> str:
+    """Return one side of a difference for people."""
+    if not isinstance(value, dict):
+        return "–" if value is None else str(value)  # noqa: RUF001
+    shown = f"{value['result_id'][:10]}"
+    return shown if "mean" not in value else f"{shown}, mean {number(value['mean'])}"
 
 
 def _result_line(entry: dict[str, Any]) -> list[str]:

@@ -21,7 +21,8 @@ from bayes_ptsd.store.catalog import (
     result_ids,
     sidecar_path,
 )
-from bayes_ptsd.store.files import RESULTS, TEMPORARY, writing
+from bayes_ptsd.store.files import RESULTS, TEMPORARY, read_sealed, writing
+from bayes_ptsd.store.tags import TAGS
 
 __all__ = ["GRACE", "Verification", "remove_result", "verify_store"]
 
@@ -76,8 +77,9 @@ def verify_store(path: str | Path, *, grace: float = GRACE) -> Verification:
     root = Path(path)
     ids = result_ids(root)
     problems = [problem for result_id in ids for problem in _problem(root, result_id)]
+    problems += list_runs(root).damaged + list(_altered_tags(root))
     swept, unfinished = _sweep(root, grace)
-    return Verification(len(ids), problems + list_runs(root).damaged, swept, unfinished)
+    return Verification(len(ids), problems, swept, unfinished)
 
 
 def remove_result(path: str | Path, result_id: str) -> str:
@@ -126,6 +128,15 @@ def _problem(root: Path, result_id: str) -> Iterator[str]:
     except StoreError as error:
         # a result that is removed while others are verified is not a damaged one
         if sidecar_path(root, result_id).exists():
+            yield str(error)
+
+
+def _altered_tags(root: Path) -> Iterator[str]:
+    """Yield what is wrong with tags."""
+    for place in sorted((root / TAGS).glob("*.json")):
+        try:
+            read_sealed(place)
+        except StoreError as error:
             yield str(error)
 
 

@@ -1,0 +1,141 @@
+"""Names for runs: a tag points at the manifest of one run and never moves."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bayes_ptsd.errors import ResultNotFoundError, StoreError, nearest
+from bayes_ptsd.store.catalog import list_runs
+from bayes_ptsd.store.files import SCHEMA, make_folders, publish_once, read_sealed, sealed, writing
+from bayes_ptsd.store.records import timestamp
+
+__all__ = ["TAGS", "find_run", "list_tags", "tag_run"]
+
+TAGS = "tags"
+NAME = re.compile(r"[A-Za-z][\w.-]{0,63}")
+
+
+def tag_run(path: str | Path, name: str, run: str | None = None) -> dict[str, Any]:
+    """Give a run a name, which no later run can take.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the store.
+    name : str
+        A letter, then letters, digits, ``.``, ``-`` and ``_``.
+    run : str, optional
+        Id of a run or its beginning, or another tag; the newest run by default.
+
+    Returns
+    -------
+    dict
+        ``tag``, ``run_id`` and when it was ``created``.
+
+    Raises
+    ------
+    StoreError
+        If the name has another form, is taken by another run, or the store cannot be written.
+    ResultNotFoundError
+        If there is no such run.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.store.records import record_run
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = record_run(folder, "fit", request={}, results=["0f3a9c21d4"])
+    ...     tag_run(folder, "submitted")["run_id"] == run
+    True
+    """
+    if not NAME.fullmatch(name):
+        raise StoreError(
+            f"'{name}' cannot be a tag: begin with a letter, then letters, digits, '.', '-', '_'"
+        )
+    root = Path(path)
+    run_id = find_run(root, run)["run_id"]
+    content = {
+        "schema": SCHEMA, "tag": name, "run_id": run_id, "created": timestamp(datetime.now(UTC)),
+    }  # fmt: skip
+    make_folders(root)
+    with writing(root / TAGS):
+        (root / TAGS).mkdir(exist_ok=True)
+    place = root / TAGS / f"{name}.json"
+    publish_once(place, sealed(content))
+    stored = read_sealed(place)
+    if stored["run_id"] != run_id:
+        raise StoreError(
+            f"{root}: tag '{name}' is the name of run {stored['run_id']} and stays so; choose "
+            "another name"
+        )
+    return {key: stored[key] for key in ("tag", "run_id", "created")}
+
+
+def list_tags(path: str | Path) -> list[dict[str, Any]]:
+    """List the tags of a store by name.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the store; one that does not exist has no tags.
+
+    Returns
+    -------
+    list of dict
+        ``tag``, ``run_id``, ``created``.
+
+    Raises
+    ------
+    StoreError
+        If a tag was altered.
+
+    Examples
+    --------
+    >>> list_tags("no-such-folder")
+    []
+    """
+    return [read_sealed(place) for place in sorted((Path(path) / TAGS).glob("*.json"))]
+
+
+def find_run(path: str | Path, run: str | None = None) -> dict[str, Any]:
+    """Return the manifest of a run.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the store.
+    run : str, optional
+        A tag, or the id of a run or its beginning; the newest run by default.
+
+    Returns
+    -------
+    dict
+        With the keys of docs/guides/store.md.
+
+    Raises
+    ------
+    ResultNotFoundError
+        If no run, or more than one, is called or begins so.
+
+    Examples
+    --------
+    >>> find_run("no-such-folder")
+    Traceback (most recent call last):
+    bayes_ptsd.errors.ResultNotFoundError: no-such-folder: no run was recorded yet
+    """
+    runs = {entry["run_id"]: entry for entry in list_runs(path).entries}
+    if not runs:
+        raise ResultNotFoundError(f"{path}: no run was recorded yet")
+    if run is None:
+        return runs[max(runs)]
+    tags = {one["tag"]: one["run_id"] for one in list_tags(path)}
+    asked = tags.get(run, run)
+    found = [run_id for run_id in runs if run_id.startswith(asked)]
+    if len(found) != 1:
+        what = "several runs begin" if found else "no run or tag is called or begins"
+        hint = "" if found else nearest(run, [*tags, *runs])
+        raise ResultNotFoundError(f"{path}: {what} '{run}'{hint}; see 'bayes-ptsd store log'")
+    return runs[found[0]]

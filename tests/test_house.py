@@ -38,7 +38,7 @@ def kept_files() -> list[Path]:
         done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
         found = [ROOT / name for name in done.stdout.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
-        folders = ("bayes_ptsd", "models", "tests", "docs", "benchmarks")
+        folders = ("bayes_ptsd", "models", "tests", "docs", "benchmarks", "notebooks")
         found = [path for folder in folders for path in (ROOT / folder).rglob("*")]
         found = [*found, *ROOT.glob("*.*")]
     return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)

@@ -54,7 +54,8 @@ def pool_crossover(
     Raises
     ------
     EvidenceError
-        If there are fewer than two, or they are not of one reading and flow.
+        If there are fewer than two, or they are not of one reading, flow and file of nuisance
+        priors.
     SpecError
         If the exact engine does not cover the model.
 
@@ -217,14 +218,14 @@ def _assumptions(patients: Sequence[Evidence]) -> dict[str, str]:
     """Return the readings that all reconstructions share, or refuse a mixture of readings."""
     if len(patients) < 2:
         raise EvidenceError(f"{len(patients)} reconstruction given; pooling needs two or more")
-    named = ("crossover_reading", "flow_reading")
+    named = ("crossover_reading", "flow_reading", "nuisance_priors")
     found = {tuple(one.assumptions.get(key, "") for key in named) for one in patients}
     if len(found) > 1:
         raise EvidenceError(
             f"reconstructions of several readings, {', '.join(map(str, sorted(found)))}: pool "
-            "those of one reading at a time"
+            "those of one reading and one file of nuisance priors at a time"
         )
-    return dict(zip(named, found.pop(), strict=True))
+    return {key: said for key, said in zip(named, found.pop(), strict=True) if said}
 
 
 def _stacked(models: Sequence[CrossoverModel]) -> CrossoverPairs:

@@ -108,11 +108,13 @@ def test_completers_are_near_the_print_and_the_rest_varies(
 
 
 def test_what_cannot_be_pooled_is_refused(patients: list[Evidence]) -> None:
-    """One set, sets of two readings, and models without an exact engine are refused by name."""
+    """One set, mixed readings or priors, and models without an exact engine are refused by name."""
     spec = load_model("crossover")
     with pytest.raises(EvidenceError, match="two or more"):
         pool_crossover(patients[:1], spec, endpoint="ies_r")
     with pytest.raises(EvidenceError, match="several readings"):
         pool_crossover([patients[0], *load_release("unhalved", m=1)], spec, endpoint="ies_r")
+    with pytest.raises(EvidenceError, match="wide"):
+        pool_crossover([patients[0], *load_release(m=1, nuisance="wide")], spec, endpoint="ies_r")
     with pytest.raises(SpecError, match="no exact engine"):
         pool_crossover(patients, load_model("crossover-student-t"), endpoint="ies_r")

@@ -28,8 +28,7 @@ def reconstruct_command(
         str, typer.Option("--flow-reading", help="Reading of the flow: paper or registry.")
     ] = "paper",
     nuisance: Annotated[
-        Path | None,
-        typer.Option("--nuisance", help="Priors of what print leaves open; the shipped ones else."),
+        str | None, typer.Option("--nuisance", help="Priors of what is not printed: file or name.")
     ] = None,
     output: Annotated[
         Path | None,
@@ -134,7 +133,8 @@ def _written(made: list[Reconstruction], folder: Path) -> list[Path]:
     paths = []
     for number, one in enumerate(made, start=1):
         said = one.patients.assumptions
-        name = f"{said['crossover_reading']}-{said['flow_reading']}-{number:03d}.csv"
+        parts = [said["crossover_reading"], said["flow_reading"], said.get("nuisance_priors", "")]
+        name = "-".join([*filter(None, parts), f"{number:03d}.csv"])
         paths.append(write_patients(one.patients, folder / name))
     return paths
 

@@ -17,7 +17,13 @@ __all__ = ["arrange"]
 
 
 def arrange(
-    plan: Plan, drawn: Drawn, *, seed: int, index: int, rng: np.random.Generator
+    plan: Plan,
+    drawn: Drawn,
+    *,
+    seed: int,
+    index: int,
+    rng: np.random.Generator,
+    priors: str = "",
 ) -> Evidence:
     """Arrange drawn scores as patients.
 
@@ -31,6 +37,8 @@ def arrange(
         What they were drawn with, and their place among the sets of that seed.
     rng : numpy.random.Generator
         Shuffles the labels of the patients, which would tell their fate otherwise.
+    priors : str
+        What the file of nuisance priors is called, where it is not the shipped default.
 
     Returns
     -------
@@ -55,6 +63,8 @@ def arrange(
         "reconstruction": str(index),
         "nuisance": json.dumps({k: round(v, 4) for k, v in drawn.accepted.items()}),
     }
+    if priors:
+        assumptions["nuisance_priors"] = priors
     tree = outcome_tree(values, baseline=baseline, covariates=covariates)
     return Evidence(
         "reconstructed", plan.evidence.trial, tree, assumptions=assumptions, source="reconstruct"

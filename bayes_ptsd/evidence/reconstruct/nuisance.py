@@ -15,6 +15,7 @@ from bayes_ptsd.spec import models_folder
 
 __all__ = ["Nuisance", "load_nuisance"]
 
+DEFAULT = "reconstruction"
 NEEDED = {
     "common": (
         "correlation", "remission", "subscale_correlation", "first_loading", "second_loading",
@@ -33,6 +34,8 @@ class Nuisance:
         By section (``common`` or an endpoint) and name, in score units where not said otherwise.
     source : str
         The file.
+    label : str
+        Name of a shipped file or file name of the user's; empty for the shipped default.
 
     Examples
     --------
@@ -42,6 +45,7 @@ class Nuisance:
 
     priors: Mapping[str, Mapping[str, Prior]]
     source: str
+    label: str = ""
 
     def has(self, section: str, name: str) -> bool:
         """Tell whether a section has a prior of that name."""
@@ -71,8 +75,8 @@ def load_nuisance(path: str | Path | None = None) -> Nuisance:
     Parameters
     ----------
     path : str or Path, optional
-        A TOML file with one table per endpoint and a table ``common``; the shipped
-        ``models/nuisance/reconstruction.toml`` otherwise.
+        A TOML file with one table per endpoint and a table ``common``, or the name of a file of
+        ``models/nuisance`` without its ending (``wide``); ``reconstruction`` otherwise.
 
     Returns
     -------
@@ -88,8 +92,10 @@ def load_nuisance(path: str | Path | None = None) -> Nuisance:
     --------
     >>> sorted(load_nuisance().priors)[:3]
     ['caps', 'cgi_i', 'cgi_s']
+    >>> load_nuisance("wide").priors["ies_r"]["period"].formula
+    'N(0, 8²)'
     """
-    file = models_folder() / "nuisance" / "reconstruction.toml" if path is None else Path(path)
+    file, label = _file(DEFAULT if path is None else path)
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -103,7 +109,15 @@ def load_nuisance(path: str | Path | None = None) -> Nuisance:
         missing = [name for name in names if name not in priors.get(section, {})]
         if missing:
             raise SpecError(f"{file}: [{section}] needs '{missing[0]}'")
-    return Nuisance(priors, file.name)
+    return Nuisance(priors, file.name, label)
+
+
+def _file(path: str | Path) -> tuple[Path, str]:
+    """Return a file and what sets made under it are called."""
+    shipped = models_folder() / "nuisance" / f"{path}.toml"
+    if Path(path).name != str(path) or not shipped.exists():
+        return Path(path), Path(path).name
+    return shipped, "" if str(path) == DEFAULT else str(path)
 
 
 def _section(table: object, where: str) -> dict[str, Prior]:

@@ -26,7 +26,11 @@ MISSING = 255
 
 
 def load_release(
-    reading: str = "as_published", flow_reading: str = "paper", *, m: int | None = None
+    reading: str = "as_published",
+    flow_reading: str = "paper",
+    *,
+    m: int | None = None,
+    nuisance: str | None = None,
 ) -> list[Evidence]:
     """Load shipped reconstructions of the paper.
 
@@ -38,6 +42,9 @@ def load_release(
         How the flow of patients is read.
     m : int, optional
         The first so many; all otherwise.
+    nuisance : {"wide", "low-correlation", "high-correlation"}, optional
+        Sets made under other priors for what print leaves open, shipped for ``as_published`` and
+        ``unhalved`` with the paper's flow; those of ``reconstruction.toml`` otherwise.
 
     Returns
     -------
@@ -47,7 +54,7 @@ def load_release(
     Raises
     ------
     EvidenceError
-        If there is no such set, or not so many in it.
+        If there is no such set, or not so many in it; the message says which there are.
 
     Examples
     --------
@@ -58,7 +65,7 @@ def load_release(
     if reading not in READINGS:
         raise EvidenceError(f"no shipped reconstructions of reading '{reading}'")
     flow_reading_of(flow_reading)
-    with np.load(io.BytesIO(_bytes(reading, flow_reading)), allow_pickle=False) as stored:
+    with np.load(io.BytesIO(_bytes(reading, flow_reading, nuisance)), allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     count = len(arrays["value"])
     if m is not None and not 1 <= m <= count:
@@ -67,12 +74,14 @@ def load_release(
     return [_evidence(arrays, index, trial) for index in range(count if m is None else m)]
 
 
-def release_digest(reading: str = "as_published", flow_reading: str = "paper") -> str:
+def release_digest(
+    reading: str = "as_published", flow_reading: str = "paper", *, nuisance: str | None = None
+) -> str:
     """Return the SHA-256 of the digests of a shipped set, in order.
 
     Parameters
     ----------
-    reading, flow_reading : str
+    reading, flow_reading, nuisance : str
         As in `load_release`.
 
     Returns
@@ -85,7 +94,9 @@ def release_digest(reading: str = "as_published", flow_reading: str = "paper") -
     >>> len(release_digest())
     64
     """
-    digests = [patients.digest for patients in load_release(reading, flow_reading)]
+    digests = [
+        patients.digest for patients in load_release(reading, flow_reading, nuisance=nuisance)
+    ]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
@@ -102,7 +113,8 @@ def write_release(patients: Sequence[Evidence], folder: str | Path) -> Path:
     Returns
     -------
     Path
-        The file, ``READING-FLOW.npz``.
+        The file, ``READING-FLOW.npz``, or ``READING-FLOW-PRIORS.npz`` for other priors of what
+        print leaves open than the shipped default.
 
     Examples
     --------
@@ -122,7 +134,9 @@ def write_release(patients: Sequence[Evidence], folder: str | Path) -> Path:
             arrays.setdefault(name, []).append(_small(values))
     labels = {name: outcomes[name].values for name in ("subject", "visit", "endpoint")}
     said = patients[0].assumptions
-    path = Path(folder) / f"{said['crossover_reading']}-{said['flow_reading']}.npz"
+    path = Path(folder) / _name(
+        said["crossover_reading"], said["flow_reading"], said.get("nuisance_priors")
+    )
     stacked: dict[str, Any] = {name: np.stack(values) for name, values in arrays.items()}
     stacked |= labels
     np.savez_compressed(path, **stacked)
@@ -141,10 +155,23 @@ def _scores(values: np.ndarray) -> np.ndarray:
     return np.where(values == MISSING, np.nan, values.astype(float))
 
 
-def _bytes(reading: str, flow_reading: str) -> bytes:
+def _name(reading: str, flow_reading: str, nuisance: str | None) -> str:
+    """Return the name of a file of one reading, flow and file of priors."""
+    return "-".join([reading, flow_reading, *([nuisance] if nuisance else [])]) + ".npz"
+
+
+def _bytes(reading: str, flow_reading: str, nuisance: str | None) -> bytes:
     """Return a shipped file."""
     folder = resources.files("bayes_ptsd.evidence.reconstruct") / "release"
-    return (folder / f"{reading}-{flow_reading}.npz").read_bytes()
+    file = folder / _name(reading, flow_reading, nuisance)
+    if not file.is_file():
+        shipped = ", ".join(sorted(one.name.removesuffix(".npz") for one in folder.iterdir()))
+        raise EvidenceError(
+            f"no reconstructions of reading '{reading}' and flow_reading '{flow_reading}' under "
+            f"nuisance priors '{nuisance}' are shipped; there are {shipped}; "
+            "make them with 'reconstruct'"
+        )
+    return file.read_bytes()
 
 
 def _evidence(arrays: dict[str, np.ndarray], index: int, trial: Trial) -> Evidence:

@@ -84,8 +84,8 @@ def reconstruct(
     seed : int
         The same seed gives the same patients, whatever the number of workers.
     nuisance : str or Path, optional
-        File of priors for what print leaves open; ``models/nuisance/reconstruction.toml``
-        otherwise.
+        File of priors for what print leaves open, or the name of one of ``models/nuisance``
+        (``wide``, ``low-correlation``, ``high-correlation``); ``reconstruction`` otherwise.
     workers : int
         Processes that share the work.
 
@@ -169,7 +169,7 @@ def _one(plan: Plan, nuisance: Nuisance, seed: int, index: int) -> Reconstructio
         if found is None:
             continue
         starts += found.attempts
-        patients = arrange(plan, found, seed=seed, index=index, rng=rng)
+        patients = arrange(plan, found, seed=seed, index=index, rng=rng, priors=nuisance.label)
         checking = time.perf_counter()
         checked = verify(patients, plan.evidence)
         verifying += time.perf_counter() - checking

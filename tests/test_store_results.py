@@ -307,6 +307,17 @@ def test_damaged_manifest_is_named(store: ResultStore) -> None:
     assert run in problem
 
 
+def test_export_as_zarr_is_the_same_result(store: ResultStore, tmp_path: Path) -> None:
+    """Every value comes back; an existing folder is refused and left as it is."""
+    path = store.export(ID, tmp_path / "result.zarr")
+    xr.testing.assert_equal(xr.open_datatree(path, engine="zarr").load(), store.load(ID))
+    with pytest.raises(StoreError, match="exists already"):
+        store.export(ID, path)
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.export(ID, tmp_path / "missing" / "result.zarr")
+    assert [place.name for place in tmp_path.glob(".result*")] == []
+
+
 def test_export_is_a_verified_copy(store: ResultStore, tmp_path: Path) -> None:
     """The copy is the file of the store; an existing file is not written over."""
     path = store.export(ID, tmp_path / "result.nc")

@@ -118,14 +118,23 @@ def remove_result(result_id: ResultId, store: Store = None, json: Json = False) 
 
 
 @store_app.command("export")
-def export_catalog(
-    output: Annotated[Path, typer.Argument(help="A .csv or .parquet file.")], store: Store = None
+def export(
+    output: Annotated[
+        Path, typer.Argument(help="A .csv or .parquet file; with --result .nc, or a .zarr folder.")
+    ],
+    result: Annotated[
+        str | None, typer.Option("--result", help="One result: its id or first six digits.")
+    ] = None,
+    store: Store = None,
 ) -> None:
-    """Write the catalog of the store as one table."""
+    """Write the catalog of the store as one table, or one result as NetCDF or Zarr."""
     from bayes_ptsd.store import ResultStore
 
-    ResultStore(store_path(store)).export_catalog(output)
-    typer.echo(f"catalog: {output}")
+    found = ResultStore(store_path(store))
+    if result is None:
+        typer.echo(f"catalog: {found.export_catalog(output)}")
+    else:
+        typer.echo(f"result: {found.export(result, output)}")
 
 
 @store_app.command("log")

@@ -20,6 +20,7 @@ import xarray as xr
 from bayes_ptsd.errors import StoreError, nearest
 from bayes_ptsd.evidence import EvidenceKind
 from bayes_ptsd.store import catalog, records, upkeep
+from bayes_ptsd.store.exports import write_zarr
 from bayes_ptsd.store.files import RESULTS, make_folders, publish
 from bayes_ptsd.store.netcdf import decode, encode
 from bayes_ptsd.store.patients import without_rows
@@ -302,19 +303,19 @@ class ResultStore:
         return upkeep.remove_result(self.path, result_id)
 
     def export(self, result_id: str, path: str | Path) -> Path:
-        """Copy the verified NetCDF file of a result to a place outside the store.
+        """Copy a verified result to a place outside the store.
 
         Parameters
         ----------
         result_id : str
             Its id, or at least the first six digits.
         path : str or Path
-            The new file.
+            The new file, a copy of the NetCDF file, or with suffix ``.zarr`` a Zarr folder.
 
         Returns
         -------
         Path
-            The new file.
+            The new file or folder.
 
         Raises
         ------
@@ -323,6 +324,8 @@ class ResultStore:
         StoreError
             If the result is damaged, the file exists already, or it cannot be written.
         """
+        if Path(path).suffix == ".zarr":
+            return write_zarr(self.load(result_id), Path(path))
         content = catalog.read_verified(self.path, self._sidecar(result_id))
         return write_new(Path(path), content)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 
+from bayes_ptsd.depression.effects import mediation_document
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.mirrors import frequentist_document
@@ -39,7 +40,9 @@ def fit_document(
     -------
     dict
         ``result_id, model, endpoint, evidence_kind, prior, engine, estimands, diagnostics,
-        checks, frequentist, n, warnings, seconds``; what does not exist is None.
+        checks, frequentist, n, warnings, seconds``; what does not exist is None. A fit with a
+        mediator also has ``mediation``: the share mediated, and direct and indirect effect by the
+        correlation of the errors.
 
     Examples
     --------
@@ -63,6 +66,8 @@ def fit_document(
         )
     }
     figures = {name: checks.get(name, {}).get("figure") for name in DIAGNOSTICS}
+    if "mediation" in fit.children:
+        document["mediation"] = mediation_document(fit["mediation"].to_dataset())
     return document | {
         "estimands": summary_document(estimate(fit, thresholds=thresholds)),
         "diagnostics": {"passed": bool(attrs["checks_passed"]), **figures},

@@ -26,7 +26,7 @@ from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.spec import ModelSpec
 
-__all__ = ["pool_crossover", "pooled_frame", "pooled_summary"]
+__all__ = ["pool_crossover", "pooled_frame", "pooled_summary", "shared_assumptions"]
 
 ESTIMAND = "treatment_difference"
 REACH, STEPS = 8.0, 161
@@ -67,7 +67,7 @@ def pool_crossover(
     >>> pooled.attrs["evidence_kind"], pooled.sizes["reconstruction"]
     ('reconstructed', 3)
     """
-    assumptions = _assumptions(patients)
+    assumptions = shared_assumptions(patients)
     if reason := why_not_exact(spec.options):
         raise SpecError(f"model '{spec.name}' has no exact engine: {reason}")
     models = [crossover_model(select_outcome(one, endpoint, visit=visit), spec) for one in patients]
@@ -214,8 +214,30 @@ def _line(one: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _assumptions(patients: Sequence[Evidence]) -> dict[str, str]:
-    """Return the readings that all reconstructions share, or refuse a mixture of readings."""
+def shared_assumptions(patients: Sequence[Evidence]) -> dict[str, str]:
+    """Return the readings that all reconstructions share, or refuse a mixture of readings.
+
+    Parameters
+    ----------
+    patients : sequence of Evidence
+        Reconstructions, two or more.
+
+    Returns
+    -------
+    dict of str to str
+        ``crossover_reading`` and ``flow_reading``.
+
+    Raises
+    ------
+    EvidenceError
+        If there are fewer than two, or they are not of one reading and flow.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
+    >>> shared_assumptions(load_release("unhalved", m=2))["crossover_reading"]
+    'unhalved'
+    """
     if len(patients) < 2:
         raise EvidenceError(f"{len(patients)} reconstruction given; pooling needs two or more")
     named = ("crossover_reading", "flow_reading", "nuisance_priors")

@@ -20,7 +20,7 @@ from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior, parse_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value
 from bayes_ptsd.structures import STRUCTURES
-from bayes_ptsd.structures.structure import NAMES
+from bayes_ptsd.structures.structure import NAME, NAMES
 
 __all__ = [
     "STRUCTURES",
@@ -246,6 +246,8 @@ def parse_option(text: str, structure: str) -> tuple[str, Any]:
     if not equals:
         raise SpecError(f"'{text}': write NAME=VALUE, e.g. patients=completers")
     allowed = STRUCTURES[structure].options.get(name, ())
+    if allowed == NAME:
+        return name, value
     if allowed == NAMES:
         return name, [part.strip() for part in value.split(",") if part.strip()]
     values = {json.dumps(one) if isinstance(one, bool) else str(one): one for one in allowed}
@@ -335,6 +337,8 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
             raise SpecError(f"{where} [options]: '{key}' is missing; one of {allowed}")
         if allowed == NAMES:
             _refuse_no_names(spec.options[key], f"{where} [options] {key}")
+        elif allowed == NAME:
+            _refuse_no_name(spec.options[key], f"{where} [options] {key}")
         elif spec.options[key] not in allowed:
             known = nearest(str(spec.options[key]), map(str, allowed))
             raise SpecError(f"{where} [options] {key}: '{spec.options[key]}' not allowed{known}")
@@ -342,7 +346,7 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
         if key not in spec.priors:
             raise SpecError(f"{where} [priors]: '{key}' is missing")
         _prior(_table(spec.priors[key]), f"{where} [priors] {key}")
-        if isinstance(spec.priors[key], str) and key != "treatment":
+        if isinstance(spec.priors[key], str) and key not in structure.effects:
             raise SpecError(
                 f"{where} [priors] {key}: '{spec.priors[key]}' is a prior of the treatment "
                 "difference; give this one as a table with 'dist'"
@@ -350,6 +354,12 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
     if conflict := structure.conflict(spec.options):
         raise SpecError(f"{where} [options]: {conflict}")
     return spec
+
+
+def _refuse_no_name(value: Any, where: str) -> None:
+    """Refuse what is no name."""
+    if not isinstance(value, str) or not value:
+        raise SpecError(f'{where}: write one name, such as "madrs"; got {value!r}')
 
 
 def _refuse_no_names(value: Any, where: str) -> None:

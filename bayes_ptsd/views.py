@@ -17,6 +17,8 @@ from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.crossover.likelihood import replicated_scores
 from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.crossover.priors import draw_priors, has_proper_priors
+from bayes_ptsd.depression.describe import depression_prior_lines
+from bayes_ptsd.depression.example import example_mediation
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
@@ -251,11 +253,13 @@ PRIOR_LINES: Mapping[str, Callable[[Evidence, ModelSpec], tuple[dict[str, str], 
     "longitudinal": _longitudinal_prior_lines,
     "ordinal": categorical_prior_lines,
     "binary": categorical_prior_lines,
+    "depression": depression_prior_lines,
 }
 EXAMPLES: Mapping[str, Callable[[], Evidence]] = {
     "crossover": example_patients,
     "first_period": example_patients,
     "longitudinal": example_trajectories,
+    "depression": example_mediation,
     "ordinal": partial(example_categories, "ordinal", baseline=True),
     "binary": partial(example_categories, "binary", baseline=True),
 }

@@ -8,6 +8,7 @@ import pymc as pm
 
 from bayes_ptsd.build.categorical import build_categorical
 from bayes_ptsd.build.crossover import build_crossover
+from bayes_ptsd.build.depression import build_depression
 from bayes_ptsd.build.first_period import build_first_period
 from bayes_ptsd.build.longitudinal import build_longitudinal
 from bayes_ptsd.build.summary import build_summary
@@ -23,6 +24,7 @@ BUILDERS: Mapping[str, Callable[[Evidence, ModelSpec], pm.Model]] = {
     "longitudinal": build_longitudinal,
     "ordinal": build_categorical,
     "binary": build_categorical,
+    "depression": build_depression,
 }
 
 

@@ -16,7 +16,10 @@ SENSITIVE = 0.05
 EDGE = 0.05
 NEAR_ZERO = 0.1
 NEAR_ONE = 0.95
-ESTIMANDS = ("treatment_difference", "carryover", "log_odds_ratio", "probit_difference")
+ESTIMANDS = (
+    "treatment_difference", "controlled_direct_effect", "carryover", "log_odds_ratio",
+    "probit_difference",
+)  # fmt: skip
 
 
 def sensitivity_table(fit: xr.DataTree) -> xr.Dataset:

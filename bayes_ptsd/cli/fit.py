@@ -28,6 +28,7 @@ from bayes_ptsd.errors import SpecError
 if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
     from bayes_ptsd.spec import ModelSpec
+    from bayes_ptsd.trial import Trial
 
 __all__ = [
     "Options",
@@ -177,6 +178,8 @@ def chosen_patients(
         raise SpecError(f"model '{spec.name}' analyzes patients: add --trial FILE --data FILE")
     names = spec.options.get("covariates", ())
     described = load_trial(trial)
+    if spec.structure == "depression":
+        return _with_mediator(spec, described, data, endpoint=endpoint, visit=visit)
     chosen = endpoint or endpoint_of_kind(described, STRUCTURES[spec.structure].kinds)
     loaded = load_patients(data, described, endpoint=chosen, covariates=names)
     if spec.structure != "longitudinal":
@@ -184,6 +187,24 @@ def chosen_patients(
     if visit is not None:
         raise SpecError(f"model '{spec.name}' analyzes all visits: leave out --visit {visit}")
     return select_endpoint(loaded, chosen)
+
+
+def _with_mediator(
+    spec: ModelSpec, trial: Trial, data: Path, *, endpoint: str | None, visit: str | None
+) -> Evidence:
+    """Return the outcome asked for, or the only other one, together with the mediator."""
+    from bayes_ptsd.evidence.outcome import select_outcomes
+    from bayes_ptsd.evidence.patients import load_patients
+
+    mediator = str(spec.options["mediator"])
+    others = [name for name in trial.endpoints if name != mediator]
+    if endpoint is None and len(others) != 1:
+        raise SpecError(f"name the outcome, --endpoint; this trial has {', '.join(others)}")
+    chosen = endpoint or others[0]
+    if chosen == mediator:
+        raise SpecError(f"'{chosen}' is the mediator; --option mediator=ENDPOINT names another")
+    trial.endpoint(mediator)
+    return select_outcomes(load_patients(data, trial), [chosen, mediator], visit=visit)
 
 
 def stored_documents(

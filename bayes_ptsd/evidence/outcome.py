@@ -11,7 +11,7 @@ from bayes_ptsd.errors import EvidenceError, nearest
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.trial import Trial
 
-__all__ = ["endpoint_of_kind", "select_outcome"]
+__all__ = ["endpoint_of_kind", "select_outcome", "select_outcomes"]
 
 
 def select_outcome(
@@ -44,11 +44,58 @@ def select_outcome(
     >>> select_outcome(example_patients(), "ies_r").data["outcomes"].sizes["endpoint"]
     1
     """
+    outcomes = _outcomes(evidence)
+    return _selected(evidence, outcomes, [_one(outcomes, "endpoint", endpoint)], visit)
+
+
+def select_outcomes(
+    evidence: Evidence, endpoints: Sequence[str], *, visit: str | None = None
+) -> Evidence:
+    """Select several endpoints of patients at one visit.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients.
+    endpoints : sequence of str
+        Ids of the endpoints, in the order wanted.
+    visit : str, optional
+        Label of the visit; not needed where any of them was scored at one only.
+
+    Returns
+    -------
+    Evidence
+        Of the same kind and trial; its digest is its own.
+
+    Raises
+    ------
+    EvidenceError
+        If this is no evidence on patients, or an endpoint or the visit is not there.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
+    >>> two = select_outcomes(load_release(m=1)[0], ["ies_r", "madrs"], visit="24h")
+    >>> two.data["outcomes"]["endpoint"].values.tolist()
+    ['ies_r', 'madrs']
+    """
+    outcomes = _outcomes(evidence)
+    chosen = [_one(outcomes, "endpoint", name) for name in endpoints]
+    return _selected(evidence, outcomes, chosen, visit)
+
+
+def _outcomes(evidence: Evidence) -> xr.Dataset:
+    """Return the scores of patients."""
     if "outcomes" not in evidence.data.children:
         raise EvidenceError(f"evidence of kind '{evidence.kind}' has no patients")
-    outcomes = evidence.data["outcomes"].to_dataset()
-    chosen = _one(outcomes, "endpoint", endpoint)
-    outcomes = outcomes.sel(endpoint=[chosen])
+    return evidence.data["outcomes"].to_dataset()
+
+
+def _selected(
+    evidence: Evidence, outcomes: xr.Dataset, endpoints: list[str], visit: str | None
+) -> Evidence:
+    """Return the evidence with these endpoints at one visit."""
+    outcomes = outcomes.sel(endpoint=endpoints)
     scored = outcomes["value"].notnull().any(("subject", "period", "endpoint"))
     outcomes = outcomes.isel(visit=scored.values)
     outcomes = outcomes.sel(visit=[_one(outcomes, "visit", visit)])

@@ -8,6 +8,7 @@ from typing import Any
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.mirrors.binary import binary_mirror
 from bayes_ptsd.mirrors.crossover import crossover_mirror
+from bayes_ptsd.mirrors.depression import depression_mirror
 from bayes_ptsd.mirrors.first_period import first_period_mirror
 from bayes_ptsd.mirrors.longitudinal import longitudinal_mirror
 from bayes_ptsd.mirrors.ordinal import ordinal_mirror
@@ -23,6 +24,7 @@ MIRRORS: Mapping[str, Callable[[Evidence, ModelSpec], dict[str, Any]]] = {
     "binary": binary_mirror,
     "first_period": first_period_mirror,
     "longitudinal": longitudinal_mirror,
+    "depression": depression_mirror,
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.plans.categorical import categorical_plan
 from bayes_ptsd.plans.crossover import crossover_plan
+from bayes_ptsd.plans.depression import depression_plan
 from bayes_ptsd.plans.first_period import first_period_plan
 from bayes_ptsd.plans.longitudinal import longitudinal_plan
 from bayes_ptsd.plans.plan import Groups, Plan
@@ -22,4 +23,5 @@ PLANS: Mapping[str, Callable[[Evidence, ModelSpec], Plan]] = {
     "longitudinal": longitudinal_plan,
     "ordinal": categorical_plan,
     "binary": categorical_plan,
+    "depression": depression_plan,
 }

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from bayes_ptsd.structures.binary import BINARY
 from bayes_ptsd.structures.crossover import CROSSOVER
+from bayes_ptsd.structures.depression import DEPRESSION
 from bayes_ptsd.structures.first_period import FIRST_PERIOD
 from bayes_ptsd.structures.longitudinal import LONGITUDINAL
 from bayes_ptsd.structures.ordinal import ORDINAL
@@ -25,4 +26,5 @@ STRUCTURES: Mapping[str, Structure] = {
     "longitudinal": LONGITUDINAL,
     "ordinal": ORDINAL,
     "binary": BINARY,
+    "depression": DEPRESSION,
 }

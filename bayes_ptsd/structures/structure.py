@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NAMES", "Options", "Structure"]
+__all__ = ["NAME", "NAMES", "Options", "Structure"]
 
 Options = Mapping[str, Any]
 NAMES = ("[names]",)
 """Allowed values of an option that is a list of names, which no model file can know beforehand."""
+NAME = ("[name]",)
+"""Allowed values of an option that is one such name, for example of an endpoint."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Structure:
     ----------
     options : mapping of str to tuple
         Every option with its allowed values; `NAMES` stands for a list of names, such as covariates
-        of a patient file.
+        of a patient file, `NAME` for one of them.
     priors : tuple of str
         Every parameter that can have a prior.
     equation : str
@@ -35,6 +37,8 @@ class Structure:
     kinds : tuple of str
         Kinds of endpoints that the structure is for; `fit` takes the one endpoint of such a kind
         where none is named.
+    effects : tuple of str
+        Parameters that are treatment differences, whose prior may be a name of the family.
     """
 
     options: Mapping[str, tuple[Any, ...]]
@@ -44,3 +48,4 @@ class Structure:
     uses: Callable[[Options], tuple[str, ...]]
     conflict: Callable[[Options], str]
     kinds: tuple[str, ...] = ("continuous", "ordinal", "binary")
+    effects: tuple[str, ...] = ("treatment",)

@@ -1,0 +1,123 @@
+"""The PyMC model of a comparison of the arms that is adjusted for a mediator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymc as pm
+
+from bayes_ptsd.build.priors import prior_variable
+from bayes_ptsd.depression.model import DepressionModel, depression_model
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["build_depression", "depression_pymc"]
+
+
+def build_depression(evidence: Evidence, spec: ModelSpec) -> pm.Model:
+    """Build the model of a comparison of the arms that is adjusted for a mediator.
+
+    Patient i, `s` and `s_m` = +1 if higher scores of outcome and mediator are better, else -1, `m`
+    the mean of the mediator over these patients, baselines around their means::
+
+        mediator[i] ~ Normal(mediator_mean + s_m * mediator_difference * active[i]
+                             + mediator_own_slope * mediator_baseline[i], mediator_sd)
+        score[i]    ~ Normal(intercept + s * controlled_direct_effect * active[i]
+                             + baseline_slope * baseline[i]
+                             + (mediator_slope + interaction * active[i]) * (mediator[i] - m)
+                             + mediator_baseline_slope * mediator_baseline[i], sd_residual)
+
+        natural_direct_effect   = controlled_direct_effect + s * interaction * (mediator_mean - m)
+        natural_indirect_effect = s * s_m * (mediator_slope + interaction) * mediator_difference
+        treatment_difference    = natural_direct_effect + natural_indirect_effect
+
+    Options leave out the interaction, the baseline of the outcome, or that of the mediator.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients with two endpoints at one visit, the mediator among them.
+    spec : ModelSpec
+        Of structure ``depression``.
+
+    Returns
+    -------
+    pm.Model
+        Dim subject. Effects are positive where the active treatment is better. Scores and prior
+        parameters are data that can be exchanged.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence is not patients with both scores, or lacks what the model needs.
+    SpecError
+        If a prior is improper.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = build_depression(example_mediation(), load_model("depression-adjusted"))
+    >>> sorted(variable.name for variable in model.observed_RVs)
+    ['mediator', 'score']
+    """
+    return depression_pymc(depression_model(evidence, spec))
+
+
+def depression_pymc(problem: DepressionModel) -> pm.Model:
+    """Build the PyMC model of a specification that has met its patients.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.spec import load_model
+    >>> problem = depression_model(example_mediation(), load_model("depression-adjusted"))
+    >>> "natural_indirect_effect" in depression_pymc(problem).named_vars
+    True
+    """
+    with pm.Model(coords={"subject": problem.subject}) as model:
+        active = pm.Data("active", problem.active.astype(float), dims="subject")
+        sign = pm.Data("benefit_sign", float(problem.signs[0]))
+        mediator_sign = pm.Data("mediator_benefit_sign", float(problem.signs[1]))
+        center = pm.Data("mediator_center", float(problem.mediator_score.mean()))
+        scores = pm.Data("mediator_data", problem.mediator_score, dims="subject")
+        before = None
+        if problem.mediator_baseline is not None:
+            before = pm.Data("mediator_baseline", problem.mediator_baseline, dims="subject")
+
+        # the mediator
+        under_control = _variable(problem, "mediator_mean")
+        moved = _variable(problem, "mediator_treatment")
+        mean = under_control + mediator_sign * moved * active
+        if before is not None:
+            mean = mean + _variable(problem, "mediator_own_slope") * before
+        spread = _variable(problem, "mediator_sd")
+        pm.Normal("mediator", mu=mean, sigma=spread, observed=scores, dims="subject")
+
+        # the outcome given the mediator
+        controlled = _variable(problem, "treatment")
+        slope = _variable(problem, "mediator_slope")
+        interaction = _variable(problem, "interaction") if problem.options["interaction"] else 0.0
+        mean = _variable(problem, "intercept") + sign * controlled * active
+        mean = mean + (slope + interaction * active) * (scores - center)
+        if problem.baseline is not None:
+            baseline = pm.Data("baseline", problem.baseline, dims="subject")
+            mean = mean + _variable(problem, "baseline_slope") * baseline
+        if before is not None:
+            mean = mean + _variable(problem, "mediator_baseline_slope") * before
+        score = pm.Data("score_data", problem.score, dims="subject")
+        residual = _variable(problem, "sd_residual")
+        pm.Normal("score", mu=mean, sigma=residual, observed=score, dims="subject")
+
+        direct = controlled + sign * interaction * (under_control - center)
+        indirect = sign * mediator_sign * (slope + interaction) * moved
+        pm.Deterministic("natural_direct_effect", direct)
+        pm.Deterministic("natural_indirect_effect", indirect)
+        pm.Deterministic("treatment_difference", direct + indirect)
+    return model
+
+
+def _variable(problem: DepressionModel, key: str) -> Any:
+    """Return a parameter with its prior."""
+    one = problem.parameters[key]
+    return prior_variable(one.name, one.prior, exchangeable=True)

@@ -1,0 +1,111 @@
+"""Every check of a fit with a mediator beyond convergence, with the tables behind the figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.checks.first_period import arm_features
+from bayes_ptsd.checks.loo import loo_checks, loo_groups
+from bayes_ptsd.checks.predictive import Feature, end_features, feature_table, predictive_checks
+from bayes_ptsd.checks.quadrature import quadrature_checks
+from bayes_ptsd.checks.sensitivity import sensitivity_checks, sensitivity_table
+from bayes_ptsd.checks.table import check_table
+from bayes_ptsd.depression.effects import mediation_summary
+from bayes_ptsd.depression.model import DepressionModel
+from bayes_ptsd.estimands import prob_benefit
+
+__all__ = ["depression_checks", "mediation_features"]
+
+
+def depression_checks(fit: xr.DataTree, model: DepressionModel) -> dict[str, xr.Dataset]:
+    """Run the predictive, cross-validation and sensitivity checks, and the sweep of confounding.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        A fit from either engine.
+    model : DepressionModel
+        What was fitted.
+
+    Returns
+    -------
+    dict of str to xr.Dataset
+        ``checks`` and, so that a report needs no patients' rows, the tables behind them:
+        ``predictive_summary``, ``loo`` (both scores of a subject together), ``sensitivity``, and
+        ``mediation``, what correlated errors would make of the effects.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.depression.exact import exact_depression
+    >>> from bayes_ptsd.depression.groups import depression_groups
+    >>> from bayes_ptsd.depression.model import depression_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
+    >>> groups = exact_depression(model, seed=1)
+    >>> groups |= depression_groups(groups["posterior"], model, seed=1)
+    >>> found = depression_checks(xr.DataTree.from_dict(groups), model)
+    >>> bool(found["checks"]["passed"].all())
+    True
+    """
+    features = feature_table(
+        fit, mediation_features(fit["observed_data"].to_dataset()["score"], model)
+    )
+    sensitivity = sensitivity_table(fit)
+    loo = loo_groups(fit)["loo"]
+    checks = [
+        *quadrature_checks(fit),
+        *predictive_checks(features),
+        *loo_checks(loo),
+        *sensitivity_checks(sensitivity, estimand="controlled_direct_effect"),
+    ]
+    return {
+        "checks": check_table(checks),
+        "predictive_summary": features,
+        "loo": loo,
+        "sensitivity": sensitivity,
+        "mediation": mediation_summary(
+            [fit["posterior"].to_dataset()], [model], prob_total=prob_benefit(fit)
+        ),
+    }
+
+
+def mediation_features(observed: xr.DataArray, model: DepressionModel) -> dict[str, Feature]:
+    """Return what the analysis leans on: both scores by arm, and how they go together.
+
+    Parameters
+    ----------
+    observed : xr.DataArray
+        Scores, dims (subject, endpoint), with coordinate ``treatment(subject)``.
+    model : DepressionModel
+        Its endpoints.
+
+    Returns
+    -------
+    dict of str to callable
+        For `feature_table`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.depression.model import depression_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
+    >>> scores = model.observed["score"]
+    >>> round(float(mediation_features(scores, model)["correlation_ketamine"](scores)), 2)
+    0.79
+    """
+    found: dict[str, Feature] = {}
+    for endpoint in (model.endpoint, model.mediator):
+        own = observed.sel(endpoint=endpoint.id)
+        for name, feature in (arm_features(own) | end_features(endpoint.range)).items():
+            found[f"{endpoint.id}_{name}"] = lambda y, f=feature, e=endpoint.id: f(  # type: ignore[misc]
+                y.sel(endpoint=e, drop=True)
+            )
+    for label in model.arms:
+        rows = np.flatnonzero(observed["treatment"].values == label)
+        found[f"correlation_{label}"] = lambda y, rows=rows: xr.corr(  # type: ignore[misc]
+            y.isel(subject=rows, endpoint=0), y.isel(subject=rows, endpoint=1), dim="subject"
+        )
+    return found

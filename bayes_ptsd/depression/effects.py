@@ -1,0 +1,312 @@
+"""What both regressions say together: direct, indirect and total effects, from draws.
+
+`s` and `s_m` are the benefit signs of outcome and mediator, t the treatment difference in the
+mediator, a its mean under control and m the mediator's mean over the patients::
+
+    natural direct effect   = tau_c + s omega (a - m)
+    natural indirect effect = s s_m (theta + omega) t
+    treatment difference    = their sum, the total effect
+
+With a correlation rho between the errors of mediator and outcome, the regression of the outcome on
+the mediator takes ``kappa = rho / sqrt(1 - rho^2) sd_residual / mediator_sd`` for slope. Each
+regression then belongs to one structural model: theta is lower by kappa, tau_c higher by
+``s s_m kappa t``, and the total is what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.depression.model import DepressionModel
+
+__all__ = [
+    "EFFECTS",
+    "RHO",
+    "error_slope",
+    "estimand_units",
+    "mediation_document",
+    "mediation_effects",
+    "mediation_summary",
+    "proportion_mediated",
+]
+
+EFFECTS = (
+    "treatment_difference",
+    "controlled_direct_effect",
+    "natural_direct_effect",
+    "natural_indirect_effect",
+    "mediator_difference",
+)
+"""Comparisons of the treatments, positive = benefit."""
+RHO: tuple[float, ...] = tuple(round(-0.5 + 0.1 * step, 1) for step in range(11))
+"""Correlations between the errors of mediator and outcome that are tried."""
+CERTAIN = 0.99
+
+
+def error_slope(draws: xr.Dataset, rho: float) -> xr.DataArray:
+    """Return the slope on the mediator that correlated errors alone would make.
+
+    Parameters
+    ----------
+    draws : xr.Dataset
+        ``sd_residual`` and ``mediator_sd``.
+    rho : float
+        Correlation between the errors of mediator and outcome.
+
+    Returns
+    -------
+    xr.DataArray
+        Score units of the outcome per unit of the mediator.
+
+    Examples
+    --------
+    >>> draws = xr.Dataset({"sd_residual": 8.0, "mediator_sd": 6.4})
+    >>> round(float(error_slope(draws, 0.6)), 4)
+    0.9375
+    """
+    ratio = draws["sd_residual"] / draws["mediator_sd"]
+    return float(rho / np.sqrt(1 - rho**2)) * ratio
+
+
+def mediation_effects(draws: xr.Dataset, model: DepressionModel, *, rho: float = 0.0) -> xr.Dataset:
+    """Return the effects of each draw.
+
+    Parameters
+    ----------
+    draws : xr.Dataset
+        Parameters of both regressions, dims ``chain`` and ``draw``.
+    model : DepressionModel
+        Its signs and patients.
+    rho : float
+        Correlation between the errors of mediator and outcome, between -1 and 1; 0 is the model's
+        assumption, on which the priors are, too.
+
+    Returns
+    -------
+    xr.Dataset
+        ``treatment_difference`` (the total effect), ``controlled_direct_effect`` (at the mean
+        mediator), ``natural_direct_effect, natural_indirect_effect``; score units of the outcome,
+        positive = benefit.
+
+    References
+    ----------
+    .. [1] Imai K, Keele L, Yamamoto T. Identification, inference and sensitivity analysis for
+       causal mediation effects. Statistical Science 2010;25:51-71. Section 5.
+    .. [2] VanderWeele TJ, Vansteelandt S. Conceptual issues concerning mediation, interventions and
+       composition. Statistics and Its Interface 2009;2:457-468.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.depression.groups import draw_priors
+    >>> from bayes_ptsd.depression.model import depression_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
+    >>> draws = draw_priors(model, 10, seed=1)
+    >>> zero, more = (mediation_effects(draws, model, rho=rho) for rho in (0.0, 0.4))
+    >>> bool(np.allclose(zero["treatment_difference"], more["treatment_difference"]))
+    True
+    """
+    sign, both = model.signs[0], model.signs[0] * model.signs[1]
+    moved = both * draws["mediator_difference"]
+    omega = draws.get("interaction", 0.0)
+    kappa = error_slope(draws, rho)
+    controlled = draws["controlled_direct_effect"] + kappa * moved
+    away = draws["mediator_mean"] - float(model.mediator_score.mean())
+    direct = controlled + sign * omega * away
+    indirect = (draws["mediator_slope"] - kappa + omega) * moved
+    return xr.Dataset(
+        {
+            "treatment_difference": direct + indirect,
+            "controlled_direct_effect": controlled,
+            "natural_direct_effect": direct,
+            "natural_indirect_effect": indirect,
+        }
+    ).drop_attrs()
+
+
+def proportion_mediated(
+    effects: xr.Dataset, *, prob_total: float | None = None
+) -> dict[str, float]:
+    """Return the natural indirect effect as a share of the total, where that is anything at all.
+
+    Parameters
+    ----------
+    effects : xr.Dataset
+        From `mediation_effects`.
+    prob_total : float, optional
+        P(total > 0) where it is known without Monte Carlo error; else it is counted.
+
+    Returns
+    -------
+    dict of str to float
+        ``median, low, high`` (95% equal-tailed) and ``prob_total``, the probability that the total
+        is positive. NaN unless that exceeds .99: with a total that may be zero the share has no
+        scale, and it has no mean anyway.
+
+    Examples
+    --------
+    >>> one = xr.Dataset({"treatment_difference": ("draw", [8.0, 10.0]),
+    ...                   "natural_indirect_effect": ("draw", [4.0, 5.0])})
+    >>> proportion_mediated(one)["median"]
+    0.5
+    """
+    total = effects["treatment_difference"].values.ravel()
+    share = effects["natural_indirect_effect"].values.ravel() / total
+    above = float((total > 0).mean()) if prob_total is None else prob_total
+    known = above > CERTAIN
+    middle, low, high = np.quantile(share, [0.5, 0.025, 0.975]) if known else [np.nan] * 3
+    return {
+        "median": float(middle), "low": float(low), "high": float(high), "prob_total": above
+    }  # fmt: skip
+
+
+def mediation_summary(
+    draws: Sequence[xr.Dataset],
+    models: Sequence[DepressionModel],
+    *,
+    rhos: Sequence[float] = RHO,
+    prob_total: float | None = None,
+) -> xr.Dataset:
+    """Summarize what the effects would be under correlated errors, and the share mediated.
+
+    Parameters
+    ----------
+    draws : sequence of xr.Dataset
+        Draws of both regressions, one set for each set of patients; several are pooled with equal
+        weight.
+    models : sequence of DepressionModel
+        Their models, in the same order.
+    rhos : sequence of float
+        Correlations between the errors of mediator and outcome.
+    prob_total : float, optional
+        As in `proportion_mediated`.
+
+    Returns
+    -------
+    xr.Dataset
+        ``mean, low, high`` (95% equal-tailed) and ``prob_benefit`` on dims ``(effect, rho)``;
+        ``share`` on dim ``part`` from `proportion_mediated`; ``vanishing``, on dim ``part`` the
+        median and the interval of the correlation at which the indirect effect is zero.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.depression.groups import draw_priors
+    >>> from bayes_ptsd.depression.model import depression_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
+    >>> mediation_summary([draw_priors(model, 50, seed=1)], [model]).sizes["rho"]
+    11
+    """
+    names = ["treatment_difference", "natural_direct_effect", "natural_indirect_effect"]
+    tables = []
+    for rho in rhos:
+        parts = [
+            mediation_effects(one, model, rho=rho) for one, model in zip(draws, models, strict=True)
+        ]
+        tables.append(np.stack([_together(parts, name) for name in names]))
+    values = np.stack(tables, axis=1)
+    low, high = np.quantile(values, [0.025, 0.975], axis=2)
+    columns = {
+        "mean": values.mean(axis=2), "low": low, "high": high,
+        "prob_benefit": (values > 0).mean(axis=2),
+    }  # fmt: skip
+    at_zero = [mediation_effects(one, model) for one, model in zip(draws, models, strict=True)]
+    share = proportion_mediated(
+        xr.Dataset({name: ("draw", _together(at_zero, name)) for name in names}),
+        prob_total=prob_total,
+    )
+    found: Mapping[str, object] = {
+        key: (("effect", "rho"), value) for key, value in columns.items()
+    }
+    labels = ["median", "low", "high"]
+    vanishing = np.concatenate([_vanishing(one).values.ravel() for one in draws])
+    return xr.Dataset(
+        {
+            **found,
+            "share": ("part", [share[label] for label in labels]),
+            "vanishing": ("part", np.quantile(vanishing, [0.5, 0.025, 0.975])),
+            "prob_total": share["prob_total"],
+        },
+        coords={"effect": names, "rho": list(rhos), "part": labels},
+    )
+
+
+def mediation_document(summary: xr.Dataset) -> dict[str, Any]:
+    """Return a summary of mediation as a JSON-safe document.
+
+    Parameters
+    ----------
+    summary : xr.Dataset
+        From `mediation_summary`.
+
+    Returns
+    -------
+    dict
+        ``share`` (None unless P(total > 0) exceeds .99), ``vanishing_error_correlation``,
+        ``prob_total`` and ``by_error_correlation``: direct and indirect effect for each.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.depression.groups import draw_priors
+    >>> from bayes_ptsd.depression.model import depression_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
+    >>> mediation_document(mediation_summary([draw_priors(model, 50, seed=1)], [model]))["share"]
+    """
+
+    def three(name: str) -> dict[str, float] | None:
+        found = {str(part): float(summary[name].sel(part=part)) for part in summary["part"].values}
+        return found if np.isfinite(list(found.values())).all() else None
+
+    def line(rho: float) -> dict[str, Any]:
+        at = summary.sel(rho=rho)
+        keys = ("mean", "low", "high", "prob_benefit")
+        effects = {
+            name: {key: float(at[key].sel(effect=name)) for key in keys} for name in EFFECTS[2:4]
+        }
+        return {"error_correlation": rho, **effects}
+
+    return {
+        "share": three("share"),
+        "vanishing_error_correlation": three("vanishing"),
+        "prob_total": float(summary["prob_total"]),
+        "by_error_correlation": [line(float(rho)) for rho in summary["rho"].values],
+    }
+
+
+def estimand_units(model: DepressionModel) -> dict[str, str]:
+    """Return the unit of every parameter and effect that has one.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.depression.model import depression_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
+    >>> estimand_units(model)["natural_indirect_effect"]
+    'points'
+    """
+    own = (*EFFECTS[:4], "intercept", "sd_residual")
+    others = ("mediator_difference", "mediator_mean", "mediator_sd")
+    return dict.fromkeys(own, model.endpoint.unit) | dict.fromkeys(others, model.mediator.unit)
+
+
+def _together(
+    parts: Sequence[xr.Dataset], name: str
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the draws of all sets of patients after each other."""
+    return np.concatenate([part[name].values.ravel() for part in parts])
+
+
+def _vanishing(draws: xr.Dataset) -> xr.DataArray:
+    """Return the correlation of the errors at which the indirect effect is zero."""
+    omega = draws.get("interaction", 0.0)
+    ratio = (draws["mediator_slope"] + omega) * draws["mediator_sd"] / draws["sd_residual"]
+    return ratio / np.sqrt(1 + ratio**2)

@@ -1,0 +1,348 @@
+"""Where a specification with a mediator meets its patients: both scores, priors in score units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.outcome import select_outcomes
+from bayes_ptsd.evidence.pairs import BoolArray
+from bayes_ptsd.evidence.trajectories import arm_trajectories
+from bayes_ptsd.frequentist.ancova import ancova_analysis
+from bayes_ptsd.parameters import Parameter
+from bayes_ptsd.patient_scale import endpoint_scale, in_score_units
+from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.trial import Endpoint
+
+__all__ = ["DepressionModel", "depression_model", "mediator_columns", "outcome_columns"]
+
+NAMES: Mapping[str, str] = {
+    "treatment": "controlled_direct_effect",
+    "mediator_treatment": "mediator_difference",
+}
+MEDIATOR = ("mediator_treatment", "mediator_mean", "mediator_own_slope", "mediator_sd")
+SLOPES = ("mediator_slope", "mediator_baseline_slope", "interaction")
+
+
+@dataclass(frozen=True)
+class DepressionModel:
+    """An outcome, its mediator and both regressions with their data, ready for any engine.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        Of structure ``depression``.
+    endpoint, mediator : Endpoint
+        Outcome and mediator; `reference_sd` is estimated where the trial gives none.
+    subject : ndarray of str
+        Labels of the patients.
+    score, mediator_score : ndarray
+        Scores as recorded, dim ``(subject,)``.
+    active : ndarray of bool
+        Whether the patient is in the active arm, dim ``(subject,)``.
+    arms : tuple of str
+        Labels of control and active treatment.
+    baseline, mediator_baseline : ndarray, optional
+        Baselines minus their mean over these patients, score units, dim ``(subject,)``.
+    priors : mapping of str to Prior
+        In score units, by parameter of the model.
+    notes : tuple of str
+        What was taken from the data, and what was left out.
+    visit : str
+        Label of the visit.
+    """
+
+    spec: ModelSpec
+    endpoint: Endpoint
+    mediator: Endpoint
+    subject: np.ndarray[Any, Any]
+    score: FloatArray
+    mediator_score: FloatArray
+    active: BoolArray
+    arms: tuple[str, str]
+    baseline: FloatArray | None
+    mediator_baseline: FloatArray | None
+    priors: Mapping[str, Prior]
+    notes: tuple[str, ...]
+    visit: str
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options of the specification."""
+        return self.spec.options
+
+    @property
+    def signs(self) -> tuple[int, int]:
+        """Benefit signs of outcome and mediator: +1 if a higher score is better, else -1."""
+        return self.endpoint.benefit_sign, self.mediator.benefit_sign
+
+    @property
+    def mediator_centered(self) -> FloatArray:
+        """Mediator minus its mean over these patients, dim (subject,)."""
+        return np.asarray(self.mediator_score - self.mediator_score.mean())
+
+    @property
+    def observed(self) -> xr.Dataset:
+        """Scores as recorded, dims (subject, endpoint), the outcome first, with each arm."""
+        labels = np.where(self.active, self.arms[1], self.arms[0])
+        coords = {
+            "subject": self.subject,
+            "endpoint": [self.endpoint.id, self.mediator.id],
+            "treatment": ("subject", labels),
+        }
+        both = np.stack([self.score, self.mediator_score], axis=1)
+        return xr.Dataset({"score": (("subject", "endpoint"), both)}, coords=coords)
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Parameters of both regressions by their name in the specification."""
+        return {
+            name: Parameter(NAMES.get(name, name), prior) for name, prior in self.priors.items()
+        }
+
+    @property
+    def size(self) -> dict[str, Any]:
+        """Numbers of subjects, observations and subjects by arm."""
+        counts = {self.arms[i]: int((self.active == bool(i)).sum()) for i in (0, 1)}
+        total = len(self.score)
+        return {"subjects": total, "observations": 2 * total, "by_sequence": counts}
+
+
+def depression_model(evidence: Evidence, spec: ModelSpec) -> DepressionModel:
+    """Bring a specification with a mediator and patients together.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients of a parallel trial or a crossover with two endpoints at one visit
+        (`select_outcomes`): the mediator that the specification names, and the outcome.
+    spec : ModelSpec
+        Of structure ``depression``.
+
+    Returns
+    -------
+    DepressionModel
+        Both scores, priors in score units and notes.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence is no two outcomes with the mediator among them, has one arm only, or
+        lacks a baseline that the model needs.
+    SpecError
+        If a prior cannot be put into score units.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
+    >>> model.priors["mediator_slope"].formula, model.size["subjects"]
+    ('N(0.8675, 0.8675²)', 60)
+    """
+    arrays, outcome, mediator = _both(evidence, str(spec.options["mediator"]))
+    active = arrays["active"].values == 1
+    scales: dict[str, tuple[float, float]] = {}
+    said: list[str] = []
+    for name, end in (("outcome", outcome), ("mediator", mediator)):
+        arms = [arrays[name].values[active], arrays[name].values[~active]]
+        sd, location, notes = endpoint_scale(
+            end, arms, occasion="first-period", means=f"the {name}'s mean"
+        )
+        scales[name], said = (sd, location), [*said, *notes]
+    without = DepressionModel(
+        spec=spec,
+        endpoint=replace(outcome, reference_sd=scales["outcome"][0]),
+        mediator=replace(mediator, reference_sd=scales["mediator"][0]),
+        subject=arrays["subject"].values.astype(str),
+        score=arrays["outcome"].values.astype(float),
+        mediator_score=arrays["mediator"].values.astype(float),
+        active=active,
+        arms=(evidence.trial.control, evidence.trial.active),
+        baseline=_baseline(arrays, spec, "baseline", outcome),
+        mediator_baseline=_baseline(arrays, spec, "mediator_baseline", mediator),
+        priors={},
+        notes=(*_left_out(arrays), *said),
+        visit=arrays.attrs["visit"],
+    )
+    return replace(without, priors=_priors(without, scales))
+
+
+def outcome_columns(model: DepressionModel) -> dict[str, FloatArray]:
+    """Return the linear columns of the outcome by coefficient, dim (subject).
+
+    Parameters
+    ----------
+    model : DepressionModel
+        Model and patients.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``controlled_direct_effect`` first; the coefficients of mediator and interaction are as
+        recorded, whichever direction is better.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
+    >>> list(outcome_columns(model))[:3]
+    ['controlled_direct_effect', 'intercept', 'baseline_slope']
+    """
+    active = model.active.astype(float)
+    columns = {
+        "controlled_direct_effect": model.signs[0] * active,
+        "intercept": np.ones_like(active),
+    }
+    if model.baseline is not None:
+        columns["baseline_slope"] = model.baseline
+    columns["mediator_slope"] = model.mediator_centered
+    if model.mediator_baseline is not None:
+        columns["mediator_baseline_slope"] = model.mediator_baseline
+    if model.options["interaction"]:
+        columns["interaction"] = active * model.mediator_centered
+    return columns
+
+
+def mediator_columns(model: DepressionModel) -> dict[str, FloatArray]:
+    """Return the linear columns of the mediator by coefficient, dim (subject).
+
+    Parameters
+    ----------
+    model : DepressionModel
+        Model and patients.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``mediator_difference`` first; ``mediator_mean`` is under control, at the mean baseline.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.depression.example import example_mediation
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
+    >>> list(mediator_columns(model))
+    ['mediator_difference', 'mediator_mean', 'mediator_own_slope']
+    """
+    active = model.active.astype(float)
+    columns = {
+        "mediator_difference": model.signs[1] * active,
+        "mediator_mean": np.ones_like(active),
+    }
+    if model.mediator_baseline is not None:
+        columns["mediator_own_slope"] = model.mediator_baseline
+    return columns
+
+
+def _both(evidence: Evidence, mediator: str) -> tuple[xr.Dataset, Endpoint, Endpoint]:
+    """Return both scores and baselines by subject, complete ones only, and their endpoints."""
+    patients = "outcomes" in evidence.data.children
+    outcomes = evidence.data["outcomes"].to_dataset() if patients else xr.Dataset()
+    names = [str(name) for name in outcomes["endpoint"].values] if patients else []
+    others = [name for name in names if name != mediator]
+    if patients and (mediator not in names or len(others) != 1):
+        raise EvidenceError(
+            f"this model needs two endpoints, an outcome and the mediator '{mediator}'; these "
+            f"patients have {', '.join(names)}: take select_outcomes(evidence, ['OUTCOME', "
+            f"'{mediator}']), or another mediator"
+        )
+    parts = {}
+    for key, name in (("outcome", others[0] if others else mediator), ("mediator", mediator)):
+        parts[key] = arm_trajectories(select_outcomes(evidence, [name]) if patients else evidence)
+    outcome, second = parts["outcome"].isel(visit=0), parts["mediator"].isel(visit=0)
+    joined = xr.Dataset({"outcome": outcome["score"], "active": outcome["active"]})
+    joined = xr.merge(
+        [joined, second["score"].rename("mediator"), *_befores(outcome, second)],
+        join="inner", compat="override",
+    )  # fmt: skip
+    _refuse_one_arm(joined, mediator)
+    subjects = outcomes.sizes["subject"]
+    return (
+        joined.assign_attrs(
+            visit=str(outcome["visit"].item()), lost=subjects - len(joined.subject)
+        ),
+        evidence.trial.endpoint(outcome.attrs["endpoint"]),
+        evidence.trial.endpoint(mediator),
+    )
+
+
+def _befores(outcome: xr.Dataset, mediator: xr.Dataset) -> list[xr.DataArray]:
+    """Return the baselines that there are."""
+    pairs = ((outcome, "baseline"), (mediator, "mediator_baseline"))
+    return [one["baseline"].rename(name) for one, name in pairs if "baseline" in one]
+
+
+def _refuse_one_arm(joined: xr.Dataset, mediator: str) -> None:
+    """Refuse patients of one arm."""
+    if len(np.unique(joined["active"].values)) != 2:
+        raise EvidenceError(f"patients with both outcome and '{mediator}' are in one arm only")
+
+
+def _baseline(
+    arrays: xr.Dataset, spec: ModelSpec, name: str, endpoint: Endpoint
+) -> FloatArray | None:
+    """Return a centered baseline that the model adjusts for."""
+    if spec.options[name] == "none":
+        return None
+    if name not in arrays:
+        raise EvidenceError(
+            f"model '{spec.name}' has {name} = 'covariate', but '{endpoint.id}' has no baseline in "
+            f"these patients; take {name} = 'none'"
+        )
+    values = arrays[name].values.astype(float)
+    if missing := int(np.isnan(values).sum()):
+        raise EvidenceError(
+            f"the baseline of '{endpoint.id}' is missing for {missing} of {len(values)} patients "
+            f"with both scores; complete it, leave them out, or take {name} = 'none'"
+        )
+    return np.asarray(values - values.mean())
+
+
+def _left_out(arrays: xr.Dataset) -> list[str]:
+    """Say how many subjects lack one of the scores."""
+    count = int(arrays.attrs["lost"])
+    return [f"{count} subjects without both scores at this visit are left out"] if count else []
+
+
+def _priors(model: DepressionModel, scales: Mapping[str, tuple[float, float]]) -> dict[str, Prior]:
+    """Return every prior in the unit of its parameter."""
+    (sd, location), (mediator_sd, mediator_location) = scales["outcome"], scales["mediator"]
+
+    def scale(name: str) -> tuple[float, float]:
+        if name in SLOPES:
+            return sd / mediator_sd, 0.0
+        return (mediator_sd, mediator_location) if name in MEDIATOR else (sd, location)
+
+    return {
+        name: in_score_units(
+            model.spec.priors[name],
+            sd=scale(name)[0],
+            location=scale(name)[1],
+            standard_error=lambda name=name: _standard_error(model, name),  # type: ignore[misc]
+        )
+        for name in model.spec.parameters
+    }
+
+
+def _standard_error(model: DepressionModel, name: str) -> float:
+    """Return the standard error of a treatment difference by analysis of covariance."""
+    own = name == "mediator_treatment"
+    columns = mediator_columns(model) if own else outcome_columns(model)
+    rest = [value for key, value in columns.items() if key not in ("mediator_mean", "intercept")][
+        1:
+    ]
+    table = ancova_analysis(
+        model.mediator_score if own else model.score,
+        model.active,
+        covariates=np.stack(rest, axis=1) if rest else None,
+    )
+    return float(table["se"].sel(estimand="treatment_difference"))

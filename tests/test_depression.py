@@ -1,0 +1,337 @@
+"""The comparison adjusted for a mediator: exact, sampled and classical answers agree."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+import xarray as xr
+from scipy import stats
+from typer.testing import CliRunner
+
+from bayes_ptsd.checks.depression import depression_checks
+from bayes_ptsd.cli import app
+from bayes_ptsd.depression.effects import (
+    error_slope,
+    mediation_effects,
+    mediation_summary,
+    proportion_mediated,
+)
+from bayes_ptsd.depression.exact import exact_depression
+from bayes_ptsd.depression.example import TRUTH, example_mediation
+from bayes_ptsd.depression.groups import depression_groups
+from bayes_ptsd.depression.model import depression_model
+from bayes_ptsd.depression.pooled import pool_depression
+from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError, StatisticalWarning
+from bayes_ptsd.estimands import estimate
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.outcome import select_outcomes
+from bayes_ptsd.evidence.patient_writers import write_patients
+from bayes_ptsd.evidence.reconstruct.release import load_release
+from bayes_ptsd.fit import fit_model
+from bayes_ptsd.mirrors.depression import least_squares_effects
+from bayes_ptsd.priors import Prior
+from bayes_ptsd.spec import ModelSpec, load_model, parse_option
+from bayes_ptsd.trial import Endpoint
+
+SPEC = load_model("depression-adjusted")
+FLAT = Prior("flat")
+NATURAL = ["natural_direct_effect", "natural_indirect_effect", "treatment_difference"]
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Leave failed checks to the tests that are about them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StatisticalWarning)
+        yield
+
+
+def flat(**options: Any) -> ModelSpec:
+    """Return the model with flat coefficients and the prior 1/sd in both regressions."""
+    spec = SPEC.having(options=options)
+    spreads = {"sd_residual": Prior("inverse_sd"), "mediator_sd": Prior("inverse_sd")}
+    return spec.having(priors=dict.fromkeys(spec.parameters, FLAT) | spreads)
+
+
+def effects_of(evidence: Evidence, spec: ModelSpec = SPEC) -> xr.Dataset:
+    """Return the exact group by estimand."""
+    return exact_depression(depression_model(evidence, spec), seed=1)["exact"]
+
+
+def test_flat_priors_return_the_printed_regression() -> None:
+    """Flat priors, no interaction: Student-t about OLS by statsmodels, which prints 6.5, .9, .2."""
+    patients = load_release(m=2)[1]
+    pair = select_outcomes(patients, ["ies_r", "madrs"], visit="24h")
+    spec = flat(interaction=False)
+    model = depression_model(pair, spec)
+    x = np.column_stack([
+        np.ones(41), model.active, model.mediator_score, model.baseline, model.mediator_baseline
+    ])  # fmt: skip
+    ols = sm.OLS(model.score, x).fit()
+    exact = effects_of(pair, spec)
+    printed = {
+        "controlled_direct_effect": (-1, 1, 6.5, 1),
+        "mediator_slope": (1, 2, 0.9, 1),
+        "baseline_slope": (1, 3, 0.2, 1),
+    }
+    for name, (sign, column, number, digits) in printed.items():
+        one = exact.sel(estimand=name)
+        assert float(one["mean"]) == pytest.approx(sign * ols.params[column], abs=1e-7)
+        assert float(one["sd"]) == pytest.approx(ols.bse[column] * np.sqrt(36 / 34), rel=1e-6)
+        assert round(float(one["mean"]), digits) == number
+    # the printed P values .0496, .0004 and .04 imply standard errors of 3.20, .23 and .09 or so
+    assert [round(ols.pvalues[i], digits) for i, digits in ((1, 4), (2, 4), (3, 2))] == [
+        0.0496, 0.0004, 0.04
+    ]  # fmt: skip
+    assert ols.bse[[1, 2]] == pytest.approx([3.20, 0.232], rel=0.06)
+    table = least_squares_effects(model)
+    assert float(table["se"].sel(estimand="mediator_slope")) == pytest.approx(ols.bse[2], rel=1e-9)
+    assert float(table["p_value"].sel(estimand="controlled_direct_effect")) == pytest.approx(
+        ols.pvalues[1], rel=1e-9
+    )
+
+
+def test_effects_are_those_of_independent_regressions() -> None:
+    """Without interaction: moments of a sum and a product, and P(product > 0), in closed form."""
+    evidence = example_mediation(subjects=24, seed=3)
+    exact = effects_of(evidence, flat(interaction=False))
+    mean, sd = (
+        {str(n): float(exact[key].sel(estimand=n)) for n in exact["estimand"].values}
+        for key in ("mean", "sd")
+    )
+    slope, moved = "mediator_slope", "mediator_difference"
+    assert mean["natural_direct_effect"] == pytest.approx(
+        mean["controlled_direct_effect"], abs=1e-8
+    )
+    assert sd["natural_direct_effect"] == pytest.approx(sd["controlled_direct_effect"], rel=1e-7)
+    assert mean["natural_indirect_effect"] == pytest.approx(mean[slope] * mean[moved], rel=1e-5)
+    second = (mean[slope] ** 2 + sd[slope] ** 2) * (mean[moved] ** 2 + sd[moved] ** 2)
+    variance = second - (mean[slope] * mean[moved]) ** 2
+    assert sd["natural_indirect_effect"] == pytest.approx(np.sqrt(variance), rel=1e-4)
+    above = {
+        name: stats.t.sf(-mean[name] / (sd[name] * np.sqrt((df - 2) / df)), df)
+        for name, df in ((slope, 19), (moved, 21))
+    }
+    positive = above[slope] * above[moved] + (1 - above[slope]) * (1 - above[moved])
+    fit = xr.DataTree.from_dict({"exact": exact})
+    found = estimate(fit).sel(estimand="natural_indirect_effect")
+    assert float(found["prob_benefit"].fillna(-1)) == -1  # a bare group names no comparisons
+    fit.attrs["estimand_nulls"] = json.dumps({"natural_indirect_effect": 0.0})
+    found = estimate(fit).sel(estimand="natural_indirect_effect")
+    assert float(found["prob_benefit"]) == pytest.approx(positive, abs=1e-5)
+
+
+def test_sampler_agrees_with_the_exact_engine() -> None:
+    """Every parameter and effect: mean and spread of NUTS within 4 Monte Carlo errors."""
+    evidence = example_mediation(subjects=40, seed=5)
+    exact = estimate(fit_model(evidence, SPEC, engine="exact"))
+    sampled = estimate(fit_model(evidence, SPEC, draws=500, tune=600, chains=2, seed=7))
+    assert set(exact["estimand"].values) == set(sampled["estimand"].values)
+    names = exact["estimand"].values
+    error = sampled["mcse_mean"].sel(estimand=names).values
+    gap = exact["mean"].values - sampled["mean"].sel(estimand=names).values
+    assert (np.abs(gap) < 4 * error).all(), dict(zip(names.tolist(), gap / error, strict=True))
+    assert sampled["sd"].sel(estimand=names).values == pytest.approx(exact["sd"].values, rel=0.15)
+
+
+def test_known_effects_are_recovered() -> None:
+    """30,000 patients: direct, indirect and total effect come out, interaction and all."""
+    exact = effects_of(example_mediation(subjects=30_000, seed=2))
+    for name, truth in TRUTH.items():
+        one = exact.sel(estimand=name)
+        assert abs(float(one["mean"]) - truth) < 4 * float(one["sd"]), name
+        assert float(one["sd"]) < 0.2
+
+
+def test_direction_of_the_scales_does_not_matter() -> None:
+    """Turning a scale around, and its direction with it, leaves every effect as it was."""
+    evidence = example_mediation(subjects=40, seed=4)
+    before = effects_of(evidence, flat())
+    for turned in (["ies_r"], ["madrs"], ["ies_r", "madrs"]):
+        outcomes = evidence.data["outcomes"].to_dataset()
+        sign = xr.where(outcomes["endpoint"].isin(turned), -1.0, 1.0)
+        outcomes = outcomes.assign(
+            value=outcomes["value"] * sign, baseline=outcomes["baseline"] * sign
+        ).transpose("subject", "period", "visit", "endpoint")
+        ends: dict[str, Endpoint] = {
+            name: replace(one, better="higher", range=None) if name in turned else one
+            for name, one in evidence.trial.endpoints.items()
+        }
+        other = Evidence(
+            "simulated", replace(evidence.trial, endpoints=ends),
+            xr.DataTree.from_dict({"outcomes": outcomes}),
+        )  # fmt: skip
+        after = effects_of(other, flat())
+        for name in (*NATURAL, "controlled_direct_effect", "mediator_difference"):
+            assert float(after["mean"].sel(estimand=name)) == pytest.approx(
+                float(before["mean"].sel(estimand=name)), abs=1e-6
+            ), (turned, name)
+
+
+def test_correlated_errors_are_undone_by_their_correlation() -> None:
+    """An unmeasured cause of both biases both effects; at its correlation the truth returns."""
+    evidence = example_mediation(subjects=30_000, confounding=0.4, seed=6)
+    model = depression_model(evidence, SPEC)
+    draws = exact_depression(model, seed=1)["posterior"]
+    # what the regression takes for slope, kappa = .4 x 8/6.3, times the 4 points of the mediator
+    bias = 4 * 0.4 * 8.0 / 6.3
+    for rho, moved in ((0.4, 0.0), (0.0, bias)):
+        found = mediation_effects(draws, model, rho=rho)
+        for name, sign in zip(NATURAL, (-1, 1, 0), strict=True):
+            gap = float(found[name].mean()) - TRUTH[name]
+            assert gap == pytest.approx(sign * moved, abs=4 * float(found[name].std())), name
+    assert bias > 20 * float(found["natural_direct_effect"].std())
+
+
+def test_sensitivity_is_that_of_imai_keele_and_yamamoto() -> None:
+    """Without interaction: b2 (s1/s2) (r - rho sqrt((1 - r^2)/(1 - rho^2))), from reduced forms."""
+    spec = flat(interaction=False, baseline="none")
+    model = depression_model(example_mediation(seed=8), spec)
+    x = np.column_stack([np.ones(60), model.active, model.mediator_baseline])
+    mediator = sm.OLS(model.mediator_score, x).fit()
+    reduced = sm.OLS(model.score, x).fit()
+    structural = sm.OLS(model.score, np.column_stack([x, model.mediator_score])).fit()
+    r = np.corrcoef(mediator.resid, reduced.resid)[0, 1]
+    s1, s2 = (np.sqrt((fit.resid**2).mean()) for fit in (reduced, mediator))
+    draws = xr.Dataset({
+        "controlled_direct_effect": -structural.params[1], "mediator_slope": structural.params[3],
+        "sd_residual": np.sqrt((structural.resid**2).mean()), "mediator_sd": s2,
+        "mediator_difference": -mediator.params[1], "mediator_mean": mediator.params[0],
+    })  # fmt: skip
+    for rho in (-0.5, 0.0, 0.3, 0.9):
+        ours = mediation_effects(draws, model, rho=rho)["natural_indirect_effect"]
+        slope = s1 / s2 * (r - rho * np.sqrt((1 - r**2) / (1 - rho**2)))
+        assert float(ours) == pytest.approx(-mediator.params[1] * slope, rel=1e-9)
+    # it vanishes at the correlation of the reduced forms' residuals
+    wide = draws.expand_dims(chain=1, draw=2)
+    assert float(mediation_summary([wide], [model])["vanishing"][0]) == pytest.approx(r, rel=1e-9)
+    assert float(error_slope(draws, 0.0)) == 0.0
+
+
+def test_share_is_given_only_of_a_total_that_is_there() -> None:
+    """P(total > 0) at .985 gives no share; at 1 it is the ratio."""
+    total = np.concatenate([np.full(197, 8.0), np.full(3, -1.0)])
+    draws = xr.Dataset({"treatment_difference": ("draw", total), NATURAL[1]: ("draw", total / 4)})
+    assert np.isnan(proportion_mediated(draws)["median"])
+    sure = proportion_mediated(draws.isel(draw=slice(0, 197)))
+    assert (sure["median"], sure["prob_total"]) == (0.25, 1.0)
+
+
+def test_reconstructions_are_pooled() -> None:
+    """The pooled posterior is the mixture of the separate ones, and says it is reconstructed."""
+    patients = load_release(m=3)
+    tree = pool_depression(patients, SPEC, endpoint="ies_r")
+    alone = [effects_of(select_outcomes(one, ["ies_r", "madrs"], visit="24h")) for one in patients]
+    for name in ("treatment_difference", "natural_indirect_effect", "controlled_direct_effect"):
+        own = [float(one["mean"].sel(estimand=name)) for one in alone]
+        pooled = tree["pooled"].sel(estimand=name)
+        assert pooled["reconstruction_mean"].values == pytest.approx(own, abs=1e-5)
+        assert float(pooled["mean"]) == pytest.approx(np.mean(own), abs=1e-5)
+    mediation = tree["mediation"].to_dataset()
+    zero = mediation["mean"].sel(rho=0.0, effect="treatment_difference")
+    assert float(zero) == pytest.approx(
+        float(tree["pooled"]["mean"].sel(estimand="treatment_difference")), abs=0.3
+    )
+    assert tree.attrs["evidence_kind"] == "reconstructed"
+    # the total does not depend on correlated errors, direct and indirect effects do
+    spread = mediation["mean"].max("rho") - mediation["mean"].min("rho")
+    assert float(spread.sel(effect="treatment_difference")) < 1e-9 < 1 < float(spread[1])
+    with pytest.raises(EvidenceError, match="pooling needs two or more"):
+        pool_depression(patients[:1], SPEC, endpoint="ies_r")
+
+
+def test_checks_notice_what_the_model_cannot_make() -> None:
+    """A mediator that leaves its scale and two scores that no longer go together are noticed."""
+    model = depression_model(example_mediation(), SPEC)
+    groups = exact_depression(model, seed=1)
+    groups |= depression_groups(groups["posterior"], model, seed=1)
+    groups["posterior"] = groups["posterior"].assign(mediation_effects(groups["posterior"], model))
+    observed = groups["observed_data"]["score"].copy()
+    observed[:, 1] = observed[::-1, 1].values
+    groups["observed_data"] = observed.to_dataset(name="score")
+    table = depression_checks(xr.DataTree.from_dict(groups), model)["checks"]
+    passed = dict(zip(table["check"].values.tolist(), table["passed"].values.tolist(), strict=True))
+    assert not passed["predictive_correlation_ketamine"]
+    assert passed["predictive_madrs_mean_ketamine"] or passed["predictive_madrs_sd_ketamine"]
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    """Another mediator, one endpoint, a missing baseline and no name: each with what to do."""
+    evidence = example_mediation()
+    other = SPEC.having(options={"mediator": "qids_sr"})
+    with pytest.raises(
+        EvidenceError, match=r"the mediator 'qids_sr'; these patients have ies_r, madrs"
+    ):
+        depression_model(evidence, other)
+    with pytest.raises(EvidenceError, match=r"take select_outcomes"):
+        depression_model(select_outcomes(evidence, ["madrs"]), SPEC)
+    outcomes = evidence.data["outcomes"].to_dataset()
+    outcomes["baseline"][0, 0, 1] = np.nan
+    gap = replace(evidence, data=xr.DataTree.from_dict({"outcomes": outcomes}))
+    with pytest.raises(EvidenceError, match=r"'madrs' is missing for 1 of 60.*mediator_baseline"):
+        depression_model(gap, SPEC)
+    without = depression_model(gap, SPEC.having(options={"mediator_baseline": "none"}))
+    assert "mediator_own_slope" not in without.priors
+    outcomes["value"][1, 0, 0, 0] = np.nan
+    outcomes["baseline"][0, 0, 1] = 20.0
+    lost = replace(evidence, data=xr.DataTree.from_dict({"outcomes": outcomes}))
+    model = depression_model(lost, SPEC)
+    assert model.size["subjects"] == 59
+    assert "1 subjects without both scores" in model.notes[0]
+    with pytest.raises(SpecError, match="write one name"):
+        SPEC.having(options={"mediator": ""})
+    assert parse_option("mediator=qids_sr", "depression") == ("mediator", "qids_sr")
+
+
+def test_priors_have_the_unit_of_their_parameter() -> None:
+    """Slopes are SDs per SD, a named prior takes the SD of its own endpoint."""
+    spec = SPEC.having(priors={"mediator_treatment": "skeptical", "treatment": "cochrane"})
+    model = depression_model(example_mediation(), spec)
+    assert model.priors["mediator_slope"].mean == pytest.approx(0.5 * 14.4 / 8.3)
+    assert model.priors["mediator_treatment"].sd == pytest.approx(0.9 * 8.3 / 1.6448536, rel=1e-6)
+    table = least_squares_effects(depression_model(example_mediation(), flat(interaction=False)))
+    se = float(table["se"].sel(estimand="controlled_direct_effect"))
+    assert model.priors["treatment"].sd > se
+    with pytest.raises(SpecError, match="is a prior of the treatment"):
+        SPEC.having(priors={"mediator_slope": "skeptical"})
+
+
+def test_command_line_takes_both_endpoints(tmp_path: Path) -> None:
+    """`fit depression-adjusted` on a file with two endpoints: effects, mirror, no rows stored."""
+    data = write_patients(example_mediation(), tmp_path / "patients.csv")
+    trial = tmp_path / "trial.toml"
+    trial.write_text(
+        'schema = 1\nname = "example"\ndesign = "parallel"\n[treatments]\nactive = "ketamine"\n'
+        'control = "midazolam"\n'
+        + "".join(
+            f'[endpoints.{name}]\nlabel = "{name}"\nkind = "continuous"\nbetter = "lower"\n'
+            f"reference_sd = {sd}\n"
+            for name, sd in (("ies_r", 14.4), ("madrs", 8.3))
+        )
+    )
+    files = ["--trial", str(trial), "--data", str(data), "--store", str(tmp_path / "store")]
+    done = CliRunner().invoke(app, ["fit", "depression-adjusted", *files, "--json", "--quiet"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    document = json.loads(done.stdout)
+    assert document["endpoint"] == "ies_r"
+    estimands = document["estimands"]
+    assert set(NATURAL) <= set(estimands)
+    assert estimands["natural_indirect_effect"]["prob_benefit"] > 0.9
+    assert estimands["mediator_difference"]["null"] == 0.0
+    mirror = document["frequentist"]["analyses"]["least squares"]["estimands"]
+    assert mirror["controlled_direct_effect"]["df"] == 54.0
+    assert document["mediation"]["share"]["median"] == pytest.approx(0.53, abs=0.05)
+    assert len(document["mediation"]["by_error_correlation"]) == 11
+    again = CliRunner().invoke(
+        app, ["fit", "depression-adjusted", *files, "--endpoint", "madrs", "--json"]
+    )
+    assert isinstance(again.exception, BayesPtsdError)
+    assert "is the mediator" in str(again.exception)

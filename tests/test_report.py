@@ -256,7 +256,10 @@ def test_evidence_is_named_everywhere(text: str, report: Path) -> None:
 
 def test_page_stands_alone(text: str) -> None:
     """Nothing is loaded from anywhere, and no script runs."""
-    assert re.findall(r'(?:src|href|srcset|data)="(?!#|data:image/|tables/|figures/)', text) == []
+    assert (
+        re.findall(r'(?:src|href|srcset|data)="(?!#|data:image/|tables/|figures/|priors/)', text)
+        == []
+    )
     assert not re.search(r"<script|<link|<iframe|@import|url\(", text)
 
 
@@ -265,7 +268,7 @@ def test_links_lead_somewhere(text: str, report: Path) -> None:
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids)
-    linked = set(re.findall(r'href="((?:tables|figures)/[^"]+)"', text))
+    linked = set(re.findall(r'href="((?:tables|figures|priors)/[^"]+)"', text))
     written = {path.relative_to(report).as_posix() for path in report.glob("*/*")}
     assert linked <= written
     assert {name for name in written - linked if not name.startswith("tables/audit-")} == set()
@@ -403,7 +406,7 @@ def test_a_second_report_replaces_the_first(tmp_path: Path) -> None:
     write_report(evidence, store, target)
     (target / "notes.txt").write_text("mine")
     write_report(evidence, store, target, quick=True)
-    assert names_in(target) == ["figures", "index.html", "notes.txt", "tables"]
+    assert names_in(target) == ["figures", "index.html", "notes.txt", "priors", "tables"]
     assert not (target / "tables" / "comparison-N.csv").exists()
     assert names_in(tmp_path) == ["evidence", "report"]
 

@@ -20,7 +20,7 @@ LINES = (
 )
 
 
-def assurance_figure(curves: Mapping[str, xr.Dataset], *, kind: str) -> Figure:
+def assurance_figure(curves: Mapping[str, xr.Dataset], *, kind: str, heading: str = "") -> Figure:
     """Draw the assurance of several designs or design priors against the number of patients.
 
     Parameters
@@ -29,6 +29,8 @@ def assurance_figure(curves: Mapping[str, xr.Dataset], *, kind: str) -> Figure:
         By label, from `bayes_ptsd.replication.assurance.assurance_curve`; up to four, of one goal.
     kind : str
         Kind of evidence behind the design prior; the figure says it.
+    heading : str
+        Line above the goal: which design prior it is.
 
     Returns
     -------
@@ -77,7 +79,8 @@ def assurance_figure(curves: Mapping[str, xr.Dataset], *, kind: str) -> Figure:
         axes.set_xlim(left=0)
         axes.set_xlabel("patients randomized in all")
         axes.set_ylabel("assurance")
-        axes.set_title(goals.pop())
+        goal = goals.pop()
+        axes.set_title(f"{heading}\n{goal}" if heading else goal)
         axes.grid(axis="y", color="#e4e7eb", linewidth=0.7)
         figure.legend(loc="outside lower center", ncols=2, fontsize=7.5, title_fontsize=7.5,
                       title=f"design prior from {kind} evidence")  # fmt: skip

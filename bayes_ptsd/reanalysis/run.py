@@ -9,6 +9,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 from bayes_ptsd.reanalysis.printed import exact_posteriors, headline_rows, sampled_checks
+from bayes_ptsd.reanalysis.replication import replication_document, replication_outlooks
 from bayes_ptsd.reanalysis.stages import Progress, joined, silent, timed
 from bayes_ptsd.report import write_report
 from bayes_ptsd.store import ResultStore
@@ -47,7 +48,8 @@ def reanalyze(
     dict
         JSON-safe: ``results`` (ids), ``computed`` and ``found`` counts, ``sampled`` (ids of
         the cross-checks), ``failed`` (ids that failed a required check), ``headline`` rows,
-        ``report`` (path), ``seconds`` by stage.
+        ``replication`` (paths of its document and priors, and what each foretells), ``report``
+        (path), ``seconds`` by stage.
 
     Raises
     ------
@@ -75,18 +77,18 @@ def reanalyze(
     folder = Path(output) if output is not None else Path(store.path) / "report"
     with timed(seconds, "comparison"):
         headline = headline_rows(printed, store, seed=seed)
+    with timed(seconds, "replication"):
+        outlooks = replication_outlooks(printed, store, quick=quick, seed=seed, progress=progress)
     progress("report", 0, 1)
     with timed(seconds, "report"):
-        page = write_report(printed, store, folder, seconds=dict(seconds), quick=quick)
+        page = write_report(
+            printed, store, folder, seconds=dict(seconds), quick=quick, seed=seed, outlooks=outlooks
+        )
     progress("report", 1, 1)
-    request = {"quick": quick, "seed": seed, "evidence": printed.digest}
+    asked = {"quick": quick, "seed": seed, "evidence": printed.digest}
     results = outcome["computed"] + outcome["found"]
     store.record_run(
-        "reanalyze",
-        request,
-        results=results,
-        versions=library_versions(),
-        notes={"seconds": seconds},
+        "reanalyze", asked, results=results, versions=library_versions(), notes={"seconds": seconds}
     )
     return {
         "quick": quick,
@@ -97,6 +99,7 @@ def reanalyze(
         "sampled": sampled,
         "failed": outcome["failed"],
         "headline": headline,
+        "replication": replication_document(outlooks, folder),
         "report": str(page),
         "seconds": {key: round(value, 2) for key, value in seconds.items()},
     }

@@ -93,7 +93,7 @@ def original_estimate(evidence: Evidence, contrast: str, *, reading: str) -> tup
 
 
 def prior_document(
-    found: ReplicationPrior, designs: Mapping[str, ReplicationDesign]
+    found: ReplicationPrior, designs: Mapping[str, ReplicationDesign], *, sensitivity: bool = True
 ) -> dict[str, Any]:
     """Return a replication prior with its worth under several designs and its exports.
 
@@ -103,6 +103,8 @@ def prior_document(
         From `replication_prior`.
     designs : mapping of str to ReplicationDesign
         Designs whose patients it is priced in.
+    sensitivity : bool
+        Whether to widen the prior by each heterogeneity of the grid too.
 
     Returns
     -------
@@ -136,7 +138,7 @@ def prior_document(
                 "interval95": row["interval"].values.tolist(),
                 "elir": float(row["elir"]),
             }
-            for scale in found.sensitivity["scale"].values
+            for scale in (found.sensitivity["scale"].values if sensitivity else ())
             for row in [found.sensitivity.sel(scale=scale)]
         ],
         "prior": {

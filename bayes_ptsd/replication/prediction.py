@@ -21,7 +21,6 @@ from bayes_ptsd.credibility.replication import (
     sceptical_p_value,
 )
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.exact.summary import log_marginal_likelihood
 from bayes_ptsd.priors import Prior, mixture, normal
 from bayes_ptsd.replication.mixtures import mixture_parts
 
@@ -153,11 +152,10 @@ def advocate_log_bf(original: tuple[float, float], *, se: float) -> Callable[[fl
     >>> round(advocate_log_bf((12.7, 5.1787), se=5.1787)(12.7), 3)
     2.66
     """
-    advocate = normal(*original)
+    expected, nothing = predictive_distribution(normal(*original), se=se), normal(0, se)
 
     def log_bf(estimate: float) -> float:
-        seen = normal(estimate, se)
-        return log_marginal_likelihood(seen, advocate) - float(seen.logpdf(0.0))
+        return float(expected.logpdf(estimate) - nothing.logpdf(estimate))
 
     return log_bf
 
@@ -202,14 +200,16 @@ def skeptical_mixture_log_bf(
     """
     if not 0 <= null_weight < 1:
         raise SpecError(f"the weight of no difference lies between 0 and 1, got {null_weight}")
-    advocate = normal(*original)
+    expected, granted = (
+        predictive_distribution(prior, se=se) for prior in (normal(*original), skeptic)
+    )
+    nothing = normal(0, se)
 
     def log_bf(estimate: float) -> float:
-        seen = normal(estimate, se)
-        doubt = math.log(1 - null_weight) + log_marginal_likelihood(seen, skeptic)
+        doubt = math.log(1 - null_weight) + granted.logpdf(estimate)
         if null_weight:
-            doubt = np.logaddexp(doubt, math.log(null_weight) + float(seen.logpdf(0.0)))
-        return float(log_marginal_likelihood(seen, advocate) - doubt)
+            doubt = np.logaddexp(doubt, math.log(null_weight) + nothing.logpdf(estimate))
+        return float(expected.logpdf(estimate) - doubt)
 
     return log_bf
 

@@ -86,7 +86,9 @@ class ReplicationPrior:
         """``sd, interval, elir`` of the informative part for each ``scale`` between trials."""
         total, readings = float(self.about["sd"]), self.about["readings"]
         wide = {
-            scale: _widened(self.posteriors, readings, scale * total)[0]
+            scale: self.informative
+            if scale == self.heterogeneity
+            else _widened(self.posteriors, readings, scale * total)[0]
             for scale in HETEROGENEITY_GRID
         }
         return _sensitivity(wide, ReplicationDesign("parallel", sd=total))
@@ -278,6 +280,7 @@ def _about(fits: Mapping[str, xr.DataTree], weights: Mapping[str, float]) -> dic
         "unit": constants.get("unit", ""),
         "reference_sd": constants.get("reference_sd"),
         "mcid": constants.get("mcid"),
+        "analysis": str(attrs.get("analysis", "")),
         "crossover": str(attrs.get("analysis", "")) == "crossover",
         "convention": str(attrs.get("convention", "")),
         "evidence_kind": str(attrs.get("evidence_kind", "")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,7 @@ from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.printed import SETTINGS, fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.replication.outlook import Outlook
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.trial import Endpoint, Trial
 
@@ -63,6 +64,8 @@ class Contents:
         Seconds by stage of the run that made the results.
     seed : int
         Seed of the draws, part of the identity of a stored result.
+    outlooks : sequence of Outlook, optional
+        What is foretold of a replication; computed for the page where it is not given.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class Contents:
     conventions: tuple[str, ...] = ("T", "N")
     seconds: Mapping[str, float] = field(default_factory=dict)
     seed: int = DEFAULT_SEED
+    outlooks: Sequence[Outlook] | None = None
 
     def __post_init__(self) -> None:
         """Refuse evidence without a contrast."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 import pandas as pd
 
@@ -57,6 +58,8 @@ class Section:
         CSV files by name, with unrounded numbers.
     figures : mapping of str to str
         SVG files by name.
+    priors : mapping of str to dict
+        JSON files for other programs by name.
 
     Examples
     --------
@@ -69,6 +72,7 @@ class Section:
     html: str
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: Mapping[str, str] = field(default_factory=dict)
+    priors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def number(value: float, digits: int = 1, *, sign: bool = False) -> str:

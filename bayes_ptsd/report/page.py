@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from bayes_ptsd.errors import ResultNotFoundError, StoreError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.replication.outlook import Outlook
 from bayes_ptsd.report.audit import audit_section
 from bayes_ptsd.report.binary import binary_section
 from bayes_ptsd.report.comparison import comparison_section
@@ -31,6 +33,7 @@ from bayes_ptsd.report.patient_contents import PatientOutcome, patient_outcomes
 from bayes_ptsd.report.patients import patient_sections
 from bayes_ptsd.report.priors import priors_section
 from bayes_ptsd.report.provenance import limits_section, provenance_section
+from bayes_ptsd.report.replication import replication_section
 from bayes_ptsd.report.sensitivity import sensitivity_section
 from bayes_ptsd.store import ResultStore
 
@@ -41,7 +44,7 @@ __all__ = ["Head", "page_html", "page_sections", "write_report"]
 
 PAGE = "index.html"
 GENERATOR = '<meta name="generator" content="bayes-ptsd">'
-PARTS = ("tables", "figures", PAGE)
+PARTS = ("tables", "figures", "priors", PAGE)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def write_report(
     seconds: Mapping[str, float] | None = None,
     quick: bool = False,
     seed: int = DEFAULT_SEED,
+    outlooks: Sequence[Outlook] | None = None,
 ) -> Path:
     """Write the report of a reanalysis, of patients, or of both.
 
@@ -94,11 +98,14 @@ def write_report(
         Headline priors and convention T only.
     seed : int
         Seed of the draws, part of the identity of a stored result.
+    outlooks : sequence of Outlook, optional
+        What is foretold of a replication; computed for the page where it is not given.
 
     Returns
     -------
     Path
-        ``index.html``; ``tables`` (CSV) and ``figures`` (SVG) are beside it.
+        ``index.html``; ``tables`` (CSV), ``figures`` (SVG) and, where a replication is foretold,
+        ``priors`` (JSON) are beside it.
 
     Raises
     ------
@@ -121,7 +128,7 @@ def write_report(
     ...     store = ResultStore(f"{place}/store")
     ...     page = write_report(one_row, store, f"{place}/report", quick=True)
     ...     sorted(path.name for path in page.parent.iterdir())
-    ['figures', 'index.html', 'tables']
+    ['figures', 'index.html', 'priors', 'tables']
     """
     target = Path(folder)
     _refuse_foreign(target)
@@ -135,6 +142,7 @@ def write_report(
         conventions=("T",) if quick else ("T", "N"),
         seconds=seconds or {},
         seed=seed,
+        outlooks=outlooks,
     )  # fmt: skip
     sections = [] if contents is None else page_sections(contents)
     for number, outcome in enumerate(outcomes, start=1):
@@ -183,6 +191,7 @@ def page_sections(contents: Contents) -> list[Section]:
         audit_section(contents),
         credibility_section(contents),
         binary_section(contents),
+        replication_section(contents),
         priors_section(contents),
         methods_section(contents),
         diagnostics_section(contents),
@@ -263,6 +272,10 @@ def _write_parts(place: Path, head: Head, sections: Sequence[Section]) -> None:
             frame.to_csv(place / "tables" / f"{name}.csv", index=False)
         for name, svg in section.figures.items():
             (place / "figures" / f"{name}.svg").write_text(svg, encoding="utf-8")
+        for name, document in section.priors.items():
+            (place / "priors").mkdir(exist_ok=True)
+            text = json.dumps(document, allow_nan=False) + "\n"
+            (place / "priors" / f"{name}.json").write_text(text, encoding="utf-8")
     (place / PAGE).write_text(page_html(head, sections), encoding="utf-8")
 
 
@@ -276,7 +289,8 @@ def _publish(place: Path, target: Path) -> None:
     for name in PARTS:
         if (target / name).is_dir():
             (target / name).rename(old / name)
-        (new / name).replace(target / name)
+        if (new / name).exists():
+            (new / name).replace(target / name)
 
 
 def _refuse_foreign(target: Path) -> None:

@@ -1,0 +1,118 @@
+"""The stage of the main job that looks ahead: what the stored posteriors say of a replication."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.reanalysis.stages import Progress, silent
+from bayes_ptsd.replication.outlook import CENTERS, Outlook, replication_outlook
+from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.replication import DOCUMENT, centered_fits
+from bayes_ptsd.store import ResultStore
+
+__all__ = ["replication_document", "replication_outlooks"]
+
+
+def replication_outlooks(
+    evidence: Evidence,
+    store: ResultStore,
+    *,
+    quick: bool = False,
+    seed: int = DEFAULT_SEED,
+    progress: Progress = silent,
+) -> list[Outlook]:
+    """Foretell a replication from the headline rows, under each reading and center.
+
+    Nothing is sampled and nothing new is stored: an outlook is a function of posteriors that the
+    store has, and names them. The report keeps it, in ``priors``.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+    store : ResultStore
+        Where the posteriors are found; what it lacks is computed.
+    quick : bool
+        Fewer sizes, one relative size and no skeptical analysis.
+    seed : int
+        Seed of the stored posteriors.
+    progress : callable
+        Called with the stage and how much of it is done.
+
+    Returns
+    -------
+    list of Outlook
+        By headline row and reading, the default center first; none where the first endpoint has
+        no reference SD.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xarray as xr
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> printed = load_published()
+    >>> effects = printed.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    >>> row = Evidence("published", printed.trial, xr.DataTree.from_dict({"effects": effects}))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = replication_outlooks(row, ResultStore(folder), quick=True)
+    >>> [outlook.name for outlook in found]
+    ['T2-IESR-F-cochrane', 'T2-IESR-F-flat']
+    """
+    contents = Contents(evidence, store, priors=CENTERS, seed=seed)
+    fits = centered_fits(contents)
+    outlooks = []
+    for number, fit in enumerate(fits):
+        progress("replication", number, len(fits))
+        outlooks.append(replication_outlook(fit, evidence, quick=quick))
+    progress("replication", len(fits), len(fits))
+    return outlooks
+
+
+def replication_document(outlooks: Sequence[Outlook], report: Path) -> dict[str, Any]:
+    """Return what a run says about a replication: files, and the numbers to begin with.
+
+    Parameters
+    ----------
+    outlooks : sequence of Outlook
+        From `replication_outlooks`.
+    report : Path
+        Folder of the report that holds them.
+
+    Returns
+    -------
+    dict
+        ``document``, the path of everything, or None without an outlook; ``priors``, one entry
+        each: ``path`` of the mixture for RBesT, contrast, reading, center, ``results`` it was made
+        from, mean and sd, ELIR in parallel patients, and probabilities of a replication as
+        precise as the original.
+
+    Examples
+    --------
+    >>> replication_document([], Path("report"))
+    {'document': None, 'priors': []}
+    """
+    folder = report / "priors"
+    return {
+        "document": str(folder / f"{DOCUMENT}.json") if outlooks else None,
+        "priors": [
+            {
+                "path": str(folder / f"{outlook.name}.json"),
+                "contrast": outlook.contrast,
+                "crossover_reading": outlook.reading,
+                "center": outlook.center,
+                "evidence_kind": outlook.found.about["evidence_kind"],
+                "results": outlook.found.about["results"],
+                "mean": outlook.found.prior.mean,
+                "sd": outlook.found.prior.sd,
+                "elir_parallel": outlook.found.worth(outlook.designs["parallel"])["robust"]["elir"],
+                "same_sign": outlook.predictions[0]["same_sign"],
+                "p_below_05": outlook.predictions[0]["p_below_05"],
+                "sceptical_p_golden": outlook.predictions[0]["sceptical_p"]["golden"],
+            }
+            for outlook in outlooks
+        ],
+    }

@@ -34,10 +34,13 @@ from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.patient_writers import write_patients
+from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.mirrors.depression import least_squares_effects
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.depression import depression_section
 from bayes_ptsd.spec import ModelSpec, load_model, parse_option
 from bayes_ptsd.trial import Endpoint
 
@@ -248,6 +251,45 @@ def test_reconstructions_are_pooled() -> None:
         pool_depression(patients[:1], SPEC, endpoint="ies_r")
 
 
+def test_page_tells_the_mediation_of_reconstructed_patients() -> None:
+    """The section has the numbers of the docs and their provenance; other evidence has none."""
+    printed = load_published()
+    section = depression_section(Contents(printed, priors=("flat",), conventions=("T",)))
+    assert section is not None
+    frame = section.tables["depression"].set_index("estimand")
+    assert len(frame) == 5  # one prior on the quick page
+    assert set(frame["evidence_kind"]) == {"reconstructed"}
+    assert set(frame["spec_id"]) == {SPEC.spec_id}
+    pooled = pool_depression(load_release(m=5), SPEC, endpoint="ies_r")["pooled"]
+    low = float(pooled["low"].sel(estimand="natural_direct_effect"))
+    assert float(frame.loc["natural_direct_effect", "low"]) == pytest.approx(low)
+    assert "reconstructed evidence" in section.html
+    assert "6.5 (P = .0496)" in section.html
+    effects = printed.data["effects"].to_dataset()
+    effects["estimate"] = effects["estimate"] + xr.where(effects["contrast"] == "T2.IESR.F", 1.0, 0)
+    nodes = {name: node.to_dataset() for name, node in printed.data.children.items()}
+    other = replace(printed, data=xr.DataTree.from_dict(nodes | {"effects": effects}))
+    assert depression_section(Contents(other, priors=("flat",), conventions=("T",))) is None
+
+
+def test_numbers_of_the_docs_are_those_of_the_release() -> None:
+    """The table of docs/methods/depression.md, from the 20 reconstructions that ship."""
+    text = (Path(__file__).parents[1] / "docs" / "methods" / "depression.md").read_text()
+    pooled = pool_depression(load_release(m=20), SPEC, endpoint="ies_r")["pooled"].to_dataset()
+    names = {
+        "total": "treatment_difference", "natural direct": "natural_direct_effect",
+        "natural indirect": "natural_indirect_effect",
+        "controlled direct": "controlled_direct_effect",
+        "difference in MADRS": "mediator_difference",
+    }  # fmt: skip
+    for label, name in names.items():
+        one = pooled.sel(estimand=name)
+        low, high, p = (float(one[key]) for key in ("low", "high", "prob_benefit"))
+        line = f"| {label} | {float(one['mean']):.1f} ({low:.1f} to {high:.1f}) | {p:.3f} | "
+        line += f"{float(one['within_sd']):.1f} | {float(one['between_sd']):.2f} |"
+        assert line.replace("| 0.9", "| .9") in text, line
+
+
 def test_checks_notice_what_the_model_cannot_make() -> None:
     """A mediator that leaves its scale and two scores that no longer go together are noticed."""
     model = depression_model(example_mediation(), SPEC)
@@ -330,6 +372,10 @@ def test_command_line_takes_both_endpoints(tmp_path: Path) -> None:
     assert mirror["controlled_direct_effect"]["df"] == 54.0
     assert document["mediation"]["share"]["median"] == pytest.approx(0.53, abs=0.05)
     assert len(document["mediation"]["by_error_correlation"]) == 11
+    page = CliRunner().invoke(app, ["report", "--store", str(tmp_path / "store"), "--json"])
+    assert page.exit_code == 0, (page.output, page.exception)
+    text = (tmp_path / "store" / "report" / "index.html").read_text("utf-8")
+    assert "unmeasured causes of both scales" in text
     again = CliRunner().invoke(
         app, ["fit", "depression-adjusted", *files, "--endpoint", "madrs", "--json"]
     )

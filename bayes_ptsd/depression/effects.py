@@ -22,6 +22,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.depression.model import DepressionModel
+from bayes_ptsd.priors import FloatArray
 
 __all__ = [
     "EFFECTS",
@@ -47,14 +48,14 @@ RHO: tuple[float, ...] = tuple(round(-0.5 + 0.1 * step, 1) for step in range(11)
 CERTAIN = 0.99
 
 
-def error_slope(draws: xr.Dataset, rho: float) -> xr.DataArray:
+def error_slope(draws: xr.Dataset, rho: float | xr.DataArray) -> xr.DataArray:
     """Return the slope on the mediator that correlated errors alone would make.
 
     Parameters
     ----------
     draws : xr.Dataset
         ``sd_residual`` and ``mediator_sd``.
-    rho : float
+    rho : float or xr.DataArray
         Correlation between the errors of mediator and outcome.
 
     Returns
@@ -69,10 +70,13 @@ def error_slope(draws: xr.Dataset, rho: float) -> xr.DataArray:
     0.9375
     """
     ratio = draws["sd_residual"] / draws["mediator_sd"]
-    return float(rho / np.sqrt(1 - rho**2)) * ratio
+    slope: xr.DataArray = ratio * (rho / np.sqrt(1 - rho**2))
+    return slope
 
 
-def mediation_effects(draws: xr.Dataset, model: DepressionModel, *, rho: float = 0.0) -> xr.Dataset:
+def mediation_effects(
+    draws: xr.Dataset, model: DepressionModel, *, rho: float | xr.DataArray = 0.0
+) -> xr.Dataset:
     """Return the effects of each draw.
 
     Parameters
@@ -81,9 +85,9 @@ def mediation_effects(draws: xr.Dataset, model: DepressionModel, *, rho: float =
         Parameters of both regressions, dims ``chain`` and ``draw``.
     model : DepressionModel
         Its signs and patients.
-    rho : float
+    rho : float or xr.DataArray
         Correlation between the errors of mediator and outcome, between -1 and 1; 0 is the model's
-        assumption, on which the priors are, too.
+        assumption, on which the priors are, too. An array adds its dim.
 
     Returns
     -------
@@ -204,13 +208,9 @@ def mediation_summary(
     11
     """
     names = ["treatment_difference", "natural_direct_effect", "natural_indirect_effect"]
-    tables = []
-    for rho in rhos:
-        parts = [
-            mediation_effects(one, model, rho=rho) for one, model in zip(draws, models, strict=True)
-        ]
-        tables.append(np.stack([_together(parts, name) for name in names]))
-    values = np.stack(tables, axis=1)
+    each = xr.DataArray(list(rhos), dims="rho")
+    parts = [mediation_effects(d, m, rho=each) for d, m in zip(draws, models, strict=True)]
+    values = np.stack([_by_rho(parts, name) for name in names])
     low, high = np.quantile(values, [0.025, 0.975], axis=2)
     columns = {
         "mean": values.mean(axis=2), "low": low, "high": high,
@@ -298,9 +298,13 @@ def estimand_units(model: DepressionModel) -> dict[str, str]:
     return dict.fromkeys(own, model.endpoint.unit) | dict.fromkeys(others, model.mediator.unit)
 
 
-def _together(
-    parts: Sequence[xr.Dataset], name: str
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _by_rho(parts: Sequence[xr.Dataset], name: str) -> FloatArray:
+    """Return the draws of all sets of patients after each other, dims (rho, draw)."""
+    tables = [part[name].transpose("rho", ...).values for part in parts]
+    return np.concatenate([table.reshape(len(table), -1) for table in tables], axis=1)
+
+
+def _together(parts: Sequence[xr.Dataset], name: str) -> FloatArray:
     """Return the draws of all sets of patients after each other."""
     return np.concatenate([part[name].values.ravel() for part in parts])
 

@@ -349,7 +349,7 @@ def _linear(
     center = outcome.mean @ vectors + constant
     spread = np.sqrt(np.einsum("in,kij,jn->kn", vectors, outcome.covariance, vectors) + more)
     both = outcome.weight[:, None] * weight
-    keep = both > 1e-14
+    keep = both > 1e-11
     kept = both[keep]
     center = np.broadcast_to(center, both.shape)[keep]
     return Mixture(kept / kept.sum(), center, spread[keep])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayes_ptsd.depression.effects import mediation_effects
 from bayes_ptsd.depression.likelihood import replicated_scores, subject_log_likelihood
 from bayes_ptsd.depression.model import DepressionModel
 from bayes_ptsd.parameters import draw_parameters, log_prior_densities
@@ -69,7 +70,7 @@ def depression_groups(
     dict of str to xr.Dataset
         ``observed_data, constant_data, posterior_predictive`` (both scores), ``log_likelihood`` (by
         subject, of both together), ``log_prior`` (by parameter) and, where every prior is proper,
-        ``prior, prior_predictive``.
+        ``prior`` (with the effects), ``prior_predictive``.
 
     Examples
     --------
@@ -97,4 +98,7 @@ def depression_groups(
     if not all(prior.proper for prior in model.priors.values()):
         return found
     drawn = draw_priors(model, PRIOR_DRAWS, seed=seed)
-    return found | {"prior": drawn, "prior_predictive": replicated_scores(drawn, model, before)}
+    return found | {
+        "prior": drawn.assign(mediation_effects(drawn, model)),
+        "prior_predictive": replicated_scores(drawn, model, before),
+    }

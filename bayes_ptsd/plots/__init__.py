@@ -7,6 +7,7 @@ from bayes_ptsd.plots.carryover import carryover_figure
 from bayes_ptsd.plots.categories import categories_figure
 from bayes_ptsd.plots.curves import benefit_figure
 from bayes_ptsd.plots.forest import forest_figure
+from bayes_ptsd.plots.mediation import error_correlation_figure
 from bayes_ptsd.plots.patients import drawn_estimand, patient_update_figure, predictive_figure
 from bayes_ptsd.plots.style import PRIOR_STYLES, PriorStyle, figure_svg, prior_style
 from bayes_ptsd.plots.trajectories import trajectory_figure, visit_forest_figure
@@ -20,6 +21,7 @@ __all__ = [
     "carryover_figure",
     "categories_figure",
     "drawn_estimand",
+    "error_correlation_figure",
     "figure_svg",
     "forest_figure",
     "patient_update_figure",

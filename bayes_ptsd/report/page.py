@@ -23,6 +23,7 @@ from bayes_ptsd.report.binary import binary_section
 from bayes_ptsd.report.comparison import comparison_section
 from bayes_ptsd.report.contents import HEADLINE_PRIORS, Contents
 from bayes_ptsd.report.credibility import credibility_section
+from bayes_ptsd.report.depression import depression_section
 from bayes_ptsd.report.diagnostics import diagnostics_section
 from bayes_ptsd.report.figures import curve_section, forest_section, update_section
 from bayes_ptsd.report.headline import first_screen
@@ -187,6 +188,7 @@ def page_sections(contents: Contents) -> list[Section]:
         curve_section(contents),
         sensitivity_section(contents),
         joint_section(contents),
+        depression_section(contents),
         comparison_section(contents),
         audit_section(contents),
         credibility_section(contents),

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.plots import carryover_figure, figure_svg
+from bayes_ptsd.report.depression import mediation_section
 from bayes_ptsd.report.markup import (
     ABSENT,
     Section,
@@ -65,6 +66,7 @@ def patient_sections(outcome: PatientOutcome, name: str) -> list[Section]:
         figure_section(outcome, name),
         arm_section(outcome, name),
         _carryover(outcome, name),
+        mediation_section(outcome, name),
         check_section(outcome, name),
         _provenance(outcome, name),
     ]

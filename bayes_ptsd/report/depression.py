@@ -1,0 +1,266 @@
+"""Adjusted for depression: the printed regression as a mediation, on reconstructed patients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_ptsd.depression.pooled import pool_depression
+from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.evidence.reconstruct.release import load_release, release_digest
+from bayes_ptsd.plots.mediation import error_correlation_figure
+from bayes_ptsd.plots.style import figure_svg
+from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.markup import (
+    Section,
+    bullets,
+    figure_html,
+    gallery,
+    interval_text,
+    join,
+    number,
+    paragraph,
+    probability,
+)
+from bayes_ptsd.report.patient_contents import PatientOutcome
+from bayes_ptsd.report.table import table_html
+from bayes_ptsd.spec import load_model
+
+__all__ = ["depression_section", "mediation_section"]
+
+MODEL = "depression-adjusted"
+COUNT, QUICK_COUNT = 20, 5
+PRIORS, QUICK_PRIORS = ("reference", "skeptical"), ("reference",)
+NAMES = {
+    "treatment_difference": "total",
+    "natural_direct_effect": "natural direct",
+    "natural_indirect_effect": "natural indirect",
+    "controlled_direct_effect": "controlled direct",
+    "mediator_difference": "difference in the mediator",
+}
+CAVEATS = (
+    "The mediator is a result of treatment and was not randomized. Direct and indirect effects are "
+    "causal only if nothing unmeasured moves both scales; the total needs no such assumption.",
+    "Both scales are rated at the same visit, so that neither comes first: this tells which part "
+    "of one difference goes together with the other, and shows no chain of causes.",
+    "What the figure varies, the correlation of the two scales' errors, is told by no data, "
+    "printed or reconstructed.",
+    "The baseline of the mediator is not printed: each reconstruction has its own, from stated "
+    "priors, and the total, adjusted for it, is not the printed first-period difference.",
+)
+
+
+def depression_section(contents: Contents) -> Section | None:
+    """Return direct, indirect and total effects of the reconstructed patients.
+
+    Parameters
+    ----------
+    contents : Contents
+        Material of the page.
+
+    Returns
+    -------
+    Section or None
+        A table, a figure and what they cannot tell; None where the printed numbers are not those
+        that the shipped reconstructions print.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> contents = Contents(load_published(), priors=("flat",), conventions=("T",))
+    >>> section = depression_section(contents)
+    >>> sorted(section.tables), sorted(section.figures)
+    (['depression', 'depression-errors'], ['depression-errors'])
+    """
+    if contents.evidence.digest != load_published().digest:
+        return None
+    quick = "N" not in contents.conventions
+    patients = load_release(m=QUICK_COUNT if quick else COUNT)
+    outcome = next(iter(contents.trial.endpoints))
+    spec = load_model(MODEL)
+    trees = [
+        pool_depression(
+            patients,
+            spec.having(priors={"treatment": prior, "mediator_treatment": prior}),
+            endpoint=outcome,
+            seed=contents.seed,
+        )
+        for prior in (QUICK_PRIORS if quick else PRIORS)
+    ]
+    frame = pd.concat([_frame(tree) for tree in trees], ignore_index=True)
+    errors = pd.concat([_errors(tree) for tree in trees], ignore_index=True)
+    label, other = (contents.trial.endpoint(trees[0].attrs[k]) for k in ("endpoint", "mediator"))
+    kind = str(trees[0].attrs["evidence_kind"])
+    svg = figure_svg(
+        error_correlation_figure(
+            trees[0]["mediation"].to_dataset(), label=label.label, mediator=other.label,
+            unit=label.unit, active=contents.trial.active, kind=kind,
+        )
+    )  # fmt: skip
+    alt = (
+        f"Natural direct and indirect effect over the correlation of the errors from -0.5 to 0.5, "
+        f"{len(patients)} reconstructed sets of patients; the numbers are in the CSV file."
+    )
+    shares = [_share(tree["mediation"].to_dataset(), str(tree.attrs["prior"])) for tree in trees]
+    html = join(
+        paragraph(_text(contents, label.label, other.label)),
+        _table(frame, trees, kind, {"mediator": other.label}),
+        figure_html(svg, alt=alt, name="depression-errors"),
+        '<p class="note"><a href="tables/depression-errors.csv">The figure as CSV</a></p>',
+        bullets([*shares, *CAVEATS]),
+    )
+    tables = {"depression": frame, "depression-errors": errors}
+    return Section(
+        "depression", f"Adjusted for depression: {other.label}", html, tables,
+        {"depression-errors": svg},
+    )  # fmt: skip
+
+
+def mediation_section(outcome: PatientOutcome, name: str) -> Section | None:
+    """Return what correlated errors would make of the effects of patients' results.
+
+    Parameters
+    ----------
+    outcome : PatientOutcome
+        Its stored results.
+    name : str
+        Prefix of anchors and file names, unique on the page.
+
+    Returns
+    -------
+    Section or None
+        A figure for each result with a mediator; None where there is none.
+
+    Examples
+    --------
+    >>> mediation_section(PatientOutcome((), {}), "p1") is None
+    True
+    """
+    fits = [fit for fit in outcome.fits if "mediation" in fit.children]
+    if not fits:
+        return None
+    figures, parts, frames, shares = {}, [], [], []
+    for fit in fits:
+        key = f"{name}-errors-{fit.attrs['result_id'][:10]}"
+        table = fit["mediation"].to_dataset()
+        label, unit = (str(outcome.constants[word]) for word in ("label", "unit"))
+        figures[key] = figure_svg(
+            error_correlation_figure(
+                table, label=label, mediator=str(fit.attrs["mediator"]), unit=unit,
+                active=str(fit.attrs["active"]), kind=outcome.kind,
+            )
+        )  # fmt: skip
+        alt = f"Direct and indirect effect over the correlation of the errors, {fit.attrs['prior']}"
+        parts.append(figure_html(figures[key], alt=f"{alt}; in the CSV file.", name=key))
+        numbers = table[["mean", "low", "high", "prob_benefit"]].to_dataframe().reset_index()
+        known = {key: fit.attrs[key] for key in ("model", "prior", "result_id", "evidence_kind")}
+        frames.append(numbers.assign(**known))
+        shares.append(_share(table, str(fit.attrs["prior"])))
+    html = join(
+        gallery(parts),
+        f'<p class="note"><a href="tables/{name}-errors.csv">The figures as CSV</a></p>',
+        bullets([*shares, *CAVEATS[:3]]),
+    )
+    title = f"{outcome.constants['label']}: unmeasured causes of both scales"
+    tables = {f"{name}-errors": pd.concat(frames, ignore_index=True)}
+    return Section(f"{name}-errors", title, html, tables, figures)
+
+
+def _text(contents: Contents, outcome: str, mediator: str) -> str:
+    """Return what was printed and what is done with it."""
+    rows = contents.effects
+    adjusted = rows.sel(contrast=rows["analysis"].values == "first_period_adjusted")
+    adjusted = adjusted.sel(contrast=adjusted["term"].values == "treatment").isel(contrast=0)
+    p = f"{float(adjusted['p_value']):.4f}".removeprefix("0").rstrip("0")
+    return (
+        f"The paper's regression of {outcome} on treatment and on {mediator} at the same visit has "
+        f"a treatment coefficient of {float(adjusted['estimate']):g} (P = {p}). With a second "
+        f"regression, of {mediator} on treatment, it splits the total difference into a part that "
+        "goes together with the mediator (indirect) and one that does not (direct); the slope on "
+        "the mediator may differ between the arms. Natural direct: every patient keeps the "
+        "mediator of the control arm. Controlled direct: every patient has the mean mediator."
+    )
+
+
+def _frame(tree: xr.DataTree) -> pd.DataFrame:
+    """Return the pooled effects as numbers with their provenance."""
+    pooled = tree["pooled"].to_dataset()
+    scalars = pooled[[str(name) for name, value in pooled.items() if value.ndim == 1]]
+    frame = scalars.to_dataframe().reset_index()
+    means = pooled["reconstruction_mean"]
+    frame["lowest_mean"], frame["highest_mean"] = (
+        values.sel(estimand=frame["estimand"].to_list()).values
+        for values in (means.min("reconstruction"), means.max("reconstruction"))
+    )
+    return frame.assign(**_origin(tree))
+
+
+def _errors(tree: xr.DataTree) -> pd.DataFrame:
+    """Return effects by the correlation of the errors as numbers with their provenance."""
+    table = tree["mediation"].to_dataset()[["mean", "low", "high", "prob_benefit"]]
+    return table.to_dataframe().reset_index().assign(**_origin(tree))
+
+
+def _origin(tree: xr.DataTree) -> dict[str, str | int]:
+    """Return what decides the numbers: model, prior, reconstructions, seed."""
+    named = (
+        "model", "spec_id", "prior", "endpoint", "mediator", "timepoint", "crossover_reading",
+        "flow_reading", "reconstructions", "seed", "evidence_kind",
+    )  # fmt: skip
+    reading, flow = tree.attrs["crossover_reading"], tree.attrs["flow_reading"]
+    return {
+        **{key: tree.attrs[key] for key in named},
+        "engine": "exact",
+        "release_digest": release_digest(reading, flow),
+    }
+
+
+def _table(frame: pd.DataFrame, trees: list[xr.DataTree], kind: str, labels: dict[str, str]) -> str:
+    """Return the pooled effects as texts."""
+    lines = []
+    for line in frame.to_dict("records"):
+        name = NAMES[str(line["estimand"])].replace("the mediator", labels["mediator"])
+        lines.append(
+            {
+                "prior": f"{line['prior']} prior of both differences",
+                "effect": name,
+                "mean": number(line["mean"]),
+                "95% ETI": interval_text(line["low"], line["high"]),
+                "P(> 0)": probability(line["prob_benefit"]),
+                "P(> MCID)": probability(line["prob_gt_mcid"]),
+                "sd within": number(line["within_sd"]),
+                "sd between": number(line["between_sd"]),
+            }
+        )
+    first = trees[0].attrs
+    reading = str(first["crossover_reading"]).replace("_", " ")
+    return table_html(
+        pd.DataFrame(lines),
+        caption=f"Direct, indirect and total effect at {first['timepoint']} after the first "
+        f"treatment, {first['reconstructions']} reconstructed sets of patients pooled.",
+        kind=kind, name="depression", group="prior", stub="effect",
+        notes=[
+            f"Model '{MODEL}' ({first['spec_id'][:10]}), exact engine, reconstructions of reading "
+            f"{reading}. Within: of one posterior. Between: of the means of the reconstructions, "
+            "what print leaves open.",
+        ],
+    )  # fmt: skip
+
+
+def _share(mediation: xr.Dataset, prior: str) -> str:
+    """Return the share mediated in words, or why there is none."""
+    middle, low, high = (float(value) for value in mediation["share"].values)
+    certain = probability(float(mediation["prob_total"]))
+    at = float(mediation["vanishing"].values[0])
+    vanishing = f"The indirect effect is zero at a correlation of the errors of {number(at, 2)}."
+    if np.isnan(middle):
+        return (
+            f"Share mediated, {prior} prior: not given, because the total is positive with "
+            f"probability {certain} and the share needs more than .99. {vanishing}"
+        )
+    return (
+        f"Share mediated, {prior} prior: median {number(middle, 2)}, 95% interval "
+        f"{interval_text(low, high, 1)}. An interval from below 0 to 1 does not tell the share. "
+        f"{vanishing}"
+    )

@@ -24,7 +24,13 @@ from bayes_ptsd.errors import SpecError
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
 from bayes_ptsd.priors import FloatArray
 
-__all__ = ["benefit_curve", "estimate", "prob_benefit", "summary_document"]
+__all__ = [
+    "benefit_curve",
+    "estimand_draws",
+    "estimate",
+    "prob_benefit",
+    "summary_document",
+]
 
 LEVEL = 0.95
 CURVE_POINTS = 61
@@ -153,6 +159,38 @@ def benefit_curve(fit: xr.DataTree, *, margins: FloatArray | None = None) -> xr.
         margins = np.linspace(0, CURVE_REACH * sd, CURVE_POINTS)
     above = 1 - _below(fit, "treatment_difference", np.asarray(margins, dtype=float))
     return xr.DataArray(above, coords={"margin": margins}, dims="margin", name="prob_gt")
+
+
+def estimand_draws(fit: xr.DataTree) -> dict[str, xr.DataArray]:
+    """Return the draws of every estimand of a fit, comparisons of the treatments first.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        A fit with a ``posterior`` group.
+
+    Returns
+    -------
+    dict of str to xr.DataArray
+        Dims ``chain`` and ``draw``; several visits have an estimand each. Attributes ``null``, the
+        value if the treatments are alike (NaN where they are not compared), and ``unit``.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.exact.printed import fit_exact
+    >>> from bayes_ptsd.spec import load_model
+    >>> row = select_contrast(load_published(), "T2.IESR.X")
+    >>> list(estimand_draws(fit_exact(row, load_model("published"))))
+    ['treatment_difference']
+    """
+    unit, nulls = json.loads(fit.attrs["endpoint_constants"])["unit"], _nulls(fit)
+    return {
+        name: _draws(fit, name).assign_attrs(
+            null=nulls.get(_stem(name), np.nan), unit=_unit(fit, name, unit)
+        )
+        for name in _estimand_names(fit)
+    }
 
 
 def summary_document(summary: xr.Dataset) -> dict[str, Any]:

@@ -23,13 +23,24 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.pairs import CrossoverPairs
 from bayes_ptsd.exact.crossover import crossover_batch
+from bayes_ptsd.exact.grid import grid_cdf
+from bayes_ptsd.first_period.exact import exact_first_period
+from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.spec import ModelSpec
 
-__all__ = ["pool_crossover", "pooled_frame", "pooled_summary", "shared_assumptions"]
+__all__ = [
+    "pool_crossover",
+    "pool_draws",
+    "pool_first_period",
+    "pooled_frame",
+    "pooled_summary",
+    "shared_assumptions",
+]
 
 ESTIMAND = "treatment_difference"
 REACH, STEPS = 8.0, 161
+QUANTILES = 801
 
 
 def pool_crossover(
@@ -67,7 +78,7 @@ def pool_crossover(
     >>> pooled.attrs["evidence_kind"], pooled.sizes["reconstruction"]
     ('reconstructed', 3)
     """
-    assumptions = shared_assumptions(patients)
+    shared_assumptions(patients)
     if reason := why_not_exact(spec.options):
         raise SpecError(f"model '{spec.name}' has no exact engine: {reason}")
     models = [crossover_model(select_outcome(one, endpoint, visit=visit), spec) for one in patients]
@@ -90,13 +101,90 @@ def pool_crossover(
         above=found["prob_greater"].values,
         mcid=first.endpoint.mcid,
     )
-    return summary.assign_attrs(
-        evidence_kind=patients[0].kind,
-        model=spec.name,
-        prior=str(spec.document()["priors"]["treatment"]),
-        endpoint=endpoint,
-        **assumptions,
-    )
+    return _named(summary, patients, spec, endpoint)
+
+
+def pool_first_period(
+    patients: Sequence[Evidence], spec: ModelSpec, *, endpoint: str, visit: str = "24h"
+) -> xr.Dataset:
+    """Fit one first-period model to every reconstruction, exactly, and pool the posteriors.
+
+    Parameters
+    ----------
+    patients, endpoint, visit
+        As in `pool_crossover`.
+    spec : ModelSpec
+        Of structure ``first_period``, with a normal likelihood.
+
+    Returns
+    -------
+    xr.Dataset
+        As `pool_crossover`.
+
+    Raises
+    ------
+    EvidenceError, SpecError
+        As in `pool_crossover`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
+    >>> from bayes_ptsd.spec import load_model
+    >>> pooled = pool_first_period(load_release(m=2), load_model("first-period"), endpoint="ies_r")
+    >>> pooled.sizes["reconstruction"]
+    2
+    """
+    shared_assumptions(patients)
+    models = [
+        first_period_model(select_outcome(one, endpoint, visit=visit), spec) for one in patients
+    ]
+    grids = [exact_first_period(model, seed=0)["exact"].sel(estimand=ESTIMAND) for model in models]
+    mean, sd = (np.array([float(grid[key]) for grid in grids]) for key in ("mean", "sd"))
+    limits = np.linspace((mean - REACH * sd).min(), (mean + REACH * sd).max(), STEPS)
+    above = np.stack([1 - grid_cdf(grid, limits) for grid in grids])
+    summary = pooled_summary(mean, sd, limits=limits, above=above, mcid=models[0].endpoint.mcid)
+    return _named(summary, patients, spec, endpoint)
+
+
+def pool_draws(draws: FloatArray, *, null: float = 0.0, mcid: float | None = None) -> xr.Dataset:
+    """Pool draws of one estimand with equal weight over reconstructions.
+
+    Parameters
+    ----------
+    draws : ndarray
+        Shape (reconstruction, draw).
+    null : float
+        Value of the estimand if the treatments are alike; NaN where it compares none.
+    mcid : float, optional
+        In the unit of the estimand.
+
+    Returns
+    -------
+    xr.Dataset
+        As `pooled_summary`; the mixture is that of all draws together.
+
+    Raises
+    ------
+    EvidenceError
+        If there are draws of fewer than two reconstructions.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> found = pool_draws(rng.normal([[4.0], [6.0]], 2.0, size=(2, 4000)))
+    >>> round(float(found["mean"]), 1), round(float(found["within_sd"]), 1)
+    (5.0, 2.0)
+    """
+    if len(draws) < 2:
+        raise EvidenceError(f"draws of {len(draws)} reconstruction given; pooling needs two")
+    ordered = np.sort(draws, axis=1)
+    spread = np.quantile(draws, np.linspace(0, 1, QUANTILES))
+    edge = max(np.ptp(spread), 1e-9)
+    named = [value for value in (null, mcid) if value is not None and np.isfinite(value)]
+    limits = np.unique([spread[0] - edge, *spread, spread[-1] + edge, *named])
+    above = np.stack([1 - np.searchsorted(one, limits, side="right") / len(one) for one in ordered])
+    mean, sd = draws.mean(axis=1), draws.std(axis=1, ddof=1)
+    return pooled_summary(mean, sd, limits=limits, above=above, null=null, mcid=mcid)
 
 
 def pooled_summary(
@@ -105,6 +193,7 @@ def pooled_summary(
     *,
     limits: FloatArray,
     above: FloatArray,
+    null: float = 0.0,
     mcid: float | None = None,
 ) -> xr.Dataset:
     """Summarize the equal mixture of several posteriors.
@@ -117,14 +206,17 @@ def pooled_summary(
         Increasing values that reach into both tails of all posteriors.
     above : ndarray
         P(> limit) of each posterior, shape (reconstruction, limit).
+    null : float
+        Value if the treatments are alike; NaN where they are not compared.
     mcid : float, optional
         Score units.
 
     Returns
     -------
     xr.Dataset
-        ``reconstruction_mean, reconstruction_sd, reconstruction_prob_benefit`` on dim
-        ``reconstruction``; of the mixture ``mean, sd, low, high`` (95% equal-tailed),
+        ``reconstruction_mean, reconstruction_sd, reconstruction_low, reconstruction_high,
+        reconstruction_prob_benefit`` on dim ``reconstruction``; of the mixture ``value, pdf, cdf``
+        on dim ``grid`` as an exact posterior has them, ``mean, sd, low, high`` (95% equal-tailed),
         ``prob_benefit, prob_gt_mcid``; ``within_sd`` and ``between_sd``, ``fraction_missing`` =
         between variance over total variance and its Monte Carlo standard error, from the relative
         error ``sqrt(2 / (m - 1))`` of a variance of m posteriors.
@@ -148,22 +240,25 @@ def pooled_summary(
     total = within + between
     fraction = between / total
     mixed = PchipInterpolator(limits, above.mean(axis=0))
-    own = PchipInterpolator(limits, above, axis=1)
-    low, high = (
-        float(optimize.brentq(lambda x, p=p: float(mixed(x)) - p, limits[0], limits[-1]))
-        for p in (0.975, 0.025)
-    )
+    parts = [PchipInterpolator(limits, one) for one in above]
+    (low, high), own = _limits(mixed), np.array([_limits(part) for part in parts])
     relative = np.sqrt(2 / (count - 1))
+    benefit = [float(part(null)) for part in (mixed, *parts)]
     return xr.Dataset(
         {
             "reconstruction_mean": ("reconstruction", mean),
             "reconstruction_sd": ("reconstruction", sd),
-            "reconstruction_prob_benefit": ("reconstruction", np.asarray(own(0.0))),
+            "reconstruction_low": ("reconstruction", own[:, 0]),
+            "reconstruction_high": ("reconstruction", own[:, 1]),
+            "reconstruction_prob_benefit": ("reconstruction", benefit[1:]),
+            "value": ("grid", limits),
+            "pdf": ("grid", -mixed.derivative()(limits)),
+            "cdf": ("grid", 1 - above.mean(axis=0)),
             "mean": float(mean.mean()),
             "sd": float(np.sqrt(total)),
             "low": low,
             "high": high,
-            "prob_benefit": float(mixed(0.0)),
+            "prob_benefit": benefit[0],
             "prob_gt_mcid": float("nan") if mcid is None else float(mixed(mcid)),
             "within_sd": float(np.sqrt(within)),
             "between_sd": float(np.sqrt(between)),
@@ -172,6 +267,29 @@ def pooled_summary(
         },
         coords={"reconstruction": np.arange(1, count + 1)},
     )
+
+
+def _named(
+    summary: xr.Dataset, patients: Sequence[Evidence], spec: ModelSpec, endpoint: str
+) -> xr.Dataset:
+    """Say what was pooled."""
+    return summary.assign_attrs(
+        evidence_kind=patients[0].kind,
+        model=spec.name,
+        prior=str(spec.document()["priors"]["treatment"]),
+        endpoint=endpoint,
+        **shared_assumptions(patients),
+    )
+
+
+def _limits(above: PchipInterpolator) -> tuple[float, float]:
+    """Return the central 95% interval of a distribution from its tail probabilities."""
+    first, last = above.x[0], above.x[-1]
+    low, high = (
+        float(optimize.brentq(lambda x, p=p: float(above(x)) - p, first, last))
+        for p in (0.975, 0.025)
+    )
+    return low, high
 
 
 def pooled_frame(pooled: Sequence[xr.Dataset]) -> pd.DataFrame:

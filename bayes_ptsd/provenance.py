@@ -43,14 +43,14 @@ def library_versions() -> Mapping[str, str]:
 
 
 def make_result_id(
-    evidence: Evidence, spec: ModelSpec, *, settings: Mapping[str, Any], seed: int
+    evidence: Evidence | str, spec: ModelSpec, *, settings: Mapping[str, Any], seed: int
 ) -> str:
     """Return the identity of an analysis: 24 hexadecimal digits of a digest of its inputs.
 
     Parameters
     ----------
-    evidence : Evidence
-        What is analyzed.
+    evidence : Evidence or str
+        What is analyzed, or its digest.
     spec : ModelSpec
         Under which model and priors.
     settings : mapping
@@ -71,7 +71,8 @@ def make_result_id(
     >>> len(make_result_id(row, load_model("published"), settings={"engine": "exact"}, seed=1))
     24
     """
-    content = [evidence.digest, spec.spec_id, dict(settings), seed]
+    digest = evidence if isinstance(evidence, str) else evidence.digest
+    content = [digest, spec.spec_id, dict(settings), seed]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 

@@ -26,13 +26,19 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[ResultStore, dict[st
 def test_quick_run_stores_every_row_reading_and_headline_prior(
     done: tuple[ResultStore, dict[str, object]],
 ) -> None:
-    """9 crossover rows in two readings and 13 others, under four priors, convention T."""
+    """9 crossover rows in two readings and 13 others, under four priors, convention T.
+
+    Beside them five models of reconstructed patients under each of four readings.
+    """
     store, document = done
-    assert document["computed"] == (2 * 9 + 13) * len(HEADLINE_PRIORS)
-    assert document["failed"] == []
+    assert document["computed"] == (2 * 9 + 13) * len(HEADLINE_PRIORS) + 4 * 5
+    assert document["failed"] == document["notes"] == []
     entries = list_results(store.path).entries
-    assert {entry["evidence_kind"] for entry in entries} == {"published"}
-    assert {entry["convention"] for entry in entries} == {"T"}
+    printed = [entry for entry in entries if entry["evidence_kind"] == "published"]
+    assert len(printed) == (2 * 9 + 13) * len(HEADLINE_PRIORS)
+    assert {entry["convention"] for entry in printed} == {"T"}
+    pooled = [entry for entry in entries if entry["evidence_kind"] == "reconstructed"]
+    assert {entry["reconstructions"] for entry in pooled} == {5}
     assert all(entry["checks_passed"] for entry in entries)
     json.dumps(document, allow_nan=False)
 

@@ -9,8 +9,15 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 from bayes_ptsd.reanalysis.printed import exact_posteriors, headline_rows, sampled_checks
+from bayes_ptsd.reanalysis.reconstructed import (
+    QUICK_SETS,
+    SETS,
+    describe_pooled,
+    reconstructed_patients,
+    refuse_sets,
+)
 from bayes_ptsd.reanalysis.replication import replication_document, replication_outlooks
-from bayes_ptsd.reanalysis.stages import Progress, joined, silent, timed
+from bayes_ptsd.reanalysis.stages import Outcome, Progress, joined, silent, timed
 from bayes_ptsd.report import write_report
 from bayes_ptsd.store import ResultStore
 
@@ -22,8 +29,10 @@ def reanalyze(
     *,
     evidence: Evidence | None = None,
     quick: bool = False,
+    reconstructions: int | None = None,
     seed: int = DEFAULT_SEED,
     output: str | Path | None = None,
+    workers: int = 1,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Reanalyze the printed evidence and write the report.
@@ -35,11 +44,15 @@ def reanalyze(
     evidence : Evidence, optional
         Of kind ``published``; the ketamine trial of Feder et al. 2014 by default.
     quick : bool
-        Convention T and four priors only, and no sampled cross-check.
+        Convention T and four priors only, and nothing sampled.
+    reconstructions : int, optional
+        Sets of reconstructed patients that models are fitted to; 20, of a quick run 5.
     seed : int
         Seed of every draw.
     output : str or Path, optional
         Folder of the report; ``report`` inside the store by default.
+    workers : int
+        Processes that share the fits of reconstructed patients.
     progress : callable
         Called with the stage and how much of it is done.
 
@@ -47,33 +60,34 @@ def reanalyze(
     -------
     dict
         JSON-safe: ``results`` (ids), ``computed`` and ``found`` counts, ``sampled`` (ids of
-        the cross-checks), ``failed`` (ids that failed a required check), ``headline`` rows,
-        ``replication`` (paths of its document and priors, and what each foretells), ``report``
-        (path), ``seconds`` by stage.
+        the cross-checks), ``pooled`` (what was fitted to reconstructed patients), ``notes``,
+        ``failed`` (ids that failed a required check), ``headline`` rows, ``replication`` (paths
+        of its document and priors, and what each foretells), ``report`` (path), ``seconds`` by
+        stage.
 
     Raises
     ------
     StoreError
         If the store cannot be written.
+    SpecError, EvidenceError
+        If there are not so many reconstructions, or fewer than two are asked for.
 
     Examples
     --------
     >>> done = reanalyze(ResultStore("results"), quick=True)  # doctest: +SKIP
     >>> done["computed"], done["report"]  # doctest: +SKIP
-    (124, 'results/report/index.html')
+    (144, 'results/report/index.html')
     """
     printed = load_published() if evidence is None else evidence
+    sets = (QUICK_SETS if quick else SETS) if reconstructions is None else reconstructions
+    refuse_sets(printed, sets)
     seconds: dict[str, float] = {}
     store.check_writable()
-    with timed(seconds, "posteriors"):
-        outcomes = [exact_posteriors(printed, store, quick=quick, seed=seed, progress=progress)]
-    sampled: list[str] = []
-    if not quick:
-        with timed(seconds, "sampled cross-checks"):
-            checked = sampled_checks(printed, store, seed=seed, progress=progress)
-        outcomes.append(checked)
-        sampled = checked["computed"] + checked["found"]
-    outcome = joined(*outcomes)
+    outcomes = _outcomes(
+        printed, store, quick=quick, sets=sets, seed=seed, workers=workers, progress=progress,
+        seconds=seconds,
+    )  # fmt: skip
+    outcome, fitted = joined(*outcomes.values()), outcomes["reconstructed patients"]
     folder = Path(output) if output is not None else Path(store.path) / "report"
     with timed(seconds, "comparison"):
         headline = headline_rows(printed, store, seed=seed)
@@ -85,21 +99,50 @@ def reanalyze(
             printed, store, folder, seconds=dict(seconds), quick=quick, seed=seed, outlooks=outlooks
         )
     progress("report", 1, 1)
-    asked = {"quick": quick, "seed": seed, "evidence": printed.digest}
+    asked = {"quick": quick, "seed": seed, "evidence": printed.digest, "reconstructions": sets}
     results = outcome["computed"] + outcome["found"]
-    store.record_run(
-        "reanalyze", asked, results=results, versions=library_versions(), notes={"seconds": seconds}
-    )
+    notes = {"seconds": seconds}
+    store.record_run("reanalyze", asked, results=results, versions=library_versions(), notes=notes)
     return {
-        "quick": quick,
-        "seed": seed,
+        **{key: asked[key] for key in ("quick", "seed", "reconstructions")},
         "results": results,
         "computed": len(outcome["computed"]),
         "found": len(outcome["found"]),
-        "sampled": sampled,
+        "sampled": outcomes["sampled cross-checks"]["sampled"],
+        "pooled": describe_pooled(store, fitted["pooled"]),
+        "notes": fitted["notes"],
         "failed": outcome["failed"],
         "headline": headline,
         "replication": replication_document(outlooks, folder),
         "report": str(page),
         "seconds": {key: round(value, 2) for key, value in seconds.items()},
     }
+
+
+def _outcomes(
+    printed: Evidence,
+    store: ResultStore,
+    *,
+    quick: bool,
+    sets: int,
+    seed: int,
+    workers: int,
+    progress: Progress,
+    seconds: dict[str, float],
+) -> dict[str, Outcome]:
+    """Carry out the stages that make results, and note the seconds of each."""
+    found: dict[str, Outcome] = {"sampled cross-checks": joined() | {"sampled": []}}
+    with timed(seconds, "posteriors"):
+        found["posteriors"] = exact_posteriors(
+            printed, store, quick=quick, seed=seed, progress=progress
+        )
+    if not quick:
+        with timed(seconds, "sampled cross-checks"):
+            checked = sampled_checks(printed, store, seed=seed, progress=progress)
+        sampled = checked["computed"] + checked["found"]
+        found["sampled cross-checks"] = checked | {"sampled": sampled}
+    with timed(seconds, "reconstructed patients"):
+        found["reconstructed patients"] = reconstructed_patients(
+            printed, store, m=sets, quick=quick, seed=seed, workers=workers, progress=progress
+        )
+    return found

@@ -40,7 +40,7 @@ __all__ = [
 REQUIRED = ("result_id", "spec", "evidence_kind", "evidence_digest", "seed", "versions", "model")
 OPTIONAL = (
     "seconds", "warnings", "endpoint", "contrast", "prior", "convention", "crossover_reading",
-    "engine", "checks_passed", "summary",
+    "engine", "checks_passed", "summary", "reconstructions", "flow_reading",
 )  # fmt: skip
 JSON_TEXTS = ("spec", "versions", "warnings", "summary")
 

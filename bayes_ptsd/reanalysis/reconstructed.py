@@ -1,0 +1,188 @@
+"""The stage of the main job that fits models to reconstructed patients and pools them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.readings import FLOW_READINGS
+from bayes_ptsd.evidence.reconstruct.plan import READINGS
+from bayes_ptsd.evidence.reconstruct.release import load_release
+from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.reanalysis.stages import Outcome, Progress, silent
+from bayes_ptsd.reconstructed.sets import is_shipped, outcome_for, reconstructed_sets
+from bayes_ptsd.reconstructed.tasks import Task
+from bayes_ptsd.reconstructed.workers import carry_out_all
+from bayes_ptsd.spec import load_model
+from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.catalog import read_sidecar
+
+__all__ = ["QUICK_SETS", "SETS", "describe_pooled", "reconstructed_patients", "refuse_sets"]
+
+SETS, QUICK_SETS, FEWEST = 20, 5, 2
+STAGE = "reconstructed patients"
+SAMPLED = (
+    "longitudinal-ar", "longitudinal", "crossover-student-t", "crossover-bivariate",
+    "crossover-carryover", "crossover", "first-period",
+)  # fmt: skip
+"""Models that are sampled on every set of the default reading, the slowest first."""
+EXACT = (
+    "crossover-bivariate", "first-period", "crossover-completers", "crossover",
+    "crossover-carryover",
+)  # fmt: skip
+PRIORS = ("reference", "skeptical")
+
+
+def reconstructed_patients(
+    evidence: Evidence,
+    store: ResultStore,
+    *,
+    m: int = SETS,
+    quick: bool = False,
+    seed: int = DEFAULT_SEED,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> Outcome:
+    """Fit models to reconstructions of the printed evidence and pool them.
+
+    Every model with an exact engine is pooled exactly under every reading of the crossover and
+    both readings of the flow of patients; the default reading is also sampled, model by model.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Printed numbers.
+    store : ResultStore
+        Where results are found and kept.
+    m : int
+        Sets of patients of each reading, or as many as are shipped of the registry's flow.
+    quick : bool
+        The exact engines, one prior and the paper's flow of patients only.
+    seed : int
+        Seed of every draw.
+    workers : int
+        Processes that share the work.
+    progress : callable
+        Called with the stage and how much of it is done.
+
+    Returns
+    -------
+    dict of str to list of str
+        Result ids ``computed``, ``found`` and ``failed``, the ids ``pooled`` among them, and
+        ``notes``: why there is none, or which sets could not be sampled.
+
+    Raises
+    ------
+    EvidenceError
+        If there are not so many sets.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = reconstructed_patients(
+    ...         load_published(), ResultStore(folder), m=2, quick=True)
+    >>> len(done["pooled"]), done["failed"], done["notes"]
+    (20, [], [])
+    """
+    refuse_sets(evidence, m)
+    outcome: Outcome = {key: [] for key in ("computed", "found", "failed", "pooled", "notes")}
+    try:
+        tasks = list(_tasks(evidence, m=m, quick=quick, seed=seed, workers=workers))
+    except EvidenceError as error:
+        if is_shipped(evidence):
+            raise
+        outcome["notes"].append(f"no reconstructed patients: {error}")
+        return outcome
+    total = sum(1 + len(task.member_ids(seed)) for task in tasks)
+
+    def report(kind: str, text: str) -> None:
+        outcome["notes" if kind == "lost" else kind].append(text)
+        progress(STAGE, sum(len(outcome[key]) for key in ("computed", "found", "notes")), total)
+
+    progress(STAGE, 0, total)
+    carry_out_all(tasks, store, seed=seed, workers=workers, report=report)
+    outcome["pooled"] = [task.pooled_id(seed) for task in tasks]
+    outcome["failed"] = [
+        one
+        for one in outcome["computed"] + outcome["found"]
+        if not read_sidecar(store.path, one)["checks_passed"]
+    ]
+    return outcome
+
+
+def refuse_sets(evidence: Evidence, m: int) -> None:
+    """Refuse a number of reconstructions that cannot be pooled, or is not shipped.
+
+    Raises
+    ------
+    SpecError
+        If there are fewer than two.
+    EvidenceError
+        If not so many are shipped.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> refuse_sets(load_published(), 20)
+    """
+    if m < FEWEST:
+        raise SpecError(f"--reconstructions {m}: pooling needs {FEWEST} or more sets of patients")
+    if is_shipped(evidence):
+        try:
+            load_release(m=m)
+        except EvidenceError as error:
+            raise EvidenceError(f"--reconstructions {m}: {error}") from error
+
+
+def describe_pooled(store: ResultStore, ids: list[str]) -> list[dict[str, Any]]:
+    """Return pooled results as JSON-safe documents, from their sidecars alone.
+
+    Examples
+    --------
+    >>> describe_pooled(ResultStore("nowhere"), [])
+    []
+    """
+    named = ("model", "prior", "engine", "crossover_reading", "flow_reading", "reconstructions")
+    documents = []
+    for one in ids:
+        entry = read_sidecar(store.path, one)
+        document = {"result_id": one, **{key: entry[key] for key in named}}
+        document |= {"checks_passed": bool(entry["checks_passed"])}
+        documents.append(document | {"estimands": entry["summary"]})
+    return documents
+
+
+def _tasks(evidence: Evidence, *, m: int, quick: bool, seed: int, workers: int) -> Iterator[Task]:
+    """Yield the work, the longest pieces first."""
+    endpoint = next(iter(evidence.trial.endpoints))
+    made: dict[tuple[str, str], list[Evidence]] = {}
+    for reading, flow in _readings(is_shipped(evidence), quick=quick):
+        made[reading, flow] = reconstructed_sets(
+            evidence, m=m, reading=reading, flow_reading=flow, seed=seed, workers=workers
+        )
+    first = made["as_published", "paper"]
+
+    def task(name: str, sets: list[Evidence], engine: str, prior: str = "") -> Task:
+        spec = load_model(name)
+        spec = spec.having(priors={"treatment": prior}) if prior else spec
+        chosen = tuple(outcome_for(spec, one, endpoint) for one in sets)
+        return Task(spec, chosen, engine, evidence.digest)
+
+    if not quick:
+        yield from (task(name, first, "nuts") for name in SAMPLED)
+    for name in EXACT:
+        for (_, flow), sets in made.items():
+            priors = PRIORS if flow == "paper" and not quick else PRIORS[:1]
+            yield from (task(name, sets, "exact", prior) for prior in priors)
+
+
+def _readings(shipped: bool, *, quick: bool) -> list[tuple[str, str]]:
+    """Return the readings to reconstruct under; of other evidence those of the headline."""
+    if not shipped:
+        return [("as_published", "paper"), ("unhalved", "paper")]
+    flows = ("paper",) if quick else tuple(FLOW_READINGS)
+    return [(reading, flow) for flow in flows for reading in READINGS]

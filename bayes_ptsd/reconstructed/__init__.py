@@ -1,0 +1,1 @@
+"""Models fitted to reconstructed patients: every set alone, then pooled over the sets."""

@@ -1,0 +1,294 @@
+"""One model over several reconstructions as one result, stored and read as any other result."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.checks.table import Check, check_table, failed_checks
+from bayes_ptsd.crossover.model import crossover_model
+from bayes_ptsd.estimands import estimand_draws, estimate, summary_document
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.first_period.model import first_period_model
+from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period, shared_assumptions
+from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id, stamp
+from bayes_ptsd.reconstructed.sets import sets_digest
+from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["EXACT", "pooled_exact", "pooled_fits", "pooled_id"]
+
+DIFFERENCE = "treatment_difference"
+EXACT: Mapping[str, Any] = {"engine": "exact", "pooled": True}
+GRID = ("value", "pdf", "cdf")
+FIGURES = ("rhat_max", "ess_bulk_min", "ess_tail_min", "divergences", "ebfmi_min")
+LABELED = ("visit_difference", "sd_visit", "visit_correlation", "prob_at_most", "sd_period")
+"""Variables with dims of labels that are pooled beside the scalars."""
+
+
+def pooled_id(
+    patients: Sequence[Evidence], spec: ModelSpec, *, settings: Mapping[str, Any], seed: int
+) -> str:
+    """Return the identity of a pooled result: a digest of all its sets, its model and settings.
+
+    Parameters
+    ----------
+    patients : sequence of Evidence
+        The sets, with the outcome selected.
+    spec : ModelSpec
+        The model.
+    settings : mapping
+        Engine and sampler settings.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    str
+        As `make_result_id`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
+    >>> from bayes_ptsd.spec import load_model
+    >>> len(pooled_id(load_release(m=2), load_model("crossover"), settings=EXACT, seed=1))
+    24
+    """
+    return make_result_id(sets_digest(patients), spec, settings=settings, seed=seed)
+
+
+def pooled_exact(
+    patients: Sequence[Evidence],
+    spec: ModelSpec,
+    *,
+    printed: str,
+    seed: int = DEFAULT_SEED,
+) -> xr.DataTree:
+    """Pool the exact posteriors of the treatment difference over reconstructions.
+
+    Parameters
+    ----------
+    patients : sequence of Evidence
+        Reconstructions of one reading and flow, with one endpoint and visit.
+    spec : ModelSpec
+        Of structure ``crossover`` or ``first_period`` that has an exact engine.
+    printed : str
+        Digest of the printed evidence that the sets were made from.
+    seed : int
+        Part of the identity.
+
+    Returns
+    -------
+    xr.DataTree
+        Group ``pooled`` on dims ``estimand`` and ``reconstruction`` as `pooled_summary` has it;
+        ``exact``, the mixture; ``checks``.
+
+    Raises
+    ------
+    EvidenceError, SpecError
+        As in `pool_crossover`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
+    >>> from bayes_ptsd.reconstructed.sets import outcome_for
+    >>> from bayes_ptsd.spec import load_model
+    >>> spec = load_model("crossover")
+    >>> sets = [outcome_for(spec, one, "ies_r") for one in load_release(m=2)]
+    >>> pooled_exact(sets, spec, printed="").attrs["evidence_kind"]
+    'reconstructed'
+    """
+    start = time.perf_counter()
+    first = patients[0]
+    endpoint, visit = (str(first.data["outcomes"][dim].item(0)) for dim in ("endpoint", "visit"))
+    pool = pool_crossover if spec.structure == "crossover" else pool_first_period
+    summary = pool(patients, spec, endpoint=endpoint, visit=visit)
+    model = (crossover_model if spec.structure == "crossover" else first_period_model)(first, spec)
+    named = {"estimand": [DIFFERENCE]}
+    mixture = summary[[*GRID, "mean", "sd"]].assign(quadrature_error=0.0)
+    tree = xr.DataTree.from_dict(
+        {
+            "pooled": summary.drop_vars(GRID).drop_attrs().expand_dims(named),
+            "exact": mixture.drop_attrs().expand_dims(named),
+            "checks": check_table([Check("failed_fits", 0.0, 0.0, True, required=True)]),
+        }
+    )
+    tree.attrs = stamp(
+        first, spec, endpoint=model.endpoint, settings=EXACT, seed=seed, seconds=0.0, warnings=[]
+    )
+    prior = model.priors["treatment"]
+    tree.attrs |= {
+        "timepoint": visit,
+        "prior": str(spec.document()["priors"]["treatment"]),
+        "prior_formula": prior.formula,
+        "prior_table": json.dumps(prior.table()),
+        "members": "[]",
+    }
+    tree.attrs["seconds"] = time.perf_counter() - start
+    return _named(tree, patients, spec, printed=printed, settings=EXACT, seed=seed)
+
+
+def pooled_fits(
+    fits: Sequence[xr.DataTree],
+    patients: Sequence[Evidence],
+    spec: ModelSpec,
+    *,
+    printed: str,
+    settings: Mapping[str, Any],
+    seed: int = DEFAULT_SEED,
+) -> xr.DataTree:
+    """Pool the draws of one model over reconstructions, failed fits included.
+
+    A set whose sampling was hard is not left out: that would select the sets by what was not
+    printed. How many fits failed a required check, and why, is part of the result.
+
+    Parameters
+    ----------
+    fits : sequence of xr.DataTree
+        One a set, of as many draws each.
+    patients : sequence of Evidence
+        All sets, with the outcome selected.
+    spec, printed, settings, seed
+        As in `pooled_id` and `pooled_exact`.
+
+    Returns
+    -------
+    xr.DataTree
+        Groups ``pooled`` on dims ``estimand`` and ``reconstruction``; ``posterior``, the draws of
+        all fits one after the other on dim ``chain``; ``fits``, the checks by reconstruction;
+        ``predictive``, what each fit predicts of its set; ``checks``.
+
+    Raises
+    ------
+    EvidenceError
+        If there are fewer than two fits.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
+    >>> from bayes_ptsd.fit import fit_model
+    >>> from bayes_ptsd.reconstructed.sets import outcome_for
+    >>> from bayes_ptsd.spec import load_model
+    >>> spec = load_model("crossover")
+    >>> sets = [outcome_for(spec, one, "ies_r") for one in load_release(m=2)]
+    >>> fits = [fit_model(one, spec, engine="exact") for one in sets]
+    >>> pooled = pooled_fits(fits, sets, spec, printed="", settings={"engine": "exact"})
+    >>> pooled["fits"].sizes["reconstruction"]
+    2
+    """
+    drawn = [estimand_draws(fit) for fit in fits]
+    mcid = json.loads(fits[0].attrs["endpoint_constants"])["mcid"]
+    pooled = [
+        pool_draws(
+            np.stack([one[name].values.ravel() for one in drawn]),
+            null=draws.attrs["null"],
+            mcid=mcid if name.partition("[")[0] == DIFFERENCE else None,
+        )
+        .drop_vars(GRID)
+        .assign(unit=draws.attrs["unit"])
+        .expand_dims(estimand=[name])
+        for name, draws in drawn[0].items()
+    ]
+    single = _by_reconstruction(fits)
+    failed = int((~single["passed"]).sum())
+    groups = {
+        "pooled": xr.concat(pooled, dim="estimand"),
+        "posterior": _draws_of_all(fits),
+        "fits": single,
+        "checks": check_table(
+            [
+                Check(
+                    "failed_fits", failed, 0.0, failed == 0, required=True,
+                    meaning=f"{failed} of {len(fits)} fits failed a required check",
+                )
+            ]
+        ),
+    }  # fmt: skip
+    if all("predictive_summary" in fit.children for fit in fits):
+        groups["predictive"] = _predictions(fits)
+    tree = xr.DataTree.from_dict(groups)
+    own = ("frequentist", "size", "dropped")
+    tree.attrs = {key: value for key, value in fits[0].attrs.items() if key not in own}
+    tree.attrs["seconds"] = sum(float(fit.attrs["seconds"]) for fit in fits)
+    tree.attrs["members"] = json.dumps([fit.attrs["result_id"] for fit in fits])
+    tree.attrs["warnings"] = json.dumps(failed_checks(tree))
+    return _named(tree, patients, spec, printed=printed, settings=settings, seed=seed)
+
+
+def _named(
+    tree: xr.DataTree,
+    patients: Sequence[Evidence],
+    spec: ModelSpec,
+    *,
+    printed: str,
+    settings: Mapping[str, Any],
+    seed: int,
+) -> xr.DataTree:
+    """Say what was pooled, under which identity, and the summary of every estimand."""
+    readings = shared_assumptions(patients)
+    tree.attrs |= {
+        "result_id": pooled_id(patients, spec, settings=settings, seed=seed),
+        "evidence_digest": sets_digest(patients),
+        "printed_digest": printed,
+        "assumptions": json.dumps(readings),
+        "settings": json.dumps(dict(settings)),
+        "reconstructions": int(tree["pooled"].sizes["reconstruction"]),
+        "checks_passed": int(bool(tree["checks"]["passed"].all())),
+        **readings,
+    }
+    tree.attrs["summary"] = json.dumps(summary_document(estimate(tree)))
+    return tree
+
+
+def _by_reconstruction(fits: Sequence[xr.DataTree]) -> xr.Dataset:
+    """Return the checks of every fit, and which required ones failed."""
+    columns: dict[str, list[Any]] = {}
+    for fit in fits:
+        checks = fit["checks"].to_dataset()
+        known = checks["check"].values.tolist()
+        broken = checks.isel(check=np.flatnonzero(~checks["passed"].values))
+        required = broken.isel(check=np.flatnonzero(broken["required"].values))
+        line: dict[str, Any] = {
+            key: float(checks["figure"].sel(check=key)) if key in known else float("nan")
+            for key in FIGURES
+        }
+        line |= {
+            "passed": not required.sizes["check"],
+            "reason": _said(required),
+            "warned": ", ".join(map(str, broken["check"].values)),
+            "result_id": str(fit.attrs["result_id"]),
+        }
+        for key, value in line.items():
+            columns.setdefault(key, []).append(value)
+    place = np.arange(1, len(fits) + 1)
+    named = {key: ("reconstruction", values) for key, values in columns.items()}
+    return xr.Dataset(named, coords={"reconstruction": place})
+
+
+def _said(broken: xr.Dataset) -> str:
+    """Return failed checks with figure and threshold in words."""
+    rows = zip(*(broken[key].values for key in ("check", "figure", "threshold")), strict=True)
+    return "; ".join(f"{name} {figure:.4g} (threshold {limit:g})" for name, figure, limit in rows)
+
+
+def _draws_of_all(fits: Sequence[xr.DataTree]) -> xr.Dataset:
+    """Put the draws of all fits one after the other."""
+    parts = [fit["posterior"].to_dataset() for fit in fits]
+    names = [
+        name
+        for name, variable in parts[0].data_vars.items()
+        if set(variable.dims) == {"chain", "draw"} or name in LABELED
+    ]
+    joined = xr.concat([part[names] for part in parts], dim="chain")
+    return joined.assign_coords(chain=np.arange(joined.sizes["chain"]))
+
+
+def _predictions(fits: Sequence[xr.DataTree]) -> xr.Dataset:
+    """Return what each fit predicts of its own set, beside what the set shows."""
+    parts = [fit["predictive_summary"].to_dataset() for fit in fits]
+    joined = xr.concat(parts, dim="reconstruction", join="inner")
+    return joined.assign_coords(reconstruction=np.arange(1, len(fits) + 1))

@@ -1,0 +1,126 @@
+"""Reconstructed patients of the printed evidence: the shipped sets, or sets made now."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.outcome import select_outcome
+from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.evidence.reconstruct.release import load_release
+from bayes_ptsd.evidence.reconstruct.run import reconstruct
+from bayes_ptsd.evidence.trajectories import select_endpoint
+from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["is_shipped", "outcome_for", "reconstructed_sets", "sets_digest"]
+
+
+def is_shipped(evidence: Evidence) -> bool:
+    """Tell whether printed numbers are those that the shipped sets were made from.
+
+    Examples
+    --------
+    >>> is_shipped(load_published())
+    True
+    """
+    return evidence.digest == load_published().digest
+
+
+def reconstructed_sets(
+    evidence: Evidence,
+    *,
+    m: int,
+    reading: str = "as_published",
+    flow_reading: str = "paper",
+    seed: int = DEFAULT_SEED,
+    workers: int = 1,
+) -> list[Evidence]:
+    """Return sets of reconstructed patients that print the given evidence.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Printed numbers.
+    m : int
+        How many sets.
+    reading, flow_reading : str
+        As in `load_release`.
+    seed, workers
+        As in `reconstruct`, where sets have to be made.
+
+    Returns
+    -------
+    list of Evidence
+        The first so many shipped sets if these are the shipped numbers (20 at most under the
+        registry's flow of patients), else sets made now.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence cannot be reconstructed, or fewer sets are shipped.
+
+    Examples
+    --------
+    >>> [one.kind for one in reconstructed_sets(load_published(), m=2)]
+    ['reconstructed', 'reconstructed']
+    """
+    if is_shipped(evidence):
+        # fewer sets are shipped of the registry's flow than of the paper's
+        fewer = flow_reading != "paper"
+        shipped = load_release(reading, flow_reading, m=None if fewer else m)
+        return shipped[:m]
+    return reconstruct(
+        evidence, m=m, reading=reading, flow_reading=flow_reading, seed=seed, workers=workers
+    )
+
+
+def sets_digest(patients: Sequence[Evidence]) -> str:
+    """Return the digest of several sets of patients, in their order.
+
+    Parameters
+    ----------
+    patients : sequence of Evidence
+        The sets.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+
+    Examples
+    --------
+    >>> len(sets_digest(load_release(m=2)))
+    64
+    """
+    return hashlib.sha256("".join(one.digest for one in patients).encode()).hexdigest()
+
+
+def outcome_for(spec: ModelSpec, patients: Evidence, endpoint: str, visit: str = "24h") -> Evidence:
+    """Select what a model analyzes: one visit, or all visits of a longitudinal model.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    patients : Evidence
+        One set of patients.
+    endpoint, visit : str
+        Which outcome.
+
+    Returns
+    -------
+    Evidence
+        With one endpoint.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.spec import load_model
+    >>> one = outcome_for(load_model("longitudinal"), load_release(m=1)[0], "ies_r")
+    >>> one.data["outcomes"].sizes["visit"]
+    4
+    """
+    if spec.structure == "longitudinal":
+        return select_endpoint(patients, endpoint)
+    return select_outcome(patients, endpoint, visit=visit)

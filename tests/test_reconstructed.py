@@ -1,0 +1,250 @@
+"""Models of reconstructed patients: found or computed once, pooled, shared among processes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.estimands import estimate, prob_benefit
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.evidence.reconstruct.release import load_release
+from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period
+from bayes_ptsd.priors import Prior
+from bayes_ptsd.reanalysis.reconstructed import reconstructed_patients, refuse_sets
+from bayes_ptsd.reconstructed.pooled import pooled_exact, pooled_fits
+from bayes_ptsd.reconstructed.results import pooled_results
+from bayes_ptsd.reconstructed.sets import outcome_for
+from bayes_ptsd.reconstructed.tasks import Task, carry_out
+from bayes_ptsd.reconstructed.workers import carry_out_all
+from bayes_ptsd.spec import load_model
+from bayes_ptsd.store import ResultStore
+
+SETS = 3
+FLAT = Prior("flat")
+
+
+def task(model: str, engine: str, *, reading: str = "as_published", m: int = SETS) -> Task:
+    """Return one model over a few shipped sets."""
+    spec = load_model(model)
+    sets = tuple(outcome_for(spec, one, "ies_r") for one in load_release(reading, m=m))
+    return Task(spec, sets, engine, load_published().digest)
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> ResultStore:
+    """Return a store with the first-period model sampled on every set, and pooled."""
+    store = ResultStore(tmp_path_factory.mktemp("sampled"))
+    carry_out(task("first-period", "nuts"), store, seed=1, report=lambda *_: None)
+    return store
+
+
+def test_sampled_posteriors_pool_to_the_exact_pooled_posterior(sampled: ResultStore) -> None:
+    """Mean, spread, tail and variance parts agree with quadrature within Monte Carlo error."""
+    (pooled,) = pooled_results(sampled, model="first-period")
+    work = task("first-period", "exact")
+    exact = pooled_exact(work.patients, work.spec, printed="")["pooled"].to_dataset()
+    one, other = (
+        table.sel(estimand="treatment_difference")
+        for table in (pooled["pooled"].to_dataset(), exact)
+    )
+    ess = float(pooled["fits"]["ess_bulk_min"].min())
+    error = float(other["sd"]) / np.sqrt(SETS * ess)
+    assert float(one["mean"]) == pytest.approx(float(other["mean"]), abs=4 * error)
+    assert float(one["sd"]) == pytest.approx(float(other["sd"]), rel=4 / np.sqrt(2 * SETS * ess))
+    assert float(one["prob_gt_mcid"]) == pytest.approx(
+        float(other["prob_gt_mcid"]), abs=4 * 0.5 / np.sqrt(SETS * ess)
+    )
+    assert one["reconstruction_mean"].values == pytest.approx(
+        other["reconstruction_mean"].values, abs=4 * float(other["sd"]) / np.sqrt(ess)
+    )
+    assert float(one["fraction_missing"]) == pytest.approx(
+        float(other["fraction_missing"]), abs=8 / ess
+    )
+
+
+def test_a_second_run_finds_every_fit(sampled: ResultStore) -> None:
+    """Nothing is sampled again; the pooled result names the fits that it is made of."""
+    told: list[tuple[str, str]] = []
+    work = task("first-period", "nuts")
+    carry_out(work, sampled, seed=1, report=lambda *one: told.append(one))
+    assert [kind for kind, _ in told] == ["found"] * (SETS + 1)
+    (pooled,) = pooled_results(sampled)
+    assert json.loads(pooled.attrs["members"]) == work.member_ids(1)
+    assert pooled["fits"]["result_id"].values.tolist() == work.member_ids(1)
+
+
+def test_a_fit_that_is_missing_is_the_only_one_computed(sampled: ResultStore) -> None:
+    """Without the pooled result the fits are found, and pooling them again gives the same."""
+    (before,) = pooled_results(sampled)
+    told: list[str] = []
+    sampled.remove(before.attrs["result_id"])
+    carry_out(
+        task("first-period", "nuts"), sampled, seed=1, report=lambda kind, _: told.append(kind)
+    )
+    assert told == ["found"] * SETS + ["computed"]
+    (after,) = pooled_results(sampled)
+    xr.testing.assert_equal(after["pooled"].to_dataset(), before["pooled"].to_dataset())
+
+
+def test_pooled_result_is_read_as_any_other(sampled: ResultStore) -> None:
+    """`estimate` and `prob_benefit` read it, its evidence stays named, rows are not kept."""
+    (pooled,) = pooled_results(sampled)
+    summary = estimate(pooled).sel(estimand="treatment_difference")
+    own = pooled["pooled"].to_dataset().sel(estimand="treatment_difference")
+    assert float(summary["mean"]) == pytest.approx(float(own["mean"]), abs=1e-9)
+    assert prob_benefit(pooled) == pytest.approx(float(own["prob_benefit"]), abs=1e-9)
+    assert pooled.attrs["evidence_kind"] == "reconstructed"
+    member = sampled.load(json.loads(pooled.attrs["members"])[0])
+    assert "observed_data" not in member.children
+    assert member["posterior"].sizes["draw"] == 1000
+
+
+@pytest.mark.filterwarnings("ignore::bayes_ptsd.errors.StatisticalWarning")
+def test_failed_fits_are_pooled_and_counted() -> None:
+    """A fit that failed a required check stays in the mixture; how many and why is said."""
+    work = task("crossover", "exact")
+    from bayes_ptsd.fit import fit_model
+
+    fits = [fit_model(one, work.spec, engine="exact") for one in work.patients]
+    settings = {"engine": "exact"}
+    good = pooled_fits(fits, work.patients, work.spec, printed="", settings=settings)
+    assert good.attrs["checks_passed"] == 1
+    broken = fits[1].copy(deep=True)
+    checks = broken["checks"].to_dataset()
+    name = str(checks["check"].values[checks["required"].values][0])
+    checks["passed"] = checks["passed"] & (checks["check"] != name)
+    broken["checks"] = xr.DataTree(checks)
+    parts = [fits[0], broken, fits[2]]
+    bad = pooled_fits(parts, work.patients, work.spec, printed="", settings=settings)
+    assert bad.attrs["checks_passed"] == 0
+    assert bad["fits"]["passed"].values.tolist() == [True, False, True]
+    assert name in str(bad["fits"]["reason"].values[1])
+    assert "1 of 3 fits failed" in bad.attrs["warnings"]
+    xr.testing.assert_equal(bad["pooled"].to_dataset(), good["pooled"].to_dataset())
+
+
+def test_draws_pool_to_the_mixture_of_known_normals() -> None:
+    """Mean, limits and variance parts of draws are those of the mixture they were drawn from."""
+    rng = np.random.default_rng(4)
+    centers = np.array([3.0, 5.0, 10.0])
+    found = pool_draws(rng.normal(centers[:, None], 2.0, size=(3, 40000)), mcid=5.0)
+    assert float(found["mean"]) == pytest.approx(6.0, abs=0.03)
+    assert float(found["within_sd"]) == pytest.approx(2.0, abs=0.02)
+    assert float(found["between_sd"]) == pytest.approx(centers.std(ddof=1), abs=0.03)
+    assert float(found["prob_gt_mcid"]) == pytest.approx((0.158655 + 0.5 + 0.99379) / 3, abs=0.01)
+    assert found["reconstruction_low"].values == pytest.approx(centers - 3.92, abs=0.1)
+    with pytest.raises(EvidenceError, match="pooling needs two"):
+        pool_draws(np.zeros((1, 10)))
+
+
+def test_what_is_printed_in_the_first_period_does_not_vary() -> None:
+    """Under flat priors the posterior is the printed row, in every set, to its printed digits.
+
+    8.6 (0.94 to 16.2), least squares on treatment and baseline: its statistics are printed.
+    """
+    flat = {
+        "treatment": FLAT, "intercept": FLAT, "baseline_slope": FLAT,
+        "sd_residual": Prior("inverse_sd"),
+    }  # fmt: skip
+    spec = load_model("first-period").having(priors=flat)
+    pooled = pool_first_period(load_release(m=10), spec, endpoint="ies_r")
+    for name, printed, digit in (("mean", 8.6, 0.1), ("low", 0.94, 0.01), ("high", 16.2, 0.1)):
+        found = pooled[f"reconstruction_{name}"].values
+        assert np.ptp(found) < digit, name
+        assert found == pytest.approx(printed, abs=digit / 2 + 1e-3), name
+    assert float(pooled["fraction_missing"]) < 1e-4
+
+
+def test_what_is_printed_of_the_crossover_does_not_vary() -> None:
+    """Completers' random intercept under flat priors: the printed 12.7 in every set."""
+    flat = {"treatment": FLAT, "period_mean": FLAT, "sd_within": Prior("inverse_sd")}
+    spec = load_model("crossover-completers").having(priors=flat)
+    pooled = pool_crossover(load_release(m=10), spec, endpoint="ies_r")
+    assert np.ptp(pooled["reconstruction_mean"].values) < 0.1
+    assert float(pooled["mean"]) == pytest.approx(12.7, abs=0.05)
+    assert float(pooled["fraction_missing"]) < 1e-3
+
+
+def test_processes_share_the_work_and_leave_the_same_results(tmp_path: Path) -> None:
+    """Two processes make what one makes, and none of them is left."""
+    tasks = [task(name, "exact", m=2) for name in ("crossover", "first-period")]
+    one, two = (ResultStore(tmp_path / name) for name in ("one", "two"))
+    before = multiprocessing.active_children()
+    for store, workers in ((one, 1), (two, 2)):
+        carry_out_all(tasks, store, seed=1, workers=workers, report=lambda *_: None)
+    for work in tasks:
+        mine, theirs = (store.load(work.pooled_id(1)) for store in (one, two))
+        xr.testing.assert_equal(mine["pooled"].to_dataset(), theirs["pooled"].to_dataset())
+    assert multiprocessing.active_children() == before
+
+
+def test_an_interrupt_ends_the_processes_and_leaves_the_store_whole(tmp_path: Path) -> None:
+    """After the first result: no process is left, and the next run computes what is missing."""
+    tasks = [
+        task(name, "exact", m=2) for name in ("crossover", "first-period", "crossover-carryover")
+    ]
+    store = ResultStore(tmp_path / "store")
+    before = multiprocessing.active_children()
+
+    def interrupt(kind: str, name: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out_all(tasks, store, seed=1, workers=2, report=interrupt)
+    assert multiprocessing.active_children() == before
+    assert store.verify().problems == []
+    told: list[str] = []
+    carry_out_all(tasks, store, seed=1, workers=1, report=lambda kind, _: told.append(kind))
+    assert "found" in told
+    assert told.count("computed") + told.count("found") == 3
+
+
+def test_what_goes_wrong_in_a_process_is_raised_here(tmp_path: Path) -> None:
+    """A model without an exact engine is refused by name, from another process as from this one."""
+    work = [task("crossover-student-t", "exact", m=2)]
+    for workers in (1, 2):
+        with pytest.raises(SpecError, match="crossover-student-t"):
+            carry_out_all(
+                work, ResultStore(tmp_path), seed=1, workers=workers, report=lambda *_: None
+            )
+
+
+def test_numbers_of_sets_that_cannot_be_pooled_are_refused() -> None:
+    """Fewer than two, and more than are shipped, are refused by the name of the option."""
+    with pytest.raises(SpecError, match="--reconstructions 1"):
+        refuse_sets(load_published(), 1)
+    with pytest.raises(EvidenceError, match=r"--reconstructions 51.*50 .*shipped"):
+        refuse_sets(load_published(), 51)
+
+
+def test_evidence_that_cannot_be_reconstructed_is_said_in_one_line(tmp_path: Path) -> None:
+    """One printed row is no trial to reconstruct: nothing is fitted, one note says why."""
+    everything = load_published()
+    effects = everything.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    one = Evidence("published", everything.trial, xr.DataTree.from_dict({"effects": effects}))
+    done = reconstructed_patients(one, ResultStore(tmp_path), m=2, quick=True)
+    assert done["computed"] == done["pooled"] == []
+    assert len(done["notes"]) == 1
+    assert done["notes"][0].startswith("no reconstructed patients: ")
+
+
+def test_the_result_over_most_sets_is_the_one_that_counts(tmp_path: Path) -> None:
+    """Of two pooled results of one analysis the one over more sets is returned, in any order."""
+    store = ResultStore(tmp_path)
+    for m in (3, 2):
+        carry_out(task("crossover", "exact", m=m), store, seed=1, report=lambda *_: None)
+    carry_out(
+        task("crossover", "exact", reading="unhalved", m=2), store, seed=1, report=lambda *_: None
+    )
+    found = pooled_results(store, printed=load_published().digest)
+    assert [one.attrs["reconstructions"] for one in found] == [3, 2]
+    assert pooled_results(store, printed="another") == []
+    (unhalved,) = pooled_results(store, crossover_reading="unhalved")
+    assert unhalved.attrs["crossover_reading"] == "unhalved"

@@ -28,6 +28,7 @@ from bayes_ptsd.replication.designs import ReplicationDesign
 from bayes_ptsd.replication.document import prior_document, row_fits
 from bayes_ptsd.replication.joint import JointMixture, joint_json, joint_pymc_code
 from bayes_ptsd.replication.prior import posterior_mixture, replication_prior
+from bayes_ptsd.replication.stored import observed_estimate, pooled_fit
 from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
@@ -250,3 +251,89 @@ def test_public_name() -> None:
     """`bayes_ptsd.replication_prior` is the function, also on second use."""
     assert bayes_ptsd.replication_prior is replication_prior
     assert bayes_ptsd.replication_prior is replication_prior
+
+
+def drawn_fit(mean: float, name: str, **attrs: Any) -> xr.DataTree:
+    """Return a fit of patients by draws, with the frequentist analysis beside it."""
+    rng = np.random.default_rng(int(mean))
+    draws = {"treatment_difference": (("chain", "draw"), rng.normal(mean, 3.0, (2, 1500)))}
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset(draws)})
+    constants = {"reference_sd": 14.4, "mcid": 7.2, "label": "IES-R", "unit": "points"}
+    tree.attrs = {
+        "result_id": name, "model": "crossover", "prior": "reference", "endpoint": "ies_r",
+        "evidence_kind": "reconstructed", "endpoint_constants": json.dumps(constants),
+        "frequentist": json.dumps({"estimate": mean, "se": 3.0}), **attrs,
+    }  # fmt: skip
+    return tree
+
+
+def test_fits_of_reconstructions_are_an_equal_mixture() -> None:
+    """Mean and variance are those of the mixture; sources and the mean estimate are kept."""
+    pooled = pooled_fit([drawn_fit(6.0, "a"), drawn_fit(10.0, "b")])
+    found = replication_prior(pooled, heterogeneity=0.0)
+    assert found.about["results"] == ["a", "b"]
+    assert found.informative.mean == pytest.approx(8.0, abs=0.15)
+    assert found.informative.sd == pytest.approx(np.sqrt(3.0**2 + 2.0**2), abs=0.15)
+    assert observed_estimate(pooled) == (8.0, 3.0)
+    alone = drawn_fit(6.0, "a")
+    assert pooled_fit([alone]) is alone
+
+
+def test_exact_fits_are_pooled_by_their_densities() -> None:
+    """The pooled density is the mean of the densities, its moments the mixture's."""
+    fits = []
+    for mean in (6.0, 10.0):
+        x = np.linspace(mean - 30, mean + 30, 2001)
+        fit = drawn_fit(mean, str(mean))
+        fit["exact"] = xr.DataTree(xr.Dataset({
+            "value": ("grid", x), "pdf": ("grid", stats.norm.pdf(x, mean, 3.0)),
+            "cdf": ("grid", stats.norm.cdf(x, mean, 3.0)), "mean": mean, "sd": 3.0,
+        }).expand_dims(estimand=["treatment_difference"]))  # fmt: skip
+        fits.append(fit)
+    posterior = posterior_mixture(pooled_fit(fits))
+    for limit in (0.0, 6.0, 9.5):
+        true = np.mean([stats.norm.sf(limit, mean, 3.0) for mean in (6.0, 10.0)])
+        assert float(posterior.sf(limit)) == pytest.approx(true, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (drawn_fit(7.0, "b", model="first-period"), "differ in model: crossover, first-period"),
+        (drawn_fit(7.0, "b", prior="flat"), "differ in prior"),
+        (drawn_fit(7.0, "b", assumptions='{"crossover_reading": "unhalved"}'), "crossover_reading"),
+        (drawn_fit(7.0, "a"), "named twice: a"),
+    ],
+)
+def test_results_that_do_not_belong_together(other: xr.DataTree, named: str) -> None:
+    """Fits of another model, prior or reading, and one result twice, are refused by name."""
+    with pytest.raises(SpecError, match=named):
+        pooled_fit([drawn_fit(6.0, "a"), other])
+
+
+def test_predictions_from_a_stored_fit_of_patients(
+    patients: tuple[xr.DataTree, Any], tmp_path: Path
+) -> None:
+    """`replicate predict --result`: held against the frequentist estimate where the fit has one."""
+    fit = patients[0].copy()
+    store, base = ResultStore(tmp_path), ["replicate", "predict", "--store", str(tmp_path)]
+    bare = store.save(fit)
+    refused = CliRunner().invoke(app, [*base, "--result", bare])
+    assert isinstance(refused.exception, SpecError)
+    assert "--n" in str(refused.exception)
+    with_n = CliRunner().invoke(app, [*base, "--result", bare, "--n", "80", "--json"])
+    row = json.loads(with_n.stdout)["predictions"][0]
+    assert row["original"] is None
+    assert "sceptical_p" not in row
+    assert row["replication"]["se"] == pytest.approx(2 * patients[1].about["sd"] / np.sqrt(80))
+    fit.attrs |= {"frequentist": json.dumps({"estimate": 5.0, "se": 2.5}), "result_id": "f" * 24}
+    same = CliRunner().invoke(app, [*base, "--result", store.save(fit), "--json"])
+    row = json.loads(same.stdout)["predictions"][0]
+    assert (row["evidence_kind"], row["results"]) == ("simulated", ["f" * 24])
+    assert row["replication"]["se"] == 2.5
+    prior = patients[1].prior
+    limit = stats.norm.ppf(0.975) * 2.5
+    parts = zip(prior.weights, prior.components, strict=True)
+    tail = sum(w * stats.norm.sf(limit, p.params["mu"], np.hypot(p.params["sigma"], 2.5))
+               for w, p in parts)  # fmt: skip
+    assert row["p_below_05"] == pytest.approx(tail, abs=1e-6)

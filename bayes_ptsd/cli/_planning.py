@@ -40,6 +40,7 @@ __all__ = [
     "asked_design",
     "asked_goal",
     "asked_prior",
+    "asked_results",
     "reading_weights",
 ]
 
@@ -55,7 +56,12 @@ Reading = Annotated[
     typer.Option("--reading", help="Of a crossover row, as 'unhalved' or 'unhalved=0.5'."),
 ]
 Result = Annotated[
-    str | None, typer.Option("--result", help="A stored result instead of a printed row.")
+    list[str] | None,
+    typer.Option(
+        "--result",
+        help="A stored result instead of a printed row; repeatable: one of each reconstruction, "
+        "pooled with equal weight.",
+    ),
 ]
 Heterogeneous = Annotated[
     float, typer.Option("--heterogeneity", help="Half-normal scale between trials, in SDs.")
@@ -113,7 +119,7 @@ def asked_prior(
     center: str,
     convention: str,
     readings: dict[str, float],
-    result: str | None,
+    result: list[str] | None,
     evidence: Path | None,
     store: Path | None,
     heterogeneity: float,
@@ -125,12 +131,11 @@ def asked_prior(
     from bayes_ptsd.evidence.published import load_published
     from bayes_ptsd.replication.document import row_fits
     from bayes_ptsd.replication.prior import replication_prior
-    from bayes_ptsd.store import ResultStore
 
     weights = None
     fits: xr.DataTree | dict[str, xr.DataTree]
-    if result is not None:
-        fits = ResultStore(store_path(store)).load(result)
+    if result:
+        fits = asked_results(result, store)
     else:
         fits = row_fits(
             load_published(evidence), contrast, center=center, convention=convention,
@@ -141,6 +146,15 @@ def asked_prior(
         fits, heterogeneity=heterogeneity, reading_weights=weights, robust_weight=robust,
         robust_sd=robust_sd, sd=sd,
     )  # fmt: skip
+
+
+def asked_results(result: list[str], store: Path | None) -> xr.DataTree:
+    """Return a stored result, or several pooled with equal weight."""
+    from bayes_ptsd.replication.stored import pooled_fit
+    from bayes_ptsd.store import ResultStore
+
+    results = ResultStore(store_path(store))
+    return pooled_fit([results.load(name) for name in result])
 
 
 def asked_design(

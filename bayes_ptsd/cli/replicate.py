@@ -30,6 +30,7 @@ from bayes_ptsd.cli._planning import (
     asked_design,
     asked_goal,
     asked_prior,
+    asked_results,
     reading_weights,
 )
 from bayes_ptsd.cli.history import show_mixture, told_warnings
@@ -93,6 +94,7 @@ def predict(
     center: Center = "cochrane",
     convention: Convention = "T",
     reading: Reading = None,
+    result: Result = None,
     heterogeneity: Heterogeneous = 0.25,
     robust: RobustWeight = 0.2,
     relative_size: Annotated[
@@ -106,6 +108,7 @@ def predict(
     dropout: Dropout = 0.0,
     gate: Gate = (0.0, 0.0),
     evidence: Evidence_ = None,
+    store: Store = None,
     json: Json = False,
 ) -> None:
     """Foretell what a replication would print, for a relative size or a number of patients."""
@@ -115,17 +118,18 @@ def predict(
         raise SpecError(f"--relative-size must be positive, got {relative_size}")
     rows = []
     with told_warnings() as told:
-        for name in reading_weights(reading):
+        for name in [""] if result else reading_weights(reading):
             found = asked_prior(
                 contrast=contrast, center=center, convention=convention, readings={name: 1.0},
-                result=None, evidence=evidence, store=None, heterogeneity=heterogeneity,
+                result=result, evidence=evidence, store=store, heterogeneity=heterogeneity,
                 robust=robust, robust_sd=None, sd=sd,
             )  # fmt: skip
             plan = asked_design(
                 design, sd=float(found.about["sd"]), correlation=correlation, visits=visits,
                 dropout=dropout, gate=gate,
             )  # fmt: skip
-            rows.append(_prediction(found, plan, name, n, relative_size, evidence))
+            original = _original(found, name, result, evidence, store)
+            rows.append(_prediction(found, plan, name, n, relative_size, original))
             if not found.about["crossover"]:
                 break
     document = {"evidence_kind": rows[0]["evidence_kind"], "predictions": rows, "warnings": told}
@@ -238,24 +242,50 @@ def sample_size(
     _show_sizes(document)
 
 
+def _original(
+    found: Any, reading: str, result: list[str] | None, evidence: Path | None, store: Path | None
+) -> tuple[float, float] | None:
+    """Return the estimate and standard error that a replication is held against."""
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.replication.document import original_estimate
+    from bayes_ptsd.replication.stored import observed_estimate
+
+    contrast = found.about["contrast"]
+    if not result:
+        return original_estimate(load_published(evidence), contrast, reading=reading)
+    printed = load_published(evidence) if contrast else None
+    return observed_estimate(asked_results(result, store), printed)
+
+
 def _prediction(
-    found: Any, plan: Any, reading: str, n: int | None, size: float | None, evidence: Path | None
+    found: Any,
+    plan: Any,
+    reading: str,
+    n: int | None,
+    size: float | None,
+    original: tuple[float, float] | None,
 ) -> dict[str, Any]:
     """Return what is foretold under one reading."""
-    from bayes_ptsd.evidence.published import load_published
     from bayes_ptsd.prior_family import resolve_prior
-    from bayes_ptsd.replication.document import original_estimate
     from bayes_ptsd.replication.prediction import predict_replication
 
     about = found.about
-    original = original_estimate(load_published(evidence), about["contrast"], reading=reading)
-    se = original[1] / (size or 1.0) ** 0.5 if n is None else plan.standard_error(n)
+    if n is not None:
+        se = plan.standard_error(n)
+    elif original is not None:
+        se = original[1] / (size or 1.0) ** 0.5
+    else:
+        raise SpecError(
+            f"result {about['results'][0]} keeps no frequentist estimate to be as precise as; "
+            "give the patients of the replication, --n"
+        )
     return {
         "evidence_kind": about["evidence_kind"],
         "contrast": about["contrast"],
         "reading": reading if about["crossover"] else "",
         "center": about["center"],
-        "original": {"estimate": original[0], "se": original[1]},
+        "results": about["results"],
+        "original": None if original is None else {"estimate": original[0], "se": original[1]},
         "replication": {"n": n, "se": se, "design": None if n is None else plan.label},
         "prior": found.prior.formula,
         **predict_replication(
@@ -274,6 +304,8 @@ def _show_prior(document: dict[str, Any]) -> None:
         ["center", document["center_words"]],
         ["readings", ", ".join(f"{k} {v:g}" for k, v in document["readings"].items())
          if document["crossover"] else "one only"],
+        *([["results", f"{len(document['results'])}, pooled with equal weight"]]
+          if not document["crossover"] and len(document["results"]) > 1 else []),
         ["between trials", f"half-normal({document['heterogeneity']['scale_in_sd']:g} SD)"],
         ["robust component", f"{weak['formula']}, weight {weak['weight']:g}, worth "
          f"{weak['effective_size']:.3g} patients of a parallel trial"],
@@ -305,23 +337,24 @@ def _show_predictions(rows: list[dict[str, Any]]) -> None:
     """Print predictions for people, one column a reading."""
     labels: list[tuple[str, Any]] = [
         ("SE of the replication", lambda r: number(r["replication"]["se"])),
-        ("relative size", lambda r: number(r["relative_size"])),
+        ("relative size", lambda r: number(r.get("relative_size"))),
         ("estimate, mean", lambda r: number(r["mean"])),
         ("estimate, 95% prediction interval",
          lambda r: f"{r['interval95'][0]:.1f} to {r['interval95'][1]:.1f}"),
         ("P(same sign)", lambda r: number(r["same_sign"], 3)),
         ("P(two-sided P < .05, same direction)", lambda r: number(r["p_below_05"], 3)),
         *((f"P(sceptical P < .025), {name}", lambda r, k=name: number(r["sceptical_p"][k], 3))
-          for name in rows[0]["sceptical_p"]),
+          for name in rows[0].get("sceptical_p", ())),
         *((f"P(replication BF > {key})", lambda r, k=key: number(r["bayes_factor"][k], 3))
-          for key in rows[0]["bayes_factor"]),
+          for key in rows[0].get("bayes_factor", ())),
         *((f"P(BF over skeptical mixture > {key})",
            lambda r, k=key: number(r["skeptical_mixture"][k], 3))
-          for key in rows[0]["skeptical_mixture"]),
+          for key in rows[0].get("skeptical_mixture", ())),
     ]  # fmt: skip
     table = [[label, *(show(row) for row in rows)] for label, show in labels]
     first = rows[0]
-    title = f"Replication of {first['contrast']}, centered by {first['center']}"
+    what = first["contrast"] or first["results"][0]
+    title = f"Replication of {what}, centered by {first['center']}"
     columns = [row["reading"].replace("_", " ") or "value" for row in rows]
     show_table(f"{title}, {first['evidence_kind']} evidence", ["quantity", *columns], table)
 

@@ -29,6 +29,8 @@ __all__ = [
 CENTER_WORDS: Mapping[str, str] = {
     "flat": "centered at the published estimate, which is too large on average if it was noticed "
     "because it was large",
+    "reference": "centered at the estimate of these patients, which is too large on average if it "
+    "was noticed because it was large",
     "cochrane": "centered at the estimate shrunk by the record of trials in the Cochrane database",
 }
 

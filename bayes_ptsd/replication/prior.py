@@ -285,8 +285,15 @@ def _about(fits: Mapping[str, xr.DataTree], weights: Mapping[str, float]) -> dic
         "convention": str(attrs.get("convention", "")),
         "evidence_kind": str(attrs.get("evidence_kind", "")),
         "active": str(attrs.get("active", "active treatment")),
-        "results": [str(fit.attrs.get("result_id", "")) for fit in fits.values()],
+        "results": [name for fit in fits.values() for name in _sources(fit)],
     }
+
+
+def _sources(fit: xr.DataTree) -> list[str]:
+    """Return the ids of the results behind a fit: its own, or those it was pooled from."""
+    if "result_id" in fit.attrs:
+        return [str(fit.attrs["result_id"])]
+    return json.loads(fit.attrs.get("members", "[]")) or [""]
 
 
 def _total_sd(about: Mapping[str, Any], given: float | None) -> float:

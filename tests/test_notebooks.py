@@ -14,7 +14,8 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SOURCES = sorted(FOLDER.glob("[0-9]*.py"))
-NUMBER = re.compile(r"(?<![\w.])[+-]?\d*\.\d+")
+# the conventional level of a P value is a name and no result
+NUMBER = re.compile(r"(?<![\w.])(?<!P < )[+-]?\d*\.\d+")
 notebook = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 
 
@@ -119,7 +120,9 @@ def test_missing_parts_are_seen() -> None:
     whole = make("# 1. A\n\n**Question.** Which?", "## Answer", '>Markdown(f"It is {x:.2f}.")')
     assert (shape(whole), typed_numbers(whole), left_in(whole)) == ([], [], [])
     assert shape(make("# 1. A\n\nText.", "## Answer", ">1")) == ["question", "answer"]
-    typed = make("P was 0.03.", '>Markdown(f"It is 1.5 {x:.2f}." "Or .7 or so.")', ">f(0.5)")
+    typed = make(
+        "P was 0.03, so P < .05.", '>Markdown(f"It is 1.5 {x:.2f}." "Or .7 or so.")', ">f(0.5)"
+    )
     assert typed_numbers(typed) == ["0.03", "1.5", ".7"]
     whole.cells[2].execution_count = 3
     assert len(left_in(whole)) == 1

@@ -16,11 +16,13 @@ from matplotlib.text import Text
 
 from bayes_ptsd.comparison import compare
 from bayes_ptsd.contrasts import model_of
+from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.printed import fit_exact
+from bayes_ptsd.fit import fit_model
 from bayes_ptsd.plots import (
     PRIOR_STYLES,
     agreement_figure,
@@ -32,6 +34,7 @@ from bayes_ptsd.plots import (
     update_reach,
 )
 from bayes_ptsd.prior_family import PRIOR_FAMILY
+from bayes_ptsd.spec import load_model
 
 PRIORS = ("flat", "skeptical", "cochrane")
 
@@ -227,6 +230,18 @@ def test_agreement_is_of_one_posterior(fits: list[xr.DataTree]) -> None:
     assert sum(bar.get_width() * bar.get_height() for bar in bars) == pytest.approx(1)
     with pytest.raises(SpecError, match="prior is 'skeptical' in one fit and 'flat'"):
         agreement_figure(fits[1], fits[0])
+
+
+def test_agreement_of_patients_is_of_the_same_patients() -> None:
+    """Fits of patients are drawn with their model and kind; those of other patients are refused."""
+    fit = fit_model(example_patients(seed=2), load_model("crossover"), engine="exact")
+    figure = agreement_figure(fit, fit)
+    assert figure.axes[0].get_title(loc="left") == "Crossover: reference prior"
+    assert figure.legends[0].get_title().get_text() == "simulated evidence"
+    other = fit.copy()
+    other.attrs = {**fit.attrs, "evidence_digest": "5b1e"}
+    with pytest.raises(SpecError, match="evidence_digest is '5b1e' in one fit and"):
+        agreement_figure(other, fit)
 
 
 @pytest.mark.parametrize("draw", [update_figure, benefit_figure])

@@ -12,15 +12,19 @@ from bayes_ptsd.plots.style import (
     difference_label,
     evidence_legend,
     figure_look,
+    fit_title,
     new_figure,
     prior_style,
     remove_y,
-    row_title,
 )
 
 __all__ = ["agreement_figure"]
 
 BINS = 50
+SAME = (
+    "contrast", "crossover_reading", "convention", "model", "endpoint", "evidence_digest", "prior"
+)  # fmt: skip
+"""What two fits of one posterior share; printed rows have the first three, patients the others."""
 
 
 def agreement_figure(sampled: xr.DataTree, exact: xr.DataTree) -> Figure:
@@ -31,7 +35,8 @@ def agreement_figure(sampled: xr.DataTree, exact: xr.DataTree) -> Figure:
     sampled : xr.DataTree
         Fit with draws of ``treatment_difference``.
     exact : xr.DataTree
-        Exact fit of the same contrast, reading, convention and prior.
+        Exact fit of the same posterior: of a printed row the same contrast, reading, convention and
+        prior, of patients the same patients, endpoint, model and prior.
 
     Returns
     -------
@@ -41,7 +46,8 @@ def agreement_figure(sampled: xr.DataTree, exact: xr.DataTree) -> Figure:
     Raises
     ------
     SpecError
-        If the two are fits of different contrasts, readings, conventions or priors.
+        If the two are fits of different contrasts, readings, conventions, patients, models or
+        priors.
 
     Examples
     --------
@@ -52,11 +58,11 @@ def agreement_figure(sampled: xr.DataTree, exact: xr.DataTree) -> Figure:
     >>> agreement_figure(fit, fit).axes[0].get_xlabel()
     'points, positive = ketamine better'
     """
-    for key in ("contrast", "crossover_reading", "convention", "prior"):
-        if sampled.attrs[key] != exact.attrs[key]:
+    for key in SAME:
+        one, other = (fit.attrs.get(key, "") for fit in (sampled, exact))
+        if one != other:
             raise SpecError(
-                f"not the same posterior: {key} is '{sampled.attrs[key]}' in one fit and "
-                f"'{exact.attrs[key]}' in the other"
+                f"not the same posterior: {key} is '{one}' in one fit and '{other}' in the other"
             )
     draws = sampled["posterior"].to_dataset()["treatment_difference"].values.ravel()
     curve = exact["exact"].to_dataset().sel(estimand="treatment_difference")
@@ -71,12 +77,11 @@ def agreement_figure(sampled: xr.DataTree, exact: xr.DataTree) -> Figure:
         )  # fmt: skip
         density = np.interp(x, curve["value"].values, curve["pdf"].values)
         axes.plot(x, density, color=INK, label="exact posterior")
-        title = row_title(attrs["analysis"], attrs["crossover_reading"])
-        axes.set_title(f"{title}: {attrs['prior']} prior")
+        axes.set_title(f"{fit_title(sampled)}: {attrs['prior']} prior")
         axes.set_xlabel(difference_label(sampled))
         remove_y(axes)
         evidence_legend(
             figure, axes.get_legend_handles_labels()[0], columns=2,
-            kind=attrs["evidence_kind"], convention=attrs["convention"],
+            kind=attrs["evidence_kind"], convention=attrs.get("convention", ""),
         )  # fmt: skip
     return figure

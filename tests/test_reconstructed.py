@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,10 @@ from bayes_ptsd.reconstructed.results import pooled_results
 from bayes_ptsd.reconstructed.sets import outcome_for
 from bayes_ptsd.reconstructed.tasks import Task, carry_out
 from bayes_ptsd.reconstructed.workers import carry_out_all
+from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.patient_contents import patient_outcomes
+from bayes_ptsd.report.reconstructed import reconstructed_section
+from bayes_ptsd.report.reconstructed_tables import check_lines
 from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
@@ -248,3 +253,53 @@ def test_the_result_over_most_sets_is_the_one_that_counts(tmp_path: Path) -> Non
     assert pooled_results(store, printed="another") == []
     (unhalved,) = pooled_results(store, crossover_reading="unhalved")
     assert unhalved.attrs["crossover_reading"] == "unhalved"
+
+
+def test_page_shows_both_readings_and_the_checks_from_the_store_alone(
+    sampled: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Section, tables and figures come from pooled results; nothing is fitted or reconstructed."""
+    for reading in ("as_published", "unhalved"):
+        work = task("crossover-completers", "exact", reading=reading)
+        carry_out(work, sampled, seed=1, report=lambda *_: None)
+    monkeypatch.setattr("bayes_ptsd.evidence.reconstruct.release.load_release", None)
+    section = reconstructed_section(Contents(load_published(), store=sampled))
+    assert section is not None
+    assert set(section.figures) == {"reconstructed-as-published", "reconstructed-unhalved"}
+    frame = section.tables["reconstructed-readings"].set_index(["model", "crossover_reading"])
+    halved = frame.loc[("crossover-completers", "unhalved")]
+    whole = frame.loc[("crossover-completers", "as_published")]
+    assert whole["mean"] == pytest.approx(12.4, abs=0.4)
+    assert halved["mean"] == pytest.approx(6.5, abs=0.3)
+    assert set(frame["evidence_kind"]) == {"reconstructed"}
+    checks = section.tables["reconstructed-sampled"].iloc[0]
+    assert (checks["model"], checks["passed"], checks["fits"]) == ("first-period", SETS, SETS)
+    assert f"{SETS} of {SETS}" in section.html
+    assert len(section.tables["reconstructed-sets"]) == SETS
+    ratio, other = re.findall(r"([\d.]+) times .*? under (?:as published|unhalved)", section.html)
+    assert 1.7 < float(ratio) < 2.7
+    assert float(other) < 1.4
+    assert section.html.count("reconstructed evidence") == 5
+    assert patient_outcomes(sampled) == []
+
+
+def test_page_about_other_numbers_has_no_such_section(sampled: ResultStore) -> None:
+    """Results of sets that print other numbers are left out."""
+    effects = load_published().data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    data = xr.DataTree.from_dict({"effects": effects})
+    other = Evidence("published", load_published().trial, data)
+    assert reconstructed_section(Contents(other, store=sampled)) is None
+
+
+def test_failed_and_warning_checks_are_said_by_set() -> None:
+    """Which set failed and why, and in how many sets a check warned."""
+    fits = xr.Dataset(
+        {
+            "passed": ("reconstruction", [True, False]),
+            "reason": ("reconstruction", ["", "rhat_max 1.02 (threshold 1.01)"]),
+            "warned": ("reconstruction", ["", "rhat_max, loo_pareto_k_max"]),
+        }
+    )
+    said = check_lines(xr.DataTree.from_dict({"fits": fits}))
+    assert said[0] == "set 2 failed: rhat_max 1.02 (threshold 1.01)"
+    assert "loo_pareto_k_max warned in 1 of 2 sets" in said

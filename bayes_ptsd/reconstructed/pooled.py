@@ -24,6 +24,7 @@ __all__ = ["EXACT", "pooled_exact", "pooled_fits", "pooled_id"]
 
 DIFFERENCE = "treatment_difference"
 EXACT: Mapping[str, Any] = {"engine": "exact", "pooled": True}
+PARTS = ("within_sd", "between_sd", "fraction_missing", "fraction_missing_mcse")
 GRID = ("value", "pdf", "cdf")
 FIGURES = ("rhat_max", "ess_bulk_min", "ess_tail_min", "divergences", "ebfmi_min")
 LABELED = ("visit_difference", "sd_visit", "visit_correlation", "prob_at_most", "sd_period")
@@ -85,7 +86,8 @@ def pooled_exact(
     -------
     xr.DataTree
         Group ``pooled`` on dims ``estimand`` and ``reconstruction`` as `pooled_summary` has it;
-        ``exact``, the mixture; ``checks``.
+        ``exact``, the mixture; ``checks``; of a crossover ``spread``, the standard deviation of
+        each period within the sequences of those rated twice, by reconstruction.
 
     Raises
     ------
@@ -105,18 +107,20 @@ def pooled_exact(
     start = time.perf_counter()
     first = patients[0]
     endpoint, visit = (str(first.data["outcomes"][dim].item(0)) for dim in ("endpoint", "visit"))
-    pool = pool_crossover if spec.structure == "crossover" else pool_first_period
+    crossover = spec.structure == "crossover"
+    pool = pool_crossover if crossover else pool_first_period
     summary = pool(patients, spec, endpoint=endpoint, visit=visit)
-    model = (crossover_model if spec.structure == "crossover" else first_period_model)(first, spec)
+    model = crossover_model(first, spec) if crossover else first_period_model(first, spec)
     named = {"estimand": [DIFFERENCE]}
     mixture = summary[[*GRID, "mean", "sd"]].assign(quadrature_error=0.0)
-    tree = xr.DataTree.from_dict(
-        {
-            "pooled": summary.drop_vars(GRID).drop_attrs().expand_dims(named),
-            "exact": mixture.drop_attrs().expand_dims(named),
-            "checks": check_table([Check("failed_fits", 0.0, 0.0, True, required=True)]),
-        }
-    )
+    groups = {
+        "pooled": summary.drop_vars(GRID).drop_attrs().expand_dims(named),
+        "exact": mixture.drop_attrs().expand_dims(named),
+        "checks": check_table([Check("failed_fits", 0.0, 0.0, True, required=True)]),
+    }
+    if crossover:
+        groups["spread"] = _spread([crossover_model(one, spec).observed for one in patients])
+    tree = xr.DataTree.from_dict(groups)
     tree.attrs = stamp(
         first, spec, endpoint=model.endpoint, settings=EXACT, seed=seed, seconds=0.0, warnings=[]
     )
@@ -240,8 +244,25 @@ def _named(
         "checks_passed": int(bool(tree["checks"]["passed"].all())),
         **readings,
     }
-    tree.attrs["summary"] = json.dumps(summary_document(estimate(tree)))
+    summary = summary_document(estimate(tree))
+    pooled = tree["pooled"].to_dataset()
+    for name, one in summary.items():
+        one |= {part: float(pooled[part].sel(estimand=name)) for part in PARTS}
+    tree.attrs["summary"] = json.dumps(summary)
     return tree
+
+
+def _spread(scores: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Return the standard deviation of both periods in patients rated twice, by reconstruction."""
+    found = []
+    for arrays in scores:
+        twice = arrays["score"].where(arrays["score"].notnull().all("period"), drop=True)
+        within = twice.groupby("sequence") - twice.groupby("sequence").mean()
+        freedom = twice.sizes["subject"] - len(np.unique(twice["sequence"]))
+        found.append(((within**2).sum("subject") / freedom) ** 0.5)
+    joined: xr.DataArray = xr.concat(found, dim="reconstruction")
+    place = np.arange(1, len(found) + 1)
+    return joined.to_dataset(name="sd").assign_coords(reconstruction=place)
 
 
 def _by_reconstruction(fits: Sequence[xr.DataTree]) -> xr.Dataset:

@@ -8,15 +8,17 @@ import xarray as xr
 
 from bayes_ptsd.store import ResultStore
 
-__all__ = ["pooled_results"]
+__all__ = ["pooled_entries", "pooled_results"]
 
-KEYS = ("model", "prior", "endpoint", "crossover_reading", "flow_reading", "engine")
+KEYS = (
+    "model", "prior", "endpoint", "crossover_reading", "flow_reading", "engine", "printed_digest"
+)  # fmt: skip
 
 
-def pooled_results(
+def pooled_entries(
     store: ResultStore | None, *, printed: str | None = None, **chosen: str
-) -> list[xr.DataTree]:
-    """Return pooled results: of each analysis the one over most sets, the newest of those.
+) -> list[dict[str, Any]]:
+    """Return what a store says of its pooled results, without opening them.
 
     Parameters
     ----------
@@ -30,8 +32,41 @@ def pooled_results(
 
     Returns
     -------
+    list of dict
+        Of each analysis the sidecar of the result over most sets, the newest of those, in the
+        order in which they were first made.
+
+    Examples
+    --------
+    >>> pooled_entries(None)
+    []
+    """
+    wanted = chosen if printed is None else {**chosen, "printed_digest": printed}
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for entry in [] if store is None else store.catalog():
+        sets = entry.get("reconstructions")
+        if not sets or any(entry[key] != value for key, value in wanted.items()):
+            continue
+        key = tuple(entry[name] for name in KEYS)
+        if key not in found or sets >= found[key]["reconstructions"]:
+            found[key] = entry
+    return list(found.values())
+
+
+def pooled_results(
+    store: ResultStore | None, *, printed: str | None = None, **chosen: str
+) -> list[xr.DataTree]:
+    """Return pooled results: of each analysis the one over most sets, the newest of those.
+
+    Parameters
+    ----------
+    store, printed, chosen
+        As in `pooled_entries`.
+
+    Returns
+    -------
     list of xr.DataTree
-        Each with the group ``pooled``, in the order in which they were first made. Attributes say
+        Each with the group ``pooled`` on dims ``estimand`` and ``reconstruction``. Attributes say
         how many ``reconstructions``, under which readings, and the ids of the ``members``.
 
     Examples
@@ -39,17 +74,5 @@ def pooled_results(
     >>> pooled_results(None)
     []
     """
-    entries = [] if store is None else store.catalog()
-    found: dict[tuple[Any, ...], xr.DataTree] = {}
-    for entry in entries:
-        wanted = all(entry.get(key) == value for key, value in chosen.items())
-        if store is None or not entry.get("reconstructions") or not wanted:
-            continue
-        fit = store.load(entry["result_id"])
-        if printed is not None and fit.attrs["printed_digest"] != printed:
-            continue
-        key = (*(fit.attrs[name] for name in KEYS), fit.attrs["printed_digest"])
-        known = found.get(key)
-        if known is None or fit.attrs["reconstructions"] >= known.attrs["reconstructions"]:
-            found[key] = fit
-    return list(found.values())
+    entries = pooled_entries(store, printed=printed, **chosen)
+    return [] if store is None else [store.load(entry["result_id"]) for entry in entries]

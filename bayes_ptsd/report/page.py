@@ -34,6 +34,7 @@ from bayes_ptsd.report.patient_contents import PatientOutcome, patient_outcomes
 from bayes_ptsd.report.patients import patient_sections
 from bayes_ptsd.report.priors import priors_section
 from bayes_ptsd.report.provenance import limits_section, provenance_section
+from bayes_ptsd.report.reconstructed import reconstructed_section
 from bayes_ptsd.report.replication import replication_section
 from bayes_ptsd.report.sensitivity import sensitivity_section
 from bayes_ptsd.store import ResultStore
@@ -188,6 +189,7 @@ def page_sections(contents: Contents) -> list[Section]:
         curve_section(contents),
         sensitivity_section(contents),
         joint_section(contents),
+        reconstructed_section(contents),
         depression_section(contents),
         comparison_section(contents),
         audit_section(contents),

@@ -41,6 +41,7 @@ REQUIRED = ("result_id", "spec", "evidence_kind", "evidence_digest", "seed", "ve
 OPTIONAL = (
     "seconds", "warnings", "endpoint", "contrast", "prior", "convention", "crossover_reading",
     "engine", "checks_passed", "summary", "reconstructions", "flow_reading",
+    "printed_digest",
 )  # fmt: skip
 JSON_TEXTS = ("spec", "versions", "warnings", "summary")
 

@@ -1,0 +1,169 @@
+"""Models of reconstructed patients: what print identifies, and what it leaves open."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_ptsd.plots.reconstructed import reconstruction_figure
+from bayes_ptsd.plots.style import figure_svg
+from bayes_ptsd.reconstructed.results import pooled_entries, pooled_results
+from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.markup import (
+    Section,
+    bullets,
+    details,
+    figure_html,
+    gallery,
+    join,
+    number,
+    paragraph,
+)
+from bayes_ptsd.report.reconstructed_tables import (
+    by_model,
+    check_lines,
+    estimand_frame,
+    estimand_table,
+    predictive_frame,
+    predictive_table,
+    reading_table,
+    readings_frame,
+    sampled_frame,
+    sampled_table,
+    sets_frame,
+    two_column_table,
+)
+
+__all__ = ["reconstructed_section"]
+
+WHAT = (
+    "The patients of the trial are not public. A reconstruction is a table of as many made-up "
+    "patients whose whole scores print every published result at once, verified with an "
+    "independent library; many such tables exist. A model is fitted to each of {sets} sets alone "
+    "and the posteriors are mixed with equal weight: sets are never stacked, so more sets are not "
+    "more patients. What all sets share is known from print. What differs between them is not, "
+    "and comes from stated priors: its share of the posterior variance is the fraction of missing "
+    "information. Nothing here is a finding about the trial's own patients."
+)
+PRIORS = (
+    "The treatment prior is the models' own, reference, N(0, (2 SD)\N{SUPERSCRIPT TWO}), and where "
+    "an exact engine makes it cheap skeptical as well. A fit that fails a required check stays in "
+    "the pool, because leaving sets out by how hard they are to sample would select them by what "
+    "was not printed; how many passed stands beside each result."
+)
+
+
+def reconstructed_section(contents: Contents) -> Section | None:
+    """Return the models that were fitted to reconstructions of the printed evidence.
+
+    Parameters
+    ----------
+    contents : Contents
+        Material of the page; results are read from its store and none is computed.
+
+    Returns
+    -------
+    Section or None
+        Both readings of the crossover side by side, all readings and flows, the sampled models
+        with their variance parts and checks, a figure of all sets; None where the store has no
+        such result.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> reconstructed_section(Contents(load_published()))
+    """
+    printed = contents.evidence.digest
+    entries = by_model(pooled_entries(contents.store, printed=printed))
+    if not entries:
+        return None
+    sampled = by_model(pooled_results(contents.store, printed=printed, engine="nuts"))
+    kind = str(entries[0]["evidence_kind"])
+    tables = {"reconstructed-readings": readings_frame(entries)}
+    figures, parts = _figures(contents, sampled)
+    html = join(
+        paragraph(WHAT.format(sets=max(int(entry["reconstructions"]) for entry in entries))),
+        two_column_table(contents, entries, kind),
+        gallery(parts),
+        _paradox(contents),
+        reading_table(contents, entries, kind),
+        paragraph(PRIORS),
+    )
+    if sampled:
+        html, more = join(html, _sampled(contents, sampled, kind)), _sampled_frames(sampled)
+        tables |= more
+    return Section("reconstructed", "Reconstructed patients", html, tables, figures)
+
+
+def _sampled(contents: Contents, sampled: list[xr.DataTree], kind: str) -> str:
+    """Return the sampled models: variance parts, checks, other estimands, predictions."""
+    said = [
+        f"{escape(str(fit.attrs['model']))}: {escape('; '.join(check_lines(fit)))}"
+        for fit in sampled
+    ]
+    return join(
+        sampled_table(contents, sampled, kind),
+        details("Checks that failed or warned, by model", bullets(said)),
+        details("Other estimands", estimand_table(contents, sampled, kind)),
+        details("What each model predicts of its sets", predictive_table(sampled, kind)),
+    )
+
+
+def _sampled_frames(sampled: list[xr.DataTree]) -> dict[str, pd.DataFrame]:
+    """Return the numbers behind the sampled models."""
+    return {
+        "reconstructed-sampled": sampled_frame(sampled),
+        "reconstructed-estimands": estimand_frame(sampled),
+        "reconstructed-sets": sets_frame(sampled),
+        "reconstructed-predictive": predictive_frame(sampled),
+    }
+
+
+def _figures(contents: Contents, sampled: list[xr.DataTree]) -> tuple[dict[str, str], list[str]]:
+    """Draw every set under both readings of the crossover: sampled, else exact."""
+    figures, parts = {}, []
+    for reading in ("as_published", "unhalved"):
+        fits = [fit for fit in sampled if fit.attrs["crossover_reading"] == reading] or by_model(
+            pooled_results(
+                contents.store, printed=contents.evidence.digest, engine="exact",
+                crossover_reading=reading, flow_reading="paper", prior="reference",
+            )
+        )  # fmt: skip
+        if not fits:
+            continue
+        name = f"reconstructed-{reading.replace('_', '-')}"
+        figures[name] = figure_svg(reconstruction_figure(fits))
+        alt = (
+            f"Mean and 95% interval of the treatment difference in each reconstructed set of "
+            f"patients and pooled, {reading.replace('_', ' ')}, one row a model; the numbers are "
+            "in the CSV files."
+        )
+        parts.append(figure_html(figures[name], alt=alt, name=name))
+    return figures, parts
+
+
+def _paradox(contents: Contents) -> str:
+    """Say how much more variable the second period has to be under each reading."""
+    said = []
+    for fit in pooled_results(
+        contents.store, printed=contents.evidence.digest, engine="exact",
+        model="crossover-completers", flow_reading="paper", prior="reference",
+    ):  # fmt: skip
+        sd = fit["spread"].to_dataset()["sd"]
+        ratio = (sd.sel(period=2) / sd.sel(period=1)).values
+        reading = str(fit.attrs["crossover_reading"]).replace("_", " ")
+        said.append(
+            f"{number(float(np.median(ratio)), 1)} times ({number(ratio.min(), 1)} to "
+            f"{number(ratio.max(), 1)}) under {reading}"
+        )
+    if not said:
+        return ""
+    return paragraph(
+        "The precision paradox in the sets: among patients rated twice, the standard deviation of "
+        f"period 2 within a sequence is that of period 1 times, median and range over sets: "
+        f"{'; '.join(said)}. A model with one standard deviation for both periods does not "
+        "describe sets that need two; crossover-bivariate does, and weighs period 2 less."
+    )

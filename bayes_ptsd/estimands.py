@@ -7,6 +7,7 @@ differences mean that the active treatment is better.
 Two attributes of a fit say what its estimands are: ``estimand_nulls``, the value of each comparison
 if the treatments are alike (0 of a difference, 0.5 of a probability to win), and
 ``estimand_units``. Without them the treatment difference is the one comparison, in score units.
+Where labels are endpoints, ``label_constants`` has the unit, MCID and reference SD of each.
 """
 
 from __future__ import annotations
@@ -38,11 +39,13 @@ CURVE_REACH = 1.5
 ROPE_SD = 0.1
 DRAWN_DIMS = 2
 DIFFERENCE, INTERACTION = "treatment_difference", "interaction_max"
+CONTRASTS = (DIFFERENCE, "difference")
 LABELED = {
     "visit_difference": DIFFERENCE,
     "sd_visit": "sd_visit",
     "visit_correlation": "visit_correlation",
     "prob_at_most": "prob_at_most",
+    "endpoint_difference": "difference",
 }
 """Variables with dims of labels whose elements are estimands, and what those are called."""
 
@@ -87,12 +90,13 @@ def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Datase
     if not {"posterior", "exact"} & set(fit.children):
         raise SpecError("this result holds no posterior, so there is nothing to summarize")
     constants = json.loads(fit.attrs.get("endpoint_constants", "{}"))
-    rows = [
-        _summary(fit, name, constants, list(thresholds))
-        .assign(unit=_unit(fit, name, constants.get("unit", "")))
-        .expand_dims(estimand=[name])
-        for name in _estimand_names(fit)
-    ]
+    labels = json.loads(fit.attrs.get("label_constants", "{}"))
+    rows = []
+    for name in _estimand_names(fit):
+        own = labels.get(name.partition("[")[2].rstrip("]"))
+        unit = own["unit"] if own else _unit(fit, name, constants.get("unit", ""))
+        one = _summary(fit, name, own or constants, list(thresholds))
+        rows.append(one.assign(unit=unit).expand_dims(estimand=[name]))
     return xr.concat(rows, dim="estimand").assign_attrs(unit=constants.get("unit", ""))
 
 
@@ -288,7 +292,7 @@ def _summary(
     center = _moments(fit, name)
     tails = _quantile(fit, name, np.array([0.025, 0.5, 0.975]))
     mcid, sd = constants.get("mcid"), constants.get("reference_sd")
-    contrast, null = _stem(name) == DIFFERENCE, _nulls(fit).get(_stem(name))
+    contrast, null = _stem(name) in CONTRASTS, _nulls(fit).get(_stem(name))
     narrow = ROPE_SD * sd if sd else None
     summary = xr.Dataset(
         {

@@ -42,7 +42,8 @@ def fit_document(
         ``result_id, model, endpoint, evidence_kind, prior, engine, estimands, diagnostics,
         checks, frequentist, n, warnings, seconds``; what does not exist is None. A fit with a
         mediator also has ``mediation``: the share mediated, and direct and indirect effect by the
-        correlation of the errors.
+        correlation of the errors; one of several endpoints ``joint``, the probabilities that at
+        least one, two, ... of them exceed 0, or their MCID.
 
     Examples
     --------
@@ -68,6 +69,11 @@ def fit_document(
     figures = {name: checks.get(name, {}).get("figure") for name in DIAGNOSTICS}
     if "mediation" in fit.children:
         document["mediation"] = mediation_document(fit["mediation"].to_dataset())
+    if "joint" in fit.children:
+        joint = fit["joint"].to_dataset()
+        keys = ("at_least_above_zero", "at_least_above_mcid")
+        document["joint"] = {key: [finite(p) for p in joint[key].values] for key in keys}
+        document["joint"]["mcse"] = float(joint["mcse"])
     return document | {
         "estimands": summary_document(estimate(fit, thresholds=thresholds)),
         "diagnostics": {"passed": bool(attrs["checks_passed"]), **figures},

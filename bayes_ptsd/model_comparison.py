@@ -89,7 +89,7 @@ def compare_models(
     """
     fits = {}
     for name, spec in specs.items():
-        if spec.structure == "summary":
+        if spec.structure in ("summary", "endpoints", "subscales"):
             raise FitError(f"model '{name}' is of printed rows and predicts no patient")
         stored = stored_fit(
             evidence, spec, store, engine=engine, seed=seed, compiled=compiled, stage=stage

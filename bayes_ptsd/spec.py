@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior, parse_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value
 from bayes_ptsd.structures import STRUCTURES
-from bayes_ptsd.structures.structure import NAME, NAMES
+from bayes_ptsd.structures.structure import NAME, NAMES, NUMBER
 
 __all__ = [
     "STRUCTURES",
@@ -248,6 +249,8 @@ def parse_option(text: str, structure: str) -> tuple[str, Any]:
     allowed = STRUCTURES[structure].options.get(name, ())
     if allowed == NAME:
         return name, value
+    if allowed == NUMBER:
+        return name, _number(value)
     if allowed == NAMES:
         return name, [part.strip() for part in value.split(",") if part.strip()]
     values = {json.dumps(one) if isinstance(one, bool) else str(one): one for one in allowed}
@@ -339,6 +342,8 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
             _refuse_no_names(spec.options[key], f"{where} [options] {key}")
         elif allowed == NAME:
             _refuse_no_name(spec.options[key], f"{where} [options] {key}")
+        elif allowed == NUMBER:
+            _refuse_no_number(spec.options[key], f"{where} [options] {key}")
         elif spec.options[key] not in allowed:
             known = nearest(str(spec.options[key]), map(str, allowed))
             raise SpecError(f"{where} [options] {key}: '{spec.options[key]}' not allowed{known}")
@@ -354,6 +359,20 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
     if conflict := structure.conflict(spec.options):
         raise SpecError(f"{where} [options]: {conflict}")
     return spec
+
+
+def _number(text: str) -> Any:
+    """Return a text as a number where it is one; what is none is refused with the option's name."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _refuse_no_number(value: Any, where: str) -> None:
+    """Refuse what is no finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise SpecError(f"{where}: write a number, such as 0.5; got {value!r}")
 
 
 def _refuse_no_name(value: Any, where: str) -> None:

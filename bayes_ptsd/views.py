@@ -27,6 +27,7 @@ from bayes_ptsd.exact.printed import accepted_row, fit_exact, row_prior
 from bayes_ptsd.first_period import likelihood as first_period_likelihood
 from bayes_ptsd.first_period import priors as first_period_priors
 from bayes_ptsd.first_period.model import first_period_model
+from bayes_ptsd.joint.describe import joint_prior_lines
 from bayes_ptsd.longitudinal import likelihood as longitudinal_likelihood
 from bayes_ptsd.longitudinal import priors as longitudinal_priors
 from bayes_ptsd.longitudinal.example import example_trajectories
@@ -102,7 +103,8 @@ def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict of dict
-        Sections ``analysis, estimates, checks, provenance``, JSON-safe.
+        Sections ``analysis, estimates, checks, provenance``, JSON-safe; estimates of the treatment
+        difference, or of every estimand by name where there is none.
 
     Examples
     --------
@@ -119,10 +121,11 @@ def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
     rows = zip(
         *(checks[key].values for key in ("check", "figure", "threshold", "passed")), strict=True
     )
+    summary = summary_document(estimate(fit))
     origin = ("engine", "seed", "seconds", "settings", "evidence_digest", "versions", "warnings")
     return {
         "analysis": analysis,
-        "estimates": summary_document(estimate(fit))["treatment_difference"],
+        "estimates": summary.get("treatment_difference", summary),
         "checks": {str(name): _check(figure, limit, bool(ok)) for name, figure, limit, ok in rows},
         "provenance": {key: _plain(fit.attrs[key]) for key in origin}
         | {"spec_id": spec["spec_id"], "assumptions": fit.attrs["assumptions"]},
@@ -254,12 +257,16 @@ PRIOR_LINES: Mapping[str, Callable[[Evidence, ModelSpec], tuple[dict[str, str], 
     "ordinal": categorical_prior_lines,
     "binary": categorical_prior_lines,
     "depression": depression_prior_lines,
+    "endpoints": joint_prior_lines,
+    "subscales": joint_prior_lines,
 }
 EXAMPLES: Mapping[str, Callable[[], Evidence]] = {
     "crossover": example_patients,
     "first_period": example_patients,
     "longitudinal": example_trajectories,
     "depression": example_mediation,
+    "endpoints": load_published,
+    "subscales": load_published,
     "ordinal": partial(example_categories, "ordinal", baseline=True),
     "binary": partial(example_categories, "binary", baseline=True),
 }

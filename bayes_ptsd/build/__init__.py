@@ -10,6 +10,7 @@ from bayes_ptsd.build.categorical import build_categorical
 from bayes_ptsd.build.crossover import build_crossover
 from bayes_ptsd.build.depression import build_depression
 from bayes_ptsd.build.first_period import build_first_period
+from bayes_ptsd.build.joint import build_joint_model
 from bayes_ptsd.build.longitudinal import build_longitudinal
 from bayes_ptsd.build.summary import build_summary
 from bayes_ptsd.evidence import Evidence
@@ -25,6 +26,8 @@ BUILDERS: Mapping[str, Callable[[Evidence, ModelSpec], pm.Model]] = {
     "ordinal": build_categorical,
     "binary": build_categorical,
     "depression": build_depression,
+    "endpoints": build_joint_model,
+    "subscales": build_joint_model,
 }
 
 

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from bayes_ptsd.errors import BayesPtsdError
 
@@ -77,7 +78,8 @@ def show_table(
         left = position == 0 or column in prose
         table.add_column(column, justify="left" if left else "right")
     for row in rows:
-        table.add_row(*row)
+        # as text: rich takes the label in difference[madrs] for markup
+        table.add_row(*map(Text, row))
     width = None if sys.stdout.isatty() else 160
     Console(width=width, highlight=False).print(table)
 

@@ -105,6 +105,8 @@ def fit_command(
     specs = chosen_specs(model, prior or [], set_ or [], option or [])
     if specs[0].structure == "summary":
         found = _printed(specs[0], contrast, evidence)
+    elif specs[0].structure in ("endpoints", "subscales"):
+        found = _all_printed(specs[0], contrast, evidence)
     else:
         found = chosen_patients(specs[0], trial, data, endpoint=endpoint, visit=visit)
     documents = stored_documents(
@@ -157,6 +159,18 @@ def _printed(spec: ModelSpec, contrast: str | None, folder: Path | None) -> Evid
         raise SpecError(f"model '{spec.name}' analyzes a printed row: add --contrast, T2.IESR.X")
     reading = str(spec.options["crossover_reading"])
     return select_contrast(load_published(folder), contrast, crossover_reading=reading)
+
+
+def _all_printed(spec: ModelSpec, contrast: str | None, folder: Path | None) -> Evidence:
+    """Return all printed rows; the model chooses those of its analysis."""
+    from bayes_ptsd.evidence.published import load_published
+
+    if contrast is not None:
+        raise SpecError(
+            f"model '{spec.name}' analyzes several rows: leave out --contrast, choose them by "
+            "--option analysis=crossover"
+        )
+    return load_published(folder)
 
 
 def chosen_patients(

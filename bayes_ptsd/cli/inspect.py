@@ -87,7 +87,19 @@ def show_result(result_id: ResultId, store: Store = None, json: Json = False) ->
         return
     for section, content in document.items():
         typer.echo(section)
-        typer.echo("\n".join(f"  {key:<18} {value}" for key, value in content.items()))
+        lines = (f"  {key:<18} {_plain(value)}" for key, value in content.items())
+        typer.echo("\n".join(lines))
+
+
+def _plain(value: Any) -> str:
+    """Return a value in words: of an estimand its mean, interval and probability of benefit."""
+    if not isinstance(value, dict) or "eti95" not in value:
+        return str(value)
+    low, high = value["eti95"]
+    text = f"{number(value['mean'], 3)} ({number(low, 3)} to {number(high, 3)})"
+    if value["null"] is None:
+        return text
+    return f"{text}, P(better) {number(value['prob_benefit'], 4)}"
 
 
 @store_app.command("verify")

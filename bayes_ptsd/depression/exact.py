@@ -9,7 +9,7 @@ and over both standard deviations makes each effect a finite mixture of normals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,62 +22,16 @@ from bayes_ptsd.exact._problem import Problem, Solution, solve_problem
 from bayes_ptsd.exact._summaries import DRAW_TOLERANCE
 from bayes_ptsd.exact.crossover import inverse_sd
 from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
+from bayes_ptsd.exact.mixture import Mixture, mixture_grid
 from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["Mixture", "effect_mixtures", "exact_depression", "regressions"]
+__all__ = ["effect_mixtures", "exact_depression", "regressions"]
 
 IndexArray = NDArray[np.intp]
 
 DRAWS = 4000
 SPREADS, HERMITE, LEGENDRE = 7, 16, 48
-GRID, NEAR = 401, 60
 LOG_REACH = (-14.0, 2.5)
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """A distribution as a mixture of many normals.
-
-    Attributes
-    ----------
-    weight, center, spread : ndarray
-        Of the components, dim ``(component,)``; the weights sum to one.
-    """
-
-    weight: FloatArray
-    center: FloatArray
-    spread: FloatArray
-
-    @property
-    def mean(self) -> float:
-        """Mean."""
-        return float(self.weight @ self.center)
-
-    @property
-    def sd(self) -> float:
-        """Standard deviation."""
-        return float(np.sqrt(self.weight @ (self.spread**2 + (self.center - self.mean) ** 2)))
-
-    def below(self, value: FloatArray) -> FloatArray:
-        """Return the distribution function."""
-        return self._summed(value, special.ndtr)
-
-    def density(self, value: FloatArray) -> FloatArray:
-        """Return the density."""
-        height = self.weight / self.spread / np.sqrt(2 * np.pi)
-        return self._summed(value, lambda z: np.exp(-0.5 * z**2), height)
-
-    def _summed(
-        self,
-        value: FloatArray,
-        function: Callable[[FloatArray], FloatArray],
-        weight: FloatArray | None = None,
-    ) -> FloatArray:
-        """Add a function of the standardized values over the components."""
-        factor = self.weight if weight is None else weight
-        parts = np.array_split(np.asarray(value, dtype=float), max(1, len(self.weight) // 2000))
-        sums = [function((one[:, None] - self.center) / self.spread) @ factor for one in parts]
-        return np.concatenate(sums)
 
 
 @dataclass(frozen=True)
@@ -136,7 +90,7 @@ def exact_depression(model: DepressionModel, *, seed: int) -> dict[str, xr.Datas
     tables = [_renamed(tree["exact"].to_dataset(), i) for i, tree in enumerate(trees)]
     known = {str(name) for table in tables for name in table["estimand"].values}
     effects = {
-        name: _on_grid(one, error)
+        name: mixture_grid(one, error)
         for name, one in effect_mixtures(solutions, model).items()
         if name not in known
     }
@@ -353,29 +307,6 @@ def _linear(
     kept = both[keep]
     center = np.broadcast_to(center, both.shape)[keep]
     return Mixture(kept / kept.sum(), center, spread[keep])
-
-
-def _on_grid(mixture: Mixture, error: float) -> xr.Dataset:
-    """Put a mixture on the grid of exact posteriors, with points close to zero among them."""
-    middle, width = mixture.mean, mixture.sd
-    ends = []
-    for side in (-1, 1):
-        distance = 6.0
-        while distance < 1e6:
-            below = float(mixture.below(np.array([middle + side * distance * width]))[0])
-            if (below if side < 0 else 1 - below) < 1e-10:
-                break
-            distance *= 1.25
-        ends.append(side * distance)
-    low, high = (float(np.arcsinh(end)) for end in ends)
-    points = middle + width * np.sinh(np.linspace(low, high, GRID - 2 * NEAR - 1))
-    near = width * np.geomspace(1e-6, 0.3, NEAR)
-    points = np.sort(np.concatenate([points, -near, [0.0], near]))
-    columns = {"value": points, "pdf": mixture.density(points), "cdf": mixture.below(points)}
-    found = {name: ("grid", column) for name, column in columns.items()}
-    return xr.Dataset(
-        {**found, "mean": middle, "sd": width, "quadrature_error": error}
-    )  # fmt: skip
 
 
 def _renamed(table: xr.Dataset, regression: int) -> xr.Dataset:

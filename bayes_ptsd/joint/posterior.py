@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from bayes_ptsd.joint.problem import JointProblem
 from bayes_ptsd.priors import FloatArray, Prior, mixture, normal
@@ -23,6 +22,9 @@ __all__ = [
     "joint_posterior",
     "joint_probabilities",
     "joint_table",
+    "normal_draws",
+    "posterior_given",
+    "share_above",
 ]
 
 NODES = 96
@@ -57,13 +59,7 @@ def joint_posterior(problem: JointProblem) -> xr.Dataset:
     reach = float(problem.heterogeneity.quantile(np.array(1 - REACH)))
     omega = (nodes + 1) * reach / 2
     log_prior = problem.heterogeneity.logpdf(omega) + np.log(weights * reach / 2)
-    prior = problem.fixed + omega[:, None, None] ** 2 * problem.spread
-    total = prior + problem.sampling
-    gain = np.swapaxes(np.linalg.solve(total, prior), 1, 2)
-    residual = problem.estimate - problem.center
-    log_likelihood = np.array(
-        [stats.multivariate_normal.logpdf(residual, cov=one, allow_singular=False) for one in total]
-    )
+    log_likelihood, mean, covariance = posterior_given(problem, omega)
     log_weight = log_prior + log_likelihood
     log_mass = float(np.logaddexp.reduce(log_weight))
     return xr.Dataset(
@@ -71,13 +67,49 @@ def joint_posterior(problem: JointProblem) -> xr.Dataset:
             "omega": ("node", omega),
             "prior_weight": ("node", np.exp(log_prior)),
             "weight": ("node", np.exp(log_weight - log_mass)),
-            "mean": (("node", "endpoint"), problem.center + gain @ residual),
-            "covariance": (("node", "endpoint", "other_endpoint"), prior - gain @ prior),
+            "mean": (("node", "endpoint"), mean),
+            "covariance": (("node", "endpoint", "other_endpoint"), covariance),
             "log_marginal_likelihood": log_mass,
         },
         coords={"endpoint": list(problem.endpoint), "other_endpoint": list(problem.endpoint)},
         attrs={"evidence_kind": problem.evidence_kind},
     )
+
+
+def posterior_given(
+    problem: JointProblem, omega: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what the estimates say once the heterogeneity is known.
+
+    Parameters
+    ----------
+    problem : JointProblem
+        Estimates and prior.
+    omega : ndarray
+        Heterogeneities, dim (node,).
+
+    Returns
+    -------
+    log_likelihood, mean, covariance : ndarray
+        Log density of the estimates, dim (node,); posterior mean (node, endpoint) and covariance
+        (node, endpoint, endpoint) of the differences in the unit of the estimates.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
+    >>> problem = endpoints_problem(load_published(), analysis="first_period")
+    >>> posterior_given(problem, np.array([0.0, 0.3]))[1].shape
+    (2, 5)
+    """
+    prior = problem.fixed + np.square(omega)[:, None, None] * problem.spread
+    total = prior + problem.sampling
+    gain = np.swapaxes(np.linalg.solve(total, prior), 1, 2)
+    residual = problem.estimate - problem.center
+    distance = np.linalg.solve(total, np.broadcast_to(residual, total.shape[:2])[..., None])
+    log_det = np.linalg.slogdet(total)[1]
+    logs = -0.5 * (problem.size * np.log(2 * np.pi) + log_det + distance[..., 0] @ residual)
+    return logs, problem.center + gain @ residual, prior - gain @ prior
 
 
 def joint_marginal(exact: xr.Dataset, combination: FloatArray) -> Prior:
@@ -140,12 +172,31 @@ def joint_draws(exact: xr.Dataset, *, draws: int = DRAWS, seed: int = DEFAULT_SE
     generator = np.random.default_rng(seed)
     weight = exact["weight"].values
     chosen = np.searchsorted(np.cumsum(weight)[:-1], generator.random(draws))
-    # eigenvalues, because on a plane of zero sums the covariance has no Cholesky root
-    values, vectors = np.linalg.eigh(exact["covariance"].values)
-    roots = vectors * np.sqrt(np.clip(values, 0, None))[:, None, :]
+    roots = _roots(exact["covariance"].values)
     standard = generator.standard_normal((draws, exact.sizes["endpoint"]))
     drawn = exact["mean"].values[chosen] + np.einsum("dij,dj->di", roots[chosen], standard)
     return xr.DataArray(drawn, dims=("draw", "endpoint"), coords={"endpoint": exact["endpoint"]})
+
+
+def normal_draws(
+    mean: FloatArray, covariance: FloatArray, generator: np.random.Generator
+) -> FloatArray:
+    """Draw once from each of many normals, dims (draw, endpoint).
+
+    Examples
+    --------
+    >>> zero, one = np.zeros((3, 2)), np.broadcast_to(np.eye(2), (3, 2, 2))
+    >>> normal_draws(zero, one, np.random.default_rng(1)).shape
+    (3, 2)
+    """
+    standard = generator.standard_normal(mean.shape)
+    return np.asarray(mean + np.einsum("dij,dj->di", _roots(covariance), standard))
+
+
+def _roots(covariance: FloatArray) -> FloatArray:
+    """Return roots by eigenvalues: on a plane of zero sums a covariance has no Cholesky root."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.clip(values, 0, None))[:, None, :])
 
 
 def joint_probabilities(
@@ -178,7 +229,32 @@ def joint_probabilities(
     >>> round(float(found["at_least_above_zero"].sel(count=5)), 1)
     0.8
     """
-    drawn = joint_draws(exact, draws=draws, seed=seed).values * problem.unit
+    return share_above(problem, joint_draws(exact, draws=draws, seed=seed).values * problem.unit)
+
+
+def share_above(problem: JointProblem, drawn: FloatArray) -> xr.Dataset:
+    """Return how many endpoints benefit, jointly, from draws of their differences.
+
+    Parameters
+    ----------
+    problem : JointProblem
+        Units and MCIDs.
+    drawn : ndarray
+        Score units, dims (draw, endpoint).
+
+    Returns
+    -------
+    xr.Dataset
+        As `joint_probabilities`; the error is that of independent draws.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
+    >>> problem = endpoints_problem(load_published(), analysis="first_period")
+    >>> float(share_above(problem, np.ones((4, 5)))["at_least_above_zero"].sel(count=5))
+    1.0
+    """
     counts = np.arange(1, problem.size + 1)
 
     def at_least(margin: FloatArray) -> FloatArray:
@@ -189,7 +265,7 @@ def joint_probabilities(
         {
             "at_least_above_zero": ("count", at_least(np.zeros(problem.size))),
             "at_least_above_mcid": ("count", at_least(problem.mcid)),
-            "mcse": 0.5 / float(np.sqrt(draws)),
+            "mcse": 0.5 / float(np.sqrt(len(drawn))),
         },
         coords={"count": counts},
         attrs={"evidence_kind": problem.evidence_kind},

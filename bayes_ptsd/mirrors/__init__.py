@@ -10,6 +10,7 @@ from bayes_ptsd.mirrors.binary import binary_mirror
 from bayes_ptsd.mirrors.crossover import crossover_mirror
 from bayes_ptsd.mirrors.depression import depression_mirror
 from bayes_ptsd.mirrors.first_period import first_period_mirror
+from bayes_ptsd.mirrors.joint import joint_mirror
 from bayes_ptsd.mirrors.longitudinal import longitudinal_mirror
 from bayes_ptsd.mirrors.ordinal import ordinal_mirror
 from bayes_ptsd.mirrors.printed import printed_mirror
@@ -25,6 +26,8 @@ MIRRORS: Mapping[str, Callable[[Evidence, ModelSpec], dict[str, Any]]] = {
     "first_period": first_period_mirror,
     "longitudinal": longitudinal_mirror,
     "depression": depression_mirror,
+    "endpoints": joint_mirror,
+    "subscales": joint_mirror,
 }
 
 

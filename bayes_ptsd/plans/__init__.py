@@ -9,6 +9,7 @@ from bayes_ptsd.plans.categorical import categorical_plan
 from bayes_ptsd.plans.crossover import crossover_plan
 from bayes_ptsd.plans.depression import depression_plan
 from bayes_ptsd.plans.first_period import first_period_plan
+from bayes_ptsd.plans.joint import joint_plan
 from bayes_ptsd.plans.longitudinal import longitudinal_plan
 from bayes_ptsd.plans.plan import Groups, Plan
 from bayes_ptsd.plans.summary import summary_plan
@@ -24,4 +25,6 @@ PLANS: Mapping[str, Callable[[Evidence, ModelSpec], Plan]] = {
     "ordinal": categorical_plan,
     "binary": categorical_plan,
     "depression": depression_plan,
+    "endpoints": joint_plan,
+    "subscales": joint_plan,
 }

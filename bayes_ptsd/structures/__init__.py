@@ -12,6 +12,7 @@ from bayes_ptsd.structures.binary import BINARY
 from bayes_ptsd.structures.crossover import CROSSOVER
 from bayes_ptsd.structures.depression import DEPRESSION
 from bayes_ptsd.structures.first_period import FIRST_PERIOD
+from bayes_ptsd.structures.joint import ENDPOINTS, SUBSCALES
 from bayes_ptsd.structures.longitudinal import LONGITUDINAL
 from bayes_ptsd.structures.ordinal import ORDINAL
 from bayes_ptsd.structures.structure import Structure
@@ -27,4 +28,6 @@ STRUCTURES: Mapping[str, Structure] = {
     "ordinal": ORDINAL,
     "binary": BINARY,
     "depression": DEPRESSION,
+    "endpoints": ENDPOINTS,
+    "subscales": SUBSCALES,
 }

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NAME", "NAMES", "Options", "Structure"]
+__all__ = ["NAME", "NAMES", "NUMBER", "Options", "Structure"]
 
 Options = Mapping[str, Any]
 NAMES = ("[names]",)
 """Allowed values of an option that is a list of names, which no model file can know beforehand."""
 NAME = ("[name]",)
 """Allowed values of an option that is one such name, for example of an endpoint."""
+NUMBER = ("[number]",)
+"""Allowed values of an option that is any number."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Structure:
     ----------
     options : mapping of str to tuple
         Every option with its allowed values; `NAMES` stands for a list of names, such as covariates
-        of a patient file, `NAME` for one of them.
+        of a patient file, `NAME` for one of them, `NUMBER` for any
+        number.
     priors : tuple of str
         Every parameter that can have a prior.
     equation : str

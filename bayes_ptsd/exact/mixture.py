@@ -1,0 +1,106 @@
+"""A posterior that is a mixture of many normals: its moments, and its place on the common grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy import special
+
+from bayes_ptsd.priors import FloatArray
+
+__all__ = ["Mixture", "mixture_grid"]
+
+GRID, NEAR = 401, 60
+TAIL = 1e-10
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A distribution as a mixture of many normals.
+
+    Attributes
+    ----------
+    weight, center, spread : ndarray
+        Of the components, dim ``(component,)``; the weights sum to one.
+
+    Examples
+    --------
+    >>> half = np.full(2, 0.5)
+    >>> float(Mixture(half, np.array([-1.0, 1.0]), np.ones(2)).below(np.array([0.0]))[0])
+    0.5
+    """
+
+    weight: FloatArray
+    center: FloatArray
+    spread: FloatArray
+
+    @property
+    def mean(self) -> float:
+        """Mean."""
+        return float(self.weight @ self.center)
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation."""
+        return float(np.sqrt(self.weight @ (self.spread**2 + (self.center - self.mean) ** 2)))
+
+    def below(self, value: FloatArray) -> FloatArray:
+        """Return the distribution function."""
+        return self._summed(value, special.ndtr, self.weight)
+
+    def density(self, value: FloatArray) -> FloatArray:
+        """Return the density."""
+        height = self.weight / self.spread / np.sqrt(2 * np.pi)
+        return self._summed(value, lambda z: np.exp(-0.5 * z**2), height)
+
+    def _summed(
+        self, value: FloatArray, function: Callable[[FloatArray], FloatArray], factor: FloatArray
+    ) -> FloatArray:
+        """Add a function of the standardized values over the components."""
+        parts = np.array_split(np.asarray(value, dtype=float), max(1, len(self.weight) // 2000))
+        sums = [function((one[:, None] - self.center) / self.spread) @ factor for one in parts]
+        return np.concatenate(sums)
+
+
+def mixture_grid(mixture: Mixture, error: float) -> xr.Dataset:
+    """Put a mixture on the grid of exact posteriors.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        The posterior of one estimand.
+    error : float
+        Quadrature error of what it is made from.
+
+    Returns
+    -------
+    xr.Dataset
+        ``value, pdf, cdf`` on dim ``grid`` (401 points, many of them close to zero, where the
+        density of a product has a peak), scalars ``mean, sd, quadrature_error``.
+
+    Examples
+    --------
+    >>> one = mixture_grid(Mixture(np.ones(1), np.array([2.0]), np.ones(1)), 0.0)
+    >>> one.sizes["grid"], float(one["mean"])
+    (401, 2.0)
+    """
+    middle, width = mixture.mean, mixture.sd
+    ends = []
+    for side in (-1, 1):
+        distance = 6.0
+        while distance < 1e6:
+            below = float(mixture.below(np.array([middle + side * distance * width]))[0])
+            if (below if side < 0 else 1 - below) < TAIL:
+                break
+            distance *= 1.25
+        ends.append(side * distance)
+    low, high = (float(np.arcsinh(end)) for end in ends)
+    points = middle + width * np.sinh(np.linspace(low, high, GRID - 2 * NEAR - 1))
+    near = width * np.geomspace(1e-6, 0.3, NEAR)
+    points = np.sort(np.concatenate([points, -near, [0.0], near]))
+    columns = {"value": points, "pdf": mixture.density(points), "cdf": mixture.below(points)}
+    found = {name: ("grid", column) for name, column in columns.items()}
+    return xr.Dataset({**found, "mean": middle, "sd": width, "quadrature_error": error})

@@ -76,11 +76,10 @@ def reconstructed_section(contents: Contents) -> Section | None:
     >>> from bayes_ptsd.evidence.published import load_published
     >>> reconstructed_section(Contents(load_published()))
     """
-    printed = contents.evidence.digest
-    entries = by_model(pooled_entries(contents.store, printed=printed))
+    entries = by_model(pooled_entries(contents.store, **_chosen(contents)))
     if not entries:
         return None
-    sampled = by_model(pooled_results(contents.store, printed=printed, engine="nuts"))
+    sampled = by_model(pooled_results(contents.store, engine="nuts", **_chosen(contents)))
     kind = str(entries[0]["evidence_kind"])
     tables = {"reconstructed-readings": readings_frame(entries)}
     figures, parts = _figures(contents, sampled)
@@ -96,6 +95,14 @@ def reconstructed_section(contents: Contents) -> Section | None:
         html, more = join(html, _sampled(contents, sampled, kind)), _sampled_frames(sampled)
         tables |= more
     return Section("reconstructed", "Reconstructed patients", html, tables, figures)
+
+
+def _chosen(contents: Contents) -> dict[str, str]:
+    """Return which pooled results belong to the page: of its evidence and its first outcome."""
+    return {
+        "printed": contents.evidence.digest,
+        "endpoint": next(iter(contents.trial.endpoints)),
+    }
 
 
 def _sampled(contents: Contents, sampled: list[xr.DataTree], kind: str) -> str:
@@ -128,8 +135,8 @@ def _figures(contents: Contents, sampled: list[xr.DataTree]) -> tuple[dict[str, 
     for reading in ("as_published", "unhalved"):
         fits = [fit for fit in sampled if fit.attrs["crossover_reading"] == reading] or by_model(
             pooled_results(
-                contents.store, printed=contents.evidence.digest, engine="exact",
-                crossover_reading=reading, flow_reading="paper", prior="reference",
+                contents.store, engine="exact", crossover_reading=reading, flow_reading="paper",
+                prior="reference", **_chosen(contents),
             )
         )  # fmt: skip
         if not fits:
@@ -149,8 +156,8 @@ def _paradox(contents: Contents) -> str:
     """Say how much more variable the second period has to be under each reading."""
     said = []
     for fit in pooled_results(
-        contents.store, printed=contents.evidence.digest, engine="exact",
-        model="crossover-completers", flow_reading="paper", prior="reference",
+        contents.store, engine="exact", model="crossover-completers", flow_reading="paper",
+        prior="reference", **_chosen(contents),
     ):  # fmt: skip
         sd = fit["spread"].to_dataset()["sd"]
         ratio = (sd.sel(period=2) / sd.sel(period=1)).values

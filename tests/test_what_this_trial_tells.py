@@ -13,9 +13,12 @@ from bayes_ptsd.comparison import compare
 from bayes_ptsd.credibility.assess import assess_interval
 from bayes_ptsd.evidence.audit.precision import check_precision
 from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.exact.binary import prob_more_active
 from bayes_ptsd.joint import endpoints_problem, joint_posterior, joint_probabilities
+from bayes_ptsd.pooling import pool_crossover
 from bayes_ptsd.sensitivity import ranked_assumptions, tipping_points
+from bayes_ptsd.spec import load_model
 
 PAGE = Path(__file__).parents[1] / "docs" / "what-this-trial-tells.md"
 TEXT = re.sub(r"\s+", " ", PAGE.read_text(encoding="utf-8"))
@@ -48,7 +51,11 @@ def digits_of(text: str) -> int:
 @pytest.fixture(scope="module")
 def table() -> xr.Dataset:
     """Return every printed row under the priors of the page."""
-    return compare(load_published(), priors=list(PRIORS))
+    tables = [
+        compare(load_published(), endpoint=name, priors=list(PRIORS))
+        for name in ("ies_r", "madrs", "qids_sr")
+    ]
+    return xr.concat([one[list(VALUES.values())] for one in tables], "contrast")
 
 
 def test_first_period_numbers(table: xr.Dataset) -> None:
@@ -125,3 +132,14 @@ def test_number_that_would_settle_the_reading() -> None:
     table = check_precision(load_published()).table
     sd = float(table["sd_difference"].sel(endpoint="ies_r"))
     assert f"{sd:.1f} if as published, {sd / 2:.1f} if unhalved" in TEXT
+
+
+def test_numbers_of_reconstructed_patients() -> None:
+    """Pooled means of both models under both readings, by the exact engine."""
+    for label, *shown in rows("reconstructed patients, mean in points"):
+        spec = load_model(label.split("`")[1])
+        means = [
+            float(pool_crossover(load_release(reading, m=20), spec, endpoint="ies_r")["mean"])
+            for reading in ("as_published", "unhalved")
+        ]
+        assert shown == [printed(mean, 1) for mean in means]

@@ -36,6 +36,7 @@ __all__ = [
     "pooled_frame",
     "pooled_summary",
     "shared_assumptions",
+    "stacked_pairs",
 ]
 
 ESTIMAND = "treatment_difference"
@@ -87,7 +88,7 @@ def pool_crossover(
         "benefit_sign": first.sign,
         "covariance": str(spec.options["form"]),
     }
-    pairs, priors = _stacked(models), exact_priors(first)
+    pairs, priors = stacked_pairs(models), exact_priors(first)
     rough = crossover_batch(pairs, priors, **settings).sel(estimand=ESTIMAND)
     low = float((rough["mean"] - REACH * rough["sd"]).min())
     high = float((rough["mean"] + REACH * rough["sd"]).max())
@@ -368,8 +369,27 @@ def shared_assumptions(patients: Sequence[Evidence]) -> dict[str, str]:
     return {key: said for key, said in zip(named, found.pop(), strict=True) if said}
 
 
-def _stacked(models: Sequence[CrossoverModel]) -> CrossoverPairs:
-    """Return the scores of all reconstructions, patients in the order of their sequence."""
+def stacked_pairs(models: Sequence[CrossoverModel]) -> CrossoverPairs:
+    """Return the scores of all reconstructions, patients in the order of their sequence.
+
+    Parameters
+    ----------
+    models : sequence of CrossoverModel
+        One model of patients who differ in their scores only.
+
+    Returns
+    -------
+    CrossoverPairs
+        Scores with dims (reconstruction, subject, period); refused if numbers of patients differ.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = crossover_model(example_patients(), load_model("crossover"))
+    >>> stacked_pairs([model, model]).score.ndim
+    3
+    """
     orders = [np.argsort(~one.pairs.active_first, kind="stable") for one in models]
     scores = [one.pairs.score[order] for one, order in zip(models, orders, strict=True)]
     if len({score.shape for score in scores}) > 1:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 from typer.testing import CliRunner
 
@@ -11,8 +15,11 @@ from bayes_ptsd.cli import app
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.exact.summary import exact_posterior
+from bayes_ptsd.plots.sensitivity import ranking_figure
+from bayes_ptsd.pooling import pool_crossover
 from bayes_ptsd.priors import Prior, normal, student_t
 from bayes_ptsd.sensitivity import (
     MissingShares,
@@ -27,6 +34,8 @@ from bayes_ptsd.sensitivity import (
 )
 from bayes_ptsd.sensitivity.bias import tipping_bias
 from bayes_ptsd.sensitivity.missing import linear_summary
+from bayes_ptsd.sensitivity.reconstructed import one_sided_carryover, reconstructed_changes
+from bayes_ptsd.spec import load_model
 
 FLAT = Prior("flat")
 CROSSOVER, FIRST = normal(12.7, 5.178664), normal(8.6, 3.892910)
@@ -205,10 +214,107 @@ def test_what_cannot_be_asked_is_refused(evidence: Evidence) -> None:
 
 def test_command_prints_changes_and_tipping_points() -> None:
     """The command prints ranking and tipping points; an unknown row is refused."""
-    done = CliRunner().invoke(app, ["sensitivity", "T2.IESR.F"])
+    done = CliRunner().invoke(app, ["sensitivity", "T2.IESR.F", "--reconstructions", "0"])
     assert done.exit_code == 0, done.output
     assert "skeptical prior" in done.output
     assert "known bias" in done.output
     wrong = CliRunner().invoke(app, ["sensitivity", "T2.IESR.Q"])
     assert wrong.exit_code == 1
     assert "T2.IESR.Q" in str(wrong.exception)
+
+
+@pytest.fixture(scope="module")
+def ranked(evidence: Evidence) -> xr.Dataset:
+    """Return the ranking of the primary crossover row with five reconstructions."""
+    return ranked_assumptions(evidence, "T2.IESR.X", reconstructions=5)
+
+
+def line_of(table: xr.Dataset, alternative: str, kind: str = "reconstructed") -> xr.Dataset:
+    """Return one line of a ranking."""
+    mask = (table["alternative"].values == alternative) & (table["evidence_kind"].values == kind)
+    return table.isel(change=int(np.flatnonzero(mask)[0]))
+
+
+def test_each_kind_of_evidence_has_its_own_base(ranked: xr.Dataset) -> None:
+    """Two bases first; each move is from the base of its kind; moves of P(benefit) fall."""
+    assert ranked["assumption"].values[:2].tolist() == ["base", "base"]
+    assert ranked["evidence_kind"].values[:2].tolist() == ["published", "reconstructed"]
+    assert ranked.attrs["evidence_kind"] == "published, reconstructed"
+    for key in ("mean", "prob_benefit"):
+        for place, kind in enumerate(("published", "reconstructed")):
+            own = ranked.isel(change=np.flatnonzero(ranked["evidence_kind"] == kind))
+            base = float(ranked[key][place])
+            assert own[f"move_{key}"].values == pytest.approx(own[key].values - base, abs=1e-12)
+    assert bool((np.diff(np.abs(ranked["move_prob_benefit"].values[2:])) <= 0).all())
+
+
+def test_reconstructed_lines_are_the_pooled_models(ranked: xr.Dataset) -> None:
+    """Models, carryover, reading and flow give what the pooled exact engine gives for each."""
+    sets = load_release(m=5)
+    expected = {
+        "crossover model, 5 sets": pool_crossover(
+            sets, load_model("crossover"), endpoint="ies_r"),
+        "both periods only": pool_crossover(
+            sets, load_model("crossover-completers"), endpoint="ies_r"),
+        # 0.4 reference SD is the model file's own carryover prior
+        "carryover N(0, 0.4\N{SUPERSCRIPT TWO}) SD": pool_crossover(
+            sets, load_model("crossover-carryover"), endpoint="ies_r"),
+        "read as unhalved": pool_crossover(
+            load_release("unhalved", m=5), load_model("crossover"), endpoint="ies_r"),
+        "flow of the registry": pool_crossover(
+            load_release(flow_reading="registry", m=5), load_model("crossover"),
+            endpoint="ies_r"),
+    }  # fmt: skip
+    for alternative, pooled in expected.items():
+        line = line_of(ranked, alternative)
+        for key in ("mean", "sd", "low", "high", "prob_benefit", "prob_gt_mcid"):
+            assert float(line[key]) == pytest.approx(float(pooled[key]), abs=1e-9), alternative
+    # the completers' model is the printed analysis up to its priors: mean and P(benefit) near it
+    completers = line_of(ranked, "both periods only")
+    assert float(completers["mean"]) == pytest.approx(12.65, abs=0.5)
+
+
+def test_one_sided_carryover_is_half_of_the_two_sided() -> None:
+    """Averaged over both signs it is the carryover model; one sign alone moves the answer up."""
+    sets, spec, scale = load_release(m=2), load_model("crossover"), 0.4 * 14.4
+    asked = {"endpoint": "ies_r", "visit": "24h", "scale": scale}
+    both = one_sided_carryover(sets, spec, low=-4.5, **asked)  # type: ignore[arg-type]
+    engine = pool_crossover(sets, load_model("crossover-carryover"), endpoint="ies_r")
+    for key in ("mean", "sd", "prob_benefit", "prob_gt_mcid"):
+        assert float(both[key]) == pytest.approx(float(engine[key]), abs=2e-4), key
+    one = one_sided_carryover(sets, spec, **asked)  # type: ignore[arg-type]
+    none = pool_crossover(sets, spec, endpoint="ies_r")
+    assert float(one["mean"]) > float(none["mean"]) > float(engine["mean"])
+
+
+def test_rows_without_patients_have_printed_lines_only(evidence: Evidence) -> None:
+    """Corrected rows, rows of other analyses and other printed numbers are not reconstructed."""
+    assert reconstructed_changes(evidence, "T2.AVOI.F*", m=2) == []
+    assert reconstructed_changes(evidence, "LG.IESR.TRT", m=2) == []
+    nodes = {name: node.to_dataset() for name, node in evidence.data.children.items()}
+    effects = nodes["effects"].copy(deep=True)
+    effects["estimate"].loc["T2.IESR.X"] = 13.1
+    other = replace(evidence, data=xr.DataTree.from_dict(nodes | {"effects": effects}))
+    assert reconstructed_changes(other, "T2.IESR.X", m=2) == []
+    with pytest.raises(EvidenceError, match="50 reconstructions are shipped; asked for 60"):
+        reconstructed_changes(evidence, "T2.IESR.X", m=60)
+
+
+def test_figure_says_what_is_reconstructed(ranked: xr.Dataset) -> None:
+    """Lines about reconstructed patients are marked, and the legend says what the mark means."""
+    figure = ranking_figure(ranked)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    kinds = ranked["evidence_kind"].values
+    assert all(label.endswith("(r)") == (kind == "reconstructed")
+               for label, kind in zip(labels, kinds, strict=True))  # fmt: skip
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts[-1] == "(r), hollow: reconstructed patients"
+    assert "published, reconstructed evidence" in figure.legends[0].get_title().get_text()
+
+
+def test_command_ranks_both_kinds_as_json() -> None:
+    """`sensitivity --json` has the kind of evidence and the move on every line."""
+    asked = ["sensitivity", "T2.IESR.X", "--reconstructions", "5", "--json"]
+    changes = json.loads(CliRunner().invoke(app, asked, catch_exceptions=False).stdout)["changes"]
+    assert {change["evidence_kind"] for change in changes} == {"published", "reconstructed"}
+    assert all(np.isfinite(change["move_prob_benefit"]) for change in changes)

@@ -159,19 +159,27 @@ def sensitivity(
     flow_reading: Annotated[
         str, typer.Option("--flow-reading", help="paper or registry: who completed both periods.")
     ] = "paper",
+    reconstructions: Annotated[
+        int,
+        typer.Option("--reconstructions", help="Sets of reconstructed patients; 0 for none."),
+    ] = 20,
     evidence: Evidence_ = None,
     json: Json = False,
 ) -> None:
-    """Change one assumption at a time: prior, reading, unblinding, missing second periods."""
+    """Change one assumption at a time: prior, reading, unblinding, missing periods, models.
+
+    Models, carryover, readings and flow are changed on reconstructions of the printed numbers.
+    """
     from bayes_ptsd.evidence.published import load_published
     from bayes_ptsd.sensitivity import ranked_assumptions, ranking_frame, tipping_points
 
     printed = load_published(evidence)
     frame = ranking_frame(
         ranked_assumptions(
-            printed, contrast, crossover_reading=crossover_reading, flow_reading=flow_reading
+            printed, contrast, crossover_reading=crossover_reading, flow_reading=flow_reading,
+            reconstructions=reconstructions,
         )
-    )
+    )  # fmt: skip
     points = tipping_points(
         printed, contrast, crossover_reading=crossover_reading, flow_reading=flow_reading
     )
@@ -180,7 +188,8 @@ def sensitivity(
         emit("sensitivity", {"changes": changes, "tipping_points": points})
         return
     rows = [_change_line(change) for change in changes]
-    columns = ["assumption", "mean", "95% interval", "P(better)", "P(> MCID)"]
+    columns = ["assumption", "evidence", "mean", "95% interval", "P(better)", "P(> MCID)"]
+    columns += ["move of the mean", "move of P(better)"]
     title = f"{contrast}, convention T: one assumption changed at a time"
     show_table(title, columns, rows, prose=["assumption"])
     tipping = [
@@ -194,10 +203,13 @@ def _change_line(change: dict[str, Any]) -> list[str]:
     """Return one changed assumption for people."""
     return [
         change["alternative"],
+        change["evidence_kind"],
         number(change["mean"]),
         f"{number(change['low'])} to {number(change['high'])}",
         number(change["prob_benefit"], 4),
         number(change["prob_gt_mcid"], 4),
+        number(change["move_mean"]),
+        number(change["move_prob_benefit"], 4),
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -27,7 +29,12 @@ COLORS = {
     "crossover reading": "#56a3d9",
     "unblinding": "#8e3b90",
     "missing second periods": "#00805f",
+    "model": "#b58900",
+    "carryover": "#1d4ed8",
+    "flow of patients": "#5b8c00",
+    "reconstruction": "#9f5f3f",
 }
+RECONSTRUCTED = "reconstructed"
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.975, 0.99)
 
 
@@ -42,8 +49,9 @@ def ranking_figure(table: xr.Dataset) -> Figure:
     Returns
     -------
     Figure
-        Left: mean and 95% interval, score units. Right: P(benefit). The base as a line through
-        both.
+        Left: mean and 95% interval, score units. Right: P(benefit). The base of each kind of
+        evidence as a line through both; lines about reconstructed patients are marked (r), their
+        points are hollow.
 
     Examples
     --------
@@ -59,14 +67,17 @@ def ranking_figure(table: xr.Dataset) -> Figure:
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.3, 1])
         for place in range(count):
             _change(left, right, table.isel(change=place), place)
-        left.set_yticks(range(count), table["alternative"].values.tolist(), fontsize=7.5)
+        left.set_yticks(range(count), _labels(table), fontsize=7.5)
         left.set_ylim(count - 0.5, -0.5)
         left.set_xlabel(f"{table.attrs['unit']}, positive =\n{table.attrs['active']} better")
         right.set_xlabel("P(benefit)")
         right.margins(x=0.12)
         left.axvline(0, color=QUIET, linewidth=0.8)
         for axes, key in ((left, "mean"), (right, "prob_benefit")):
-            axes.axvline(float(table[key][0]), color=INK, linewidth=0.8, linestyle=":")
+            for base in np.flatnonzero(table["assumption"].values == "base"):
+                hollow = str(table["evidence_kind"].values[base]) == RECONSTRUCTED
+                axes.axvline(float(table[key][base]), color=QUIET if hollow else INK,
+                             linewidth=0.8, linestyle="--" if hollow else ":")  # fmt: skip
         title = row_title(str(table.attrs["analysis"]), str(table.attrs["crossover_reading"]))
         figure.suptitle(
             f"{table.attrs['label']}: {title.lower()}",
@@ -81,6 +92,10 @@ def ranking_figure(table: xr.Dataset) -> Figure:
             if name in table["assumption"].values
         ]
         kind = str(table.attrs["evidence_kind"])
+        if RECONSTRUCTED in kind:
+            words = f"(r), hollow: {RECONSTRUCTED} patients"
+            handles.append(Line2D([], [], color=QUIET, marker="o", markersize=4, linestyle="--",
+                                  markerfacecolor="white", label=words))  # fmt: skip
         evidence_legend(figure, handles, kind=kind, convention="T", columns=3)
     return figure
 
@@ -130,13 +145,24 @@ def contour_figure(
     return figure
 
 
+def _labels(table: xr.Dataset) -> list[str]:
+    """Return what was changed on each line, and whether on reconstructed patients."""
+    kinds = table["evidence_kind"].values
+    return [
+        f"{text} (r)" if kind == RECONSTRUCTED else text
+        for text, kind in zip(map(str, table["alternative"].values), kinds, strict=True)
+    ]
+
+
 def _change(left: Axes, right: Axes, row: xr.Dataset, place: int) -> None:
     """Draw one changed assumption in both panels."""
     color = COLORS.get(str(row["assumption"].item()), QUIET)
     left.plot([float(row["low"]), float(row["high"])], [place, place], color=color, linewidth=1.2)
-    left.plot(float(row["mean"]), place, "o", color=color, markersize=4)
+    fill = "white" if str(row["evidence_kind"].item()) == RECONSTRUCTED else color
+    look: dict[str, Any] = {"color": color, "markersize": 4, "markerfacecolor": fill}
+    left.plot(float(row["mean"]), place, "o", **look)
     probability = float(row["prob_benefit"])
-    right.plot(probability, place, "o", color=color, markersize=4)
+    right.plot(probability, place, "o", **look)
     right.annotate(
         f"{probability:.3f}".lstrip("0"), (probability, place), xytext=(0, 4),
         textcoords="offset points", ha="center", fontsize=6.5, color=color,

@@ -37,6 +37,14 @@ TEXT = (
     "dissociation stands in for beliefs in one line), and Delta is how much the within-patient "
     "benefit of patients without a second period differs from the completers'."
 )
+BASES = (
+    "Lines about reconstructed patients start from another base: the main model of the analysis, "
+    "pooled over reconstructions of the same reading under a prior as good as flat. It uses "
+    "patients whom the printed analysis left out, so its mean and P(benefit) are not the printed "
+    "row's. The move on each line is from the base of its own kind of evidence; the two are ranked "
+    "together by its size, and never added."
+)
+RECONSTRUCTIONS, QUICK_RECONSTRUCTIONS = 20, 5
 
 
 def sensitivity_section(contents: Contents) -> Section | None:
@@ -61,10 +69,16 @@ def sensitivity_section(contents: Contents) -> Section | None:
     """
     if any(contents.endpoint(row[0]).reference_sd is None for row in contents.primary):
         return None
+    sets = RECONSTRUCTIONS if contents.normal is not None else QUICK_RECONSTRUCTIONS
     tables = {
-        row: ranked_assumptions(contents.evidence, row[0], crossover_reading=row[1])
+        row: ranked_assumptions(
+            contents.evidence, row[0], crossover_reading=row[1], reconstructions=sets
+        )
         for row in contents.primary
     }
+    reconstructed = any(
+        "reconstructed" in table.attrs["evidence_kind"] for table in tables.values()
+    )
     figures = {
         f"assumptions-{row_file_name(contents, row)}": figure_svg(ranking_figure(table))
         for row, table in tables.items()
@@ -74,6 +88,7 @@ def sensitivity_section(contents: Contents) -> Section | None:
     points = _points(contents)
     html = join(
         paragraph(TEXT),
+        paragraph(BASES) if reconstructed else "",
         gallery(_shown(figures, "Posterior under each changed assumption")),
         _table(contents, frames),
         _tipping_table(contents, points),
@@ -137,17 +152,20 @@ def _table(contents: Contents, frames: list[pd.DataFrame]) -> str:
                 {
                     "row": row_heading(contents, row),
                     "assumption": str(line["alternative"]),
+                    "evidence": str(line["evidence_kind"]),
                     "mean (95% interval)": f"{number(line['mean'], digits)} "
                     f"({interval_text(line['low'], line['high'], digits)})",
                     "P(benefit)": probability(line["prob_benefit"]),
                     "P(> MCID)": probability(line["prob_gt_mcid"]),
                     "move of the mean": number(line["move_mean"], digits, sign=True),
+                    "move of P(benefit)": number(line["move_prob_benefit"], 3, sign=True),
                 }
             )
     return table_html(
         pd.DataFrame(lines),
         caption="One assumption changed at a time.",
-        kind=contents.kind, convention="T", name="assumptions", group="row", stub="assumption",
+        kind=", ".join(dict.fromkeys(kind for frame in frames for kind in frame["evidence_kind"])),
+        convention="T", name="assumptions", group="row", stub="assumption",
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What an answer hangs on: assumptions that print cannot settle, moved one at a time."""
 
 from bayes_ptsd.sensitivity.bias import Bias, biased_posterior, expectancy_bias, normal_bias
+from bayes_ptsd.sensitivity.change import Change
 from bayes_ptsd.sensitivity.missing import (
     MissingShares,
     missing_contour,
@@ -12,6 +13,7 @@ from bayes_ptsd.sensitivity.tipping import tipping_points
 
 __all__ = [
     "Bias",
+    "Change",
     "MissingShares",
     "biased_posterior",
     "expectancy_bias",

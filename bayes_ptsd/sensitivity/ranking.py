@@ -1,8 +1,10 @@
-"""How far each assumption moves the answer, one at a time, from a flat prior and no bias.
+"""How far each assumption moves the answer, one at a time, each from its own base.
 
-The base of every row is the printed interval itself: convention T, flat prior. One assumption is
-changed, the posterior computed again, and the rows are ranked by how far P(benefit) moved. Nothing
-is combined: two assumptions together can move more, or less, than their sum.
+The base of a row about printed numbers is the printed interval itself: convention T, flat prior.
+The base of a row about reconstructed patients is the main model of the analysis on reconstructions,
+see `bayes_ptsd.sensitivity.reconstructed`. One assumption is changed, the posterior computed again,
+and the rows are ranked by how far P(benefit) moved. Nothing is combined: two assumptions together
+can move more, or less, than their sum.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ from bayes_ptsd.exact.summary import exact_posterior, likelihood_of
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.sensitivity.bias import Bias, biased_posterior, expectancy_bias, normal_bias
+from bayes_ptsd.sensitivity.change import Change
 from bayes_ptsd.sensitivity.missing import MissingShares, linear_summary, missing_shares
+from bayes_ptsd.sensitivity.reconstructed import reconstructed_changes
 from bayes_ptsd.trial import Endpoint
 
-__all__ = ["Change", "ranked_assumptions", "ranking_frame"]
+__all__ = ["ranked_assumptions", "ranking_frame"]
 
 FLAT = Prior("flat")
 PRIORS = ("weak", "skeptical", "enthusiastic", "cochrane")
@@ -35,22 +39,6 @@ BIASES = ((0.0, 0.15), (0.15, 0.15), (0.3, 0.15))
 STRENGTH = (0.3, 0.15)
 BELIEF = "AE.DISS"
 """Dissociation, the only printed event that could have told patients what they had received."""
-
-
-class Change(NamedTuple):
-    """One assumption and the summary it leads to.
-
-    Attributes
-    ----------
-    assumption, alternative : str
-        What is assumed, and what in place of the base.
-    summary : dict of str to float
-        ``mean, sd, low, high, prob_benefit, prob_gt_mcid``, score units, benefit-positive.
-    """
-
-    assumption: str
-    alternative: str
-    summary: dict[str, float]
 
 
 class _Row(NamedTuple):
@@ -69,6 +57,7 @@ def ranked_assumptions(
     *,
     crossover_reading: str = "as_published",
     flow_reading: str = "paper",
+    reconstructions: int = 0,
 ) -> xr.Dataset:
     """Change one assumption at a time and rank the changes.
 
@@ -82,13 +71,17 @@ def ranked_assumptions(
         How a crossover row is read; the other one is among the alternatives.
     flow_reading : {"paper", "registry"}
         Which account of the flow gives the missing second periods.
+    reconstructions : int
+        Sets of reconstructed patients on which models, readings and flow are changed too; 0 for
+        the printed row alone.
 
     Returns
     -------
     xr.Dataset
-        Dim ``change``, the base first, then by falling ``|prob_benefit - base|``: ``mean, sd, low,
-        high, prob_benefit, prob_gt_mcid`` and the moves ``move_mean, move_prob_benefit``; coords
-        ``assumption, alternative``. Score units, benefit-positive.
+        Dim ``change``, the bases first, then by falling ``|prob_benefit - base|``: ``mean, sd,
+        low, high, prob_benefit, prob_gt_mcid`` and the moves ``move_mean, move_prob_benefit`` from
+        the base of the same kind of evidence; coords ``assumption, alternative, evidence_kind``.
+        Score units, benefit-positive.
 
     Raises
     ------
@@ -116,12 +109,17 @@ def ranked_assumptions(
         summary = _summary(read, read.likelihood, FLAT)
         changes.append(Change("crossover reading", f"read as {other.removeprefix('as_')}", summary))
         changes += _missing(row, evidence, flow_reading)
+    if reconstructions:
+        changes += reconstructed_changes(
+            evidence, contrast, m=reconstructions, crossover_reading=crossover_reading,
+            flow_reading=flow_reading,
+        )  # fmt: skip
     return _table(changes).assign_attrs(
         contrast=contrast,
         analysis=row.analysis,
         crossover_reading=crossover_reading,
         flow_reading=flow_reading,
-        evidence_kind=evidence.kind,
+        evidence_kind=", ".join(dict.fromkeys(change.evidence_kind for change in changes)),
         label=row.endpoint.label,
         unit=row.endpoint.unit,
         active=evidence.trial.active,
@@ -148,11 +146,11 @@ def ranking_frame(table: xr.Dataset) -> pd.DataFrame:
     >>> frame.columns[-1]
     'evidence_kind'
     """
-    names = ("contrast", "crossover_reading", "evidence_kind")
     frame = table.to_dataframe().reset_index(drop=True)
-    first = ["assumption", "alternative"]
-    frame = frame[first + [name for name in frame.columns if name not in first]]
-    return frame.assign(**{name: table.attrs[name] for name in names})
+    first, last = ["assumption", "alternative"], "evidence_kind"
+    middle = [name for name in frame.columns if name not in (*first, last)]
+    frame = frame.assign(**{name: table.attrs[name] for name in ("contrast", "crossover_reading")})
+    return frame[[*first, *middle, "contrast", "crossover_reading", last]]
 
 
 def _row(evidence: Evidence, contrast: str, reading: str) -> _Row:
@@ -254,23 +252,21 @@ def _half(exact: xr.Dataset, shares: MissingShares, row: _Row) -> dict[str, floa
 
 
 def _table(changes: list[Change]) -> xr.Dataset:
-    """Return the changes, the base first and the others by how far they move P(benefit)."""
-    base = changes[0].summary
+    """Return the changes, the bases first and the others by how far they move P(benefit)."""
+    bases = {change.evidence_kind: change for change in changes if change.assumption == "base"}
 
-    def move(change: Change) -> float:
-        return abs(change.summary["prob_benefit"] - base["prob_benefit"])
+    def move(change: Change, key: str = "prob_benefit") -> float:
+        return change.summary[key] - bases[change.evidence_kind].summary[key]
 
-    ordered = [changes[0], *sorted(changes[1:], key=move, reverse=True)]
+    others = [change for change in changes if change.assumption != "base"]
+    ordered = [*bases.values(), *sorted(others, key=lambda one: abs(move(one)), reverse=True)]
     columns: dict[str, Any] = {
-        key: ("change", [change.summary[key] for change in ordered]) for key in base
+        key: ("change", [change.summary[key] for change in ordered]) for key in changes[0].summary
     }
     for key in ("mean", "prob_benefit"):
-        columns[f"move_{key}"] = (
-            "change",
-            [change.summary[key] - base[key] for change in ordered],
-        )
+        columns[f"move_{key}"] = ("change", [move(change, key) for change in ordered])
     coords = {
         key: ("change", [getattr(change, key) for change in ordered])
-        for key in ("assumption", "alternative")
+        for key in ("assumption", "alternative", "evidence_kind")
     }
     return xr.Dataset(columns, coords=coords)

@@ -8,6 +8,7 @@ are there already, for somebody who is writing one.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def complaints(notebook: nbformat.NotebookNode) -> Iterator[str]:
                 yield output.text
 
 
-def execute(source: Path, output: Path) -> str:
+async def execute(source: Path, output: Path, turn: asyncio.Semaphore) -> str:
     """Execute one notebook, keep what it shows, and return why it failed, if it did."""
     notebook = jupytext.read(source)
     client = NotebookClient(
@@ -77,12 +78,13 @@ def execute(source: Path, output: Path) -> str:
         extra_arguments=["--IPKernelApp.log_level=40"],
         resources={"metadata": {"path": str(HERE)}},
     )
-    start = time.perf_counter()
     problem = ""
-    try:
-        client.execute()
-    except FAILURES as error:
-        problem = str(error)
+    async with turn:
+        start = time.perf_counter()
+        try:
+            await client.async_execute()
+        except FAILURES as error:
+            problem = str(error)
     seconds = time.perf_counter() - start
     nbformat.write(notebook, output / f"{source.stem}.ipynb")
     if not problem and seconds > LIMIT:
@@ -90,6 +92,12 @@ def execute(source: Path, output: Path) -> str:
     problem = problem or "".join(complaints(notebook))
     say(source.stem, start, "failed" if problem else "")
     return f"{source.name}: {problem}" if problem else ""
+
+
+async def execute_all(found: list[Path], output: Path, at_once: int) -> list[str]:
+    """Execute notebooks, so many at once, and return why each failed, if it did."""
+    turn = asyncio.Semaphore(at_once)
+    return await asyncio.gather(*(execute(source, output, turn) for source in found))
 
 
 def sources(names: list[str]) -> list[Path]:
@@ -107,13 +115,14 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="how names of notebooks begin, such as 01")
     parser.add_argument("--store", type=Path, help="results to use; by default a quick reanalysis")
     parser.add_argument("--output", type=Path, default=ROOT / "build-output" / "notebooks")
+    parser.add_argument("--at-once", type=int, default=2, help="notebooks at a time, 2 by default")
     asked = parser.parse_args()
     asked.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         isolate(Path(folder))
         store = asked.store or quick_store(Path(folder))
         os.environ["BAYES_PTSD_STORE"] = str(store.absolute())
-        problems = [execute(source, asked.output) for source in sources(asked.names)]
+        problems = asyncio.run(execute_all(sources(asked.names), asked.output, asked.at_once))
     if any(problems):
         sys.exit("\n".join(filter(None, problems)))
 

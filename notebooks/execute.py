@@ -67,12 +67,12 @@ def complaints(notebook: nbformat.NotebookNode) -> Iterator[str]:
                 yield output.text
 
 
-async def execute(source: Path, output: Path, turn: asyncio.Semaphore) -> str:
+async def execute(source: Path, output: Path, limit: int, turn: asyncio.Semaphore) -> str:
     """Execute one notebook, keep what it shows, and return why it failed, if it did."""
     notebook = jupytext.read(source)
     client = NotebookClient(
         notebook,
-        timeout=LIMIT,
+        timeout=limit,
         kernel_name="python3",
         # errors only: that a kernel talks to its own machine over TCP is no news
         extra_arguments=["--IPKernelApp.log_level=40"],
@@ -87,17 +87,17 @@ async def execute(source: Path, output: Path, turn: asyncio.Semaphore) -> str:
             problem = str(error)
     seconds = time.perf_counter() - start
     nbformat.write(notebook, output / f"{source.stem}.ipynb")
-    if not problem and seconds > LIMIT:
-        problem = f"took longer than {LIMIT} s"
+    if not problem and seconds > limit:
+        problem = f"took longer than {limit} s"
     problem = problem or "".join(complaints(notebook))
     say(source.stem, start, "failed" if problem else "")
     return f"{source.name}: {problem}" if problem else ""
 
 
-async def execute_all(found: list[Path], output: Path, at_once: int) -> list[str]:
+async def execute_all(found: list[Path], asked: argparse.Namespace) -> list[str]:
     """Execute notebooks, so many at once, and return why each failed, if it did."""
-    turn = asyncio.Semaphore(at_once)
-    return await asyncio.gather(*(execute(source, output, turn) for source in found))
+    turn = asyncio.Semaphore(asked.at_once)
+    return await asyncio.gather(*(execute(one, asked.output, asked.limit, turn) for one in found))
 
 
 def sources(names: list[str]) -> list[Path]:
@@ -115,14 +115,15 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="how names of notebooks begin, such as 01")
     parser.add_argument("--store", type=Path, help="results to use; by default a quick reanalysis")
     parser.add_argument("--output", type=Path, default=ROOT / "build-output" / "notebooks")
-    parser.add_argument("--at-once", type=int, default=2, help="notebooks at a time, 2 by default")
+    parser.add_argument("--at-once", type=int, default=1, help="notebooks at a time, 1 by default")
+    parser.add_argument("--limit", type=int, default=LIMIT, help=f"seconds for each; {LIMIT}")
     asked = parser.parse_args()
     asked.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         isolate(Path(folder))
         store = asked.store or quick_store(Path(folder))
         os.environ["BAYES_PTSD_STORE"] = str(store.absolute())
-        problems = asyncio.run(execute_all(sources(asked.names), asked.output, asked.at_once))
+        problems = asyncio.run(execute_all(sources(asked.names), asked))
     if any(problems):
         sys.exit("\n".join(filter(None, problems)))
 

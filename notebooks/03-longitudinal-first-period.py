@@ -104,19 +104,18 @@ Markdown("\n".join(f"- **{key}**: `{value}`" for key, value in told.items()))
 # %%
 fits = {name: bp.fit_model(patients, spec) for name, spec in specs.items()}
 checks = pd.concat({name: fit["checks"].to_dataset().to_dataframe() for name, fit in fits.items()})
-assert checks.loc[checks["required"], "passed"].all()
 checks.loc[checks["required"] | ~checks["passed"], ["figure", "threshold", "passed"]].round(4)
 
-# %% [markdown]
-# Convergence is in order for both. What fails is told and not hidden: where the autoregressive model
-# stands, two correlations of late visits are far outside what it replicates.
-
 # %%
-missed = checks.index[
-    ~checks["passed"] & checks.index.get_level_values(1).str.contains("correlation")
-]
-assert {model for model, _ in missed} == {"longitudinal-ar"}
-assert len(missed) == 2
+features = checks.index.get_level_values(1).str.startswith("predictive_")
+missed = checks.index[~checks["passed"] & features]
+assert "longitudinal-ar" in {model for model, _ in missed}
+converged = "passed" if checks.loc[checks["required"], "passed"].all() else "did not all pass"
+Markdown(
+    f"The checks of convergence {converged}. What fails is told and not hidden: features of the scores that "
+    f"lie far outside what a model replicates ({', '.join(f'`{name}` of {model}' for model, name in missed)}). "
+    "A check of power-scaling that fails says that the prior matters, as a skeptical one is meant to."
+)
 
 # %% [markdown]
 # ## The course of the arms, and the differences
@@ -175,12 +174,12 @@ Markdown(
 from bayes_ptsd.checks import compare_fits
 
 loo = compare_fits(fits)
-pareto = max(float(fit["loo"]["pareto_k"].max()) for fit in fits.values())
-assert pareto < float(fits["longitudinal"]["loo"]["good_k"])
-loo[["rank", "elpd", "se", "elpd_diff", "dse", "weight"]].round(2)
+loo["pareto_k_max"] = [float(fits[name]["loo"]["pareto_k"].max()) for name in loo.index]
+loo[["rank", "elpd", "se", "elpd_diff", "dse", "weight", "pareto_k_max"]].round(2)
 
 # %% [markdown]
-# A difference of less than twice its standard error tells models apart little. And a caution that goes
+# A difference of less than twice its standard error tells models apart little, and a Pareto k near one says
+# that one patient moves the posterior too much for this shortcut to be exact. And a caution that goes
 # with reconstructed patients: their later visits were drawn with noise that does not remember the
 # day before, so that this comparison shows how the tool is used, and nothing about how symptoms run in
 # patients.
@@ -206,7 +205,7 @@ Markdown(
   (standard error {float(reml["se"].sel(estimand="treatment_difference")):.1f}).
 - **The average does not depend on the covariance**: the two models differ by {apart:.2f} points, though
   the autoregressive one predicts these patients worse (elpd {behind["elpd_diff"]:.1f}, standard error
-  {behind["dse"]:.1f}) and two of its checks say so.
+  {behind["dse"]:.1f}) and its predictive checks say so.
 - **Fading cannot be read from this**, with P = {fades:.2f} for a smaller difference at seven days in a set
   whose course was an assumption. Means by visit and arm, had they been printed,
   would settle it.

@@ -42,7 +42,7 @@ __all__ = ["describe_model", "describe_result", "example_evidence"]
 PRIOR_DRAWS = 1000
 NAMED = (
     "result_id", "model", "evidence_kind", "endpoint", "contrast", "analysis", "timepoint",
-    "crossover_reading", "convention", "prior", "prior_formula",
+    "crossover_reading", "flow_reading", "reconstructions", "convention", "prior", "prior_formula",
 )  # fmt: skip
 
 

@@ -221,6 +221,8 @@ def _short(value: Any) -> str:
 def _result_line(entry: dict[str, Any]) -> list[str]:
     """Return one line of the catalog for people."""
     entry = {**entry, "contrast": entry.get("contrast") or entry.get("endpoint")}
+    if entry.get("reconstructions"):
+        entry["engine"] = f"{entry['engine']}, {entry['reconstructions']} sets"
     difference = entry.get("summary", {}).get("treatment_difference", {})
     keys = (
         "model",

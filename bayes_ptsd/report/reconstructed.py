@@ -49,10 +49,10 @@ WHAT = (
     "information. Nothing here is a finding about the trial's own patients."
 )
 PRIORS = (
-    "The treatment prior is the models' own, reference, N(0, (2 SD)\N{SUPERSCRIPT TWO}), and where "
-    "an exact engine makes it cheap skeptical as well. A fit that fails a required check stays in "
-    "the pool, because leaving sets out by how hard they are to sample would select them by what "
-    "was not printed; how many passed stands beside each result."
+    "The treatment prior is the models' own, reference, nearly flat, and where an exact engine "
+    "makes it cheap skeptical as well. A fit that fails a required check stays in the pool, "
+    "because leaving sets out by how hard they are to sample would select them by what was not "
+    "printed; how many passed stands beside each result."
 )
 
 

@@ -22,9 +22,10 @@ from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.pairs import CrossoverPairs
+from bayes_ptsd.exact._problem import solve_problem
+from bayes_ptsd.exact._summaries import DRAW_TOLERANCE, solution_summaries
 from bayes_ptsd.exact.crossover import crossover_batch
-from bayes_ptsd.exact.grid import grid_cdf
-from bayes_ptsd.first_period.exact import exact_first_period
+from bayes_ptsd.first_period.exact import first_period_problem
 from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.spec import ModelSpec
@@ -139,10 +140,14 @@ def pool_first_period(
     models = [
         first_period_model(select_outcome(one, endpoint, visit=visit), spec) for one in patients
     ]
-    grids = [exact_first_period(model, seed=0)["exact"].sel(estimand=ESTIMAND) for model in models]
-    mean, sd = (np.array([float(grid[key]) for grid in grids]) for key in ("mean", "sd"))
+    solved = [
+        solve_problem(first_period_problem(model), tolerance=DRAW_TOLERANCE) for model in models
+    ]
+    rough = [solution_summaries(one, (0.0,)).sel(estimand=ESTIMAND) for one in solved]
+    mean, sd = (np.array([one[key].item() for one in rough]) for key in ("mean", "sd"))
     limits = np.linspace((mean - REACH * sd).min(), (mean + REACH * sd).max(), STEPS)
-    above = np.stack([1 - grid_cdf(grid, limits) for grid in grids])
+    found = [solution_summaries(one, limits.tolist()).sel(estimand=ESTIMAND) for one in solved]
+    above = np.stack([one["prob_greater"].values[0] for one in found])
     summary = pooled_summary(mean, sd, limits=limits, above=above, mcid=models[0].endpoint.mcid)
     return _named(summary, patients, spec, endpoint)
 

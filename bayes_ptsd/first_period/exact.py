@@ -8,11 +8,12 @@ from typing import Any
 import xarray as xr
 
 from bayes_ptsd.errors import SpecError
+from bayes_ptsd.exact._problem import Problem
 from bayes_ptsd.exact.crossover import inverse_sd
 from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
 from bayes_ptsd.first_period.model import FirstPeriodModel, linear_columns
 
-__all__ = ["DRAWS", "exact_first_period", "why_not_exact"]
+__all__ = ["DRAWS", "exact_first_period", "first_period_problem", "why_not_exact"]
 
 DRAWS = 4000
 COVARIATE = "covariate "
@@ -40,6 +41,48 @@ def why_not_exact(options: Mapping[str, Any]) -> str:
     if options["likelihood"] != "normal":
         return f"it integrates normal likelihoods, not {options['likelihood']}"
     return ""
+
+
+def first_period_problem(model: FirstPeriodModel) -> Problem:
+    """Reduce a comparison of arms to the cross-products that its exact posterior needs.
+
+    Parameters
+    ----------
+    model : FirstPeriodModel
+        With a normal likelihood.
+
+    Returns
+    -------
+    Problem
+        Of one data set.
+
+    Raises
+    ------
+    SpecError, FitError
+        As in `exact_first_period`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.crossover.example import example_patients
+    >>> from bayes_ptsd.first_period.model import first_period_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = first_period_model(example_patients(), load_model("first-period"))
+    >>> first_period_problem(model).count.sum() == len(model.score)
+    True
+    """
+    if reason := why_not_exact(model.options):
+        raise SpecError(f"no exact engine for model '{model.spec.name}': {reason}; take nuts")
+    columns = linear_columns(model)
+    named = {one.name: one.prior for one in model.parameters.values()}
+    sd_prior = named["sd_residual"]
+    return arm_problem(
+        model.score,
+        model.active,
+        columns,
+        {name: named[name.partition(" ")[0]] for name in columns},
+        inverse_sd if sd_prior.dist == "inverse_sd" else sd_prior,
+        equal=model.options["arm_sd"] == "equal",
+    )
 
 
 def exact_first_period(model: FirstPeriodModel, *, seed: int) -> dict[str, xr.Dataset]:
@@ -74,21 +117,7 @@ def exact_first_period(model: FirstPeriodModel, *, seed: int) -> dict[str, xr.Da
     >>> exact_first_period(model, seed=1)["posterior"].sizes["draw"]
     4000
     """
-    if reason := why_not_exact(model.options):
-        raise SpecError(f"no exact engine for model '{model.spec.name}': {reason}; take nuts")
-    columns = linear_columns(model)
-    named = {one.name: one.prior for one in model.parameters.values()}
-    priors = {name: named[name.partition(" ")[0]] for name in columns}
-    sd_prior = named["sd_residual"]
-    problem = arm_problem(
-        model.score,
-        model.active,
-        columns,
-        priors,
-        inverse_sd if sd_prior.dist == "inverse_sd" else sd_prior,
-        equal=model.options["arm_sd"] == "equal",
-    )
-    tree = arm_posterior(problem, draws=DRAWS, seed=seed)
+    tree = arm_posterior(first_period_problem(model), draws=DRAWS, seed=seed)
     figures = ("quadrature_error", "box_edge", "nodes_per_axis", "log_marginal_likelihood")
     return {
         "posterior": _labeled(tree["posterior"].to_dataset(), model),

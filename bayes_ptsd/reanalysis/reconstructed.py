@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bayes_ptsd.errors import EvidenceError, SpecError
@@ -14,12 +15,19 @@ from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.reanalysis.stages import Outcome, Progress, silent
 from bayes_ptsd.reconstructed.sets import is_shipped, outcome_for, reconstructed_sets
 from bayes_ptsd.reconstructed.tasks import Task
-from bayes_ptsd.reconstructed.workers import carry_out_all
+from bayes_ptsd.reconstructed.workers import working
 from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.catalog import read_sidecar
 
-__all__ = ["QUICK_SETS", "SETS", "describe_pooled", "reconstructed_patients", "refuse_sets"]
+__all__ = [
+    "QUICK_SETS",
+    "SETS",
+    "describe_pooled",
+    "fitting_patients",
+    "reconstructed_patients",
+    "refuse_sets",
+]
 
 SETS, QUICK_SETS, FEWEST = 20, 5, 2
 STAGE = "reconstructed patients"
@@ -49,6 +57,50 @@ def reconstructed_patients(
 ) -> Outcome:
     """Fit models to reconstructions of the printed evidence and pool them.
 
+    Parameters
+    ----------
+    evidence, store, m, quick, seed, workers
+        As in `fitting_patients`.
+    progress : callable
+        Called with the stage and how much of it is done.
+
+    Returns
+    -------
+    dict of str to list of str
+        Result ids ``computed``, ``found`` and ``failed``, the ids ``pooled`` among them, and
+        ``notes``: why there is none, or which sets could not be sampled.
+
+    Raises
+    ------
+    SpecError, EvidenceError
+        If there are not so many sets, or fewer than two are asked for.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = reconstructed_patients(
+    ...         load_published(), ResultStore(folder), m=2, quick=True)
+    >>> len(done["pooled"]), done["failed"], done["notes"]
+    (20, [], [])
+    """
+    with fitting_patients(evidence, store, m=m, quick=quick, seed=seed, workers=workers) as finish:
+        return finish(progress)
+
+
+@contextmanager
+def fitting_patients(
+    evidence: Evidence,
+    store: ResultStore,
+    *,
+    m: int = SETS,
+    quick: bool = False,
+    seed: int = DEFAULT_SEED,
+    workers: int = 1,
+) -> Iterator[Callable[[Progress], Outcome]]:
+    """Have processes fit models to reconstructions while this one does something else.
+
     Every model with an exact engine is pooled exactly under every reading of the crossover and
     both readings of the flow of patients; the default reading is also sampled, model by model.
 
@@ -65,55 +117,55 @@ def reconstructed_patients(
     seed : int
         Seed of every draw.
     workers : int
-        Processes that share the work.
-    progress : callable
-        Called with the stage and how much of it is done.
+        Processes that share the work; with 1 all is done in the end, by this one.
 
-    Returns
-    -------
-    dict of str to list of str
-        Result ids ``computed``, ``found`` and ``failed``, the ids ``pooled`` among them, and
-        ``notes``: why there is none, or which sets could not be sampled.
+    Yields
+    ------
+    callable
+        Takes where to report progress, waits for the end, and returns what
+        `reconstructed_patients` does.
 
     Raises
     ------
-    EvidenceError
-        If there are not so many sets.
+    SpecError, EvidenceError
+        As `reconstructed_patients`.
 
     Examples
     --------
     >>> import tempfile
     >>> from bayes_ptsd.evidence.published import load_published
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     done = reconstructed_patients(
-    ...         load_published(), ResultStore(folder), m=2, quick=True)
-    >>> len(done["pooled"]), done["failed"], done["notes"]
-    (20, [], [])
+    ...     with fitting_patients(load_published(), ResultStore(folder), m=2, quick=True) as finish:
+    ...         pass
     """
     refuse_sets(evidence, m)
     outcome: Outcome = {key: [] for key in ("computed", "found", "failed", "pooled", "notes")}
+    tasks: list[Task] = []
     try:
         tasks = list(_tasks(evidence, m=m, quick=quick, seed=seed, workers=workers))
     except EvidenceError as error:
         if is_shipped(evidence):
             raise
         outcome["notes"].append(f"no reconstructed patients: {error}")
-        return outcome
     total = sum(1 + len(task.member_ids(seed)) for task in tasks)
+    with working(tasks, store, seed=seed, workers=workers) as work:
 
-    def report(kind: str, text: str) -> None:
-        outcome["notes" if kind == "lost" else kind].append(text)
-        progress(STAGE, sum(len(outcome[key]) for key in ("computed", "found", "notes")), total)
+        def finish(progress: Progress) -> Outcome:
+            def report(kind: str, text: str) -> None:
+                outcome["notes" if kind == "lost" else kind].append(text)
+                done = sum(len(outcome[key]) for key in ("computed", "found", "notes"))
+                progress(STAGE, done, total)
 
-    progress(STAGE, 0, total)
-    carry_out_all(tasks, store, seed=seed, workers=workers, report=report)
-    outcome["pooled"] = [task.pooled_id(seed) for task in tasks]
-    outcome["failed"] = [
-        one
-        for one in outcome["computed"] + outcome["found"]
-        if not read_sidecar(store.path, one)["checks_passed"]
-    ]
-    return outcome
+            if tasks:
+                progress(STAGE, 0, total)
+            work(report)
+            return outcome | {
+                "pooled": [task.pooled_id(seed) for task in tasks],
+                "failed": [one for one in outcome["computed"] + outcome["found"]
+                           if not read_sidecar(store.path, one)["checks_passed"]],
+            }  # fmt: skip
+
+        yield finish
 
 
 def refuse_sets(evidence: Evidence, m: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -12,7 +13,7 @@ from bayes_ptsd.errors import BayesPtsdError, FitError
 from bayes_ptsd.reconstructed.tasks import Report, Task, carry_out
 from bayes_ptsd.store import ResultStore
 
-__all__ = ["carry_out_all"]
+__all__ = ["carry_out_all", "working"]
 
 
 def carry_out_all(
@@ -20,19 +21,10 @@ def carry_out_all(
 ) -> None:
     """Carry out tasks, in this process or in several that share them.
 
-    A process takes one task at a time, with compiled models of its own. However this ends, no
-    process outlives it, and the store holds whole results only.
-
     Parameters
     ----------
-    tasks : sequence of Task
-        The work, longest first.
-    store : ResultStore
-        Where results are found and kept.
-    seed : int
-        Seed of every draw; results do not depend on the number of processes.
-    workers : int
-        Processes; 1 works in this one.
+    tasks, store, seed, workers
+        As in `working`.
     report : callable
         As in `carry_out`; called in this process.
 
@@ -47,40 +39,73 @@ def carry_out_all(
     --------
     >>> carry_out_all([], ResultStore("nowhere"), seed=1, workers=2, report=print)
     """
-    missing = []
-    for task in tasks:
-        if workers == 1 or store.has(task.pooled_id(seed)):
-            carry_out(task, store, seed=seed, report=report)
-        else:
-            missing.append(task)
-    _share(missing, store, seed=seed, workers=workers, report=report)
+    with working(tasks, store, seed=seed, workers=workers) as finish:
+        finish(report)
 
 
-def _share(
-    tasks: list[Task], store: ResultStore, *, seed: int, workers: int, report: Report
-) -> None:
-    """Deal tasks to processes, a new one as soon as one is done."""
-    context = multiprocessing.get_context("spawn")
-    waiting = list(tasks)
+@contextmanager
+def working(
+    tasks: Sequence[Task], store: ResultStore, *, seed: int, workers: int
+) -> Iterator[Callable[[Report], None]]:
+    """Have processes begin with tasks, so that this one can do other things meanwhile.
+
+    A process takes one task at a time, with compiled models of its own. However the block ends, no
+    process outlives it, and the store holds whole results only.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        The work, longest first.
+    store : ResultStore
+        Where results are found and kept.
+    seed : int
+        Seed of every draw; results do not depend on the number of processes.
+    workers : int
+        Processes; with 1 there is none, and all is done by this one in the end.
+
+    Yields
+    ------
+    callable
+        Waits for the end, raises what `carry_out_all` does, and is told where to report.
+
+    Examples
+    --------
+    >>> with working([], ResultStore("nowhere"), seed=1, workers=2) as finish:
+    ...     finish(print)
+    """
+    missing = [task for task in tasks if not store.has(task.pooled_id(seed))]
+    there = [task for task in tasks if task not in missing]
+    shared = missing if workers > 1 else []
     links: dict[Any, Any] = {}
-    try:
-        for _ in range(min(workers, len(tasks))):
-            here, there = context.Pipe()
-            process = context.Process(
-                target=_work, args=(there, str(store.path), seed), daemon=True
-            )
-            links[here] = process
-            process.start()
-            there.close()
-            here.send(waiting.pop(0))
+
+    def finish(report: Report) -> None:
+        for task in there if shared else tasks:
+            carry_out(task, store, seed=seed, report=report)
         while links:
             for link in wait(list(links)):
                 _listen(link, links, waiting, report)
+
+    waiting = list(shared)
+    try:
+        for _ in range(min(workers, len(shared))):
+            here, process = _start(store, seed)
+            links[here] = process
+            here.send(waiting.pop(0))
+        yield finish
     finally:
         for process in links.values():
-            if process.pid is not None:
-                process.terminate()
-                process.join()
+            process.terminate()
+            process.join()
+
+
+def _start(store: ResultStore, seed: int) -> tuple[Any, Any]:
+    """Start a process; return the end of a pipe to it, and the process."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_work, args=(there, str(store.path), seed), daemon=True)
+    process.start()
+    there.close()
+    return here, process
 
 
 def _listen(link: Any, links: dict[Any, Any], waiting: list[Task], report: Report) -> None:

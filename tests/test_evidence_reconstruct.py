@@ -201,6 +201,22 @@ def test_unknown_requests_are_refused(tmp_path: Path, published: Evidence) -> No
         plan_of(replace(published, data=tree))
 
 
+def test_higher_is_better_is_refused(published: Evidence, patients: Evidence) -> None:
+    """Benefit is control minus active here: an endpoint that rises with it is refused by name."""
+
+    def reversed_(evidence: Evidence) -> Evidence:
+        madrs = replace(evidence.trial.endpoint("madrs"), better="higher")
+        endpoints = {**evidence.trial.endpoints, "madrs": madrs}
+        return replace(evidence, trial=replace(evidence.trial, endpoints=endpoints))
+
+    with pytest.raises(EvidenceError, match="'madrs': a higher score is better"):
+        reconstruct(reversed_(published), m=1)
+    with pytest.raises(EvidenceError, match="'madrs': a higher score is better"):
+        verify(reversed_(patients), published)
+    with pytest.raises(EvidenceError, match="'madrs': a higher score is better"):
+        verify(patients, reversed_(published))
+
+
 def test_own_priors_are_used_and_kept(tmp_path: Path) -> None:
     """Another baseline mean in the file of priors is what the patients then have."""
     text = (ROOT / "models" / "nuisance" / "reconstruction.toml").read_text(encoding="utf-8")

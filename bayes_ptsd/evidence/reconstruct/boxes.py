@@ -7,6 +7,7 @@ from one box after the other.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,9 @@ import xarray as xr
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.audit.polygon import admissible_polygon, slopes_printing_p
 from bayes_ptsd.evidence.intervals import FloatArray, critical_value, rounding_box
+from bayes_ptsd.trial import Trial
 
-__all__ = ["Box", "PrintedRow", "printed_row"]
+__all__ = ["Box", "PrintedRow", "printed_row", "refuse_higher"]
 
 Box = tuple[float, float]
 ANYTHING: Box = (-np.inf, np.inf)
@@ -204,3 +206,32 @@ def _text(printed: tuple[float, ...], digits: list[int]) -> str:
     )
     interval = "" if digits[1] < 0 else f" ({low} to {high})"
     return f"{estimate}{interval}" + ("" if digits[3] < 0 else f", P = {p}")
+
+
+def refuse_higher(trial: Trial, endpoints: Collection[str]) -> None:
+    """Refuse endpoints of which a higher score is better.
+
+    Parameters
+    ----------
+    trial : Trial
+        Says which direction is better.
+    endpoints : collection of str
+        Endpoints with a printed row.
+
+    Raises
+    ------
+    EvidenceError
+        If a higher score of one of them is better: benefit is control minus active here.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.trial import load_trial
+    >>> refuse_higher(load_trial(), ["ies_r", "madrs"])
+    """
+    higher = [e for e, one in trial.endpoints.items() if e in endpoints and one.better == "higher"]
+    if higher:
+        raise EvidenceError(
+            f"endpoint '{higher[0]}': a higher score is better; reconstruction takes endpoints of "
+            "which a lower score is better: reverse the scores and their printed rows, and set "
+            "better = 'lower' in trial.toml"
+        )

@@ -17,7 +17,7 @@ from bayes_ptsd.evidence.audit.finding import printed_rows
 from bayes_ptsd.evidence.audit.flow import total_count
 from bayes_ptsd.evidence.intervals import FloatArray, rounding_box
 from bayes_ptsd.evidence.readings import crossover_reading_of, flow_reading_of
-from bayes_ptsd.evidence.reconstruct.boxes import Box, PrintedRow, printed_row
+from bayes_ptsd.evidence.reconstruct.boxes import Box, PrintedRow, printed_row, refuse_higher
 
 __all__ = ["READINGS", "Claim", "Plan", "PrintedBaseline", "plan_of"]
 
@@ -123,19 +123,19 @@ class Plan:
         """Number of patients."""
         return len(self.fate)
 
-    @property
+    @cached_property
     def total(self) -> str:
         """The endpoint that is the sum of others."""
         names = list(self.evidence.trial.endpoints)
         found = [name for name in names if any(n.startswith(f"{name}_") for n in names)]
         return found[0]
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, ...]:
         """The endpoints that add up to it."""
         return tuple(n for n in self.evidence.trial.endpoints if n.startswith(f"{self.total}_"))
 
-    @property
+    @cached_property
     def mediator(self) -> str:
         """The outcome that the adjusted regression adjusts for."""
         names = [t.partition("_24h")[0] for t in self.adjusted if t.endswith("_24h")]
@@ -155,7 +155,7 @@ class Plan:
             for term, role in roles.items()
         }
 
-    @property
+    @cached_property
     def gate(self) -> str:
         """The endpoint that decides about the second infusion."""
         later = [
@@ -163,7 +163,7 @@ class Plan:
         ]
         return later[0]
 
-    @property
+    @cached_property
     def threshold(self) -> float:
         """The score of that endpoint from which a patient is eligible."""
         design = self.evidence.data["design"].to_dataset()
@@ -231,7 +231,7 @@ def plan_of(
     ------
     EvidenceError
         If the evidence lacks a table or a row, a reading is unknown or cannot be reconstructed,
-        or the flow of patients does not close.
+        a higher score of an endpoint is better, or the flow of patients does not close.
 
     Examples
     --------
@@ -296,6 +296,9 @@ def _check(evidence: Evidence, reading: str, flow_reading: str) -> None:
             f"reading '{reading}' is not reconstructed{nearest(reading, READINGS)}; "
             f"one of {', '.join(READINGS)}"
         )
+    refuse_higher(
+        evidence.trial, set(evidence.data["effects"].to_dataset()["endpoint"].values.tolist())
+    )
 
 
 def _patients(evidence: Evidence, reading: str) -> dict[str, list[tuple[str, str]]]:

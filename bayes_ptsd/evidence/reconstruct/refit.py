@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import statsmodels.api as sm
 from scipy import stats
+from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import FloatArray
 
-__all__ = ["Refits", "Result"]
+__all__ = ["Refits", "Result", "moment_start"]
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,26 @@ class Refits:
             float
         )
         self.on_time = self.covariates["late"].values == 0
+        # plain arrays once: labels are looked up thousands of times otherwise
+        order = ("endpoint", "period", "visit", "subject")
+        self._value = self.outcomes["value"].transpose(*order).values.astype(float)
+        self._baseline = self.outcomes["baseline"].transpose(*order[:2], order[3]).values
+        self._endpoints = self.outcomes["endpoint"].values.tolist()
+        self._visits = self.outcomes["visit"].values.tolist()
 
     def score(self, endpoint: str, period: int, visit: str | None = None) -> FloatArray:
         """Return scores, dim (subject,), at the first visit that has any."""
-        values = self.outcomes["value"].sel(endpoint=endpoint)
+        values = self._value[self._endpoints.index(endpoint)]
         if visit is None:
-            scored = values.notnull().any(("subject", "period")).values
-            visit = str(self.outcomes["visit"].values[scored][0])
-        return np.asarray(values.sel(period=period, visit=visit).values, dtype=float)
+            place = int(np.isfinite(values).any(axis=(0, 2)).argmax())
+        else:
+            place = self._visits.index(visit)
+        scores: FloatArray = values[period - 1, place]
+        return scores
 
     def baseline(self, endpoint: str, period: int = 1) -> FloatArray:
         """Return baselines, dim (subject,), NaN where there is none."""
-        values = self.outcomes["baseline"].sel(endpoint=endpoint, period=period).values
+        values = self._baseline[self._endpoints.index(endpoint), period - 1]
         return np.asarray(values, dtype=float)
 
     def first_period(self, endpoint: str) -> Result:
@@ -187,6 +196,39 @@ def _mixed(y: FloatArray, x: FloatArray, subject: FloatArray) -> tuple[FloatArra
     with warnings.catch_warnings():
         # near a variance of 0 the optimizer complains; its result is compared with print anyway
         warnings.simplefilter("ignore")
-        fit = sm.MixedLM(y, x, groups=subject).fit(reml=True)
+        model = sm.MixedLM(y, x, groups=subject)
+        fit = model.fit(reml=True, start_params=moment_start(y, x, int(subject[-1]) + 1))
     count = x.shape[1]
     return np.asarray(fit.fe_params), np.asarray(fit.cov_params())[:count, :count]
+
+
+def moment_start(y: FloatArray, x: FloatArray, subjects: int) -> MixedLMParams:
+    """Return moment estimates, from which the optimizer of REML needs few steps and stops nearer.
+
+    Parameters
+    ----------
+    y, x : ndarray
+        Scores, the same number a subject and those of one subject together; and their design.
+    subjects : int
+        How many subjects.
+
+    Returns
+    -------
+    MixedLMParams
+        Coefficients by least squares, and the variance between subjects in units of that within.
+
+    Examples
+    --------
+    >>> start = moment_start(np.array([1.0, 2.0, 5.0, 6.5, 3.0, 3.5]), np.ones((6, 1)), 3)
+    >>> start.fe_params.round(2), start.cov_re.round(1)
+    (array([3.5]), array([[4.7]]))
+    """
+    estimate = np.linalg.lstsq(x, y, rcond=None)[0]
+    left = (y - x @ estimate).reshape(subjects, -1)
+    each, mean = left.shape[1], left.mean(axis=1)
+    between = each * float(mean @ mean) / (subjects - 2)
+    within = float(((left - mean[:, None]) ** 2).sum()) / ((subjects - 2) * (each - 1))
+    ratio = (between / within - 1) / each
+    # with balanced scores this is the optimum; a smaller one would be where nothing moves
+    ratio = ratio if ratio > 0 else 0.01
+    return MixedLMParams.from_components(fe_params=estimate, cov_re=np.array([[ratio]]))

@@ -171,7 +171,7 @@ def _one(plan: Plan, nuisance: Nuisance, seed: int, index: int) -> Reconstructio
         starts += found.attempts
         patients = arrange(plan, found, seed=seed, index=index, rng=rng, priors=nuisance.label)
         checking = time.perf_counter()
-        checked = verify(patients, plan.evidence)
+        checked = verify(patients, plan.evidence, plan=plan)
         verifying += time.perf_counter() - checking
         if all(number.agrees for number in checked):
             seconds = time.perf_counter() - begun - verifying

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -16,6 +17,8 @@ __all__ = ["Contrast", "Goal", "Values", "repair"]
 
 Values: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
 SHRINK = 0.002
+SIGNS = np.array([-1, 1])
+LATER, EARLIER = np.array([1, 2, 2]), np.array([0, 0, 1])
 
 
 @dataclass(frozen=True)
@@ -104,24 +107,27 @@ class Goal:
             for name in ("scale", "factor", "quantile")
         )
         asked = [
-            np.array([np.isfinite(c.boxes[position]).any() for c in made], dtype=bool)
+            np.array([i for i, c in enumerate(made) if np.isfinite(c.boxes[position]).any()], int)
             for position in range(4)
         ]
+        both, sides = np.concatenate(asked[1:3]), len(asked[1])
+        which = quantile[both]
         places = np.array([place for place, _, _ in self.squares], dtype=int)
         weights = np.array([weight for _, weight, _ in self.squares], dtype=float)[:, None]
         # the square root of the factors once, not once a proposal
         factor = np.abs(scale) * np.sqrt(factor)
 
         def values(linear: FloatArray, quadratic: FloatArray) -> FloatArray:
-            estimate = scale * linear[line]
-            error = factor * np.sqrt(np.maximum(quadratic[square], 1e-9))
-            half = quantile[asked[1]] * error[asked[1]]
+            estimate = scale * linear.take(line, axis=0)
+            error = factor * np.sqrt(np.maximum(quadratic.take(square, axis=0), 1e-9))
+            half = which * error.take(both, axis=0)
+            np.negative(half[:sides], out=half[:sides])
+            half += estimate.take(both, axis=0)
             found = [
-                estimate[asked[0]],
-                estimate[asked[1]] - half,
-                estimate[asked[2]] + half,
-                np.abs(estimate[asked[3]]) / error[asked[3]],
-                weights * quadratic[places],
+                estimate.take(asked[0], axis=0),
+                half,
+                np.abs(estimate.take(asked[3], axis=0)) / error.take(asked[3], axis=0),
+                weights * quadratic.take(places, axis=0),
             ]
             found += [function(linear, quadratic) for function, _ in self.others]
             return np.concatenate(found)
@@ -167,89 +173,110 @@ def repair(
 
 
 class _Walk:
-    """Scores with the current value of every form."""
+    """Scores with the current value of every form, linear ones first.
+
+    Forms lie in the last dimension, so that what a change of a few cells needs lies together in
+    memory. Sums are taken in the order of the formulas: the same seed gives the same scores.
+    """
 
     def __init__(self, goal: Goal, start: FloatArray, rng: np.random.Generator) -> None:
         self.goal, self.rng, self.scores = goal, rng, start.astype(float)
-        self.line, line_constant, self.matrix, slope, constant = goal.forms.arrays()
-        self.low, self.high, self.width = goal.bounds()
+        line, line_constant, matrix, slope, constant = goal.forms.arrays()
+        self.low, self.high, self.width = (part[:, None] for part in goal.bounds())
         self.values = goal.function()
-        self.diagonal = np.einsum("rkk->rk", self.matrix).copy()
-        self.flat = self.matrix.reshape(len(self.matrix), len(start) ** 2)
-        self.linear = self.line @ start + line_constant
-        product = self.matrix @ start
-        self.gradient = 2 * (product + slope)
-        self.quadratic = product @ start + 2 * (slope @ start) + constant
+        self.lines, size = len(line), len(start)
+        product = matrix @ start
+        self.forms = np.concatenate(
+            [line @ start + line_constant, product @ start + 2 * (slope @ start) + constant]
+        )
+        self.gradient = np.ascontiguousarray(np.concatenate([line, 2 * (product + slope)]).T)
+        self.diagonal = np.ascontiguousarray(np.einsum("rkk->rk", matrix).T)
+        self.flat = np.ascontiguousarray(matrix.reshape(len(matrix), size**2).T)
         cells = goal.forms.cells
+        self.down, self.up = cells.low - start, cells.high - start
         same = cells.patient[:, None] == cells.patient[None, :]
-        self.partners = [np.flatnonzero(row) for row in same]
         self.partner_count = same.sum(axis=1)
-        self.partner_table = np.zeros((len(same), int(self.partner_count.max())), dtype=np.int64)
-        for index, row in enumerate(self.partners):
-            self.partner_table[index, : len(row)] = row
+        # a stable sort puts the cells of the same patient first, in their order
+        order = np.argsort(~same, axis=1, kind="stable")
+        self.partner_table = order[:, : int(self.partner_count.max())]
 
     def run(self, rounds: int, batch: int) -> tuple[FloatArray | None, int]:
         """Take the best proposal of each batch, a worse one now and then."""
-        loss = float(self._loss(self.linear[:, None], self.quadratic[:, None])[0])
+        loss = float(self._loss(self.forms[:, None])[0])
         for used in range(rounds):
             if loss == 0:
                 return self.scores, used
             cell, step = self._proposals(batch)
-            linear, quadratic = self._moved(cell, step)
-            losses = self._loss(linear, quadratic)
-            best = int(np.argmin(losses))
+            moved = self._moved(cell, step)
+            losses = self._loss(moved.T)
+            best = int(losses.argmin())
             worse = losses[best] - loss
-            if worse <= 0 or self.rng.uniform() < np.exp(-worse / (0.05 * loss)):
-                self._accept(cell[:, best], step[:, best], linear[:, best], quadratic[:, best])
+            if worse <= 0 or self.rng.uniform() < math.exp(-worse / (0.05 * loss)):
+                self._accept(cell[:, best].tolist(), step[:, best].tolist(), moved[best])
                 loss = float(losses[best])
         return (self.scores if loss == 0 else None), rounds
 
     def _proposals(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return cells and steps of proposals, dims (3, proposal); a step of 0 leaves a cell."""
-        rng, cells = self.rng, self.goal.forms.cells
-        size = len(self.scores)
-        cell = rng.integers(size, size=(3, batch))
-        step = rng.choice(np.array([-1, 1]), size=(3, batch)) * np.where(
-            rng.uniform(size=(3, batch)) < 0.15, 2, 1
-        )
+        rng = self.rng
+        # one number as size: NumPy multiplies a shape out at every call
+        cell = rng.integers(len(self.scores), size=3 * batch).reshape(3, batch)
+        step = SIGNS.take(rng.integers(2, size=3 * batch)).reshape(3, batch)
+        step <<= rng.uniform(size=3 * batch).reshape(3, batch) < 0.15
         count = rng.integers(1, 4, size=batch)
         transfer = (rng.uniform(size=batch) < 0.4) & (count > 1)
         partner = (rng.uniform(size=batch) * self.partner_count[cell[0]]).astype(np.int64)
-        cell[1] = np.where(transfer, self.partner_table[cell[0], partner], cell[1])
-        step[1] = np.where(transfer, -step[0], step[1])
-        step[1:] *= np.arange(1, 3)[:, None] < count
-        step[1] *= cell[1] != cell[0]
-        step[2] *= (cell[2] != cell[0]) & (cell[2] != cell[1])
-        after = self.scores[cell] + step
-        step *= (after >= cells.low[cell]) & (after <= cells.high[cell])
+        np.copyto(cell[1], self.partner_table[cell[0], partner], where=transfer)
+        np.copyto(step[1], -step[0], where=transfer)
+        step[1] *= (count > 1) & (cell[1] != cell[0])
+        step[2] *= (count > 2) & (cell[2] != cell[0]) & (cell[2] != cell[1])
+        step *= (step >= self.down.take(cell)) & (step <= self.up.take(cell))
         return cell, step
 
-    def _moved(self, cell: np.ndarray, step: np.ndarray) -> tuple[FloatArray, FloatArray]:
-        """Return all forms after each proposal, dims (form, proposal)."""
-        linear = np.repeat(self.linear[:, None], cell.shape[1], axis=1)
-        quadratic = np.repeat(self.quadratic[:, None], cell.shape[1], axis=1)
-        size = len(self.scores)
-        for one in range(3):
-            linear += np.take(self.line, cell[one], axis=1) * step[one]
-            quadratic += np.take(self.gradient, cell[one], axis=1) * step[one]
-            quadratic += np.take(self.diagonal, cell[one], axis=1) * step[one] ** 2
-            for other in range(one):
-                place = cell[one] * size + cell[other]
-                quadratic += np.take(self.flat, place, axis=1) * (2 * step[one] * step[other])
-        return linear, quadratic
+    def _moved(self, cell: np.ndarray, step: np.ndarray) -> FloatArray:
+        """Return all forms after each proposal, dims (proposal, form)."""
+        size, lines = len(self.scores), self.lines
+        steps = step[:, :, None].astype(float)
+        along = self.gradient.take(cell, axis=0)
+        along *= steps
+        curved = self.diagonal.take(cell, axis=0)
+        curved *= steps**2
+        place = cell.take(LATER, axis=0) * size + cell.take(EARLIER, axis=0)
+        pairs = self.flat.take(place, axis=0)
+        pairs *= 2 * steps.take(LATER, axis=0) * steps.take(EARLIER, axis=0)
+        moved: FloatArray = self.forms + along[0]
+        squares = moved[:, lines:]
+        squares += curved[0]
+        moved += along[1]
+        squares += curved[1]
+        squares += pairs[0]
+        moved += along[2]
+        squares += curved[2]
+        squares += pairs[1]
+        squares += pairs[2]
+        return moved
 
-    def _loss(self, linear: FloatArray, quadratic: FloatArray) -> FloatArray:
+    def _loss(self, forms: FloatArray) -> FloatArray:
         """Return the distances to the boxes in widths, far ones damped, and a little for each."""
-        values = self.values(linear, quadratic)
-        below, above = self.low[:, None] - values, values - self.high[:, None]
-        distance = np.maximum(np.maximum(below, above), 0) / self.width[:, None]
-        result: FloatArray = (np.log1p(distance**2) + 0.02 * (distance > 0)).sum(axis=0)
+        values = self.values(forms[: self.lines], forms[self.lines :])
+        distance = np.maximum(self.low - values, values - self.high)
+        np.maximum(distance, 0, out=distance)
+        distance /= self.width
+        damped = np.log1p(distance * distance)
+        damped += 0.02 * (distance > 0)
+        result: FloatArray = np.add.reduce(damped, axis=0)
         return result
 
-    def _accept(
-        self, cell: np.ndarray, step: np.ndarray, linear: FloatArray, quadratic: FloatArray
-    ) -> None:
+    def _accept(self, cells: list[int], steps: list[int], forms: FloatArray) -> None:
         """Make a proposal the current scores."""
-        np.add.at(self.scores, cell, step)
-        self.gradient = self.gradient + 2 * self.matrix[:, :, cell] @ step
-        self.linear, self.quadratic = linear.copy(), quadratic.copy()
+        self.forms = forms.copy()
+        size, change = len(self.scores), None
+        for cell, step in zip(cells, steps, strict=True):
+            if step:
+                self.scores[cell] += step
+                self.down[cell] -= step
+                self.up[cell] -= step
+                slab = self.flat[cell * size : (cell + 1) * size] * (2.0 * step)
+                change = slab if change is None else change + slab
+        if change is not None:
+            self.gradient[:, self.lines :] += change

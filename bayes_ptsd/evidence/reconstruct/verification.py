@@ -17,6 +17,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.audit.finding import printed_rows
 from bayes_ptsd.evidence.audit.flow import total_count
 from bayes_ptsd.evidence.intervals import rounding_box
+from bayes_ptsd.evidence.reconstruct.boxes import refuse_higher
 from bayes_ptsd.evidence.reconstruct.plan import Plan, plan_of
 from bayes_ptsd.evidence.reconstruct.refit import Refits, Result
 
@@ -62,7 +63,7 @@ class Checked:
     agrees: bool
 
 
-def verify(patients: Evidence, published: Evidence) -> list[Checked]:
+def verify(patients: Evidence, published: Evidence, *, plan: Plan | None = None) -> list[Checked]:
     """Recompute every printed number and claim from reconstructed patients.
 
     Parameters
@@ -71,6 +72,8 @@ def verify(patients: Evidence, published: Evidence) -> list[Checked]:
         Of kind ``reconstructed``.
     published : Evidence
         The printed numbers they stand for.
+    plan : Plan, optional
+        What was printed under the readings of the patients, if it is at hand.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def verify(patients: Evidence, published: Evidence) -> list[Checked]:
     Raises
     ------
     EvidenceError
-        If the patients are not reconstructed ones.
+        If the patients are not reconstructed ones, or a higher score of an endpoint is better.
 
     Examples
     --------
@@ -94,7 +97,9 @@ def verify(patients: Evidence, published: Evidence) -> list[Checked]:
     if patients.kind != "reconstructed":
         raise EvidenceError(f"verify takes reconstructed patients; these are {patients.kind}")
     refits = Refits(patients)
-    plan = plan_of(published, reading=refits.reading, flow_reading=refits.flow_reading)
+    refuse_higher(patients.trial, refits.outcomes["endpoint"].values.tolist())
+    if plan is None:
+        plan = plan_of(published, reading=refits.reading, flow_reading=refits.flow_reading)
     visits = {
         endpoint: refits.visits(endpoint)
         for endpoint, analysis in plan.rows
@@ -103,7 +108,7 @@ def verify(patients: Evidence, published: Evidence) -> list[Checked]:
     found = list(_effects(refits, plan, visits))
     found += _claims(refits, plan, visits)
     found += _baselines(refits, published)
-    return [*found, *_flow(refits, published), _whole(refits)]
+    return [*found, *_flow(refits, published, plan.threshold), _whole(refits)]
 
 
 def verified(patients: Evidence, published: Evidence) -> bool:
@@ -230,13 +235,12 @@ def _baselines(refits: Refits, published: Evidence) -> Iterator[Checked]:
                 yield _number(name, quantity, "count", printed, digits, float(value))
 
 
-def _flow(refits: Refits, published: Evidence) -> Iterator[Checked]:
+def _flow(refits: Refits, published: Evidence, limit: float) -> Iterator[Checked]:
     """Yield the counts of the flow that the scores show, by sequence."""
     flow = published.data["flow"].to_dataset()
     scored = refits.outcomes["value"].notnull().any(("visit", "endpoint"))
     gate = next(str(name) for name in refits.covariates.data_vars if str(name).endswith("_2_weeks"))
     again = refits.covariates[gate].values
-    limit = plan_of(published).threshold
     for sequence in refits.trial.sequences:
         here = refits.outcomes["sequence"].values == sequence
         counts = {

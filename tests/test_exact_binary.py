@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -22,8 +24,15 @@ from bayes_ptsd.exact.binary import (
     binary_summary,
     prob_more_active,
 )
-from bayes_ptsd.exact.binary_outcomes import binary_outcomes_of, binary_table
+from bayes_ptsd.exact.binary_items import items_summary
+from bayes_ptsd.exact.binary_outcomes import binary_outcomes_of, binary_table, items_table
 from bayes_ptsd.exact.grid import grid_cdf
+from bayes_ptsd.exact.paired_binary import (
+    Exposures,
+    both_risk,
+    paired_likelihood,
+    paired_summary,
+)
 
 Counts = tuple[int, int, int, int]
 PRINTED: list[Counts] = [(7, 22, 1, 19), (7, 19, 1, 18), (27, 39, 13, 31), (8, 39, 1, 31)]
@@ -261,3 +270,169 @@ def test_evidence_without_binary_outcomes_is_refused() -> None:
     )
     with pytest.raises(EvidenceError, match="has no binary outcome"):
         binary_table(bare)
+
+
+def enumerated(one: Exposures, p: float, q: float, joint: float) -> float:
+    """Return the probability of the printed totals by going through everybody's events."""
+    cells = {(1, 1): joint, (1, 0): p - joint, (0, 1): q - joint, (0, 0): 1 - p - q + joint}
+    alone = [one.n[0] - one.both, one.n[1] - one.both]
+    total = 0.0
+    for pairs in itertools.product(cells, repeat=one.both):
+        for active in itertools.product((0, 1), repeat=alone[0]):
+            for control in itertools.product((0, 1), repeat=alone[1]):
+                seen = (sum(a for a, _ in pairs) + sum(active),
+                        sum(c for _, c in pairs) + sum(control))  # fmt: skip
+                if seen == one.events:
+                    total += float(
+                        np.prod([cells[pair] for pair in pairs])
+                        * np.prod([p if a else 1 - p for a in active])
+                        * np.prod([q if c else 1 - q for c in control])
+                    )
+    return total
+
+
+@pytest.mark.parametrize("events", [(0, 0), (1, 1), (3, 1), (2, 3), (5, 4)])
+def test_unknown_pairing_is_the_sum_over_everybody(events: tuple[int, int]) -> None:
+    """The likelihood of totals equals the sum over all ways in which people had the event."""
+    one = Exposures(events, (5, 4), 3)
+    found = paired_likelihood(one, np.array([0.3]), np.array([0.2]), np.array([[0.12]]))
+    assert float(found[0, 0]) == pytest.approx(enumerated(one, 0.3, 0.2, 0.12), rel=1e-12)
+
+
+def test_unknown_pairing_probabilities_sum_to_one() -> None:
+    """Over all totals that can be printed the probabilities add up to one."""
+    pairs = itertools.product(range(6), range(5))
+    total = sum(
+        paired_likelihood(Exposures(pair, (5, 4), 3), np.array([0.4]), np.array([0.1]),
+                          np.array([[0.08]]))[0, 0]
+        for pair in pairs
+    )  # fmt: skip
+    assert float(total) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("correlation", [0.3, 0.9, 0.99])
+def test_risk_of_both_has_other_quadrature(correlation: float) -> None:
+    """Events under both treatments of one person agree with adaptive quadrature."""
+    sd = math.sqrt(correlation / (1 - correlation)) * math.pi / math.sqrt(3)
+
+    def over(function: Callable[[float], float]) -> float:
+        return float(integrate.quad(lambda u: function(u) * stats.norm.pdf(u), -9, 9, limit=300)[0])
+
+    levels = [-1.3, 0.4]
+    risks = [over(lambda u, a=a: special.expit(a + sd * u)) for a in levels]
+    joint = over(lambda u: special.expit(levels[0] + sd * u) * special.expit(levels[1] + sd * u))
+    found = both_risk(np.array(risks[:1]), np.array(risks[1:]), np.array([correlation]))
+    assert float(found[0, 0, 0]) == pytest.approx(joint, abs=1e-7)
+
+
+def test_unknown_pairing_without_correlation_is_independence() -> None:
+    """At a latent correlation of 0 every contrast is that of two independent beta posteriors."""
+    for prior in BETA_PRIORS:
+        found = paired_summary([Exposures((8, 1), (39, 31), 29)], correlations=[0.0], prior=prior)
+        one = found.isel(outcome=0, correlation=0)
+        wanted = binary_summary(8, 39, 1, 31, prior=prior).sel(estimand=one["estimand"].values)
+        for name in ("median", "eti95"):
+            np.testing.assert_allclose(one[name].values, wanted[name].values, rtol=1e-6)
+        assert float(one["prob_more_active"]) == pytest.approx(
+            float(wanted["prob_more_active"]), abs=1e-8
+        )
+        difference = wanted.sel(estimand="risk_difference")
+        assert float(one["difference_sd"]) == pytest.approx(float(difference["sd"]), abs=1e-8)
+
+
+def test_unknown_pairing_narrows_and_says_nothing_of_itself() -> None:
+    """Correlated exposures narrow the difference; totals leave the correlation at its prior."""
+    found = paired_summary([Exposures((14, 6), (39, 31), 29)], correlations=[0.0, 0.5, "uniform"])
+    sd = found["difference_sd"].values[0]
+    assert sd[1] < 0.9 * sd[0]
+    assert sd[1] < sd[2] < sd[0] or sd[2] == pytest.approx(sd[1], rel=0.02)
+    assert float(found["correlation_mean"][0, 2]) == pytest.approx(0.5, abs=0.01)
+
+
+def test_unknown_pairing_has_the_posterior_of_simulation() -> None:
+    """Mean and P(more) agree with weighted draws of risks whose pairs are simulated."""
+    rng, correlation, size = np.random.default_rng(8), 0.7, 400_000
+    one = Exposures((3, 1), (6, 5), 4)
+    risk = rng.beta(0.5, 0.5, size=(2, size)).clip(1e-6, 1 - 1e-6)
+    grid = np.linspace(-14, 14, 400)
+    sd = math.sqrt(correlation / (1 - correlation)) * math.pi / math.sqrt(3)
+    nodes, weight = np.polynomial.hermite_e.hermegauss(40)
+    marginal = (special.expit(grid[:, None] + sd * nodes) * weight).sum(axis=1) / weight.sum()
+    level = np.interp(risk, marginal, grid)
+    effect = sd * rng.normal(size=(one.both, size))
+    events = [
+        (rng.uniform(size=(one.both, size)) < special.expit(level[arm] + effect)).sum(axis=0)
+        + rng.binomial(one.n[arm] - one.both, risk[arm])
+        for arm in (0, 1)
+    ]
+    kept = (events[0] == one.events[0]) & (events[1] == one.events[1])
+    gap = (risk[0] - risk[1])[kept]
+    found = paired_summary([one], correlations=[correlation]).isel(outcome=0, correlation=0)
+    error = gap.std() / math.sqrt(kept.sum())
+    assert float(found["difference_mean"]) == pytest.approx(gap.mean(), abs=4 * error)
+    more = float((gap > 0).mean())
+    assert float(found["prob_more_active"]) == pytest.approx(
+        more, abs=4 * math.sqrt(more * (1 - more) / kept.sum())
+    )
+
+
+def test_items_agree_with_weighted_draws() -> None:
+    """Two items under one prior: means and P(more) of importance sampling from the prior."""
+    rng, size, events, n = np.random.default_rng(5), 600_000, [(14, 6), (8, 1)], (39, 31)
+    center, spread = rng.normal(size=size), np.abs(rng.normal(0, 0.5, size=size))
+    ratio = center + spread * rng.normal(size=(2, size))
+    control = rng.beta(0.5, 0.5, size=(2, size)).clip(1e-12, 1 - 1e-12)
+    active = special.expit(special.logit(control) + ratio)
+    log = sum(
+        stats.binom.logpmf(y, n[0], active[j]) + stats.binom.logpmf(z, n[1], control[j])
+        for j, (y, z) in enumerate(events)
+    )
+    weight = np.exp(log - log.max())
+    weight /= weight.sum()
+    found = items_summary(events, n, correlations=[0.0]).isel(correlation=0)
+
+    def close(values: np.ndarray, exact: float) -> bool:
+        mean = float(weight @ values)
+        error = math.sqrt(float(weight**2 @ (values - mean) ** 2))
+        return abs(mean - exact) < 4 * error < 0.1
+
+    assert close(center, float(found["center_mean"]))
+    assert close(spread, float(found["spread_mean"]))
+    for j in (0, 1):
+        assert close(ratio[j], float(found["mean"][j]))
+        assert close((ratio[j] > 0).astype(float), float(found["prob_more_active"][j]))
+
+
+def test_tempered_counts_are_fewer_counts() -> None:
+    """A correlation of 1 between two items halves every count."""
+    whole = items_summary([(8, 2), (12, 6)], (40, 20), correlations=[1.0])
+    half = items_summary([(4, 1), (6, 3)], (20, 10), correlations=[0.0])
+    for name in ("mean", "sd", "prob_more_active", "center_mean", "spread_mean"):
+        np.testing.assert_allclose(whole[name].values, half[name].values, rtol=1e-9)
+
+
+def test_seven_items_shrink_toward_each_other() -> None:
+    """Items of the checklist lie nearer to each other than alone; correlation widens the mean."""
+    table = items_table(load_published())
+    assert table is not None
+    alone = [binary_summary(*pair).sel(estimand="odds_ratio")["median"] for pair in (
+        (14, 39, 6, 31), (8, 39, 5, 31), (9, 39, 3, 31), (8, 39, 7, 31), (8, 39, 1, 31),
+        (6, 39, 1, 31), (5, 39, 4, 31))]  # fmt: skip
+    first = table.sel(correlation=0.0)
+    assert float(first["median"].std()) < 0.4 * np.log(alone).std()
+    assert (np.diff(table["center_sd"]) > 0).all()
+    assert (np.diff(table["prob_center_more"]) < 0).all()
+
+
+def test_impossible_pairs_are_refused() -> None:
+    """More pairs than exposures, a correlation of 1, and single items are named."""
+    with pytest.raises(EvidenceError, match="both"):
+        paired_summary([Exposures((1, 1), (3, 5), 4)])
+    with pytest.raises(SpecError, match="below 1"):
+        paired_summary([Exposures((1, 1), (3, 5), 2)], correlations=[1.0])
+    with pytest.raises(SpecError, match="prior 'flat'"):
+        paired_summary([Exposures((1, 1), (3, 5), 2)], prior="flat")
+    with pytest.raises(EvidenceError, match="two items"):
+        items_summary([(1, 1)], (3, 5))
+    with pytest.raises(SpecError, match="from 0 to 1"):
+        items_summary([(1, 1), (0, 1)], (3, 5), correlations=[1.5])

@@ -22,7 +22,9 @@ from bayes_ptsd.priors import FloatArray
 __all__ = [
     "CONTRASTS",
     "RISKS",
+    "SCALES",
     "BetaPair",
+    "Scale",
     "grid_of_estimand",
     "log_grid",
     "moments",

@@ -18,8 +18,10 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.audit.adverse import counts_printing
 from bayes_ptsd.evidence.readings import flow_reading_of
 from bayes_ptsd.exact.binary import BETA_PRIORS, binary_summary
+from bayes_ptsd.exact.binary_items import items_summary
+from bayes_ptsd.exact.paired_binary import Exposures, paired_summary
 
-__all__ = ["BinaryOutcome", "binary_outcomes_of", "binary_table"]
+__all__ = ["BinaryOutcome", "binary_outcomes_of", "binary_table", "items_table", "paired_table"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,76 @@ def binary_table(
         )
         .assign_coords(treatment=arms)
     )
+
+
+def paired_table(
+    evidence: Evidence, *, correlations: Sequence[float | str] = (0.5, 0.9, "uniform")
+) -> xr.Dataset | None:
+    """Return the printed adverse events with the people who had both treatments taken as such.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+    correlations : sequence of float or "uniform"
+        As in `bayes_ptsd.exact.paired_binary.paired_summary`.
+
+    Returns
+    -------
+    xr.Dataset or None
+        As `paired_summary` with Jeffreys priors and coordinates ``outcome, label``; attribute
+        ``both``, the least number of people who had both treatments. None without adverse events
+        of both treatments, or where nobody had both.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> table = paired_table(load_published(), correlations=[0.5])
+    >>> table.attrs["both"], table.sizes["outcome"]
+    (29, 8)
+    """
+    outcomes = _adverse_events(evidence)
+    both = _exposed_twice(evidence, outcomes[0].n) if outcomes else 0
+    if not both:
+        return None
+    exposures = [Exposures(one.events, one.n, both) for one in outcomes]
+    found = paired_summary(exposures, correlations=correlations)
+    return _named(found, outcomes, evidence).assign_attrs(both=both)
+
+
+def items_table(evidence: Evidence) -> xr.Dataset | None:
+    """Return the adverse events of one checklist under one hierarchical prior.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+
+    Returns
+    -------
+    xr.Dataset or None
+        As `bayes_ptsd.exact.binary_items.items_summary`, with coordinates ``outcome, label`` along
+        ``outcome``: the events that are printed as percentages only. None with fewer than two.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> table = items_table(load_published())
+    >>> table.sizes["outcome"], round(float(table["prob_center_more"][0]), 2)
+    (7, 0.97)
+    """
+    outcomes = [one for one in _adverse_events(evidence) if one.provenance != "stated"]
+    if len(outcomes) < 2:
+        return None
+    found = items_summary([one.events for one in outcomes], outcomes[0].n)
+    return _named(found.rename(item="outcome"), outcomes, evidence)
+
+
+def _named(found: xr.Dataset, outcomes: Sequence[BinaryOutcome], evidence: Evidence) -> xr.Dataset:
+    """Return summaries with the names of their outcomes and the kind of evidence."""
+    return found.assign_coords(
+        outcome=[one.id for one in outcomes], label=("outcome", [one.label for one in outcomes])
+    ).assign_attrs(evidence_kind=evidence.kind)
 
 
 def _summary(outcome: BinaryOutcome, prior: str) -> xr.Dataset:
@@ -292,14 +364,20 @@ def _pairing(evidence: Evidence, n: tuple[int, int]) -> str:
         "infusions of both periods taken as independent people; who had the event twice is "
         "unpublished, and ignoring the pairing usually overstates the variance of the difference"
     )
-    if "flow" not in evidence.data.children:
+    twice = _exposed_twice(evidence, n)
+    if not twice:
         return caveat
-    flow = evidence.data["flow"].to_dataset()
-    here = (flow["stage"] == "randomized").values & (flow["sequence"] == "").values
-    people = int(flow["count"].values[here].max(initial=0))
-    twice = sum(n) - people
-    if not 0 < twice < sum(n):
-        return caveat
+    people = sum(n) - twice
     return (
         f"{sum(n)} infusions of {people} people, at least {twice} of them counted twice: {caveat}"
     )
+
+
+def _exposed_twice(evidence: Evidence, n: tuple[int, int]) -> int:
+    """Return the least number of people behind the exposures who had both treatments, 0 if none."""
+    if "flow" not in evidence.data.children:
+        return 0
+    flow = evidence.data["flow"].to_dataset()
+    here = (flow["stage"] == "randomized").values & (flow["sequence"] == "").values
+    twice = sum(n) - int(flow["count"].values[here].max(initial=0))
+    return twice if 0 < twice <= min(n) else 0

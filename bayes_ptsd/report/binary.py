@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.exact.binary_outcomes import binary_table
+from bayes_ptsd.exact.binary_outcomes import binary_table, items_table, paired_table
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import (
     Section,
@@ -37,7 +38,8 @@ def binary_section(contents: Contents) -> Section | None:
     Returns
     -------
     Section or None
-        Risk difference, risk ratio and odds ratio under two priors, with counts and caveats.
+        Risk difference, risk ratio and odds ratio under two priors, with counts and caveats; then
+        adverse events with the people who had both treatments, and with all items together.
 
     Examples
     --------
@@ -61,6 +63,7 @@ def binary_section(contents: Contents) -> Section | None:
         f"frequent under {active}: benefit for remission, harm for an adverse event. Ratios are "
         "medians, because their means need not exist."
     )
+    paired, together = paired_table(contents.evidence), items_table(contents.evidence)
     html = join(
         paragraph(text),
         table_html(
@@ -73,8 +76,107 @@ def binary_section(contents: Contents) -> Section | None:
             stub="prior",
             notes=list(_caveats(table)),
         ),
+        "" if paired is None else _pairing(paired, contents),
+        "" if together is None else _items(together, contents),
     )
-    return Section("binary", "Remission and adverse events", html, {"binary": _numbers(table)})
+    tables = {"binary": _numbers(table)}
+    if paired is not None:
+        tables["binary-pairing"] = _bounded(paired, "eti95")
+    if together is not None:
+        tables["binary-items"] = _bounded(together, "eti95", "center_eti95")
+    return Section("binary", "Remission and adverse events", html, tables)
+
+
+def _pairing(table: xr.Dataset, contents: Contents) -> str:
+    """Return adverse events with the exposures of one person tied, whoever had them twice."""
+    active, lines = contents.trial.active, []
+    for outcome in table["outcome"].values:
+        for correlation in table["correlation"].values:
+            cell = table.sel(outcome=outcome, correlation=correlation)
+            said = str(correlation)
+            line = {
+                "event": typeset(str(cell["label"].item())),
+                "correlation": "any, uniform" if said == "uniform" else said.lstrip("0"),
+            }
+            for name, digits in (("risk_difference", 2), ("odds_ratio", 1)):
+                one = cell.sel(estimand=name)
+                low, high = one["eti95"].values
+                head = f"{name.replace('_', ' ')}, median (95% ETI)"
+                middle = number(float(one["median"]), digits)
+                line[head] = f"{middle} ({interval_text(low, high, digits)})"
+            line[f"P(more under {active})"] = probability(float(cell["prob_more_active"]))
+            lines.append(line)
+    text = (
+        f"At least {table.attrs['both']} people had both treatments; who had an event twice is not "
+        "printed. Here a patient effect ties a person's two exposures, and all ways in which the "
+        "printed counts can have come about are summed over. The counts say nothing about the "
+        "correlation: its posterior is its prior."
+    )
+    return join(
+        paragraph(text),
+        table_html(
+            pd.DataFrame(lines),
+            caption="Adverse events, exposures of one person tied.",
+            kind=contents.kind,
+            convention="logistic-normal, pairing integrated out; Jeffreys on marginal risks",
+            name="binary-pairing",
+            group="event",
+            stub="correlation",
+        ),
+    )
+
+
+def _items(table: xr.Dataset, contents: Contents) -> str:
+    """Return the items of the checklist under one prior, for correlations between items."""
+    active, lines = contents.trial.active, []
+    for correlation in table["correlation"].values:
+        cell = table.sel(correlation=correlation)
+        named = [
+            (str(one["label"].item()), one["median"], one["eti95"], one["prob_more_active"])
+            for one in (cell.sel(outcome=outcome) for outcome in cell["outcome"].values)
+        ]
+        center = (cell["center_mean"], cell["center_eti95"], cell["prob_center_more"])
+        for label, middle, bounds, more in [("mean of the items", *center), *named]:
+            low, high = np.exp(bounds.values)
+            odds = f"{number(float(np.exp(middle)))} ({interval_text(low, high)})"
+            lines.append({
+                "items correlate": f"items correlate {number(float(correlation))}, "
+                f"counts weigh {number(float(cell['weight']), 2)}",
+                "event": typeset(label),
+                "odds ratio (95% ETI)": odds,
+                f"P(more under {active})": probability(float(more)),
+            })  # fmt: skip
+    spread = table["spread_mean"].values
+    text = (
+        f"{table.sizes['outcome']} items of one checklist under one prior: log odds ratios normal "
+        "around a mean (standard normal) with a spread (half-normal, scale 0.5). The items come "
+        "from the same people, so every count weighs 1 / (1 + (items - 1) correlation). The spread "
+        f"has a prior mean of {table.attrs['spread_prior_mean']:.2f} and a posterior mean of "
+        f"{spread.min():.2f} to {spread.max():.2f}."
+    )
+    return join(
+        paragraph(text),
+        table_html(
+            pd.DataFrame(lines),
+            caption="Adverse events of the checklist together.",
+            kind=contents.kind,
+            convention="hierarchical logistic, independent exposures, counts tempered",
+            name="binary-items",
+            group="items correlate",
+            stub="event",
+        ),
+    )
+
+
+def _bounded(table: xr.Dataset, *intervals: str) -> pd.DataFrame:
+    """Return numbers with the limits of each interval in columns of their own."""
+    limits = {
+        f"{name}_{side}": table[name].sel(bound=side, drop=True)
+        for name in intervals
+        for side in ("low", "high")
+    }
+    frame = table.drop_dims("bound").assign(limits).to_dataframe().reset_index()
+    return frame.assign(evidence_kind=table.attrs["evidence_kind"])
 
 
 def _caveats(table: xr.Dataset) -> Iterator[str]:

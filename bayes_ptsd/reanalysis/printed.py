@@ -64,12 +64,15 @@ def exact_posteriors(
     --------
     >>> import tempfile
     >>> from bayes_ptsd.evidence.published import load_published
+    >>> printed = load_published()
+    >>> effects = printed.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    >>> row = Evidence("published", printed.trial, xr.DataTree.from_dict({"effects": effects}))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     done = exact_posteriors(
-    ...         load_published(), ResultStore(folder), quick=True, seed=1, progress=silent
+    ...         row, ResultStore(folder), quick=True, seed=1, progress=silent
     ...     )
     >>> len(done["computed"]), done["failed"]
-    (124, [])
+    (4, [])
     """
     priors = QUICK_PRIORS if quick else tuple(PRIOR_FAMILY)
     conventions = ("T",) if quick else ("T", "N")
@@ -113,10 +116,13 @@ def sampled_checks(
     --------
     >>> import tempfile
     >>> from bayes_ptsd.evidence.published import load_published
+    >>> printed = load_published()
+    >>> effects = printed.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    >>> row = Evidence("published", printed.trial, xr.DataTree.from_dict({"effects": effects}))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     done = sampled_checks(load_published(), ResultStore(folder))
+    ...     done = sampled_checks(row, ResultStore(folder))
     >>> len(done["computed"]), done["failed"]
-    (2, [])
+    (1, [])
     """
     rows = list(
         analyses(

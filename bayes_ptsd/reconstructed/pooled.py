@@ -178,7 +178,7 @@ def pooled_fits(
     >>> from bayes_ptsd.reconstructed.sets import outcome_for
     >>> from bayes_ptsd.spec import load_model
     >>> spec = load_model("crossover")
-    >>> sets = [outcome_for(spec, one, "ies_r") for one in load_release(m=2)]
+    >>> sets = [outcome_for(spec, one, "ies_r") for one in load_release("unhalved", m=2)]
     >>> fits = [fit_model(one, spec, engine="exact") for one in sets]
     >>> pooled = pooled_fits(fits, sets, spec, printed="", settings={"engine": "exact"})
     >>> pooled["fits"].sizes["reconstruction"]

@@ -25,7 +25,7 @@ from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.provenance import stamp
 from bayes_ptsd.replication._heterogeneity import predictive_grid
 from bayes_ptsd.replication.designs import ReplicationDesign
-from bayes_ptsd.replication.document import prior_document, row_fits
+from bayes_ptsd.replication.document import original_estimate, prior_document, row_fits
 from bayes_ptsd.replication.joint import JointMixture, joint_json, joint_pymc_code
 from bayes_ptsd.replication.prior import posterior_mixture, replication_prior
 from bayes_ptsd.replication.stored import observed_estimate, pooled_fit
@@ -294,6 +294,29 @@ def test_exact_fits_are_pooled_by_their_densities() -> None:
     for limit in (0.0, 6.0, 9.5):
         true = np.mean([stats.norm.sf(limit, mean, 3.0) for mean in (6.0, 10.0)])
         assert float(posterior.sf(limit)) == pytest.approx(true, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "reading", "contrast"),
+    [
+        ("crossover", "unhalved", "T2.IESR.X"),
+        ("first-period", "unhalved", "T2.IESR.F"),
+    ],
+)
+def test_pooled_results_are_held_against_the_row_they_print(
+    model: str, reading: str, contrast: str
+) -> None:
+    """A result pooled over reconstructions has the printed row, as its reading has it."""
+    evidence = load_published()
+    fit = drawn_fit(6.0, "a", spec=json.dumps({"structure": model.replace("-", "_")}))
+    del fit.attrs["frequentist"]
+    fit.attrs |= {
+        "timepoint": "24h", "crossover_reading": reading, "printed_digest": evidence.digest,
+    }  # fmt: skip
+    own = reading if model == "crossover" else "as_published"
+    assert observed_estimate(fit, evidence) == original_estimate(evidence, contrast, reading=own)
+    fit.attrs["printed_digest"] = "of other numbers"
+    assert observed_estimate(fit, evidence) is None
 
 
 @pytest.mark.parametrize(

@@ -253,8 +253,7 @@ def _original(
     contrast = found.about["contrast"]
     if not result:
         return original_estimate(load_published(evidence), contrast, reading=reading)
-    printed = load_published(evidence) if contrast else None
-    return observed_estimate(asked_results(result, store), printed)
+    return observed_estimate(asked_results(result, store), load_published(evidence))
 
 
 def _prediction(

@@ -86,13 +86,14 @@ def observed_estimate(
     fit : xr.DataTree
         Of a printed row, of patients, or from `pooled_fit`.
     evidence : Evidence, optional
-        Of kind ``published``, for a fit of a printed row.
+        Of kind ``published``, for a fit of a printed row, or of patients that print it.
 
     Returns
     -------
     tuple of float or None
         Of a printed row under convention N; of patients, by the frequentist analysis of the same
-        estimand that their fit keeps; None where it keeps none. Score units, benefit-positive.
+        estimand that their fit keeps; of a result pooled over reconstructions of `evidence`, the
+        row that they print; None where there is neither. Score units, benefit-positive.
 
     Examples
     --------
@@ -104,7 +105,28 @@ def observed_estimate(
     if contrast and evidence is not None:
         reading = str(fit.attrs.get("crossover_reading", "")) or "as_published"
         return original_estimate(evidence, contrast, reading=reading)
-    return _mirror(fit)
+    own = _mirror(fit)
+    return own if own is not None or evidence is None else _printed(fit, evidence)
+
+
+def _printed(fit: xr.DataTree, evidence: Evidence) -> tuple[float, float] | None:
+    """Return the printed row that the reconstructed patients of a pooled result print."""
+    if str(fit.attrs.get("printed_digest", "")) != evidence.digest:
+        return None
+    effects = evidence.data["effects"].to_dataset()
+    wanted = {
+        "analysis": json.loads(fit.attrs["spec"])["structure"],
+        "endpoint": fit.attrs["endpoint"],
+        "timepoint": fit.attrs["timepoint"],
+        "term": "treatment",
+    }
+    same = np.all([effects[key].values == value for key, value in wanted.items()], axis=0)
+    names = [str(name) for name in effects["contrast"].values[same] if not str(name).endswith("*")]
+    if len(names) != 1:
+        return None
+    crossed = wanted["analysis"] == "crossover"
+    reading = str(fit.attrs["crossover_reading"]) if crossed else "as_published"
+    return original_estimate(evidence, names[0], reading=reading)
 
 
 def _mirror(fit: xr.DataTree) -> tuple[float, float] | None:

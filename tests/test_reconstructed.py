@@ -283,6 +283,19 @@ def test_page_shows_both_readings_and_the_checks_from_the_store_alone(
     assert patient_outcomes(sampled) == []
 
 
+def test_page_of_a_store_with_one_sampled_model_has_what_there_is(
+    sampled: ResultStore, tmp_path: Path
+) -> None:
+    """Without exact results the tables that need them are left out, not filled with nothing."""
+    alone = ResultStore(tmp_path)
+    (pooled,) = pooled_results(sampled, engine="nuts")
+    alone.save(pooled)
+    section = reconstructed_section(Contents(load_published(), store=alone))
+    assert section is not None
+    assert list(section.figures) == ["reconstructed-as-published"]
+    assert "All readings side by side" not in section.html
+
+
 def test_page_about_other_numbers_has_no_such_section(sampled: ResultStore) -> None:
     """Results of sets that print other numbers are left out."""
     effects = load_published().data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])

@@ -147,6 +147,6 @@ def _outcomes(
                 checked = sampled_checks(printed, store, seed=seed, progress=progress)
             sampled = checked["computed"] + checked["found"]
             found["sampled cross-checks"] = checked | {"sampled": sampled}
-        with timed(seconds, "reconstructed patients"):
+        with timed(seconds, "rest of the reconstructed patients"):
             found["reconstructed patients"] = finish(progress)
     return found

@@ -101,6 +101,8 @@ def two_column_table(contents: Contents, entries: Sequence[Mapping[str, Any]], k
             cells = [ABSENT] * 4 if entry is None else _cells(entry, digits)
             line |= {f"{reading}|{head}": cell for head, cell in zip(heads, cells, strict=True)}
         lines.append(line)
+    if not lines:
+        return ""
     frame = pd.DataFrame(lines).sort_values("prior", kind="stable")
     return table_html(
         frame,
@@ -133,6 +135,8 @@ def reading_table(contents: Contents, entries: Sequence[Mapping[str, Any]], kind
         | {one.replace("_", " "): found[flow, prior, model].get(one, ABSENT) for one in READINGS}
         for flow, prior, model in ranked
     ]
+    if not lines:
+        return ""
     return table_html(
         pd.DataFrame(lines),
         caption=f"All readings side by side: mean (95% interval), {_label(contents)}.",

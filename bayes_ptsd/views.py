@@ -32,6 +32,8 @@ from bayes_ptsd.longitudinal import likelihood as longitudinal_likelihood
 from bayes_ptsd.longitudinal import priors as longitudinal_priors
 from bayes_ptsd.longitudinal.example import example_trajectories
 from bayes_ptsd.longitudinal.model import longitudinal_model
+from bayes_ptsd.parts.describe import parts_prior_lines
+from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.prior_family import ess_patients
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED
@@ -259,6 +261,7 @@ PRIOR_LINES: Mapping[str, Callable[[Evidence, ModelSpec], tuple[dict[str, str], 
     "depression": depression_prior_lines,
     "endpoints": joint_prior_lines,
     "subscales": joint_prior_lines,
+    "parts": parts_prior_lines,
 }
 EXAMPLES: Mapping[str, Callable[[], Evidence]] = {
     "crossover": example_patients,
@@ -267,6 +270,7 @@ EXAMPLES: Mapping[str, Callable[[], Evidence]] = {
     "depression": example_mediation,
     "endpoints": load_published,
     "subscales": load_published,
+    "parts": example_parts,
     "ordinal": partial(example_categories, "ordinal", baseline=True),
     "binary": partial(example_categories, "binary", baseline=True),
 }

@@ -12,6 +12,7 @@ from bayes_ptsd.build.depression import build_depression
 from bayes_ptsd.build.first_period import build_first_period
 from bayes_ptsd.build.joint import build_joint_model
 from bayes_ptsd.build.longitudinal import build_longitudinal
+from bayes_ptsd.build.parts import build_parts
 from bayes_ptsd.build.summary import build_summary
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.spec import ModelSpec
@@ -28,6 +29,7 @@ BUILDERS: Mapping[str, Callable[[Evidence, ModelSpec], pm.Model]] = {
     "depression": build_depression,
     "endpoints": build_joint_model,
     "subscales": build_joint_model,
+    "parts": build_parts,
 }
 
 

@@ -192,6 +192,8 @@ def chosen_patients(
         raise SpecError(f"model '{spec.name}' analyzes patients: add --trial FILE --data FILE")
     names = spec.options.get("covariates", ())
     described = load_trial(trial)
+    if spec.structure == "parts":
+        return _with_parts(spec, described, data, endpoint=endpoint, visit=visit)
     if spec.structure == "depression":
         return _with_mediator(spec, described, data, endpoint=endpoint, visit=visit)
     chosen = endpoint or endpoint_of_kind(described, STRUCTURES[spec.structure].kinds)
@@ -201,6 +203,20 @@ def chosen_patients(
     if visit is not None:
         raise SpecError(f"model '{spec.name}' analyzes all visits: leave out --visit {visit}")
     return select_endpoint(loaded, chosen)
+
+
+def _with_parts(
+    spec: ModelSpec, trial: Trial, data: Path, *, endpoint: str | None, visit: str | None
+) -> Evidence:
+    """Return all parts of the total that the model names."""
+    from bayes_ptsd.evidence.outcome import select_outcomes
+    from bayes_ptsd.evidence.patients import load_patients
+    from bayes_ptsd.parts.model import part_names
+
+    if endpoint is not None:
+        raise SpecError(f"model '{spec.name}' names its total: --option total={endpoint}")
+    parts = part_names(trial, str(spec.options["total"]))
+    return select_outcomes(load_patients(data, trial), parts, visit=visit)
 
 
 def _with_mediator(

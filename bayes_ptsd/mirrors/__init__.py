@@ -13,6 +13,7 @@ from bayes_ptsd.mirrors.first_period import first_period_mirror
 from bayes_ptsd.mirrors.joint import joint_mirror
 from bayes_ptsd.mirrors.longitudinal import longitudinal_mirror
 from bayes_ptsd.mirrors.ordinal import ordinal_mirror
+from bayes_ptsd.mirrors.parts import parts_mirror
 from bayes_ptsd.mirrors.printed import printed_mirror
 from bayes_ptsd.spec import ModelSpec
 
@@ -28,6 +29,7 @@ MIRRORS: Mapping[str, Callable[[Evidence, ModelSpec], dict[str, Any]]] = {
     "depression": depression_mirror,
     "endpoints": joint_mirror,
     "subscales": joint_mirror,
+    "parts": parts_mirror,
 }
 
 

@@ -11,6 +11,7 @@ from bayes_ptsd.plans.depression import depression_plan
 from bayes_ptsd.plans.first_period import first_period_plan
 from bayes_ptsd.plans.joint import joint_plan
 from bayes_ptsd.plans.longitudinal import longitudinal_plan
+from bayes_ptsd.plans.parts import parts_plan
 from bayes_ptsd.plans.plan import Groups, Plan
 from bayes_ptsd.plans.summary import summary_plan
 from bayes_ptsd.spec import ModelSpec
@@ -27,4 +28,5 @@ PLANS: Mapping[str, Callable[[Evidence, ModelSpec], Plan]] = {
     "depression": depression_plan,
     "endpoints": joint_plan,
     "subscales": joint_plan,
+    "parts": parts_plan,
 }

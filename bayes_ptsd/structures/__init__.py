@@ -15,6 +15,7 @@ from bayes_ptsd.structures.first_period import FIRST_PERIOD
 from bayes_ptsd.structures.joint import ENDPOINTS, SUBSCALES
 from bayes_ptsd.structures.longitudinal import LONGITUDINAL
 from bayes_ptsd.structures.ordinal import ORDINAL
+from bayes_ptsd.structures.parts import PARTS
 from bayes_ptsd.structures.structure import Structure
 from bayes_ptsd.structures.summary import SUMMARY
 
@@ -30,4 +31,5 @@ STRUCTURES: Mapping[str, Structure] = {
     "depression": DEPRESSION,
     "endpoints": ENDPOINTS,
     "subscales": SUBSCALES,
+    "parts": PARTS,
 }

@@ -1,0 +1,115 @@
+"""The PyMC model of the parts of a total in patients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayes_ptsd.build.masked_normal import observe_masked
+from bayes_ptsd.build.priors import prior_variable
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.longitudinal.covariance import correlation_entries, covariance_entries
+from bayes_ptsd.parts.groups import part_shapes
+from bayes_ptsd.parts.model import PartsModel, parts_model, plane_root
+from bayes_ptsd.spec import ModelSpec
+
+__all__ = ["build_parts", "parts_pymc"]
+
+
+def build_parts(evidence: Evidence, spec: ModelSpec) -> pm.Model:
+    """Build the model of the parts of a total in patients.
+
+    Patient i, part k, `s` = +1 if higher scores are better, else -1, `w` the share of each part in
+    the total's range, SD and middle those of each part, b its baseline around the mean::
+
+        endpoint_difference = w * treatment_difference + heterogeneity * P z,   z ~ Normal(0, 1)
+        mean[i,k]  = middle[k] + SD[k] * intercept[k] + s * endpoint_difference[k] * active[i]
+                   + baseline_slope[k] * b[i,k]                              (option baseline)
+        score[i]   ~ Normal(mean[i], covariance over the parts)
+        covariance = SD[k] SD[l] sd_residual[k] sd_residual[l] correlation[k,l],   LKJ(2)
+
+    with P P' = I - 1/parts, so that the differences of the parts add up to that of the total, in
+    the prior too. Correlations are made from their partial correlations.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients with all parts at one visit.
+    spec : ModelSpec
+        Of structure ``parts``.
+
+    Returns
+    -------
+    pm.Model
+        Dims subject, endpoint (the parts), pair. Differences are positive where the active
+        treatment is better. Scores and prior parameters are data that can be exchanged.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence is not patients with all parts, or lacks a baseline.
+    SpecError
+        If a prior is improper.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.parts.example import example_parts
+    >>> from bayes_ptsd.spec import load_model
+    >>> build_parts(example_parts(), load_model("subscales-patients")).observed_RVs[0].name
+    'score'
+    """
+    return parts_pymc(parts_model(evidence, spec))
+
+
+def parts_pymc(problem: PartsModel) -> pm.Model:
+    """Build the PyMC model of a specification that has met its patients.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.parts.example import example_parts
+    >>> from bayes_ptsd.spec import load_model
+    >>> problem = parts_model(example_parts(), load_model("subscales-patients"))
+    >>> "treatment_difference" in parts_pymc(problem).named_vars
+    True
+    """
+    count = len(problem.parts)
+    named = {one.name: one for one in problem.parameters}
+
+    def variable(name: str) -> Any:
+        dims = named[name].dims[0] if named[name].dims else None
+        return prior_variable(name, named[name].prior, dims=dims, exchangeable=True)
+
+    with pm.Model(coords={"subject": problem.subject, **problem.coords}) as model:
+        active = pm.Data("active", problem.active.astype(float), dims="subject")
+        unit = pm.Data("part_sd", problem.unit, dims="endpoint")
+        middle = pm.Data("part_middle", problem.middle, dims="endpoint")
+        weight = pm.Data("part_weight", problem.weight, dims="endpoint")
+        sign = pm.Data("benefit_sign", float(problem.sign))
+
+        total, heterogeneity = variable("treatment_difference"), variable("heterogeneity")
+        standard = pm.Normal("plane_standard", 0.0, 1.0, shape=count - 1)
+        apart = heterogeneity * pt.dot(plane_root(count), standard)
+        difference = pm.Deterministic(
+            "endpoint_difference", weight * total + apart, dims="endpoint"
+        )
+        mean = middle + unit * variable("intercept") + (sign * active)[:, None] * difference
+        if problem.baseline is not None:
+            before = pm.Data("baseline", problem.baseline, dims=("subject", "endpoint"))
+            mean = mean + variable("baseline_slope") * before
+
+        spread = unit * variable("sd_residual")
+        shapes = part_shapes(count)
+        partial = 2 * pm.Beta("partial_unit", shapes, shapes, dims="pair") - 1
+        entries = correlation_entries(
+            "unstructured", count, partial=[partial[k] for k in range(len(shapes))]
+        )
+        pairs = [entries[i][j] for i in range(count) for j in range(i)]
+        pm.Deterministic("part_correlation", pt.stack(pairs), dims="pair")
+        rows = covariance_entries(entries, [spread[k] for k in range(count)])
+        covariance = pt.stack([pt.stack(row) for row in rows])
+        observe_masked(
+            "score", problem.score, mean=mean, covariance=covariance, dims=("subject", "endpoint")
+        )
+    return model

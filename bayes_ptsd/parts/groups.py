@@ -1,0 +1,200 @@
+"""Prior draws, likelihood and predictions of the parts of a total, from draws of the parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.longitudinal.covariance import correlation_entries, partial_shapes
+from bayes_ptsd.parameters import draw_parameters, log_prior_densities
+from bayes_ptsd.parts.model import PartsModel, plane_root
+from bayes_ptsd.priors import FloatArray
+
+__all__ = ["LKJ_SHAPE", "draw_priors", "part_correlations", "part_shapes", "parts_groups"]
+
+PRIOR_DRAWS = 1000
+LKJ_SHAPE = 2.0
+"""Shape of the LKJ prior of the correlations between the parts of a patient."""
+
+
+def part_shapes(count: int) -> FloatArray:
+    """Return the beta shapes of the partial correlations whose matrix is LKJ(2).
+
+    Examples
+    --------
+    >>> part_shapes(3)
+    array([2.5, 2.5, 2. ])
+    """
+    return partial_shapes(count) + (LKJ_SHAPE - 1)
+
+
+def part_correlations(partial: Any, count: int) -> list[Any]:
+    """Return the correlations of each pair of parts from partial ones, last dim pair.
+
+    Examples
+    --------
+    >>> [float(one) for one in part_correlations(np.array([0.5, 0.0, 0.0]), 3)]
+    [0.5, 0.0, 0.0]
+    """
+    pairs = range(count * (count - 1) // 2)
+    entries = correlation_entries("unstructured", count, partial=[partial[..., k] for k in pairs])
+    return [entries[i][j] for i in range(count) for j in range(i)]
+
+
+def draw_priors(model: PartsModel, size: int, *, seed: int) -> xr.Dataset:
+    """Draw every parameter from its prior, with the differences of the parts.
+
+    Parameters
+    ----------
+    model : PartsModel
+        With proper priors.
+    size : int
+        Number of draws.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    xr.Dataset
+        Dims ``chain`` (1) and ``draw``, ``endpoint`` and ``pair`` where a parameter has them.
+
+    Raises
+    ------
+    SpecError
+        If a prior is improper.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.parts.example import example_parts
+    >>> from bayes_ptsd.parts.model import parts_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = parts_model(example_parts(), load_model("subscales-patients"))
+    >>> draws = draw_priors(model, 100, seed=1)
+    >>> total = draws["endpoint_difference"].sum("endpoint")
+    >>> bool(np.allclose(total, draws["treatment_difference"]))
+    True
+    """
+    count = len(model.parts)
+    coords = {**model.coords, "plane": list(range(count - 1))}
+    drawn = draw_parameters(model.parameters, coords, size, seed=seed)
+    rng = np.random.default_rng([seed, 1])
+    noise = rng.normal(size=(1, size, count - 1)) @ plane_root(count).T
+    apart = drawn["heterogeneity"] * xr.DataArray(noise, dims=("chain", "draw", "endpoint"))
+    weight = xr.DataArray(model.weight, dims="endpoint", coords={"endpoint": model.names})
+    shapes = part_shapes(count)
+    partial = 2 * rng.beta(shapes, shapes, size=(1, size, len(shapes))) - 1
+    correlation = np.stack(part_correlations(partial, count), axis=-1)
+    return drawn.assign(
+        endpoint_difference=(weight * drawn["treatment_difference"] + apart).transpose(
+            "chain", "draw", "endpoint"
+        ),
+        part_correlation=(("chain", "draw", "pair"), correlation),
+    ).assign_coords(pair=model.pairs)
+
+
+def parts_groups(posterior: xr.Dataset, model: PartsModel, *, seed: int) -> dict[str, xr.Dataset]:
+    """Compute data, predictive, likelihood and prior groups from draws of the parameters.
+
+    Parameters
+    ----------
+    posterior : xr.Dataset
+        Draws of every parameter, dims ``chain`` and ``draw``.
+    model : PartsModel
+        Model and patients.
+    seed : int
+        Seed of the replicates and of the prior draws.
+
+    Returns
+    -------
+    dict of str to xr.Dataset
+        ``observed_data, constant_data, posterior_predictive, log_likelihood`` (by subject, all
+        parts together), ``log_prior, prior, prior_predictive``.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.parts.example import example_parts
+    >>> from bayes_ptsd.parts.model import parts_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = parts_model(example_parts(), load_model("subscales-patients"))
+    >>> parts_groups(draw_priors(model, 20, seed=1), model, seed=1)["log_likelihood"]["score"].dims
+    ('chain', 'draw', 'subject')
+    """
+    after, before = np.random.default_rng(seed).spawn(2)
+    drawn = draw_priors(model, PRIOR_DRAWS, seed=seed)
+    constants: dict[str, Any] = {"active": ("subject", model.active)}
+    if model.baseline is not None:
+        constants["baseline_centered"] = (("subject", "endpoint"), model.baseline)
+    return {
+        "observed_data": model.observed,
+        "constant_data": xr.Dataset(constants, coords={"subject": model.subject}),
+        "posterior_predictive": _replicated(posterior, model, after),
+        "log_likelihood": _log_likelihood(posterior, model),
+        "log_prior": _log_prior(posterior, model),
+        "prior": drawn,
+        "prior_predictive": _replicated(drawn, model, before),
+    }
+
+
+def _log_prior(draws: xr.Dataset, model: PartsModel) -> xr.Dataset:
+    """Return the log prior density of each parameter, of the correlations up to a constant."""
+    found = log_prior_densities(draws, model.parameters)
+    correlation = _correlation(draws, model)
+    shape = draws["treatment_difference"].shape
+    logs = (LKJ_SHAPE - 1) * np.linalg.slogdet(correlation)[1].reshape(shape)
+    return found.assign(part_correlation=(("chain", "draw"), logs))
+
+
+def _correlation(draws: xr.Dataset, model: PartsModel) -> FloatArray:
+    """Return the correlations of a patient's parts, dims (draw, endpoint, endpoint)."""
+    count = len(model.parts)
+    table = draws["part_correlation"].transpose("chain", "draw", "pair").values
+    flat = table.reshape(-1, table.shape[-1])
+    matrix = np.broadcast_to(np.eye(count), (len(flat), count, count)).copy()
+    for place, (row, column) in enumerate(zip(*np.tril_indices(count, -1), strict=True)):
+        matrix[:, row, column] = matrix[:, column, row] = flat[:, place]
+    return matrix
+
+
+def _moments(draws: xr.Dataset, model: PartsModel) -> tuple[FloatArray, FloatArray]:
+    """Return means (draw, subject, endpoint) and covariances (draw, endpoint, endpoint)."""
+
+    def flat(name: str) -> FloatArray:
+        values = draws[name].transpose("chain", "draw", "endpoint").values
+        return np.asarray(values.reshape(-1, values.shape[-1]))
+
+    active = model.sign * model.active.astype(float)
+    mean = (model.middle + model.unit * flat("intercept"))[:, None, :]
+    mean = mean + active[None, :, None] * flat("endpoint_difference")[:, None, :]
+    if model.baseline is not None:
+        mean = mean + flat("baseline_slope")[:, None, :] * model.baseline
+    sd = model.unit * flat("sd_residual")
+    covariance = sd[:, :, None] * sd[:, None, :] * _correlation(draws, model)
+    return mean, covariance
+
+
+def _log_likelihood(draws: xr.Dataset, model: PartsModel) -> xr.Dataset:
+    """Return the log density of each patient's parts together."""
+    mean, covariance = _moments(draws, model)
+    root = np.linalg.cholesky(covariance)
+    away = np.swapaxes(model.score - mean, 1, 2)
+    standard = np.linalg.solve(root, away)
+    log_det = np.log(np.einsum("dii->di", root)).sum(axis=1)
+    constant = 0.5 * len(model.parts) * np.log(2 * np.pi)
+    logs = -0.5 * (standard**2).sum(axis=1) - log_det[:, None] - constant
+    shape = (*draws["treatment_difference"].shape, len(model.score))
+    coords = {"subject": model.subject}
+    return xr.Dataset({"score": (("chain", "draw", "subject"), logs.reshape(shape))}, coords=coords)
+
+
+def _replicated(draws: xr.Dataset, model: PartsModel, rng: np.random.Generator) -> xr.Dataset:
+    """Draw the parts of new patients with the same arms and baselines."""
+    mean, covariance = _moments(draws, model)
+    root = np.linalg.cholesky(covariance)
+    score = mean + np.einsum("dij,dsj->dsi", root, rng.normal(size=mean.shape))
+    shape = (*draws["treatment_difference"].shape, *model.score.shape)
+    return xr.Dataset(
+        {"score": (("chain", "draw", "subject", "endpoint"), score.reshape(shape))},
+        coords={"subject": model.subject, "endpoint": model.names},
+    )

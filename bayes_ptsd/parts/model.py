@@ -1,0 +1,313 @@
+"""Where a specification of the parts of a total meets its patients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.outcome import select_outcomes
+from bayes_ptsd.evidence.pairs import BoolArray
+from bayes_ptsd.evidence.trajectories import arm_trajectories
+from bayes_ptsd.frequentist.ancova import ancova_analysis
+from bayes_ptsd.parameters import Parameter
+from bayes_ptsd.patient_scale import endpoint_scale, in_score_units
+from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.trial import Endpoint, Trial
+
+__all__ = ["PartsModel", "part_names", "parts_model", "plane_root"]
+
+ENDPOINT = ("endpoint",)
+DIMS: Mapping[str, tuple[str, ...]] = {
+    "intercept": ENDPOINT, "baseline_slope": ENDPOINT, "sd_residual": ENDPOINT
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PartsModel:
+    """The parts of a total with their data, ready for the sampler.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        Of structure ``parts``.
+    endpoint : Endpoint
+        The total; its `reference_sd` is estimated where the trial gives none.
+    parts : tuple of Endpoint
+        Its parts, in the order of the trial.
+    subject : ndarray of str
+        Labels of the patients.
+    score : ndarray
+        As recorded, dims ``(subject, endpoint)``.
+    baseline : ndarray, optional
+        Baselines minus their means, score units, dims ``(subject, endpoint)``.
+    active : ndarray of bool
+        Whether the patient is in the active arm, dim ``(subject,)``.
+    arms : tuple of str
+        Labels of control and active treatment.
+    weight : ndarray
+        Share of each part in the total's range, dim ``(endpoint,)``.
+    unit, middle : ndarray
+        Reference SD and location of each part, score units, dim ``(endpoint,)``.
+    priors : mapping of str to Prior
+        Of the total's difference and the heterogeneity in score units, of the others in reference
+        SDs of each part.
+    notes : tuple of str
+        What was taken from the data, and what was left out.
+    visit : str
+        Label of the visit.
+    """
+
+    spec: ModelSpec
+    endpoint: Endpoint
+    parts: tuple[Endpoint, ...]
+    subject: np.ndarray[Any, Any]
+    score: FloatArray
+    baseline: FloatArray | None
+    active: BoolArray
+    arms: tuple[str, str]
+    weight: FloatArray
+    unit: FloatArray
+    middle: FloatArray
+    priors: Mapping[str, Prior]
+    notes: tuple[str, ...]
+    visit: str
+
+    @property
+    def sign(self) -> int:
+        """Benefit sign of the total and its parts."""
+        return self.endpoint.benefit_sign
+
+    @property
+    def names(self) -> list[str]:
+        """Ids of the parts."""
+        return [part.id for part in self.parts]
+
+    @property
+    def pairs(self) -> list[str]:
+        """Labels of the pairs of parts."""
+        return [
+            f"{self.names[i]} {self.names[j]}" for i in range(len(self.parts)) for j in range(i)
+        ]
+
+    @property
+    def coords(self) -> dict[str, Any]:
+        """Labels of the dims that parameters have."""
+        return {"endpoint": self.names, "pair": self.pairs}
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """Parameters with a prior of their own."""
+        names = {"treatment": "treatment_difference"}
+        return [
+            Parameter(names.get(name, name), prior, DIMS.get(name, ()))
+            for name, prior in self.priors.items()
+        ]
+
+    @property
+    def observed(self) -> xr.Dataset:
+        """Scores as recorded, dims (subject, endpoint), with the arm of each subject."""
+        labels = np.where(self.active, self.arms[1], self.arms[0])
+        coords = {
+            "subject": self.subject, "endpoint": self.names, "treatment": ("subject", labels)
+        }  # fmt: skip
+        return xr.Dataset({"score": (("subject", "endpoint"), self.score)}, coords=coords)
+
+    @property
+    def size(self) -> dict[str, Any]:
+        """Numbers of subjects, observations and subjects by arm."""
+        counts = {self.arms[i]: int((self.active == bool(i)).sum()) for i in (0, 1)}
+        return {
+            "subjects": len(self.score), "observations": self.score.size, "by_sequence": counts
+        }  # fmt: skip
+
+
+def part_names(trial: Trial, total: str) -> list[str]:
+    """Return the endpoints that are parts of a total.
+
+    Parameters
+    ----------
+    trial : Trial
+        The trial.
+    total : str
+        Id of the total.
+
+    Returns
+    -------
+    list of str
+        Endpoints whose id begins with that of the total and an underscore.
+
+    Raises
+    ------
+    EvidenceError
+        If there are fewer than two.
+    SpecError
+        If the trial has no such endpoint.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.trial import load_trial
+    >>> part_names(load_trial(), "ies_r")
+    ['ies_r_intrusion', 'ies_r_avoidance', 'ies_r_hyperarousal']
+    """
+    trial.endpoint(total)
+    parts = [name for name in trial.endpoints if name.startswith(f"{total}_")]
+    if len(parts) < 2:
+        raise EvidenceError(f"endpoint '{total}' has no parts; their ids begin with '{total}_'")
+    return parts
+
+
+def plane_root(count: int) -> FloatArray:
+    """Return a root of the covariance of `count` numbers that sum to zero, ``I - 1/count``.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+
+    Returns
+    -------
+    ndarray
+        Dims (count, count - 1), orthonormal columns.
+
+    Examples
+    --------
+    >>> root = plane_root(3)
+    >>> bool(np.allclose(root @ root.T, np.eye(3) - 1 / 3))
+    True
+    """
+    values, vectors = np.linalg.eigh(np.eye(count) - 1 / count)
+    return np.asarray(vectors[:, values > 0.5])
+
+
+def parts_model(evidence: Evidence, spec: ModelSpec) -> PartsModel:
+    """Bring a specification of the parts of a total and patients together.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients of a parallel trial or a crossover with the parts at one visit
+        (`select_outcomes`).
+    spec : ModelSpec
+        Of structure ``parts``.
+
+    Returns
+    -------
+    PartsModel
+        Scores, priors and notes.
+
+    Raises
+    ------
+    EvidenceError
+        If a part is not there, has no range, or a baseline is missing.
+    SpecError
+        If a prior is of no kind that fits.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.parts.example import example_parts
+    >>> from bayes_ptsd.spec import load_model
+    >>> parts_model(example_parts(), load_model("subscales-patients")).weight.round(2).tolist()
+    [0.36, 0.36, 0.27]
+    """
+    trial, total = evidence.trial, str(spec.options["total"])
+    arrays, lost = _together(evidence, part_names(trial, total))
+    active = arrays["active"].values == 1
+    score = arrays["score"].transpose("subject", "endpoint").values.astype(float)
+    parts = [trial.endpoint(str(name)) for name in arrays["endpoint"].values]
+    scales = [_scale(part, score[:, i], active) for i, part in enumerate(parts)]
+    sd, _, said = endpoint_scale(
+        trial.endpoint(total), [score[active].sum(axis=1), score[~active].sum(axis=1)],
+        occasion="first-period", means="the total",
+    )  # fmt: skip
+    notes = [f"{lost} subjects without all parts at this visit are left out"] if lost else []
+    without = PartsModel(
+        spec=spec,
+        endpoint=replace(trial.endpoint(total), reference_sd=sd),
+        parts=tuple(
+            replace(part, reference_sd=scale[0]) for part, scale in zip(parts, scales, strict=True)
+        ),
+        subject=arrays["subject"].values.astype(str),
+        score=score,
+        baseline=_baseline(arrays, spec),
+        active=active,
+        arms=(trial.control, trial.active),
+        weight=_weights(parts),
+        unit=np.array([scale[0] for scale in scales]),
+        middle=np.array([scale[1] for scale in scales]),
+        priors={},
+        notes=(*notes, *said),
+        visit=str(arrays["visit"].item()),
+    )
+    return replace(without, priors=_priors(without))
+
+
+def _together(evidence: Evidence, names: list[str]) -> tuple[xr.Dataset, int]:
+    """Return the scores of all parts by subject, complete ones only, and how many are lost."""
+    if "outcomes" not in evidence.data.children:
+        raise EvidenceError(f"this model needs patients; this evidence is '{evidence.kind}'")
+    found = {name: arm_trajectories(select_outcomes(evidence, [name])) for name in names}
+    tables = []
+    for name, one in found.items():
+        kept = one.isel(visit=0)[[key for key in ("score", "baseline") if key in one]]
+        tables.append(kept.expand_dims(endpoint=[name]))
+    arrays = xr.concat(tables, dim="endpoint", join="inner", coords="minimal", compat="override")
+    active = next(iter(found.values()))["active"].sel(subject=arrays["subject"])
+    lost = evidence.data["outcomes"].sizes["subject"] - arrays.sizes["subject"]
+    return arrays.assign(active=active), lost
+
+
+def _scale(part: Endpoint, score: FloatArray, active: BoolArray) -> tuple[float, float]:
+    """Return standard deviation and location of one part."""
+    if part.range is None:
+        raise EvidenceError(f"endpoint '{part.id}' has no 'range', which weighs it in the total")
+    arms = [score[active], score[~active]]
+    return endpoint_scale(part, arms, occasion="first-period", means=f"'{part.id}'")[:2]
+
+
+def _weights(parts: list[Endpoint]) -> FloatArray:
+    """Return the share of each part in the range of all."""
+    widths = np.array([part.range[1] - part.range[0] for part in parts if part.range])
+    return np.asarray(widths / widths.sum())
+
+
+def _baseline(arrays: xr.Dataset, spec: ModelSpec) -> FloatArray | None:
+    """Return the centered baselines that the model adjusts for."""
+    if spec.options["baseline"] == "none":
+        return None
+    there = "baseline" in arrays
+    values = arrays["baseline"].transpose("subject", "endpoint").values if there else np.zeros(0)
+    if missing := int(np.isnan(values.astype(float)).any(axis=-1).sum()) if there else 1:
+        how = f"is missing for {missing} patients" if there else "is not there"
+        raise EvidenceError(f"the baseline of a part {how}; complete it, or take baseline = 'none'")
+    return np.asarray(values - values.mean(axis=0), dtype=float)
+
+
+def _priors(model: PartsModel) -> dict[str, Prior]:
+    """Return the priors in their units."""
+    found = {}
+    for name in model.spec.parameters:
+        asked = model.spec.priors[name]
+        if name == "treatment":
+            found[name] = in_score_units(
+                asked, sd=float(model.endpoint.reference_sd or 1.0), location=0.0,
+                standard_error=lambda: _standard_error(model),
+            )  # fmt: skip
+        elif isinstance(asked, Prior):
+            found[name] = asked
+        else:
+            raise SpecError(f"model '{model.spec.name}': the prior of '{name}' has no unit to give")
+    return found
+
+
+def _standard_error(model: PartsModel) -> float:
+    """Return the standard error of the total's difference by analysis of covariance."""
+    covariate = None if model.baseline is None else model.baseline.sum(axis=1)
+    table = ancova_analysis(model.score.sum(axis=1), model.active, covariates=covariate)
+    return float(table["se"].sel(estimand="treatment_difference"))

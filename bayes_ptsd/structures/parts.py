@@ -1,0 +1,26 @@
+"""The structure of the parts of a total in patients, at one visit."""
+
+from __future__ import annotations
+
+from bayes_ptsd.structures.structure import NAME, Options, Structure
+
+__all__ = ["PARTS"]
+
+
+def _uses(options: Options) -> tuple[str, ...]:
+    """Return the parameters of the model."""
+    slope = ["baseline_slope"] if options["baseline"] == "covariate" else []
+    return ("treatment", "heterogeneity", "intercept", *slope, "sd_residual")
+
+
+PARTS = Structure(
+    options={"total": NAME, "baseline": ("covariate", "none")},
+    priors=("treatment", "heterogeneity", "intercept", "baseline_slope", "sd_residual"),
+    equation="y[i,k] = intercept[k] + s difference[k] active[i] + baseline_slope[k] b[i,k] + "
+    "e[i,k];  e[i] ~ Normal(0, Sigma), correlations LKJ(2);  difference[k] = w[k] tau + d[k], "
+    "sum of d = 0, d ~ Normal(0, heterogeneity^2) on that plane;  treatment difference = tau",
+    builder="bayes_ptsd/build/parts.py",
+    uses=_uses,
+    conflict=lambda _: "",
+    kinds=(),
+)

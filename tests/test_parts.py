@@ -1,0 +1,177 @@
+"""Subscales of patients under one coherent prior: they add up, and the sampler finds them."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+from typer.testing import CliRunner
+
+from bayes_ptsd.checks.parts import part_features
+from bayes_ptsd.checks.predictive import feature_table, predictive_checks
+from bayes_ptsd.cli import app
+from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
+from bayes_ptsd.estimands import estimate
+from bayes_ptsd.evidence.outcome import select_outcomes
+from bayes_ptsd.evidence.reconstruct.release import load_release
+from bayes_ptsd.fit import fit_model
+from bayes_ptsd.fit_view import fit_document
+from bayes_ptsd.mirrors.parts import parts_mirror
+from bayes_ptsd.parts.example import example_parts
+from bayes_ptsd.parts.groups import draw_priors, parts_groups
+from bayes_ptsd.parts.model import parts_model
+from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.spec import load_model
+
+SPEC = load_model("subscales-patients")
+NAMES = ["ies_r_intrusion", "ies_r_avoidance", "ies_r_hyperarousal"]
+WIDE = {
+    "treatment": normal(0, 1e3),
+    "heterogeneity": Prior("log_normal", {"mu": 3.4, "sigma": 0.05}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Leave failed checks to the tests that are about them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StatisticalWarning)
+        yield
+
+
+def test_sampled_parts_are_those_of_least_squares_and_add_up() -> None:
+    """Wide priors, no baseline: the mean differences of the parts, and their sum draw by draw."""
+    evidence = example_parts(seed=2)
+    spec = SPEC.having(options={"baseline": "none"}, priors=WIDE)
+    fit = fit_model(evidence, spec, draws=600, tune=600, chains=2, seed=5)
+    model = parts_model(evidence, spec)
+    # lower is better: control minus active
+    apart = model.score[~model.active].mean(axis=0) - model.score[model.active].mean(axis=0)
+    summary = estimate(fit)
+    for name, expected in zip(NAMES, apart, strict=True):
+        one = summary.sel(estimand=f"difference[{name}]")
+        assert abs(float(one["mean"]) - expected) < 4 * float(one["mcse_mean"]) + 0.02, name
+    posterior = fit["posterior"].to_dataset()
+    total = posterior["endpoint_difference"].sum("endpoint")
+    assert np.allclose(total, posterior["treatment_difference"])
+    document = json.loads(json.dumps(fit_document(fit, evidence, spec)))
+    assert document["estimands"]["difference[ies_r_avoidance]"]["unit"] == "points"
+    mirror = document["frequentist"]["analyses"]["ancova"]["estimands"]
+    assert mirror["difference[ies_r_avoidance]"]["estimate"] == pytest.approx(apart[1])
+    assert document["n"]["by_sequence"] == {"midazolam": 20, "ketamine": 20}
+    found = posterior["part_correlation"].mean(("chain", "draw")).values
+    residual = np.concatenate(
+        [
+            model.score[rows] - model.score[rows].mean(axis=0)
+            for rows in (model.active, ~model.active)
+        ]
+    )
+    seen = np.corrcoef(residual.T)[np.tril_indices(3, -1)]
+    # LKJ(2) shrinks correlations a little
+    assert found == pytest.approx(seen, abs=0.12)
+    with pytest.raises(FitError, match="no exact engine"):
+        fit_model(evidence, spec, engine="exact")
+
+
+def test_prior_is_coherent() -> None:
+    """The sum of the parts has the prior of the total; correlations are LKJ(2)."""
+    model = parts_model(example_parts(), SPEC.having(priors={"treatment": "skeptical"}))
+    draws = draw_priors(model, 20_000, seed=1)
+    total = draws["endpoint_difference"].sum("endpoint")
+    assert float(total.std()) == pytest.approx(7.879, rel=0.03)
+    # marginal of one correlation of LKJ(eta) in d dims: (1 + r)/2 ~ Beta(eta - 1 + d/2), here 2.5
+    for pair in model.pairs:
+        unit = (1 + draws["part_correlation"].sel(pair=pair).values.ravel()) / 2
+        assert stats.kstest(unit, stats.beta(2.5, 2.5).cdf).pvalue > 1e-3, pair
+    share = draws["endpoint_difference"].mean() / draws["treatment_difference"].mean()
+    assert np.isfinite(share)
+
+
+def test_likelihood_is_that_of_scipy() -> None:
+    """The density of a patient's parts together equals SciPy's multivariate normal."""
+    model = parts_model(example_parts(), SPEC)
+    draws = draw_priors(model, 3, seed=2)
+    groups = parts_groups(draws, model, seed=2)
+    one = draws.isel(chain=0, draw=1)
+    sd = model.unit * one["sd_residual"].values
+    matrix = np.eye(3)
+    matrix[np.tril_indices(3, -1)] = one["part_correlation"].values
+    matrix = matrix + matrix.T - np.eye(3)
+    assert model.baseline is not None
+    for patient in (0, 1, 7):
+        mean = model.middle + model.unit * one["intercept"].values
+        mean = mean - model.active[patient] * one["endpoint_difference"].values
+        mean = mean + one["baseline_slope"].values * model.baseline[patient]
+        expected = stats.multivariate_normal.logpdf(
+            model.score[patient], mean=mean, cov=np.outer(sd, sd) * matrix
+        )
+        found = groups["log_likelihood"]["score"].values[0, 1, patient]
+        assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
+def test_reconstructed_subscales_have_the_printed_differences() -> None:
+    """Analyses of covariance of a reconstruction's parts print Table 2, and so does their sum."""
+    patients = select_outcomes(load_release(m=1)[0], NAMES, visit="24h")
+    mirror = parts_mirror(patients, SPEC)
+    found = mirror["analyses"]["ancova"]["estimands"]
+    printed = dict(zip(NAMES, (2.6, 3.3, 2.6), strict=True))
+    for name, number in printed.items():
+        assert round(found[f"difference[{name}]"]["estimate"], 1) == number
+    assert round(mirror["estimate"], 1) == 8.6
+
+
+def test_checks_notice_parts_that_no_longer_go_together() -> None:
+    """Shuffling one part over the patients of an arm breaks the correlations, and that is seen."""
+    model = parts_model(example_parts(subjects=60), SPEC)
+    rng = np.random.default_rng(1)
+    draws = draw_priors(model, 400, seed=1)
+    middle = {"intercept": -0.2, "sd_residual": 0.8, "baseline_slope": 0.4}
+    middle |= {"endpoint_difference": 3.0, "part_correlation": 0.6}
+    near = draws.assign({name: draws[name] * 0 + value for name, value in middle.items()})
+    groups = parts_groups(near, model, seed=1)
+    observed = groups["observed_data"]["score"]
+    broken = observed.copy()
+    for arm in (True, False):
+        rows = np.flatnonzero(model.active == arm)
+        broken[rows, 0] = observed.values[rng.permutation(rows), 0]
+    name = "correlation_ies_r_intrusion_ies_r_avoidance"
+    for scores, passed in ((observed, True), (broken, False)):
+        groups["observed_data"] = scores.to_dataset(name="score")
+        fit = xr.DataTree.from_dict(groups)
+        feature = {name: part_features(scores, model)[name]}
+        assert predictive_checks(feature_table(fit, feature))[0].passed is passed
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    """No parts, a part without scores or range, a missing baseline, a named endpoint."""
+    evidence = example_parts()
+    with pytest.raises(SpecError, match="madrs"):
+        parts_model(evidence, SPEC.having(options={"total": "madrs"}))
+    with pytest.raises(EvidenceError, match="no endpoint 'ies_r_avoidance'"):
+        parts_model(select_outcomes(evidence, NAMES[:1]), SPEC)
+    outcomes = evidence.data["outcomes"].to_dataset()
+    outcomes["baseline"][0, 0, 1] = np.nan
+    outcomes["value"][3, 0, 0, 2] = np.nan
+    gap = replace(evidence, data=xr.DataTree.from_dict({"outcomes": outcomes}))
+    with pytest.raises(EvidenceError, match="missing for 1 patients"):
+        parts_model(gap, SPEC)
+    model = parts_model(gap, SPEC.having(options={"baseline": "none"}))
+    assert model.size["subjects"] == 39
+    assert "1 subjects without all parts" in model.notes[0]
+    ends = {n: replace(one, range=None) for n, one in evidence.trial.endpoints.items()}
+    with pytest.raises(EvidenceError, match="has no 'range'"):
+        parts_model(replace(evidence, trial=replace(evidence.trial, endpoints=ends)), SPEC)
+    trial = Path(__file__).parent / "trials" / "fev.toml"
+    done = CliRunner().invoke(
+        app,
+        ["fit", "subscales-patients", "--trial", str(trial), "--data", str(trial), "--endpoint",
+         "x", "--store", str(tmp_path)],
+    )  # fmt: skip
+    assert "--option total=x" in str(done.exception)

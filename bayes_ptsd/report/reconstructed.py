@@ -108,7 +108,10 @@ def _chosen(contents: Contents) -> dict[str, str]:
 def _sampled(contents: Contents, sampled: list[xr.DataTree], kind: str) -> str:
     """Return the sampled models: variance parts, checks, other estimands, predictions."""
     said = [
-        f"{escape(str(fit.attrs['model']))}: {escape('; '.join(check_lines(fit)))}"
+        escape(
+            f"{fit.attrs['model']}, {str(fit.attrs['crossover_reading']).replace('_', ' ')}: "
+            f"{'; '.join(check_lines(fit))}"
+        )
         for fit in sampled
     ]
     return join(
@@ -130,15 +133,16 @@ def _sampled_frames(sampled: list[xr.DataTree]) -> dict[str, pd.DataFrame]:
 
 
 def _figures(contents: Contents, sampled: list[xr.DataTree]) -> tuple[dict[str, str], list[str]]:
-    """Draw every set under both readings of the crossover: sampled, else exact."""
+    """Draw every set under both readings of the crossover: models sampled, else exact."""
     figures, parts = {}, []
     for reading in ("as_published", "unhalved"):
-        fits = [fit for fit in sampled if fit.attrs["crossover_reading"] == reading] or by_model(
-            pooled_results(
-                contents.store, engine="exact", crossover_reading=reading, flow_reading="paper",
-                prior="reference", **_chosen(contents),
-            )
+        fits = [fit for fit in sampled if fit.attrs["crossover_reading"] == reading]
+        known = {fit.attrs["model"] for fit in fits}
+        exact = pooled_results(
+            contents.store, engine="exact", crossover_reading=reading, flow_reading="paper",
+            prior="reference", **_chosen(contents),
         )  # fmt: skip
+        fits = by_model([*fits, *(one for one in exact if one.attrs["model"] not in known)])
         if not fits:
             continue
         name = f"reconstructed-{reading.replace('_', '-')}"

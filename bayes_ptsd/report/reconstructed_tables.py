@@ -109,12 +109,12 @@ def two_column_table(contents: Contents, entries: Sequence[Mapping[str, Any]], k
         caption=f"Pooled treatment difference, {_label(contents)}, under both readings of the "
         "crossover; the flow of patients as in the paper.",
         kind=kind, name="reconstructed-readings", group="prior", stub="model",
-        spanners={reading.replace("_", " "): [f"{reading}|{head}" for head in heads]
+        spanners={_words(reading): [f"{reading}|{head}" for head in heads]
                   for reading in READINGS[:2]},
         notes=[
-            "missing: fraction of missing information, what print leaves open. A dash: not "
-            "computed, because the model has no exact engine and is sampled under the default "
-            "reading only. The first-period row does not depend on how the crossover is read."
+            "missing: fraction of missing information, what print leaves open. A model without an "
+            "exact engine is sampled, under the reference prior only. The first-period row does "
+            "not depend on how the crossover is read."
         ],
     )  # fmt: skip
 
@@ -132,7 +132,7 @@ def reading_table(contents: Contents, entries: Sequence[Mapping[str, Any]], kind
     ranked = sorted(found, key=lambda key: (flows.index(key[0]), key[1], places[key]))
     lines = [
         {"flow": f"flow of patients as in the {flow}, {prior} prior", "model": model}
-        | {one.replace("_", " "): found[flow, prior, model].get(one, ABSENT) for one in READINGS}
+        | {_words(one): found[flow, prior, model].get(one, ABSENT) for one in READINGS}
         for flow, prior, model in ranked
     ]
     if not lines:
@@ -174,6 +174,7 @@ def sampled_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str)
     digits = _digits(contents)
     lines = [
         {
+            "reading": f"sets that print the crossover {_words(line['crossover_reading'])}",
             "model": line["model"],
             "mean (95% interval)": f"{number(line['mean'], digits)} "
             f"({interval_text(line['low'], line['high'], digits)})",
@@ -193,9 +194,8 @@ def sampled_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str)
     ]
     return table_html(
         pd.DataFrame(lines),
-        caption=f"Sampled on every set and pooled, {_label(contents)}; crossover as published, "
-        "reference prior.",
-        kind=kind, name="reconstructed-sampled", stub="model",
+        caption=f"Sampled on every set and pooled, {_label(contents)}; reference prior.",
+        kind=kind, name="reconstructed-sampled", group="reading", stub="model",
         spanners={"standard deviation": ["within", "between", "total"],
                   "checks of the fits": ["R-hat", "ESS", "divergences", "passed"]},
         notes=[
@@ -203,7 +203,7 @@ def sampled_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str)
             "of their means. missing: fraction of missing information with its Monte Carlo error "
             "from the number of sets. R-hat is the largest and ESS the least of any parameter in "
             "any fit; divergences are summed. The crossover rows change in score units with the "
-            "reading: see the table with two columns."
+            "reading: every one of them stands in the table with two columns."
         ],
     )  # fmt: skip
 
@@ -250,7 +250,7 @@ def estimand_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str
     """Return the estimands beside the treatment difference as texts."""
     lines = [
         {
-            "model": line["model"],
+            "model": f"{line['model']}, {_words(line['crossover_reading'])}",
             "estimand": str(line["estimand"]).replace("_", " "),
             "mean": number(line["mean"], 2),
             "sd": number(line["sd"], 2),
@@ -303,6 +303,7 @@ def predictive_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
             tail = np.minimum(one["p"].values, 1 - one["p"].values)
             lines.append(
                 {"model": fit.attrs["model"], "feature": name,
+                 "crossover_reading": fit.attrs["crossover_reading"],
                  "observed_least": float(one["observed"].min()),
                  "observed_most": float(one["observed"].max()),
                  "replicated_low": float(one["low"].mean()),
@@ -318,7 +319,7 @@ def predictive_table(sampled: Sequence[xr.DataTree], kind: str) -> str:
     """Return the predictive features as texts."""
     lines = [
         {
-            "model": line["model"],
+            "model": f"{line['model']}, {_words(line['crossover_reading'])}",
             "feature": str(line["feature"]).replace("_", " "),
             "in the sets": interval_text(line["observed_least"], line["observed_most"], 2),
             "replicates, 95%": interval_text(line["replicated_low"], line["replicated_high"], 2),
@@ -352,6 +353,11 @@ def _mean_text(entry: Mapping[str, Any], digits: int) -> str:
     one = entry["summary"][DIFFERENCE]
     low, high = one["eti95"]
     return f"{number(one['mean'], digits)} ({interval_text(low, high, digits)})"
+
+
+def _words(reading: str) -> str:
+    """Return a reading for people."""
+    return reading.replace("_", " ")
 
 
 def _digits(contents: Contents) -> int:

@@ -58,12 +58,11 @@ def fitted(evidence: Evidence, spec: ModelSpec, compiled: CompiledModels) -> xr.
 
 @pytest.fixture(scope="module")
 def crossover(compiled: CompiledModels) -> xr.DataTree:
-    """Return the fit of 240 patients of a crossover, a fifth without second period."""
-    evidence = example_categories(subjects=240, missing=0.2, seed=5)
+    """Return the fit of 120 patients of a crossover, a fifth without second period."""
+    evidence = example_categories(subjects=120, missing=0.2, seed=5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
-        # the sd of the patients mixes slowly, and the fit has to pass its checks
-        return fit_model(evidence, load_model("ordinal"), draws=3000, compiled=compiled)
+        return fit_model(evidence, load_model("ordinal"), compiled=compiled)
 
 
 def near(fit: xr.DataTree, **truth: float) -> None:
@@ -85,23 +84,20 @@ def near(fit: xr.DataTree, **truth: float) -> None:
     ids=["logit", "probit with baseline", "first period", "by arm"],
 )
 def test_pymc_has_the_likelihood_of_the_values(name: str, options: dict[str, str]) -> None:
-    """At patient effects of zero PyMC's log likelihood is the one of `categorical`."""
+    """PyMC's log likelihood, patient effects integrated out, is the one of `categorical`."""
     spec = load_model(name).having(options=options)
     evidence = example_categories(baseline="baseline" in options, missing=0.2)
     problem = categorical_model(evidence, spec)
     draw = draw_priors(problem, 1, seed=3)
-    if "sd_subject" in draw:
-        draw["sd_subject"] = 0 * draw["sd_subject"]
     known = subject_log_likelihood(draw, problem).sum().item()
     model = categorical_pymc(problem)
     edges = np.pad(LINKS[problem.link](draw["cutpoint"].values[0, 0]), 1, constant_values=(0, 1))
     values = {key: draw[key].values[0, 0] for key in draw if key != "cutpoint"}
-    values |= {"category_share": np.diff(edges), "subject_standard": np.zeros(40)}
+    values |= {"category_share": np.diff(edges)}
     inputs = [model.rvs_to_values[one] for one in model.free_RVs]
     point = {
         one.name: (model.rvs_to_transforms[rv].forward(values[rv.name], *rv.owner.inputs).eval()
-                   if model.rvs_to_transforms[rv] is not None and rv.name != "sd_subject"
-                   else np.asarray(-40.0 if rv.name == "sd_subject" else values[rv.name]))
+                   if model.rvs_to_transforms[rv] is not None else np.asarray(values[rv.name]))
         for rv, one in zip(model.free_RVs, inputs, strict=True)
     }  # fmt: skip
     logp = model.compile_logp(vars=model.observed_RVs, mode="FAST_COMPILE")
@@ -232,7 +228,6 @@ def test_quasi_separated_ratings_converge_and_say_what_the_prior_did(
     arguments = [
         "fit", "ordinal", "--trial", str(TRIALS / "senn_eia_ordinal.toml"), "--data",
         str(shared / "data" / "senn_eia_ordinal.csv"), "--store", str(tmp_path / "s"), "--json",
-        "--draws", "3000",
     ]  # fmt: skip
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output

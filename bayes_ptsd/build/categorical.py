@@ -9,6 +9,7 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayes_ptsd.build.priors import prior_variable
+from bayes_ptsd.build.repeated_categories import category_shares, observe_repeated
 from bayes_ptsd.categorical.model import CategoricalModel, categorical_model
 from bayes_ptsd.categorical.priors import prior_shapes
 from bayes_ptsd.evidence import Evidence
@@ -27,7 +28,7 @@ def build_categorical(evidence: Evidence, spec: ModelSpec) -> pm.Model:
         eta[i,p] = s * effect * active[i,p]
                  + period_effect * 1[p = 2] + sd_subject * z[i]     (both periods)
                  + baseline_slope * (baseline[i] - mean baseline)   (option baseline)
-        z[i] ~ Normal(0, 1)
+        z[i] ~ Normal(0, 1), integrated out of the likelihood
         F(cutpoint[1]), F(cutpoint[2]) - F(cutpoint[1]), ... ~ Dirichlet(1, ..., 1)
 
     With ``odds = "by_arm"`` the cutpoints of the active arm have the gaps of the control arm times
@@ -97,16 +98,22 @@ def categorical_pymc(problem: CategoricalModel) -> pm.Model:
         eta = sign * parameters[problem.effect] * active
         if problem.two_periods:
             second = pm.Data("second_period", period.astype(float), dims="observation")
-            subject_of = pm.Data("subject_of", subject, dims="observation")
-            standard = pm.Normal("subject_standard", 0, 1, dims="subject")
-            effect = parameters["sd_subject"] * standard
-            eta = eta + parameters["period_effect"] * second + effect[subject_of]
+            eta = eta + parameters["period_effect"] * second
         if scores.baseline is not None:
             baseline = pm.Data("baseline_centered", scores.baseline[subject], dims="observation")
             eta = eta + parameters["baseline_slope"] * baseline
         cuts = _cutpoints(problem, active, parameters.get("log_gap_ratio"))
-        shares = _shares(cuts - eta[:, None], problem.link)
-        pm.Categorical("score", p=shares, observed=place, dims="observation")
+        moved = cuts - eta[:, None]
+        if problem.two_periods:
+            whose = np.equal.outer(np.arange(len(scores.subject)), subject).astype(float)
+            member = pm.Data("member", whose, dims=("subject", "observation"))
+            observe_repeated(
+                "score", place, cuts=moved, spread=parameters["sd_subject"], member=member,
+                link=problem.link, dims="observation",
+            )  # fmt: skip
+        else:
+            shares = category_shares(moved, problem.link)
+            pm.Categorical("score", p=shares, observed=place, dims="observation")
     return model
 
 
@@ -140,11 +147,3 @@ def _cutpoints(problem: CategoricalModel, active: Any, log_ratio: Any) -> Any:
     steps = pt.concatenate([pt.zeros(1), pt.cumsum(gaps)])
     other = steps - steps.mean() + cut.mean()
     return pt.switch(pt.eq(active[:, None], 1), other[None, :], cut[None, :])
-
-
-def _shares(cuts: Any, link: str) -> Any:
-    """Return the probabilities of the categories between cuts, dims (observation, category)."""
-    below = pm.math.sigmoid(cuts) if link == "logit" else pm.math.invprobit(cuts)
-    end = pt.ones_like(cuts[:, :1])
-    edges = pt.concatenate([pt.zeros_like(end), below, end], axis=1)
-    return edges[:, 1:] - edges[:, :-1]

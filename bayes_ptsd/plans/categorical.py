@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["categorical_plan"]
 
-INTERNAL = ("category_share", "subject_standard", "category", "subject")
+INTERNAL = ("category_share", "category", "subject")
 """Variables that a sampler moves and nobody asks about, and their labels."""
 NO_EXACT = "its likelihood has no closed form"
 

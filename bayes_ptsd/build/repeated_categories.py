@@ -1,0 +1,125 @@
+"""Categories of patients who are rated twice, with the effect of the patient integrated out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pymc.distributions.dist_math import normal_lcdf
+
+__all__ = ["category_shares", "observe_repeated"]
+
+NODES = np.linspace(-6.0, 6.0, 31)
+"""Patient effects in standard deviations, for the trapezoidal rule: its error is about
+exp(-2 pi^2 / (0.4 sd)), 1e-7 and less up to a patient sd of 3."""
+FAR = 1e3
+
+
+def observe_repeated(
+    name: str, place: Any, *, cuts: Any, spread: Any, member: Any, link: str, dims: str
+) -> Any:
+    """Observe categories, inside a model, of which those of one patient share a normal effect.
+
+    Sampling an effect for each patient beside their standard deviation mixes slowly; here the
+    likelihood of each patient is a sum over effects, in logs, whose terms keep their digits in
+    both tails.
+
+    Parameters
+    ----------
+    name : str
+        Name of the observed variable.
+    place : tensor
+        Category of each observation, from 0, dim (observation,).
+    cuts : tensor
+        Cutpoints less the linear predictor without the patient's effect, dims (observation, cut).
+    spread : tensor
+        Standard deviation of the effects.
+    member : tensor
+        1 where an observation is of a patient, else 0, dims (subject, observation).
+    link : {"logit", "probit"}
+        Distribution of the latent response.
+    dims : str
+        Dim of the observed variable.
+
+    Returns
+    -------
+    tensor
+        The observed variable.
+
+    Examples
+    --------
+    >>> with pm.Model() as model:
+    ...     cuts, member = pt.zeros((2, 1)), np.ones((1, 2))
+    ...     score = observe_repeated(
+    ...         "score", np.array([0, 0]), cuts=cuts, spread=pt.constant(1e-9), member=member,
+    ...         link="logit", dims=None)
+    >>> float(np.exp(model.compile_logp(mode="FAST_COMPILE")({})).round(6))
+    0.25
+    """
+
+    def log_probability(value: Any, cuts: Any, spread: Any, member: Any) -> Any:
+        end = pt.full_like(cuts[:, :1], FAR)
+        edges = pt.concatenate([-end, cuts, end], axis=1)
+        rows, effect = pt.arange(cuts.shape[0]), spread * NODES
+        low = edges[rows, value][:, None] - effect
+        high = edges[rows, value + 1][:, None] - effect
+        between = pt.dot(member, _log_share(low, high, link))
+        weight = -(NODES**2) / 2
+        weight = weight - np.log(np.exp(weight).sum())
+        return pt.logsumexp(between + weight, axis=1).sum()
+
+    def draw(cuts: Any, spread: Any, member: Any, size: Any) -> Any:
+        effect = spread * pm.Normal.dist(0, 1, size=(member.shape[0],))
+        shares = category_shares(cuts - pt.dot(effect, member)[:, None], link)
+        return pm.Categorical.dist(p=shares)
+
+    return pm.CustomDist(
+        name,
+        cuts,
+        spread,
+        member,
+        logp=log_probability,
+        dist=draw,
+        signature="(n,k),(),(s,n)->(n)",
+        observed=place,
+        dims=dims,
+    )
+
+
+def category_shares(cuts: Any, link: str) -> Any:
+    """Return the probabilities of the categories between cuts, dims (observation, category).
+
+    Parameters
+    ----------
+    cuts : tensor
+        Dims (observation, cut).
+    link : {"logit", "probit"}
+        Distribution of the latent response.
+
+    Returns
+    -------
+    tensor
+        One column more than there are cuts.
+
+    Examples
+    --------
+    >>> category_shares(pt.zeros((1, 1)), "probit").eval()
+    array([[0.5, 0.5]])
+    """
+    below = pm.math.sigmoid(cuts) if link == "logit" else pm.math.invprobit(cuts)
+    end = pt.ones_like(cuts[:, :1])
+    edges = pt.concatenate([pt.zeros_like(end), below, end], axis=1)
+    return edges[:, 1:] - edges[:, :-1]
+
+
+def _log_share(low: Any, high: Any, link: str) -> Any:
+    """Return the log probability of the latent response between two limits."""
+    if link == "logit":
+        return pt.log(-pt.expm1(low - high)) - pt.softplus(-high) - pt.softplus(low)
+    # above the middle the upper tails are the small numbers
+    upper = pt.gt(low, 0)
+    below, above = pt.switch(upper, -high, low), pt.switch(upper, -low, high)
+    largest = normal_lcdf(0, 1, above)
+    return largest + pt.log(-pt.expm1(normal_lcdf(0, 1, below) - largest))

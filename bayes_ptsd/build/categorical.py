@@ -105,8 +105,9 @@ def categorical_pymc(problem: CategoricalModel) -> pm.Model:
         cuts = _cutpoints(problem, active, parameters.get("log_gap_ratio"))
         moved = cuts - eta[:, None]
         if problem.two_periods:
-            whose = np.equal.outer(np.arange(len(scores.subject)), subject).astype(float)
-            member = pm.Data("member", whose, dims=("subject", "observation"))
+            number = np.full(scores.there.shape, len(subject))
+            number[subject, period] = np.arange(len(subject))
+            member = pm.Data("member", number)
             observe_repeated(
                 "score", place, cuts=moved, spread=parameters["sd_subject"], member=member,
                 link=problem.link, dims="observation",

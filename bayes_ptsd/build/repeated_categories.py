@@ -37,7 +37,7 @@ def observe_repeated(
     spread : tensor
         Standard deviation of the effects.
     member : tensor
-        1 where an observation is of a patient, else 0, dims (subject, observation).
+        Observations of each patient, dims (subject, 2); their number where there is no second.
     link : {"logit", "probit"}
         Distribution of the latent response.
     dims : str
@@ -51,7 +51,7 @@ def observe_repeated(
     Examples
     --------
     >>> with pm.Model() as model:
-    ...     cuts, member = pt.zeros((2, 1)), np.ones((1, 2))
+    ...     cuts, member = pt.zeros((2, 1)), np.array([[0, 1]])
     ...     score = observe_repeated(
     ...         "score", np.array([0, 0]), cuts=cuts, spread=pt.constant(1e-9), member=member,
     ...         link="logit", dims=None)
@@ -65,15 +65,18 @@ def observe_repeated(
         rows, effect = pt.arange(cuts.shape[0]), spread * NODES
         low = edges[rows, value][:, None] - effect
         high = edges[rows, value + 1][:, None] - effect
-        between = pt.dot(member, _log_share(low, high, link))
+        share = _log_share(low, high, link)
+        share = pt.concatenate([share, pt.zeros_like(share[:1])], axis=0)
+        between = share[member[:, 0]] + share[member[:, 1]]
         weight = -(NODES**2) / 2
         weight = weight - np.log(np.exp(weight).sum())
         return pt.logsumexp(between + weight, axis=1).sum()
 
     def draw(cuts: Any, spread: Any, member: Any, size: Any) -> Any:
         effect = spread * pm.Normal.dist(0, 1, size=(member.shape[0],))
-        shares = category_shares(cuts - pt.dot(effect, member)[:, None], link)
-        return pm.Categorical.dist(p=shares)
+        number = pt.arange(cuts.shape[0])[:, None, None]
+        own = (pt.eq(member[None], number).any(axis=2) * effect).sum(axis=1)
+        return pm.Categorical.dist(p=category_shares(cuts - own[:, None], link))
 
     return pm.CustomDist(
         name,
@@ -82,7 +85,7 @@ def observe_repeated(
         member,
         logp=log_probability,
         dist=draw,
-        signature="(n,k),(),(s,n)->(n)",
+        signature="(n,k),(),(s,p)->(n)",
         observed=place,
         dims=dims,
     )

@@ -25,6 +25,7 @@ from bayes_ptsd.reconstructed.sets import outcome_for
 from bayes_ptsd.reconstructed.tasks import Task, carry_out
 from bayes_ptsd.reconstructed.workers import carry_out_all
 from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.page import _printed_head
 from bayes_ptsd.report.patient_contents import patient_outcomes
 from bayes_ptsd.report.reconstructed import reconstructed_section
 from bayes_ptsd.report.reconstructed_tables import check_lines
@@ -316,3 +317,12 @@ def test_failed_and_warning_checks_are_said_by_set() -> None:
     said = check_lines(xr.DataTree.from_dict({"fits": fits}))
     assert said[0] == "set 2 failed: rhat_max 1.02 (threshold 1.01)"
     assert "loo_pareto_k_max warned in 1 of 2 sets" in said
+
+
+def test_head_of_the_page_names_reconstructed_patients(sampled: ResultStore) -> None:
+    """A page that shows them says so beside its title; one that does not says printed only."""
+    contents = Contents(load_published(), store=sampled)
+    section = reconstructed_section(contents)
+    assert section is not None
+    assert _printed_head(contents, [], [section]).kind == "published, reconstructed"
+    assert _printed_head(contents, [], []).subtitle == "printed numbers only, no patient data"

@@ -149,7 +149,9 @@ def write_report(
     sections = [] if contents is None else page_sections(contents)
     for number, outcome in enumerate(outcomes, start=1):
         sections += patient_sections(outcome, f"patients{number}")
-    head = _patient_head(outcomes) if contents is None else _printed_head(contents, outcomes)
+    head = (
+        _patient_head(outcomes) if contents is None else _printed_head(contents, outcomes, sections)
+    )
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as place:
@@ -240,13 +242,19 @@ def page_html(head: Head, sections: Sequence[Section]) -> str:
     )
 
 
-def _printed_head(contents: Contents, outcomes: Sequence[PatientOutcome]) -> Head:
+def _printed_head(
+    contents: Contents, outcomes: Sequence[PatientOutcome], sections: Sequence[Section]
+) -> Head:
     """Return the head of a page about printed numbers, and about patients if there are any."""
     title = f"Bayesian reanalysis: {contents.trial.title}"
+    tables = [frame for section in sections for frame in section.tables.values()]
+    told = {kind for frame in tables for kind in frame.get("evidence_kind", ())}
+    made = ["reconstructed"] if "reconstructed" in told else []
+    kinds = dict.fromkeys([contents.kind, *made, *(outcome.kind for outcome in outcomes)])
+    printed = "printed numbers" + (" and patients reconstructed from them" if made else "")
+    subtitle = f"{printed}, and below them patients; no row of a patient is on this page"
     if not outcomes:
-        return Head(title, contents.kind, "printed numbers only, no patient data")
-    kinds = dict.fromkeys([contents.kind, *(outcome.kind for outcome in outcomes)])
-    subtitle = "printed numbers, and below them patients; no row of a patient is on this page"
+        subtitle = f"{printed}, no patient data" if made else f"{printed} only, no patient data"
     return Head(title, ", ".join(kinds), subtitle)
 
 

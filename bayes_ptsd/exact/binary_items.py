@@ -93,7 +93,7 @@ def items_summary(
     --------
     >>> found = items_summary([(8, 1), (8, 7)], (39, 31), correlations=[0.0])
     >>> found["prob_more_active"].values.round(2)
-    array([[0.97, 0.66]])
+    array([[0.9 , 0.68]])
     """
     if len(events) < 2 or any(
         not 0 <= y <= m for pair in events for y, m in zip(pair, n, strict=True)

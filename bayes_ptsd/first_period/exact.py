@@ -67,7 +67,7 @@ def first_period_problem(model: FirstPeriodModel) -> Problem:
     >>> from bayes_ptsd.first_period.model import first_period_model
     >>> from bayes_ptsd.spec import load_model
     >>> model = first_period_model(example_patients(), load_model("first-period"))
-    >>> first_period_problem(model).count.sum() == len(model.score)
+    >>> bool(first_period_problem(model).count.sum() == len(model.score))
     True
     """
     if reason := why_not_exact(model.options):

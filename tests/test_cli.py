@@ -45,12 +45,13 @@ def test_second_run_refits_nothing_and_says_so(store: Path) -> None:
     assert "report" in done.stderr
 
 
-def test_quiet_says_nothing_on_stderr_and_log_takes_it(store: Path, tmp_path: Path) -> None:
+def test_quiet_says_nothing_on_stderr_and_log_takes_it(tmp_path: Path) -> None:
     """--quiet silences messages; --log keeps them with their time."""
-    log = tmp_path / "run.log"
-    done = run("report", "--store", str(store), "--quiet", "--log", str(log))
+    log, folder = tmp_path / "run.log", tmp_path / "store"
+    row = ("fit", "published", "--contrast", "T2.IESR.F", "--store", str(folder))
+    done = run(*row, "--quiet", "--log", str(log))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "report:" in log.read_text()
+    assert f"store {folder}" in log.read_text()
 
 
 def test_store_list_and_show(store: Path) -> None:

@@ -45,7 +45,7 @@ def pooled_entries(
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for entry in [] if store is None else store.catalog():
         sets = entry.get("reconstructions")
-        if not sets or any(entry[key] != value for key, value in wanted.items()):
+        if not sets or any(entry.get(key) != value for key, value in wanted.items()):
             continue
         key = tuple(entry[name] for name in KEYS)
         if key not in found or sets >= found[key]["reconstructions"]:

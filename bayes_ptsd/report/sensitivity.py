@@ -62,8 +62,13 @@ def sensitivity_section(contents: Contents) -> Section | None:
 
     Examples
     --------
+    >>> import xarray as xr
+    >>> from bayes_ptsd.evidence import Evidence
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = sensitivity_section(Contents(load_published(), priors=("flat",)))
+    >>> all_rows = load_published()
+    >>> effects = all_rows.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    >>> one_row = Evidence("published", all_rows.trial, xr.DataTree.from_dict({"effects": effects}))
+    >>> section = sensitivity_section(Contents(one_row, priors=("flat",), conventions=("T",)))
     >>> sorted(section.tables)
     ['assumptions', 'tipping-points']
     """

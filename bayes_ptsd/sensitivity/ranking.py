@@ -10,6 +10,7 @@ can move more, or less, than their sum.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -213,9 +214,17 @@ def _belief_difference(evidence: Evidence) -> FloatArray | None:
     if BELIEF not in outcomes:
         return None
     (active, control), (n_active, n_control) = outcomes[BELIEF].events, outcomes[BELIEF].n
+    return _difference_points(int(active), int(n_active), int(control), int(n_control))
+
+
+@cache
+def _difference_points(active: int, n_active: int, control: int, n_control: int) -> FloatArray:
+    """Return points of the difference of two risks; every row of a page needs the same ones."""
     fit = binary_posterior(active, n_active, control, n_control, prior="jeffreys")
     exact = fit["exact"].to_dataset().sel(estimand="risk_difference")
-    return grid_quantile(exact, (np.arange(41) + 0.5) / 41)
+    points = grid_quantile(exact, (np.arange(41) + 0.5) / 41)
+    points.setflags(write=False)
+    return points
 
 
 def _missing(row: _Row, evidence: Evidence, flow_reading: str) -> Iterator[Change]:

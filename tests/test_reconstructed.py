@@ -25,6 +25,7 @@ from bayes_ptsd.reconstructed.sets import outcome_for
 from bayes_ptsd.reconstructed.tasks import Task, carry_out
 from bayes_ptsd.reconstructed.workers import carry_out_all
 from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.nuisance import nuisance_frame
 from bayes_ptsd.report.page import _printed_head
 from bayes_ptsd.report.patient_contents import patient_outcomes
 from bayes_ptsd.report.reconstructed import reconstructed_section
@@ -280,7 +281,7 @@ def test_page_shows_both_readings_and_the_checks_from_the_store_alone(
     ratio, other = re.findall(r"([\d.]+) times .*? under (?:as published|unhalved)", section.html)
     assert 1.7 < float(ratio) < 2.7
     assert float(other) < 1.4
-    assert section.html.count("reconstructed evidence") == 5
+    assert section.html.count("reconstructed evidence") == 6
     assert patient_outcomes(sampled) == []
 
 
@@ -326,3 +327,15 @@ def test_head_of_the_page_names_reconstructed_patients(sampled: ResultStore) -> 
     assert section is not None
     assert _printed_head(contents, [], [section]).kind == "published, reconstructed"
     assert _printed_head(contents, [], []).subtitle == "printed numbers only, no patient data"
+
+
+def test_accepted_nuisances_are_those_the_sets_carry() -> None:
+    """Median and range of a quantity over the sets, beside the prior of the shipped file."""
+    sets = load_release(m=4)
+    frame = nuisance_frame(sets).set_index(["block", "quantity"])
+    values = sorted(json.loads(str(one.assumptions["nuisance"]))["ies_r.slope"] for one in sets)
+    line = frame.loc[("ies_r", "slope")]
+    assert (line["least"], line["most"]) == (values[0], values[-1])
+    assert line["median"] == pytest.approx((values[1] + values[2]) / 2)
+    assert (line["prior"], line["sets"]) == ("N(0.5, 0.2²)", 4)
+    assert (frame["prior"] != "").all()

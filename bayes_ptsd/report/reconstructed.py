@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.plots.reconstructed import reconstruction_figure
 from bayes_ptsd.plots.style import figure_svg
 from bayes_ptsd.reconstructed.results import pooled_entries, pooled_results
+from bayes_ptsd.reconstructed.sets import is_shipped
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import (
     Section,
@@ -22,6 +24,7 @@ from bayes_ptsd.report.markup import (
     number,
     paragraph,
 )
+from bayes_ptsd.report.nuisance import nuisance_frame, nuisance_table
 from bayes_ptsd.report.reconstructed_tables import (
     by_model,
     check_lines,
@@ -94,6 +97,12 @@ def reconstructed_section(contents: Contents) -> Section | None:
     if sampled:
         html, more = join(html, _sampled(contents, sampled, kind)), _sampled_frames(sampled)
         tables |= more
+    if is_shipped(contents.evidence):
+        sets = max(int(entry["reconstructions"]) for entry in entries)
+        left_open = nuisance_frame(load_release(m=sets))
+        title = "What print leaves open: priors and accepted values"
+        html = join(html, details(title, nuisance_table(left_open, kind)))
+        tables["reconstructed-nuisance"] = left_open
     return Section("reconstructed", "Reconstructed patients", html, tables, figures)
 
 

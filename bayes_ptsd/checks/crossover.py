@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import xarray as xr
 
-from bayes_ptsd.checks.loo import loo_checks, loo_groups
-from bayes_ptsd.checks.predictive import predictive_checks, predictive_features
-from bayes_ptsd.checks.quadrature import quadrature_checks
-from bayes_ptsd.checks.sensitivity import (
-    boundary_checks,
-    sensitivity_checks,
-    sensitivity_table,
-)
-from bayes_ptsd.checks.table import check_table
+from bayes_ptsd.checks.patients import patient_checks
+from bayes_ptsd.checks.predictive import predictive_features
+from bayes_ptsd.checks.sensitivity import boundary_checks
 
 __all__ = ["crossover_checks"]
 
@@ -42,18 +36,4 @@ def crossover_checks(
     ['checks', 'loo', 'predictive_summary', 'sensitivity']
     """
     features = predictive_features(fit, range_=range_)
-    sensitivity = sensitivity_table(fit)
-    loo = loo_groups(fit)["loo"]
-    checks = [
-        *quadrature_checks(fit),
-        *predictive_checks(features),
-        *loo_checks(loo),
-        *sensitivity_checks(sensitivity),
-        *boundary_checks(fit["posterior"].to_dataset()),
-    ]
-    return {
-        "checks": check_table(checks),
-        "predictive_summary": features,
-        "loo": loo,
-        "sensitivity": sensitivity,
-    }
+    return patient_checks(fit, features, further=boundary_checks(fit["posterior"].to_dataset()))

@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.checks.first_period import arm_features
-from bayes_ptsd.checks.loo import loo_checks, loo_groups
-from bayes_ptsd.checks.predictive import Feature, end_features, feature_table, predictive_checks
-from bayes_ptsd.checks.quadrature import quadrature_checks
-from bayes_ptsd.checks.sensitivity import sensitivity_checks, sensitivity_table
-from bayes_ptsd.checks.table import check_table
+from bayes_ptsd.checks.first_period import endpoint_features
+from bayes_ptsd.checks.patients import patient_checks
+from bayes_ptsd.checks.predictive import Feature, feature_table
 from bayes_ptsd.depression.effects import mediation_summary
 from bayes_ptsd.depression.model import DepressionModel
 from bayes_ptsd.estimands import prob_benefit
@@ -52,19 +49,7 @@ def depression_checks(fit: xr.DataTree, model: DepressionModel) -> dict[str, xr.
     features = feature_table(
         fit, mediation_features(fit["observed_data"].to_dataset()["score"], model)
     )
-    sensitivity = sensitivity_table(fit)
-    loo = loo_groups(fit)["loo"]
-    checks = [
-        *quadrature_checks(fit),
-        *predictive_checks(features),
-        *loo_checks(loo),
-        *sensitivity_checks(sensitivity, estimand="controlled_direct_effect"),
-    ]
-    return {
-        "checks": check_table(checks),
-        "predictive_summary": features,
-        "loo": loo,
-        "sensitivity": sensitivity,
+    return patient_checks(fit, features, estimand="controlled_direct_effect") | {
         "mediation": mediation_summary(
             [fit["posterior"].to_dataset()], [model], prob_total=prob_benefit(fit)
         ),
@@ -96,13 +81,7 @@ def mediation_features(observed: xr.DataArray, model: DepressionModel) -> dict[s
     >>> round(float(mediation_features(scores, model)["correlation_ketamine"](scores)), 2)
     0.79
     """
-    found: dict[str, Feature] = {}
-    for endpoint in (model.endpoint, model.mediator):
-        own = observed.sel(endpoint=endpoint.id)
-        for name, feature in (arm_features(own) | end_features(endpoint.range)).items():
-            found[f"{endpoint.id}_{name}"] = lambda y, f=feature, e=endpoint.id: f(  # type: ignore[misc]
-                y.sel(endpoint=e, drop=True)
-            )
+    found = endpoint_features(observed, (model.endpoint, model.mediator))
     for label in model.arms:
         rows = np.flatnonzero(observed["treatment"].values == label)
         found[f"correlation_{label}"] = lambda y, rows=rows: xr.corr(  # type: ignore[misc]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.checks.loo import loo_checks, loo_groups
-from bayes_ptsd.checks.predictive import Feature, end_features, feature_table, predictive_checks
-from bayes_ptsd.checks.quadrature import quadrature_checks
-from bayes_ptsd.checks.sensitivity import sensitivity_checks, sensitivity_table
-from bayes_ptsd.checks.table import check_table
+from bayes_ptsd.checks.patients import patient_checks
+from bayes_ptsd.checks.predictive import Feature, end_features, feature_table
+from bayes_ptsd.trial import Endpoint
 
-__all__ = ["arm_features", "first_period_checks"]
+__all__ = ["arm_features", "endpoint_features", "first_period_checks"]
 
 
 def first_period_checks(
@@ -49,20 +49,7 @@ def first_period_checks(
     features = feature_table(
         fit, arm_features(fit["observed_data"].to_dataset()["score"]) | end_features(range_)
     )
-    sensitivity = sensitivity_table(fit)
-    loo = loo_groups(fit)["loo"]
-    checks = [
-        *quadrature_checks(fit),
-        *predictive_checks(features),
-        *loo_checks(loo),
-        *sensitivity_checks(sensitivity),
-    ]
-    return {
-        "checks": check_table(checks),
-        "predictive_summary": features,
-        "loo": loo,
-        "sensitivity": sensitivity,
-    }
+    return patient_checks(fit, features)
 
 
 def arm_features(observed: xr.DataArray) -> dict[str, Feature]:
@@ -93,4 +80,38 @@ def arm_features(observed: xr.DataArray) -> dict[str, Feature]:
             found[f"sd_{label}"] = lambda y, rows=rows: y.isel(subject=rows).std("subject", ddof=1)  # type: ignore[misc]
             found[f"lowest_{label}"] = lambda y, rows=rows: y.isel(subject=rows).min("subject")  # type: ignore[misc]
             found[f"highest_{label}"] = lambda y, rows=rows: y.isel(subject=rows).max("subject")  # type: ignore[misc]
+    return found
+
+
+def endpoint_features(observed: xr.DataArray, endpoints: Iterable[Endpoint]) -> dict[str, Feature]:
+    """Return, for several endpoints of one visit, what a comparison of arms leans on.
+
+    Parameters
+    ----------
+    observed : xr.DataArray
+        Scores, dims (subject, endpoint), with coordinate ``treatment(subject)``.
+    endpoints : iterable of Endpoint
+        The ones to look at.
+
+    Returns
+    -------
+    dict of str to callable
+        As `arm_features` and scores at both ends of the scale, each name after its endpoint.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.parts.example import example_parts
+    >>> from bayes_ptsd.parts.model import parts_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> model = parts_model(example_parts(), load_model("subscales-patients"))
+    >>> len(endpoint_features(model.observed["score"], model.parts[:1]))
+    10
+    """
+    found: dict[str, Feature] = {}
+    for endpoint in endpoints:
+        own = observed.sel(endpoint=endpoint.id)
+        for name, feature in (arm_features(own) | end_features(endpoint.range)).items():
+            found[f"{endpoint.id}_{name}"] = lambda y, f=feature, e=endpoint.id: f(  # type: ignore[misc]
+                y.sel(endpoint=e, drop=True)
+            )
     return found

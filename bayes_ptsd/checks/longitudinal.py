@@ -8,10 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayes_ptsd.checks.loo import loo_checks, loo_groups
-from bayes_ptsd.checks.predictive import Feature, end_features, feature_table, predictive_checks
-from bayes_ptsd.checks.sensitivity import sensitivity_checks, sensitivity_table
-from bayes_ptsd.checks.table import Check, check_table
+from bayes_ptsd.checks.patients import patient_checks
+from bayes_ptsd.checks.predictive import Feature, end_features, feature_table
+from bayes_ptsd.checks.table import Check
 
 __all__ = ["longitudinal_checks", "visit_boundary_checks", "visit_features"]
 
@@ -49,20 +48,8 @@ def longitudinal_checks(
     features = feature_table(
         fit, visit_features(fit["observed_data"].to_dataset()["score"]) | end_features(range_)
     )
-    sensitivity = sensitivity_table(fit)
-    loo = loo_groups(fit)["loo"]
-    checks = [
-        *predictive_checks(features),
-        *loo_checks(loo),
-        *sensitivity_checks(sensitivity),
-        *visit_boundary_checks(fit["posterior"].to_dataset()),
-    ]
-    return {
-        "checks": check_table(checks),
-        "predictive_summary": features,
-        "loo": loo,
-        "sensitivity": sensitivity,
-    }
+    boundary = visit_boundary_checks(fit["posterior"].to_dataset())
+    return patient_checks(fit, features, further=boundary)
 
 
 def visit_features(observed: xr.DataArray) -> dict[str, Feature]:

@@ -7,11 +7,9 @@ import itertools
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.checks.first_period import arm_features
-from bayes_ptsd.checks.loo import loo_checks, loo_groups
-from bayes_ptsd.checks.predictive import Feature, end_features, feature_table, predictive_checks
-from bayes_ptsd.checks.sensitivity import sensitivity_checks, sensitivity_table
-from bayes_ptsd.checks.table import check_table
+from bayes_ptsd.checks.first_period import endpoint_features
+from bayes_ptsd.checks.patients import patient_checks
+from bayes_ptsd.checks.predictive import Feature, feature_table
 from bayes_ptsd.parts.model import PartsModel
 
 __all__ = ["part_features", "parts_checks"]
@@ -45,20 +43,7 @@ def parts_checks(fit: xr.DataTree, model: PartsModel) -> dict[str, xr.Dataset]:
     True
     """
     observed = fit["observed_data"].to_dataset()["score"]
-    features = feature_table(fit, part_features(observed, model))
-    sensitivity = sensitivity_table(fit)
-    loo = loo_groups(fit)["loo"]
-    checks = [
-        *predictive_checks(features),
-        *loo_checks(loo),
-        *sensitivity_checks(sensitivity),
-    ]
-    return {
-        "checks": check_table(checks),
-        "predictive_summary": features,
-        "loo": loo,
-        "sensitivity": sensitivity,
-    }
+    return patient_checks(fit, feature_table(fit, part_features(observed, model)))
 
 
 def part_features(observed: xr.DataArray, model: PartsModel) -> dict[str, Feature]:
@@ -85,13 +70,7 @@ def part_features(observed: xr.DataArray, model: PartsModel) -> dict[str, Featur
     >>> len(part_features(model.observed["score"], model))
     33
     """
-    found: dict[str, Feature] = {}
-    for part in model.parts:
-        own = observed.sel(endpoint=part.id)
-        for name, feature in (arm_features(own) | end_features(part.range)).items():
-            found[f"{part.id}_{name}"] = lambda y, f=feature, e=part.id: f(  # type: ignore[misc]
-                y.sel(endpoint=e, drop=True)
-            )
+    found = endpoint_features(observed, model.parts)
     arms = [np.flatnonzero(model.active == bool(arm)) for arm in (0, 1)]
 
     def centered(y: xr.DataArray) -> xr.DataArray:

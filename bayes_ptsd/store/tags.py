@@ -12,7 +12,7 @@ from bayes_ptsd.store.catalog import list_runs
 from bayes_ptsd.store.files import SCHEMA, make_folders, publish_once, read_sealed, sealed, writing
 from bayes_ptsd.store.records import timestamp
 
-__all__ = ["TAGS", "find_run", "list_tags", "tag_run"]
+__all__ = ["find_run", "list_tags", "tag_files", "tag_run"]
 
 TAGS = "tags"
 NAME = re.compile(r"[A-Za-z][\w.-]{0,63}")
@@ -97,7 +97,28 @@ def list_tags(path: str | Path) -> list[dict[str, Any]]:
     >>> list_tags("no-such-folder")
     []
     """
-    return [read_sealed(place) for place in sorted((Path(path) / TAGS).glob("*.json"))]
+    return [read_sealed(place) for place in tag_files(path)]
+
+
+def tag_files(path: str | Path) -> list[Path]:
+    """Return the files of the tags of a store, by name.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the store.
+
+    Returns
+    -------
+    list of Path
+        One a tag, whole or damaged.
+
+    Examples
+    --------
+    >>> tag_files("no-such-folder")
+    []
+    """
+    return sorted((Path(path) / TAGS).glob("*.json"))
 
 
 def find_run(path: str | Path, run: str | None = None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from bayes_ptsd.store.catalog import (
     sidecar_path,
 )
 from bayes_ptsd.store.files import RESULTS, TEMPORARY, read_sealed, writing
-from bayes_ptsd.store.tags import TAGS
+from bayes_ptsd.store.tags import tag_files
 
 __all__ = ["GRACE", "Verification", "remove_result", "verify_store"]
 
@@ -133,7 +133,7 @@ def _problem(root: Path, result_id: str) -> Iterator[str]:
 
 def _altered_tags(root: Path) -> Iterator[str]:
     """Yield what is wrong with tags."""
-    for place in sorted((root / TAGS).glob("*.json")):
+    for place in tag_files(root):
         try:
             read_sealed(place)
         except StoreError as error:

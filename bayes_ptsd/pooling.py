@@ -16,15 +16,14 @@ import xarray as xr
 from scipy import optimize
 from scipy.interpolate import PchipInterpolator
 
+from bayes_ptsd.crossover.batch import REACH, batch_with_tails, stacked_pairs
 from bayes_ptsd.crossover.exact import exact_priors, why_not_exact
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
+from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
-from bayes_ptsd.evidence.pairs import CrossoverPairs
 from bayes_ptsd.exact._problem import solve_problem
 from bayes_ptsd.exact._summaries import DRAW_TOLERANCE, solution_summaries
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.first_period.exact import first_period_problem
 from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.priors import FloatArray
@@ -37,11 +36,10 @@ __all__ = [
     "pooled_frame",
     "pooled_summary",
     "shared_assumptions",
-    "stacked_pairs",
 ]
 
 ESTIMAND = "treatment_difference"
-REACH, STEPS, QUANTILES = 8.0, 161, 801
+STEPS, QUANTILES = 161, 801
 
 
 def pool_crossover(
@@ -88,17 +86,11 @@ def pool_crossover(
         "benefit_sign": first.sign,
         "covariance": str(spec.options["form"]),
     }
-    pairs, priors = stacked_pairs(models), exact_priors(first)
-    rough = crossover_batch(pairs, priors, **settings).sel(estimand=ESTIMAND)
-    low = float((rough["mean"] - REACH * rough["sd"]).min())
-    high = float((rough["mean"] + REACH * rough["sd"]).max())
-    limits = np.linspace(low, high, STEPS)
-    table = crossover_batch(pairs, priors, thresholds=limits.tolist(), **settings)
-    found = table.sel(estimand=ESTIMAND)
+    found = batch_with_tails(stacked_pairs(models), exact_priors(first), STEPS, **settings)
     summary = pooled_summary(
         found["mean"].values,
         found["sd"].values,
-        limits=limits,
+        limits=found["threshold"].values,
         above=found["prob_greater"].values,
         mcid=first.endpoint.mcid,
     )
@@ -369,32 +361,3 @@ def shared_assumptions(patients: Sequence[Evidence]) -> dict[str, str]:
             "those of one reading and one file of nuisance priors at a time"
         )
     return {key: said for key, said in zip(named, found.pop(), strict=True) if said}
-
-
-def stacked_pairs(models: Sequence[CrossoverModel]) -> CrossoverPairs:
-    """Return the scores of all reconstructions, patients in the order of their sequence.
-
-    Parameters
-    ----------
-    models : sequence of CrossoverModel
-        One model of patients who differ in their scores only.
-
-    Returns
-    -------
-    CrossoverPairs
-        Scores with dims (reconstruction, subject, period); refused if numbers of patients differ.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> stacked_pairs([model, model]).score.ndim
-    3
-    """
-    orders = [np.argsort(~one.pairs.active_first, kind="stable") for one in models]
-    scores = [one.pairs.score[order] for one, order in zip(models, orders, strict=True)]
-    if len({score.shape for score in scores}) > 1:
-        raise EvidenceError("reconstructions with different numbers of patients cannot be pooled")
-    active_first = models[0].pairs.active_first[orders[0]]
-    return CrossoverPairs(np.stack(scores), active_first, np.arange(len(active_first)))

@@ -18,6 +18,7 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
+from bayes_ptsd.crossover.batch import batch_with_tails, stacked_pairs
 from bayes_ptsd.crossover.exact import exact_priors
 from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import EvidenceError
@@ -27,13 +28,7 @@ from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.evidence.readings import FLOW_READINGS
 from bayes_ptsd.evidence.reconstruct.plan import READINGS
 from bayes_ptsd.evidence.reconstruct.release import load_release
-from bayes_ptsd.exact.crossover import crossover_batch
-from bayes_ptsd.pooling import (
-    pool_crossover,
-    pool_first_period,
-    pooled_summary,
-    stacked_pairs,
-)
+from bayes_ptsd.pooling import pool_crossover, pool_first_period, pooled_summary
 from bayes_ptsd.priors import normal
 from bayes_ptsd.reconstructed.sets import is_shipped
 from bayes_ptsd.sensitivity.change import Change
@@ -47,8 +42,7 @@ NUISANCES = ("wide", "low-correlation", "high-correlation")
 WITH_NUISANCES = ("as_published", "unhalved")
 CARRYOVER_SDS = (0.2, 0.4, 0.8)
 ONE_SIDED_SD = 0.4
-NODES, REACH, STEPS, TAIL = 12, 4.5, 121, 8.0
-ESTIMAND = "treatment_difference"
+NODES, REACH, STEPS = 12, 4.5, 121
 
 
 class _Base(NamedTuple):
@@ -181,12 +175,7 @@ def one_sided_carryover(
     score[:, pairs.active_first, 1] -= sign * np.tile(scale * place, len(models))[:, None]
     shifted = replace(pairs, score=score)
     settings: dict[str, Any] = {"benefit_sign": sign, "covariance": str(spec.options["form"])}
-    rough = crossover_batch(shifted, priors, **settings).sel(estimand=ESTIMAND)
-    ends = [float((rough["mean"] + side * TAIL * rough["sd"]).reduce(edge))
-            for side, edge in ((-1, np.min), (1, np.max))]  # fmt: skip
-    limits = np.linspace(ends[0], ends[1], STEPS)
-    table = crossover_batch(shifted, priors, thresholds=limits.tolist(), **settings)
-    found = table.sel(estimand=ESTIMAND)
+    found = batch_with_tails(shifted, priors, STEPS, **settings)
     shape = (len(models), len(place))
     share = special.softmax(found["log_marginal_likelihood"].values.reshape(shape) + log_prior, 1)
     mean, sd = (found[key].values.reshape(shape) for key in ("mean", "sd"))
@@ -194,8 +183,8 @@ def one_sided_carryover(
     spread = np.sqrt((share * (sd**2 + mean**2)).sum(axis=1) - center**2)
     above = found["prob_greater"].values.reshape(*shape, STEPS)
     return pooled_summary(
-        center, spread, limits=limits, above=np.einsum("rk,rkl->rl", share, above),
-        mcid=models[0].endpoint.mcid,
+        center, spread, limits=found["threshold"].values,
+        above=np.einsum("rk,rkl->rl", share, above), mcid=models[0].endpoint.mcid,
     )  # fmt: skip
 
 

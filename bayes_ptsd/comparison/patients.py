@@ -105,7 +105,7 @@ def compare_patients(
         reference = _flat_means(evidence, spec)
         heads.append({"model": name, **head})
         for prior in priors:
-            found = posteriors.summary(spec.having(priors={"treatment": prior}))
+            found = posteriors.summary(spec.under(prior))
             lines.append(
                 {"model": name, "prior": label_of(prior), **found}
                 | _parts(found["mean"], reference, head["mirror_estimate"])
@@ -150,7 +150,7 @@ def _flat_means(evidence: Evidence, spec: ModelSpec) -> tuple[float, float]:
     """Return the mean under flat priors of all means, and with a flat treatment prior only."""
     if why_not_exact(spec.options):
         return np.nan, np.nan
-    model = crossover_model(evidence, spec.having(priors={"treatment": "flat"}))
+    model = crossover_model(evidence, spec.under("flat"))
     own = exact_priors(model)
     flat = own | {name: Prior("flat") for name in COEFFICIENTS if name in own}
     return _mean(model, flat), _mean(model, own)

@@ -224,7 +224,7 @@ def _tasks(evidence: Evidence, *, m: int, quick: bool, seed: int, workers: int) 
 
     def task(name: str, sets: list[Evidence], engine: str, prior: str = "") -> Task:
         spec = load_model(name)
-        spec = spec.having(priors={"treatment": prior}) if prior else spec
+        spec = spec.under(prior) if prior else spec
         chosen = tuple(outcome_for(spec, one, endpoint) for one in sets)
         return Task(spec, chosen, engine, evidence.digest)
 

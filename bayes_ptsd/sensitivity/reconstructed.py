@@ -197,7 +197,7 @@ def _change(assumption: str, alternative: str, pooled: xr.Dataset) -> Change:
 def _priors(base: _Base) -> Iterator[Change]:
     """Yield the members of the prior family that do not need a standard error."""
     for name in PRIORS:
-        spec = base.spec.having(priors={"treatment": name})
+        spec = base.spec.under(name)
         yield _change("prior", f"{name} prior", base.pooled(spec))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.evidence.outside_correlations import foretold_correlation, outside_correlations
+from bayes_ptsd.evidence.other_trials import foretold_correlation, outside_correlations
 from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, of_treatment
 
 __all__ = [
@@ -211,10 +211,10 @@ def _row(one: xr.Dataset, names: list[str]) -> dict[str, Any]:
 def _what(of: Mapping[str, float]) -> str:
     """Say what the weights are."""
     return (
-        f"Nothing here is proof: the paper does not say how its crossover contrast was formed. "
+        "Nothing here is proof: the paper does not say how its crossover contrast was formed. "
         f"But the readings are not equally likely given what it prints: {weights_text(of)}. Each "
-        "reading began with the same odds, and explains the printed ratios of crossover to first-period "
-        "standard errors well or badly."
+        "reading began with the same odds, and explains the printed ratios of crossover to "
+        "first-period standard errors well or badly."
     )
 
 

@@ -21,9 +21,9 @@ from scipy import special, stats
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import FloatArray
-from bayes_ptsd.evidence.outside_correlations import foretold_correlation
+from bayes_ptsd.evidence.other_trials import foretold_correlation
+from bayes_ptsd.evidence.precision_pairs import RowPair, row_pairs
 from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, TREATMENT_READINGS, of_treatment
-from bayes_ptsd.evidence.row_pairs import RowPair, row_pairs
 
 __all__ = [
     "DEFAULT",
@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 READINGS = (*TREATMENT_READINGS, "carryover_covariate")
-# Gauss nodes of correlation and SD ratio, and of slope and SD of the baseline, which hardly bend the
-# density: every weight is within .0005 of that of 40 nodes an axis (tested)
+# Gauss nodes of correlation and SD ratio, and of slope and SD of the baseline, which hardly bend
+# the density: every weight is within .0005 of that of 24 and 10 nodes (tested)
 NODES, FEW = 12, 5
 SLOPE = (0.1, 0.8)  # correlation of baseline and score: wide; print has it for no endpoint
 LOG_SD_BASELINE = 0.2  # baselines are about as variable as scores: within a factor of 1.5

@@ -90,14 +90,13 @@ def reanalyze(
     printed = load_published() if evidence is None else evidence
     sets = (QUICK_SETS if quick else SETS) if reconstructions is None else reconstructions
     refuse_sets(printed, sets)
-    weights, source = chosen_weights(printed, reading_weights)
+    weights = _describe_weights(*chosen_weights(printed, reading_weights))
     seconds: dict[str, float] = {}
     store.check_writable()
     outcomes = _outcomes(
         printed, store, quick=quick, sets=sets, seed=seed, workers=workers, progress=progress,
         seconds=seconds,
     )  # fmt: skip
-    outcome, fitted = joined(*outcomes.values()), outcomes["reconstructed patients"]
     folder = Path(output) if output is not None else Path(store.path) / "report"
     with timed(seconds, "comparison"):
         headline = headline_rows(printed, store, seed=seed, reading_weights=reading_weights)
@@ -114,20 +113,16 @@ def reanalyze(
         "quick": quick, "seed": seed, "evidence": printed.digest, "reconstructions": sets,
         "reading_weights": None if reading_weights is None else dict(reading_weights),
     }  # fmt: skip
-    results = outcome["computed"] + outcome["found"]
-    notes = {"seconds": seconds, "reading_weights": {"weights": weights, "source": source}}
-    store.record_run("reanalyze", asked, results=results, versions=library_versions(), notes=notes)
+    made = _describe_outcomes(store, outcomes)
+    store.record_run(
+        "reanalyze", asked, results=made["results"], versions=library_versions(),
+        notes={"seconds": seconds, "reading_weights": weights},
+    )  # fmt: skip
     return {
         **{key: asked[key] for key in ("quick", "seed", "reconstructions")},
-        "results": results,
-        "computed": len(outcome["computed"]),
-        "found": len(outcome["found"]),
-        "sampled": outcomes["sampled cross-checks"]["sampled"],
-        "pooled": describe_pooled(store, fitted["pooled"]),
-        "notes": fitted["notes"],
-        "failed": outcome["failed"],
+        **made,
         "headline": headline,
-        "reading_weights": _describe_weights(weights, source),
+        "reading_weights": weights,
         "replication": replication_document(outlooks, folder),
         "report": str(page),
         "seconds": {key: round(value, 2) for key, value in seconds.items()},
@@ -148,6 +143,20 @@ def last_weights(store: ResultStore, digest: str) -> dict[str, float] | None:
     found = [one for one in asked if one.get("evidence") == digest]
     weights: dict[str, float] | None = found[-1].get("reading_weights") if found else None
     return weights
+
+
+def _describe_outcomes(store: ResultStore, outcomes: dict[str, Outcome]) -> dict[str, Any]:
+    """Return what the stages made."""
+    outcome, fitted = joined(*outcomes.values()), outcomes["reconstructed patients"]
+    return {
+        "results": outcome["computed"] + outcome["found"],
+        "computed": len(outcome["computed"]),
+        "found": len(outcome["found"]),
+        "sampled": outcomes["sampled cross-checks"]["sampled"],
+        "pooled": describe_pooled(store, fitted["pooled"]),
+        "notes": fitted["notes"],
+        "failed": outcome["failed"],
+    }
 
 
 def _describe_weights(weights: Mapping[str, float], source: str) -> dict[str, Any]:

@@ -119,7 +119,7 @@ from bayes_ptsd.build.graph import model_graph
 
 model = bp.build_model(patients, spec)
 free = sorted(variable.name for variable in model.free_RVs)
-assert free == ["period_mean", "sd_subject", "sd_within", "treatment_difference"]
+assert free == ["level", "period_effect", "sd_subject", "sd_within", "treatment_difference"]
 Markdown(f"```mermaid\n{model_graph(model)}\n```")
 
 # %% [markdown]

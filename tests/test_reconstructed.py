@@ -157,7 +157,7 @@ def test_what_is_printed_in_the_first_period_does_not_vary() -> None:
     8.6 (0.94 to 16.2), least squares on treatment and baseline: its statistics are printed.
     """
     flat = {
-        "treatment": FLAT, "intercept": FLAT, "baseline_slope": FLAT,
+        "treatment": FLAT, "level": FLAT, "baseline_slope": FLAT,
         "sd_residual": Prior("inverse_sd"),
     }  # fmt: skip
     spec = load_model("first-period").having(priors=flat)
@@ -171,7 +171,12 @@ def test_what_is_printed_in_the_first_period_does_not_vary() -> None:
 
 def test_what_is_printed_of_the_crossover_does_not_vary() -> None:
     """Completers' random intercept under flat priors: the printed 12.7 in every set."""
-    flat = {"treatment": FLAT, "period_mean": FLAT, "sd_within": Prior("inverse_sd")}
+    flat = {
+        "treatment": FLAT,
+        "level": FLAT,
+        "period_effect": FLAT,
+        "sd_within": Prior("inverse_sd"),
+    }
     spec = load_model("crossover-completers").having(priors=flat)
     pooled = pool_crossover(load_release(m=10), spec, endpoint="ies_r")
     assert np.ptp(pooled["reconstruction_mean"].values) < 0.1

@@ -42,7 +42,9 @@ STEPS: Mapping[str, tuple[str, str]] = {
 }
 """What changes between two models: from, to."""
 PARTS = ("gap_model", "gap_other_priors", "gap_treatment_prior")
-COEFFICIENTS = ("treatment", "period_mean", "carryover", "sequence", "baseline_slope")
+COEFFICIENTS = (
+    "treatment", "level", "period_effect", "carryover", "sequence", "baseline_slope",
+)  # fmt: skip
 
 
 def compare_patients(

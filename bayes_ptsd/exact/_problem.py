@@ -152,7 +152,8 @@ def crossover_problem(
     ...     np.arange(3),
     ... )
     >>> flat, half = Prior("flat"), Prior("half_normal", {"sigma": 5.0})
-    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
+    >>> priors |= {"sd_subject": half, "sd_within": half}
     >>> crossover_problem(pairs, priors, benefit_sign=1, covariance="random_intercept").count
     array([[3., 0., 0.]])
     """

@@ -1,6 +1,6 @@
 """Exact posterior of a Gaussian two-treatment, two-period crossover.
 
-Given the standard deviations, the linear coefficients (period means, treatment, carryover, ...)
+Given the standard deviations, the linear coefficients (level, treatment, carryover, ...)
 have a normal posterior in closed form; the standard deviations are integrated out by Gauss-Legendre
 quadrature. Equations in ``docs/methods/crossover.md``.
 """
@@ -54,7 +54,8 @@ def crossover_posterior(
     pairs : CrossoverPairs
         The patients of one data set.
     priors : mapping of str to Prior
-        ``period_mean`` and ``treatment``, and where the model has them ``carryover``, ``sequence``,
+        ``level`` (mean over periods and treatments), ``period_effect`` (period 2 minus period 1)
+        and ``treatment``, and where the model has them ``carryover``, ``sequence``,
         ``baseline_slope``: flat, normal, Student-t, Cauchy or a mixture. ``sd_subject`` and
         ``sd_within`` (or ``sd_period`` and ``correlation``): any prior on their range, or a
         callable that returns a log density. Without ``carryover`` the carryover is zero.
@@ -62,7 +63,7 @@ def crossover_posterior(
         +1 if a higher score is better, else -1 (`Endpoint.benefit_sign`).
     covariance : {"random_intercept", "bivariate", "first_period"}
         One variance between and one within patients; or two variances and a correlation between
-        -1 and 1; or the first period alone, with priors ``intercept``, ``treatment``,
+        -1 and 1; or the first period alone, with priors ``level``, ``treatment``,
         ``sd_residual`` and perhaps ``baseline_slope``.
     draws : int
         Independent draws of all parameters jointly.
@@ -97,8 +98,8 @@ def crossover_posterior(
     >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
     >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
     >>> half = Prior("half_normal", {"sigma": 5.0})
-    >>> priors = {"period_mean": Prior("flat"), "treatment": normal(0, 20), "sd_subject": half,
-    ...           "sd_within": half}
+    >>> priors = {"level": Prior("flat"), "period_effect": Prior("flat"),
+    ...           "treatment": normal(0, 20), "sd_subject": half, "sd_within": half}
     >>> fit = crossover_posterior(pairs, priors, benefit_sign=-1)
     >>> round(float(fit["exact"]["mean"].sel(estimand="treatment_difference")), 2)
     3.33
@@ -149,7 +150,8 @@ def crossover_batch(
     >>> rng = np.random.default_rng(3)
     >>> pairs = CrossoverPairs(rng.normal(size=(50, 12, 2)), np.arange(12) < 6, np.arange(12))
     >>> flat, half = Prior("flat"), Prior("half_normal", {"sigma": 2.0})
-    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
+    >>> priors |= {"sd_subject": half, "sd_within": half}
     >>> crossover_batch(pairs, priors)["mean"].sizes["dataset"]
     50
     """
@@ -198,7 +200,8 @@ def crossover_batch_draws(
     >>> rng = np.random.default_rng(3)
     >>> pairs = CrossoverPairs(rng.normal(size=(8, 12, 2)), np.arange(12) < 6, np.arange(12))
     >>> flat, half = Prior("flat"), Prior("half_normal", {"sigma": 2.0})
-    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
+    >>> priors |= {"sd_subject": half, "sd_within": half}
     >>> dict(crossover_batch_draws(pairs, priors, draws=20).sizes)["draw"]
     20
     """

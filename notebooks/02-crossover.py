@@ -228,7 +228,7 @@ from bayes_ptsd.plots import carryover_figure
 
 swept = bp.fit_model(
     patients,
-    bp.load_model("crossover-carryover").having(priors={"treatment": "flat"}),
+    bp.load_model("crossover-carryover").under("flat"),
     engine="exact",
 )
 carryover_figure(swept)
@@ -275,7 +275,7 @@ for reading, prior, engine, count in lines:
     if engine == "exact" and reading == "as_published":
         again = pool_crossover(
             load_release(reading, m=count),
-            bp.load_model("crossover").having(priors={"treatment": prior}),
+            bp.load_model("crossover").under(prior),
             endpoint="ies_r",
             visit="24h",
         )
@@ -287,9 +287,9 @@ for reading, prior, engine, count in lines:
 
 # %%
 readings = ("as_published", "unhalved", "change", "carryover_covariate")
-completers = bp.load_model("crossover-completers").having(priors={"treatment": "flat"})
-everybody = bp.load_model("crossover").having(priors={"treatment": "flat"})
-unequal = bp.load_model("crossover-bivariate").having(priors={"treatment": "flat"})
+completers = bp.load_model("crossover-completers").under("flat")
+everybody = bp.load_model("crossover").under("flat")
+unequal = bp.load_model("crossover-bivariate").under("flat")
 pooled = [
     pool_crossover(load_release(reading, m=20), chosen, endpoint="ies_r", visit="24h")
     for reading in readings

@@ -137,6 +137,11 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
         if (~complete).any():
             notes.append(f"{int((~complete).sum())} subjects with one period are left out")
         arrays = arrays.isel(subject=complete)
+        if len(set(arrays["sequence"].values)) < 2:
+            raise EvidenceError(
+                f"{int(complete.sum())} subjects have both periods, none of them in one of the "
+                "sequences: completers alone say nothing about the treatments; take patients = all"
+            )
     pairs, baselines = _pairs(arrays, spec)
     sd, scales, said = _scales(endpoint, pairs, spec)
 

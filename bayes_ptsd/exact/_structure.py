@@ -30,6 +30,7 @@ __all__ = [
 LINEAR_PRIORS = (
     "level", "period_effect", "treatment", "carryover", "sequence", "baseline_slope",
 )  # fmt: skip
+VARIANCE_FLOOR = 1e-60
 FIRST_PERIOD_PRIORS = ("level", "treatment", "baseline_slope")
 
 
@@ -286,7 +287,8 @@ def _intercept_blocks(rows: FloatArray, present: BoolArray) -> FloatArray:
 
 def _intercept_variances(value: FloatArray) -> FloatArray:
     """Return the variances of half-differences, half-sums and single periods."""
-    between, within = value[:, 0] ** 2, value[:, 1] ** 2
+    # both can be zero where the scores leave them free; the square of 1/floor is still a number
+    between, within = value[:, 0] ** 2, np.maximum(value[:, 1] ** 2, VARIANCE_FLOOR)
     return np.stack([within, within + 2 * between, within + between], axis=1)
 
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.errors import SpecError
-from bayes_ptsd.evidence.pairs import CrossoverPairs
+from bayes_ptsd.errors import FitError, SpecError
+from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
 from bayes_ptsd.exact._axes import DispersionPrior, inverse_sd
 from bayes_ptsd.exact._problem import Problem, Solution, crossover_problem, solve_problem
 from bayes_ptsd.exact._summaries import DRAW_TOLERANCE, posterior_tree, solution_summaries
 from bayes_ptsd.exact.crossover_draws import draw_posterior
-from bayes_ptsd.priors import Prior
+from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = [
     "CrossoverPriors",
@@ -109,7 +109,10 @@ def crossover_posterior(
             "the patients have a 'dataset' dim: use crossover_batch or crossover_batch_draws"
         )
     problem = crossover_problem(pairs, priors, benefit_sign=benefit_sign, covariance=covariance)
-    tree = posterior_tree(problem, draws=draws, seed=seed)
+    try:
+        tree = posterior_tree(problem, draws=draws, seed=seed)
+    except FitError as error:
+        raise FitError(_no_variation(pairs.score, pairs.active_first) or str(error)) from error
     tree.attrs["covariance"] = covariance
     return tree
 
@@ -212,6 +215,27 @@ def crossover_batch_draws(
         for solution in _chunks(problem, DRAW_TOLERANCE)
     ]
     return xr.concat(parts, dim="dataset")
+
+
+def _no_variation(score: FloatArray, active_first: BoolArray) -> str:
+    """Say that the within-patient differences do not vary, where they do not; else nothing."""
+    both = np.isfinite(score).all(axis=1)
+    first, change = active_first[both], score[both, 1] - score[both, 0]
+    gain = np.where(first, -change, change)
+    size = 1e-9 * np.abs(score[both]).max(initial=0.0)
+    rest = [np.ptp(change[first == one]) for one in np.unique(first)]
+    if len(change) <= len(rest) or max(rest) > size:
+        return ""
+    if np.ptp(gain) <= size:
+        found = f"all {len(gain)} within-patient differences between the treatments are {gain[0]:g}"
+    elif np.ptp(change) <= size:
+        found = f"all {len(gain)} within-patient differences between the periods are {change[0]:g}"
+    else:
+        found = f"the {len(gain)} within-patient differences do not vary within the sequences"
+    return (
+        f"{found}: there is no residual variation, and nothing bounds the standard deviation "
+        "within patients from below; are these scores derived or rounded?"
+    )
 
 
 def _chunks(problem: Problem, tolerance: float) -> list[Solution]:

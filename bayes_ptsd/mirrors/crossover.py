@@ -23,7 +23,8 @@ def crossover_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     """Return the frequentist analysis of the estimand of a crossover model, and all beside it.
 
     With carryover in the model it is the first-period comparison, for completers Hills-Armitage,
-    else the mixed model by REML.
+    else the mixed model by REML. Of an analysis that the patients do not allow there is the reason,
+    under ``not_possible``.
 
     Examples
     --------
@@ -35,20 +36,22 @@ def crossover_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     True
     """
     model = crossover_model(evidence, spec)
+    chosen, nothing = _mirror(model), dict.fromkeys((*COLUMNS, "ci95"))
     try:
         table = frequentist_crossover(model.pairs, benefit_sign=model.sign)
     except EvidenceError as error:
-        return {"method": f"none: {error}", **dict.fromkeys((*COLUMNS, "ci95")), "analyses": {}}
+        return {"method": f"none: {error}", **nothing, "analyses": {}, "not_possible": {}}
     analyses = {
         str(name): analysis_document(table.sel(analysis=name)) | _spread(table.sel(analysis=name))
         for name in table["analysis"].values
     }
-    chosen = _mirror(model)
-    return {
-        "method": analyses[chosen]["method"],
-        **analyses[chosen]["estimands"]["treatment_difference"],
-        "analyses": analyses,
-    }
+    reasons: dict[str, str] = table.attrs["not_possible"]
+    if chosen in reasons:
+        found = {"method": f"none: {chosen.replace('_', '-')}: {reasons[chosen]}", **nothing}
+    else:
+        said = analyses[chosen]
+        found = {"method": said["method"], **said["estimands"]["treatment_difference"]}
+    return {**found, "analyses": analyses, "not_possible": reasons}
 
 
 def _spread(one: xr.Dataset) -> dict[str, dict[str, float]]:

@@ -405,7 +405,7 @@ def test_uniform_standard_deviations_end_where_their_prior_ends() -> None:
 
 def first_period_priors(sd: Any) -> dict[str, Any]:
     """Return flat priors on the coefficients of the first period."""
-    return {"intercept": FLAT, "treatment": FLAT, "baseline_slope": FLAT, "sd_residual": sd}
+    return {"level": FLAT, "treatment": FLAT, "baseline_slope": FLAT, "sd_residual": sd}
 
 
 def test_first_period_is_the_analysis_of_covariance() -> None:

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 LINEAR_PRIORS = ("period_mean", "treatment", "carryover", "sequence", "baseline_slope")
-FIRST_PERIOD_PRIORS = ("intercept", "treatment", "baseline_slope")
+FIRST_PERIOD_PRIORS = ("level", "treatment", "baseline_slope")
 
 
 @dataclass(frozen=True)
@@ -135,14 +135,14 @@ def crossover_design(
 def first_period_design(
     pairs: CrossoverPairs, priors: Mapping[str, Prior | DispersionPrior], *, benefit_sign: int
 ) -> Design:
-    """Return the columns of the first period alone: intercept, treatment, perhaps a baseline.
+    """Return the columns of the first period alone: level, treatment, perhaps a baseline.
 
     Parameters
     ----------
     pairs, benefit_sign
         As in `crossover_design`.
     priors : mapping of str to Prior
-        ``intercept`` and ``treatment``; ``baseline_slope`` puts the baseline into the model.
+        ``level`` and ``treatment``; ``baseline_slope`` puts the baseline into the model.
 
     Returns
     -------
@@ -160,16 +160,16 @@ def first_period_design(
     ...     np.array([[5.0, 7.0], [8.0, 4.0]]), np.array([True, False]), np.array([1, 2])
     ... )
     >>> flat = Prior("flat")
-    >>> design = first_period_design(pairs, {"intercept": flat, "treatment": flat}, benefit_sign=1)
+    >>> design = first_period_design(pairs, {"level": flat, "treatment": flat}, benefit_sign=1)
     >>> list(design.estimands)
-    ['treatment_difference', 'intercept']
+    ['treatment_difference', 'level']
     """
-    _require(priors, "intercept", "treatment")
+    _require(priors, "level", "treatment")
     first = pairs.active_first.astype(float)
     zero = np.zeros_like(first)
     table = {
-        "intercept": np.stack([zero + 1, zero], axis=-1)[None],
-        "treatment": benefit_sign * np.stack([first, zero], axis=-1)[None],
+        "level": np.stack([zero + 1, zero], axis=-1)[None],
+        "treatment": benefit_sign * np.stack([first - 0.5, zero], axis=-1)[None],
     }
     if "baseline_slope" in priors:
         table["baseline_slope"] = _baseline_columns(pairs)["baseline_slope[1]"]

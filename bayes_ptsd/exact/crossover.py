@@ -62,7 +62,7 @@ def crossover_posterior(
         +1 if a higher score is better, else -1 (`Endpoint.benefit_sign`).
     covariance : {"random_intercept", "bivariate", "first_period"}
         One variance between and one within patients; or two variances and a correlation between
-        -1 and 1; or the first period alone, with priors ``intercept``, ``treatment``,
+        -1 and 1; or the first period alone, with priors ``level``, ``treatment``,
         ``sd_residual`` and perhaps ``baseline_slope``.
     draws : int
         Independent draws of all parameters jointly.

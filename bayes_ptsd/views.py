@@ -242,9 +242,10 @@ def _formulas(priors: Mapping[str, Prior | PriorVector]) -> dict[str, str]:
 
 
 def _treatment_interval(priors: Mapping[str, Prior | PriorVector]) -> dict[str, str]:
-    """Return the line with the interval of the treatment prior."""
+    """Return the line with the interval of the treatment prior, the same at all visits."""
     prior = priors["treatment"]
-    return {"prior interval": f"treatment: {_interval(prior)}"} if isinstance(prior, Prior) else {}
+    one = prior.priors[0] if isinstance(prior, PriorVector) else prior
+    return {"prior interval": f"treatment: {_interval(one)}"}
 
 
 def _predictive(drawn: xr.Dataset) -> dict[str, str]:

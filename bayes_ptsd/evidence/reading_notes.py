@@ -224,7 +224,7 @@ def _published(table: xr.Dataset, weight: float) -> str:
     worst = str(all_rows["assumption"].values[int(np.argmax(all_rows.values))])
     told = (
         "As published should be told as below about .05, not by its digits: if correlations could "
-        "be anything from -1 to 1, weights below .01 were of the true reading one time in 20. "
+        "be anything from -1 to 1, weights below .01 were true 6% of the time in simulated papers. "
         if weight < SMALL
         else f"As published has weight {weight_text(weight)}. "
     )

@@ -31,6 +31,7 @@ __all__ = [
     "assumptions",
     "chosen_weights",
     "log_likelihoods",
+    "ratio_density",
     "weigh_readings",
     "weights_of",
 ]
@@ -249,6 +250,34 @@ def log_likelihoods(pairs: tuple[RowPair, ...], assumption: Assumption) -> Float
     return np.log([[_density(pair, name, assumption) for name in READINGS] for pair in pairs])
 
 
+def ratio_density(
+    x: FloatArray, pair: RowPair, reading: str, assumption: Assumption = DEFAULT
+) -> FloatArray:
+    """Return the density of log ratios of squared standard errors, averaged over what is unknown.
+
+    Parameters
+    ----------
+    x : ndarray
+        Log ratios, crossover over first period.
+    pair : RowPair
+        Design and degrees of freedom of the two analyses.
+    reading : str
+        How the crossover row is read.
+    assumption : Assumption
+        What is assumed about what print leaves open.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> pair = row_pairs(load_published())[0]
+    >>> ratio_density(np.array([0.0, 1.0]), pair, "carryover_covariate").round(2)
+    array([0.51, 0.55])
+    """
+    log_k, weight = _log_k(pair, reading, assumption)
+    density: FloatArray = _log_f_density(x[:, None] - log_k, pair) @ weight
+    return density
+
+
 def _weights(pairs: tuple[RowPair, ...], assumption: Assumption) -> dict[str, float]:
     """Return weights: the likelihoods of the rows multiplied, to the power, normalized."""
     kept = [pair.endpoint != assumption.without for pair in pairs]
@@ -262,9 +291,8 @@ def _weights(pairs: tuple[RowPair, ...], assumption: Assumption) -> dict[str, fl
 
 def _density(pair: RowPair, reading: str, assumption: Assumption) -> float:
     """Return the density of one printed log ratio, averaged over rounding and what is unknown."""
-    log_k, weight = _log_k(pair, reading, assumption)
     x, rounding = pair.rounded()
-    return float(rounding @ (_log_f_density(x[:, None] - log_k, pair) @ weight))
+    return float(rounding @ ratio_density(x, pair, reading, assumption))
 
 
 def _tail(pair: RowPair) -> float:

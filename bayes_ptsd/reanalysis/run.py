@@ -109,15 +109,12 @@ def reanalyze(
             outlooks=outlooks, reading_weights=reading_weights,
         )  # fmt: skip
     progress("report", 1, 1)
-    asked: dict[str, Any] = {
-        "quick": quick, "seed": seed, "evidence": printed.digest, "reconstructions": sets,
-        "reading_weights": None if reading_weights is None else dict(reading_weights),
-    }  # fmt: skip
+    by_hand = None if reading_weights is None else dict(reading_weights)
+    asked = {"quick": quick, "seed": seed, "evidence": printed.digest, "reconstructions": sets,
+             "reading_weights": by_hand}  # fmt: skip
     made = _describe_outcomes(store, outcomes)
-    store.record_run(
-        "reanalyze", asked, results=made["results"], versions=library_versions(),
-        notes={"seconds": seconds, "reading_weights": weights},
-    )  # fmt: skip
+    notes, results = {"seconds": seconds, "reading_weights": weights}, made["results"]
+    store.record_run("reanalyze", asked, results=results, versions=library_versions(), notes=notes)
     return {
         **{key: asked[key] for key in ("quick", "seed", "reconstructions")},
         **made,

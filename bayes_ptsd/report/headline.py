@@ -264,8 +264,8 @@ def _average(contents: Contents) -> list[str]:
     text = average_note(weights, source)
     if (share := weights.get("carryover_covariate", 0.0)) > 0:
         prior = _priors(contents)[0] if _priors(contents) else contents.priors[0]
-        pair = [_cell(contents, (averaged[0], name), prior) for name in (AVERAGED, "as_published")]
-        text = f"{text} {counted_in(*pair, share)}"
+        printed = _cell(contents, (averaged[0], "as_published"), prior)
+        text = f"{text} {counted_in(_cell(contents, averaged, prior), printed, share)}"
     return [paragraph(text)]
 
 

@@ -1,8 +1,9 @@
 """Named readings of what the paper leaves open: the crossover contrast and the flow of patients.
 
-The printed numbers do not settle how the crossover contrast was formed, nor in which order the
-patients who left early had been treated. Each reading is a named assumption that every result
-carries; none is a judgment about the paper.
+The paper does not say how its crossover contrast was formed, nor in which order the patients who
+left early had been treated. Each reading is a named assumption that every result carries; none is
+a judgment about the paper. How well each explains what was printed is weighed in
+`bayes_ptsd.evidence.reading_weights`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from bayes_ptsd.errors import EvidenceError, nearest
 __all__ = [
     "CROSSOVER_READINGS",
     "FLOW_READINGS",
+    "TREATMENT_READINGS",
     "CrossoverReading",
     "FlowReading",
     "crossover_reading_of",
@@ -40,6 +42,8 @@ class CrossoverReading:
         What the printed number then is.
     supports, conflicts : str
         What among the printed numbers agrees with the reading and what does not.
+    treatment : bool
+        Whether the printed number is, in its scale, the treatment difference of one patient.
 
     Examples
     --------
@@ -53,6 +57,7 @@ class CrossoverReading:
     estimand: str
     supports: str
     conflicts: str
+    treatment: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,7 @@ CROSSOVER_READINGS: Mapping[str, CrossoverReading] = MappingProxyType(
             "total standard deviations that fit IES-R, its subscales, QIDS-SR and CGI",
             "does not fit MADRS; the completers' first-period difference would exceed that of "
             "all patients although early leavers under active treatment had improved most",
+            treatment=False,
         ),
         "unhalved": CrossoverReading(
             "unhalved",
@@ -133,6 +139,8 @@ CROSSOVER_READINGS: Mapping[str, CrossoverReading] = MappingProxyType(
         ),
     }
 )
+
+TREATMENT_READINGS = tuple(name for name, one in CROSSOVER_READINGS.items() if one.treatment)
 
 FLOW_READINGS: Mapping[str, FlowReading] = MappingProxyType(
     {

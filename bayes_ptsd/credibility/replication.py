@@ -27,7 +27,7 @@ SCEPTICAL_CALIBRATIONS = ("nominal", "golden", "controlled")
 GOLDEN_RATIO = (1 + math.sqrt(5)) / 2
 CRITICAL_Z = float(stats.norm.ppf(0.975))
 LOG_TANGENT = np.linspace(-40.0, 40.0, 4001)
-"""Beyond 40 lies an angle of 1e-17; steps of .02 resolve the narrowest peak, of a tail of 1e-300."""
+"""Beyond 40 lies an angle of 1e-17; steps of .02 resolve the peak at a tail of 1e-300."""
 ANGLE_WEIGHT = (LOG_TANGENT[1] - LOG_TANGENT[0]) / math.pi / np.cosh(LOG_TANGENT)
 
 

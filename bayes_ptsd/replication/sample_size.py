@@ -14,12 +14,13 @@ from bayes_ptsd.priors import Prior
 from bayes_ptsd.replication.assurance import (
     Case,
     Goal,
-    checked,
+    cases_label,
+    checked_cases,
     goal_ceiling,
     reach_probability,
 )
-from bayes_ptsd.replication.mixtures import mixture_parts
 from bayes_ptsd.replication.designs import ReplicationDesign
+from bayes_ptsd.replication.mixtures import mixture_parts
 
 __all__ = ["compare_designs", "expected_size", "normal_sample_size", "smallest_size"]
 
@@ -74,7 +75,7 @@ def smallest_size(
     """
     if not 0 < target < 1:
         raise SpecError(f"a target assurance lies between 0 and 1, got {target}")
-    found = [(1.0, prior, design)] if cases is None else checked(cases)
+    found = [(1.0, prior, design)] if cases is None else checked_cases(cases)
     ceiling = sum(weight * goal_ceiling(one, goal) for weight, one, _ in found)
     if target >= ceiling:
         raise SpecError(
@@ -172,7 +173,12 @@ def expected_size(
 
 
 def compare_designs(
-    prior: Prior, designs: Mapping[str, ReplicationDesign], *, goal: Goal, target: float
+    prior: Prior,
+    designs: Mapping[str, ReplicationDesign],
+    *,
+    goal: Goal,
+    target: float,
+    cases: Mapping[str, Sequence[Case] | None] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the smallest size of several designs, with what each costs.
 
@@ -182,6 +188,8 @@ def compare_designs(
         As in `smallest_size`.
     designs : mapping of str to ReplicationDesign
         By name.
+    cases : mapping of str to sequence of (weight, prior, design), optional
+        By name, what a design is averaged over.
 
     Returns
     -------
@@ -207,12 +215,14 @@ def compare_designs(
     first = next(iter(designs.values()))
     rows = []
     for name, design in designs.items():
-        found = smallest_size(prior, design, goal=goal, target=target)
+        own = (cases or {}).get(name) or [(1.0, prior, design)]
+        found = smallest_size(prior, design, goal=goal, target=target, cases=own)
+        information = sum(weight * one.information for weight, _, one in own)
         periods = 1 + design.complete if design.kind == "crossover" else 1.0
         rows.append({
-            "design": name, "label": design.label, **found,
+            "design": name, "label": cases_label(own), **found,
             "treatments": found["n"] * periods,
-            "patient_worth": design.information / first.information,
+            "patient_worth": information / first.information,
         })  # fmt: skip
     return rows
 

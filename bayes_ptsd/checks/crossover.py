@@ -49,10 +49,7 @@ def _cell_checks(fit: xr.DataTree) -> list[Check]:
     score = fit["observed_data"]["score"]
     counts = score.notnull().groupby("sequence").sum("subject")
     least = counts.isel(counts.argmin(...))  # type: ignore[arg-type]
-    figure, where = (
-        int(least),
-        f"sequence {least['sequence'].item()}, period {int(least['period'])}",
-    )
-    said = f"{where}: the mean of this cell is "
+    figure = int(least)
+    said = f"sequence {least['sequence'].item()}, period {int(least['period'])}: its mean is "
     said += "that of one patient" if figure else "what model and priors make of the other cells"
     return [Check("patients_in_each_cell", figure, LEAST, figure >= LEAST, meaning=said)]

@@ -297,8 +297,8 @@ def _refuse_aliased(columns: FloatArray, prior: NormalComponents, names: list[st
         flat = [name for name, inside in zip(names, part, strict=True) if inside]
         raise SpecError(
             f"flat priors on {', '.join(flat)} leave a direction without information (carryover, "
-            "sequence effect and an empty cell of the design cannot be told apart); give "
-            f"'{flat[-1].partition('[')[0]}' a proper prior or leave it out"
+            "sequence effect and an empty cell of the design cannot be told apart); give one of "
+            f"them a proper prior, such as {flat[-1].partition('[')[0]}=normal(0, 20)"
         )
 
 

@@ -123,7 +123,7 @@ def asked_readings(
 ) -> dict[str, float]:
     """Return the readings of a row with their weights; those of the average by default."""
     from bayes_ptsd.evidence.published import load_published, select_contrast
-    from bayes_ptsd.evidence.reading_weights import parse_weights
+    from bayes_ptsd.evidence.readings import parse_weights
     from bayes_ptsd.replication.readings import AVERAGE, averaged_weights
 
     if asked and asked != [AVERAGE]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import select_contrast
-from bayes_ptsd.evidence.reading_weights import of_treatment, weights_of
-from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, TREATMENT_READINGS
+from bayes_ptsd.evidence.reading_weights import weights_of
+from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, TREATMENT_READINGS, of_treatment
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.replication.assurance import Case

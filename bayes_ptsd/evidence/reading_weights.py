@@ -23,7 +23,12 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import FloatArray
 from bayes_ptsd.evidence.other_trials import foretold_correlation
 from bayes_ptsd.evidence.precision_pairs import RowPair, row_pairs
-from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, TREATMENT_READINGS, of_treatment
+from bayes_ptsd.evidence.readings import (
+    CROSSOVER_READINGS,
+    TREATMENT_READINGS,
+    of_treatment,
+    parse_weights,
+)
 
 __all__ = [
     "DEFAULT",
@@ -31,6 +36,8 @@ __all__ = [
     "assumptions",
     "chosen_weights",
     "log_likelihoods",
+    "of_treatment",
+    "parse_weights",
     "ratio_density",
     "weigh_readings",
     "weights_of",
@@ -296,11 +303,10 @@ def _density(pair: RowPair, reading: str, assumption: Assumption) -> float:
 
 
 def _tail(pair: RowPair) -> float:
-    """Return the probability of so large a ratio as published."""
+    """Return the probability of a ratio as large as the printed one, as published."""
     log_k, weight = _log_k(pair, "as_published", DEFAULT)
-    x, rounding = pair.rounded()
-    above = stats.f.sf(np.exp(x[:, None] - log_k), pair.df_crossover, pair.df_first)
-    return float(rounding @ (above @ weight))
+    above = stats.f.sf(np.exp(pair.log_ratio - log_k), pair.df_crossover, pair.df_first)
+    return float(above @ weight)
 
 
 def _expected(pair: RowPair) -> list[float]:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.comparison.patients import PARTS, STEPS
+from bayes_ptsd.evidence.patient_arrays import period_lines
 
 __all__ = ["patient_comparison_document"]
 
@@ -33,7 +34,8 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
     dict
         ``evidence_kind, trial, endpoint, n``; ``analyses``, a line per frequentist analysis;
         ``posteriors``, a line per model and prior with its mirror, the parts of the gap and
-        ``why``; ``steps``, a line per pair of models and prior. Missing numbers are None.
+        ``why``; ``steps``, a line per pair of models and prior; ``periods``, what each period says
+        alone. Missing numbers are None.
 
     Examples
     --------
@@ -60,7 +62,14 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
             for step in table["step"].values
             for prior in table["prior"].values
         ],
+        "periods": period_lines(_periods(table)),
     }
+
+
+def _periods(table: xr.Dataset) -> xr.Dataset:
+    """Return what each period says alone."""
+    names = {f"period_{name}": name for name in ("difference", "sd", "n")}
+    return table[list(names)].rename(names)
 
 
 def _analysis(one: xr.Dataset) -> dict[str, Any]:

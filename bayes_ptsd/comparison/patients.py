@@ -19,6 +19,7 @@ from bayes_ptsd.crossover.exact import exact_priors, why_not_exact
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import period_differences
 from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.frequentist import frequentist_crossover
 from bayes_ptsd.mirrors import frequentist_document
@@ -79,7 +80,8 @@ def compare_patients(
         the standard deviations, other weights, a boundary), ``gap_other_priors`` (period means,
         carryover), ``gap_treatment_prior``. On ``model``: ``mirror, mirror_estimate, mirror_se,
         mirror_df``. On ``(step, prior)``: ``step_mean`` and ``step_sd_ratio`` between two models;
-        NaN where there is no answer.
+        NaN where there is no answer. On ``(patients, period)``: ``period_difference, period_sd,
+        period_n``, what each period says alone (`period_differences`).
 
     Raises
     ------
@@ -114,15 +116,20 @@ def compare_patients(
     table = xr.Dataset.from_dataframe(pd.DataFrame(lines).set_index(["model", "prior"]))
     table = table.reindex(model=list(models), prior=labels)
     table = table.merge(xr.Dataset.from_dataframe(pd.DataFrame(heads).set_index("model")))
-    table = table.merge(_analyses(evidence)).merge(_steps(table))
+    table = table.merge(_analyses(evidence)).merge(_steps(table)).merge(_periods(evidence))
     size = crossover_model(evidence, specs[0].having(options={"patients": "all"})).size
     return table.assign_attrs(
         evidence_kind=evidence.kind,
         trial=evidence.trial.name,
-        endpoint=str(evidence.data["outcomes"].to_dataset()["endpoint"].values[0]),
+        endpoint=_endpoint(evidence),
         complete=_complete(evidence),
         **size,
     )  # fmt: skip
+
+
+def _endpoint(evidence: Evidence) -> str:
+    """Return the only outcome of patients."""
+    return str(evidence.data["outcomes"].to_dataset()["endpoint"].values[0])
 
 
 def _crossover_spec(name: str) -> ModelSpec:
@@ -190,6 +197,12 @@ def _analyses(evidence: Evidence) -> xr.Dataset:
         estimand=xr.DataArray(estimands, dims="analysis"),
     )
     return chosen.drop_vars("estimand").assign(frequentist_estimand=("analysis", estimands))
+
+
+def _periods(evidence: Evidence) -> xr.Dataset:
+    """Return what each period says alone."""
+    found = period_differences(evidence, _endpoint(evidence))
+    return found.rename({str(name): f"period_{name}" for name in found.data_vars})
 
 
 def _steps(table: xr.Dataset) -> xr.Dataset:

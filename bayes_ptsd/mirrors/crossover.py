@@ -10,6 +10,7 @@ import xarray as xr
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import period_differences, period_lines
 from bayes_ptsd.frequentist import frequentist_crossover
 from bayes_ptsd.mirrors.lines import COLUMNS, analysis_document
 from bayes_ptsd.spec import ModelSpec
@@ -23,7 +24,7 @@ def crossover_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     """Return the frequentist analysis of the estimand of a crossover model, and all beside it.
 
     With carryover in the model it is the first-period comparison, for completers Hills-Armitage,
-    else the mixed model by REML.
+    else the mixed model by REML. ``periods`` has what each period says alone.
 
     Examples
     --------
@@ -35,10 +36,12 @@ def crossover_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     True
     """
     model = crossover_model(evidence, spec)
+    periods = period_lines(period_differences(evidence, model.endpoint.id))
     try:
         table = frequentist_crossover(model.pairs, benefit_sign=model.sign)
     except EvidenceError as error:
-        return {"method": f"none: {error}", **dict.fromkeys((*COLUMNS, "ci95")), "analyses": {}}
+        empty = dict.fromkeys((*COLUMNS, "ci95"))
+        return {"method": f"none: {error}", **empty, "analyses": {}, "periods": periods}
     analyses = {
         str(name): analysis_document(table.sel(analysis=name)) | _spread(table.sel(analysis=name))
         for name in table["analysis"].values
@@ -48,6 +51,7 @@ def crossover_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
         "method": analyses[chosen]["method"],
         **analyses[chosen]["estimands"]["treatment_difference"],
         "analyses": analyses,
+        "periods": periods,
     }
 
 

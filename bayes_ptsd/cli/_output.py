@@ -32,6 +32,7 @@ __all__ = [
     "chosen_readings",
     "emit",
     "number",
+    "show_periods",
     "show_prose",
     "show_table",
     "store_path",
@@ -85,6 +86,18 @@ def emit(command: str, document: Mapping[str, Any]) -> None:
 def number(value: float | None, digits: int = 2) -> str:
     """Return a number for people, a dash where there is none."""
     return "–" if value is None or value != value else f"{value:.{digits}f}"  # noqa: RUF001
+
+
+def show_periods(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Print what each period of a crossover says alone, as `period_lines` has it."""
+    rows = [
+        [f"period {one['period']}, {one['patients']}", number(one["difference"], 3),
+         number(one["sd"], 3), str(one["n"])]
+        for one in lines
+    ]  # fmt: skip
+    if rows:
+        columns = ["patients with a score", "difference", "sd within groups", "n"]
+        show_table("Each period alone, control and active compared", columns, rows)
 
 
 def show_table(

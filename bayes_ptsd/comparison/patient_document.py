@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.comparison.patients import PARTS, STEPS
+from bayes_ptsd.evidence.patient_arrays import period_lines
 
 __all__ = ["patient_comparison_document"]
 
@@ -36,7 +37,8 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
         ``evidence_kind, trial, endpoint, n``; ``analyses``, a line per frequentist analysis, and
         ``not_possible``, the reason by analysis that these patients do not allow; ``posteriors``, a
         line per model and prior with its mirror, the parts of the gap and ``why``; ``steps``, a
-        line per pair of models and prior. Missing numbers are None.
+        line per pair of models and prior; ``periods``, what each period says alone. Missing numbers
+        are None.
 
     Examples
     --------
@@ -65,7 +67,14 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
             for step in table["step"].values
             for prior in table["prior"].values
         ],
+        "periods": period_lines(_periods(table)),
     }
+
+
+def _periods(table: xr.Dataset) -> xr.Dataset:
+    """Return what each period says alone."""
+    names = {f"period_{name}": name for name in ("difference", "sd", "n")}
+    return table[list(names)].rename(names)
 
 
 def _analysis(one: xr.Dataset) -> dict[str, Any]:

@@ -143,6 +143,19 @@ def test_failed_fits_are_pooled_and_counted() -> None:
     xr.testing.assert_equal(bad["pooled"].to_dataset(), good["pooled"].to_dataset())
 
 
+@pytest.mark.filterwarnings("ignore::bayes_ptsd.errors.StatisticalWarning")
+def test_what_is_said_of_every_fit_is_said_of_the_pool() -> None:
+    """A note of all fits, such as shrinkage between visits, is a note of the pooled result."""
+    work = task("crossover", "exact")
+    from bayes_ptsd.fit import fit_model
+
+    fits = [fit_model(one, work.spec, engine="exact") for one in work.patients]
+    for number, fit in enumerate(fits):
+        fit.attrs["warnings"] = json.dumps(["said of all", f"said of {number}"])
+    pooled = pooled_fits(fits, work.patients, work.spec, printed="", settings={"engine": "exact"})
+    assert json.loads(pooled.attrs["warnings"]) == ["said of all"]
+
+
 def test_draws_pool_to_the_mixture_of_known_normals() -> None:
     """Mean, limits and variance parts of draws are those of the mixture they were drawn from."""
     rng = np.random.default_rng(4)

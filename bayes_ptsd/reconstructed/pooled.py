@@ -220,8 +220,14 @@ def pooled_fits(
     tree.attrs = {key: value for key, value in fits[0].attrs.items() if key not in own}
     tree.attrs["seconds"] = sum(float(fit.attrs["seconds"]) for fit in fits)
     tree.attrs["members"] = json.dumps([fit.attrs["result_id"] for fit in fits])
-    tree.attrs["warnings"] = json.dumps(failed_checks(tree))
+    tree.attrs["warnings"] = json.dumps([*_common_notes(fits), *failed_checks(tree)])
     return _named(tree, patients, spec, printed=printed, settings=settings, seed=seed)
+
+
+def _common_notes(fits: Sequence[xr.DataTree]) -> list[str]:
+    """Return what is said of every single fit alike, such as that its visits are shrunk."""
+    said = [json.loads(fit.attrs["warnings"]) for fit in fits]
+    return [note for note in said[0] if all(note in other for other in said)]
 
 
 def _named(

@@ -20,6 +20,7 @@ from bayes_ptsd.cli._output import (
     Talk,
     emit,
     number,
+    show_periods,
     show_table,
     store_path,
 )
@@ -310,3 +311,4 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
     title = f"{first['model']}, {first['endpoint']}, positive = active better"
     columns = ["estimand", "unit", "mean", "sd or SE", "95% interval", "P(better)", "P(> MCID)"]
     show_table(f"{title} ({first['evidence_kind']})", columns, rows)
+    show_periods(mirror.get("periods", ()))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import arviz_stats
 import numpy as np
 import pytest
 import xarray as xr
@@ -28,6 +31,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.evidence.trajectories import select_endpoint
 from bayes_ptsd.fit import fit_model
+from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.longitudinal.covariance import (
     correlation_entries,
     draw_partials,
@@ -42,6 +46,7 @@ from bayes_ptsd.mirrors import frequentist_document
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.spec import ModelSpec, load_model
 from bayes_ptsd.store.patients import without_rows
+from bayes_ptsd.views import describe_result
 
 LKJ = Prior("lkj", {"shape": 2.5})
 VISITS = {"1d": 24.0, "2d": 48.0, "7d": 168.0}
@@ -233,6 +238,14 @@ def evidence() -> Evidence:
 
 
 @pytest.fixture(scope="module")
+def engine() -> ModuleType:
+    """Return the posterior without a chain that the validation study uses, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parents[1] / "validation"))
+        return importlib.import_module("visit_posterior")
+
+
+@pytest.fixture(scope="module")
 def unstructured(evidence: Evidence, compiled: CompiledModels) -> xr.DataTree:
     """Return the fit under priors that say next to nothing."""
     with warnings.catch_warnings():
@@ -264,6 +277,50 @@ def test_flat_priors_return_repeated_measures_by_reml(
         assert float(summary["median"].sel(estimand=f"sd_visit[{visit}]")) == pytest.approx(
             sd, rel=0.04
         )
+
+
+def test_the_chain_agrees_with_a_posterior_without_one(
+    unstructured: xr.DataTree, evidence: Evidence, engine: ModuleType
+) -> None:
+    """Differences, sds and correlations: means within 4 errors of weighted covariances, sds 6%."""
+    model = longitudinal_model(evidence, flat())
+    problem = engine.problem_of(model)
+    found = engine.visit_posterior(problem, draws=60_000, seed=2)
+    assert found.effective > 1000
+    draws = unstructured["posterior"].to_dataset()
+    error = arviz_stats.mcse(draws[["visit_difference", "sd_visit", "visit_correlation"]])
+    sd = np.sqrt(np.einsum("naa->na", found.covariance))
+    matrix = found.covariance / sd[:, :, None] / sd[:, None, :]
+    for place, visit in enumerate(VISITS):
+        vector = engine.coefficient(problem, f"treatment[{place}]")
+        compared = {"visit_difference": found.moments(vector)}
+        compared["sd_visit"] = _moments(sd[:, place], found.weight)
+        first, second = [(1, 0), (2, 0), (2, 1)][place]
+        compared["visit_correlation"] = _moments(matrix[:, first, second], found.weight)
+        for name, (mean, spread) in compared.items():
+            one = draws[name].isel({draws[name].dims[-1]: place})
+            own = float(error[name].isel({draws[name].dims[-1]: place}))
+            limit = 4 * np.hypot(own, spread / np.sqrt(found.effective))
+            assert float(one.mean()) == pytest.approx(mean, abs=limit), (name, visit)
+            assert float(one.std()) == pytest.approx(spread, rel=0.06), (name, visit)
+
+
+def _moments(values: Any, weight: Any) -> tuple[float, float]:
+    """Return weighted mean and sd."""
+    mean = float(weight @ values)
+    return mean, float(np.sqrt(weight @ (values - mean) ** 2))
+
+
+def test_every_result_with_shrinkage_says_so(
+    unstructured: xr.DataTree, autoregressive: xr.DataTree, evidence: Evidence
+) -> None:
+    """The stored result, its JSON document and what the command prints of it; no other result."""
+    words = "shrunk toward a common mean"
+    assert words in " ".join(json.loads(autoregressive.attrs["warnings"]))
+    assert words not in unstructured.attrs["warnings"]
+    spec = load_model("longitudinal-ar").having(options={"shrinkage": True})
+    assert words in " ".join(fit_document(autoregressive, evidence, spec)["warnings"])
+    assert words in str(describe_result(autoregressive))
 
 
 def test_estimands_are_labeled_and_compared_with_the_mcid(unstructured: xr.DataTree) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import json
 import runpy
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +14,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from bayes_ptsd.checks.longitudinal import visit_boundary_checks
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.fit import fit_model
-from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.frequentist.ancova import ancova_analysis
 from bayes_ptsd.longitudinal.likelihood import subject_log_likelihood
 from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
@@ -260,40 +257,6 @@ def density(model: LongitudinalModel, draws: xr.Dataset) -> np.ndarray[Any, Any]
     )
 
 
-@pytest.mark.parametrize("matrix", [Prior("uniform_correlations"), LKJ])
-def test_the_chain_agrees_with_the_posterior_without_one(engine: ModuleType, matrix: Prior) -> None:
-    """Differences and standard deviations of a fit with holes: mean and sd within 4 errors.
-
-    The errors are those of the chain and of the weighted covariances together.
-    """
-    spec = load_model("longitudinal").having(priors={"correlations": matrix})
-    model = longitudinal_model(with_holes(visits((12, 12), seed=6)), spec)
-    problem = engine.problem_of(model)
-    found = engine.visit_posterior(problem, draws=40_000, seed=2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fit = fit_model(with_holes(visits((12, 12), seed=6)), spec, draws=1000, seed=3)
-    import arviz_stats
-
-    draws = fit["posterior"][["visit_difference", "sd_visit"]]
-    error = arviz_stats.mcse(draws)
-    for place, visit in enumerate(VISITS):
-        mean, sd = found.moments(engine.coefficient(problem, f"treatment[{place}]"))
-        sampled = draws["visit_difference"].sel(visit=visit)
-        limit = 4 * np.hypot(float(error["visit_difference"].sel(visit=visit)),
-                             sd / np.sqrt(found.effective))  # fmt: skip
-        assert float(sampled.mean()) == pytest.approx(mean, abs=limit)
-        assert float(sampled.std()) == pytest.approx(sd, rel=0.06)
-        spread = np.sqrt(found.covariance[:, place, place])
-        center = float(found.weight @ spread)
-        own = float(np.sqrt(found.weight @ (spread - center) ** 2))
-        limit = 4 * np.hypot(float(error["sd_visit"].sel(occasion=visit)),
-                             own / np.sqrt(found.effective))  # fmt: skip
-        assert float(draws["sd_visit"].sel(occasion=visit).mean()) == pytest.approx(
-            center, abs=limit
-        )
-
-
 def test_visits_do_not_inform_each_other_unless_asked() -> None:
     """`longitudinal` and its variants have no shrinkage; `longitudinal-shrunk` alone does."""
     shrunk = {
@@ -301,22 +264,6 @@ def test_visits_do_not_inform_each_other_unless_asked() -> None:
         if load_model(name).structure == "longitudinal" and load_model(name).options["shrinkage"]
     }  # fmt: skip
     assert shrunk == {"longitudinal-shrunk"}
-
-
-def test_every_result_with_shrinkage_says_so() -> None:
-    """The stored result, its document and its text have the sentence; without shrinkage none."""
-    words = "shrunk toward a common mean"
-    evidence = visits((12, 12), seed=8)
-    asked = {"draws": 50, "tune": 50, "chains": 2}
-    for name, said in (("longitudinal-shrunk", True), ("longitudinal", False)):
-        spec = load_model(name)
-        assert said == any(words in note for note in longitudinal_model(evidence, spec).notes)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fit = fit_model(evidence, load_model("longitudinal-shrunk"), **asked)
-    assert words in " ".join(json.loads(fit.attrs["warnings"]))
-    document = fit_document(fit, evidence, load_model("longitudinal-shrunk"))
-    assert words in " ".join(document["warnings"])
 
 
 def test_correlations_have_their_own_priors_and_no_other() -> None:
@@ -330,6 +277,16 @@ def test_correlations_have_their_own_priors_and_no_other() -> None:
         spec.having(priors={"visit_mean": normal(40, 10)})
     flat = spec.under("flat").prior_tables
     assert [flat[name]["dist"] for name in ("level", "baseline_slope")] == ["flat", "flat"]
+
+
+def test_correlations_at_an_end_are_judged_against_their_prior() -> None:
+    """Draws from uniform correlations do not fail the check; a posterior there does."""
+    model = longitudinal_model(visits(), load_model("longitudinal"))
+    prior = draw_priors(model, 4000, seed=1)
+    assert 0.04 < visit_boundary_checks(prior)[0].figure < 0.065
+    assert visit_boundary_checks(prior, prior)[0].passed
+    posterior = prior.assign(visit_correlation=abs(prior["visit_correlation"]) ** 0.1)
+    assert not visit_boundary_checks(posterior, prior)[0].passed
 
 
 def test_scales_follow_the_visit() -> None:

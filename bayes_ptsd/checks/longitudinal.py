@@ -15,6 +15,8 @@ from bayes_ptsd.checks.table import Check
 __all__ = ["longitudinal_checks", "visit_boundary_checks", "visit_features"]
 
 NEAR_ONE, EDGE = 0.95, 0.05
+# Half as much again as the prior says without data: uniform correlations alone have .05 out there.
+MORE = 1.5
 FEWEST = 3
 
 
@@ -48,7 +50,8 @@ def longitudinal_checks(
     features = feature_table(
         fit, visit_features(fit["observed_data"].to_dataset()["score"]) | end_features(range_)
     )
-    boundary = visit_boundary_checks(fit["posterior"].to_dataset())
+    prior = fit["prior"].to_dataset() if "prior" in fit.children else None
+    boundary = visit_boundary_checks(fit["posterior"].to_dataset(), prior)
     return patient_checks(fit, features, further=boundary)
 
 
@@ -94,18 +97,19 @@ def visit_features(observed: xr.DataArray) -> dict[str, Feature]:
     return found
 
 
-def visit_boundary_checks(posterior: xr.Dataset) -> list[Check]:
+def visit_boundary_checks(posterior: xr.Dataset, prior: xr.Dataset | None = None) -> list[Check]:
     """Warn where correlations of visits pile up at one.
 
     Parameters
     ----------
-    posterior : xr.Dataset
-        Draws with ``visit_correlation``.
+    posterior, prior : xr.Dataset
+        Draws with ``visit_correlation``; without a prior it is taken to have none at the ends.
 
     Returns
     -------
     list of Check
-        The largest probability, over pairs, of a correlation beyond +-0.95.
+        The largest probability, over pairs, of a correlation beyond +-0.95, against 0.05 or 1.5
+        times the prior's, whichever is larger.
 
     Examples
     --------
@@ -113,10 +117,16 @@ def visit_boundary_checks(posterior: xr.Dataset) -> list[Check]:
     >>> visit_boundary_checks(xr.Dataset({"visit_correlation": table}))[0].passed
     False
     """
-    beyond = abs(posterior["visit_correlation"]) > NEAR_ONE
-    share = float(beyond.mean(("chain", "draw")).max())
+    share = _share_at_an_end(posterior)
+    limit = EDGE if prior is None else max(EDGE, MORE * _share_at_an_end(prior))
     said = "scores of two visits are almost the same, which is hard to tell from a patient effect"
-    return [Check("visit_correlation_at_an_end", share, EDGE, share < EDGE, meaning=said)]
+    return [Check("visit_correlation_at_an_end", share, limit, share < limit, meaning=said)]
+
+
+def _share_at_an_end(draws: xr.Dataset) -> float:
+    """Return the largest probability, over pairs, of a correlation beyond +-0.95."""
+    beyond = abs(draws["visit_correlation"]) > NEAR_ONE
+    return float(beyond.mean(("chain", "draw")).max())
 
 
 def _mean(rows: NDArray[np.intp], place: int) -> Feature:

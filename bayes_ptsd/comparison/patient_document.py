@@ -12,6 +12,8 @@ from bayes_ptsd.comparison.patients import PARTS, STEPS
 __all__ = ["patient_comparison_document"]
 
 COLUMNS = ("estimate", "se", "df", "p_value")
+# Nuisance priors are built to move a difference by less than a hundredth of its standard error.
+WORTH_SAYING = 0.01
 NAMES = {
     "one_period_patients": "patients with one period",
     "unequal_sds": "a standard deviation for each period",
@@ -32,8 +34,10 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
     -------
     dict
         ``evidence_kind, trial, endpoint, n``; ``analyses``, a line per frequentist analysis;
-        ``posteriors``, a line per model and prior with its mirror, the parts of the gap and
-        ``why``; ``steps``, a line per pair of models and prior. Missing numbers are None.
+        ``posteriors``, a line per model and prior with its mirror, the parts of the gap, what each
+        of the other priors moves alone (``other_priors``, in score units and in standard errors of
+        the mirror, largest first) and ``why``; ``steps``, a line per pair of models and prior.
+        Missing numbers are None.
 
     Examples
     --------
@@ -88,6 +92,7 @@ def _posterior(one: xr.Dataset, *, boundary: bool) -> dict[str, Any]:
             "ci95": [_number(one[key]) for key in ("mirror_low", "mirror_high")],
         },
         "gap": {part.removeprefix("gap_"): _number(one[part]) for part in PARTS},
+        "other_priors": _other_priors(one),
         "why": _why(one, boundary=boundary),
         "to_run": str(one["to_run"].item()),
     }
@@ -107,6 +112,13 @@ def _why(one: xr.Dataset, *, boundary: bool) -> str:
     if np.isfinite(value["gap_model"]):
         model, other, prior = (_signed(value[part], digits) for part in PARTS)
         words[0] += f" = model {model}, other priors {other}, treatment prior {prior}"
+        moved = [
+            f"{line['parameter']} {_signed(line['moved'], digits)} ({line['moved_se']:+.2f} SE)"
+            for line in _other_priors(one)
+            if abs(line["moved_se"]) >= WORTH_SAYING
+        ]
+        if moved:
+            words.append(f"other priors, each alone: {', '.join(moved)}")
     wide = (value["eti95_high"] - value["eti95_low"]) / 2 / value["sd"]
     usual = (value["mirror_high"] - value["mirror_low"]) / 2 / value["mirror_se"]
     words.append(f"sd {value['sd']:.3g} v SE {value['mirror_se']:.3g}")
@@ -114,6 +126,17 @@ def _why(one: xr.Dataset, *, boundary: bool) -> str:
     if boundary and str(one["mirror"].item()).startswith("REML"):
         words.append("REML puts the subject sd at zero, the posterior averages over it")
     return "; ".join(words)
+
+
+def _other_priors(one: xr.Dataset) -> list[dict[str, Any]]:
+    """Return what each prior but that of the treatment moves alone, largest first."""
+    known = one["moved"].dropna("other_prior")
+    se = float(one["mirror_se"])
+    lines = [
+        {"parameter": str(name), "moved": float(by), "moved_se": float(by) / se}
+        for name, by in zip(known["other_prior"].values, known.values, strict=True)
+    ]
+    return sorted(lines, key=lambda line: -abs(line["moved"]))
 
 
 def _signed(value: float, digits: int) -> str:

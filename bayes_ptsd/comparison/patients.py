@@ -25,6 +25,7 @@ from bayes_ptsd.mirrors import frequentist_document
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.scaled_priors import rescaled
 from bayes_ptsd.spec import ModelSpec, load_model
 from bayes_ptsd.store import ResultStore
 
@@ -42,7 +43,9 @@ STEPS: Mapping[str, tuple[str, str]] = {
 }
 """What changes between two models: from, to."""
 PARTS = ("gap_model", "gap_other_priors", "gap_treatment_prior")
-COEFFICIENTS = ("treatment", "period_mean", "carryover", "sequence", "baseline_slope")
+SPREADS = ("sd_subject", "sd_within", "sd_period", "correlation")
+# Ten times as wide a prior of an sd weighs the sds that data allow alike, and stays proper.
+WIDER = 10.0
 
 
 def compare_patients(
@@ -76,10 +79,12 @@ def compare_patients(
         eti95_low, eti95_high, engine, result_id, to_run`` (the `fit` that would answer, where
         nothing does) and, in score units, three parts that sum to mean minus ``mirror_estimate``:
         ``gap_model`` (flat priors of all means against the frequentist estimate: averaging over
-        the standard deviations, other weights, a boundary), ``gap_other_priors`` (period means,
-        carryover), ``gap_treatment_prior``. On ``model``: ``mirror, mirror_estimate, mirror_se,
-        mirror_df``. On ``(step, prior)``: ``step_mean`` and ``step_sd_ratio`` between two models;
-        NaN where there is no answer.
+        the standard deviations, other weights, a boundary), ``gap_other_priors`` (of the other
+        means), ``gap_treatment_prior``. On ``(model, other_prior)``: ``moved``, how much each prior
+        but that of the treatment alone moves the mean under a flat treatment prior: that with it
+        minus that with it flat, or ten times as wide for a standard deviation. On ``model``:
+        ``mirror, mirror_estimate, mirror_se, mirror_df``. On ``(step, prior)``: ``step_mean`` and
+        ``step_sd_ratio`` between two models; NaN where there is no answer.
 
     Raises
     ------
@@ -99,11 +104,12 @@ def compare_patients(
     """
     specs = [_crossover_spec(name) for name in models]
     posteriors = PosteriorSource(evidence, store=store, seed=seed)
-    lines, heads = [], []
+    lines, heads, moves = [], [], []
     for name, spec in zip(models, specs, strict=True):
         head = _mirror_line(evidence, spec)
-        reference = _flat_means(evidence, spec)
+        reference, moved = _flat_means(evidence, spec)
         heads.append({"model": name, **head})
+        moves += [{"model": name, "other_prior": key, "moved": by} for key, by in moved.items()]
         for prior in priors:
             found = posteriors.summary(spec.having(priors={"treatment": prior}))
             lines.append(
@@ -114,7 +120,7 @@ def compare_patients(
     table = xr.Dataset.from_dataframe(pd.DataFrame(lines).set_index(["model", "prior"]))
     table = table.reindex(model=list(models), prior=labels)
     table = table.merge(xr.Dataset.from_dataframe(pd.DataFrame(heads).set_index("model")))
-    table = table.merge(_analyses(evidence)).merge(_steps(table))
+    table = table.merge(_analyses(evidence)).merge(_steps(table)).merge(_moved(moves, models))
     size = crossover_model(evidence, specs[0].having(options={"patients": "all"})).size
     return table.assign_attrs(
         evidence_kind=evidence.kind,
@@ -146,14 +152,38 @@ def _mirror_line(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def _flat_means(evidence: Evidence, spec: ModelSpec) -> tuple[float, float]:
-    """Return the mean under flat priors of all means, and with a flat treatment prior only."""
+def _flat_means(
+    evidence: Evidence, spec: ModelSpec
+) -> tuple[tuple[float, float], dict[str, float]]:
+    """Return means with all means flat and with treatment only, and what each other prior moves."""
     if why_not_exact(spec.options):
-        return np.nan, np.nan
+        return (np.nan, np.nan), {}
     model = crossover_model(evidence, spec.having(priors={"treatment": "flat"}))
     own = exact_priors(model)
-    flat = own | {name: Prior("flat") for name in COEFFICIENTS if name in own}
-    return _mean(model, flat), _mean(model, own)
+    flat = own | {name: Prior("flat") for name in own if name not in SPREADS}
+    whole = _mean(model, own)
+    moved = {
+        name: whole - _mean(model, own | {name: _freed(name, prior)})
+        for name, prior in own.items()
+        if name != "treatment" and isinstance(prior, Prior) and prior.proper
+    }
+    return (_mean(model, flat), whole), moved
+
+
+def _freed(name: str, prior: Prior) -> Prior:
+    """Return the prior that says next to nothing: flat, or ten times as wide for a spread."""
+    if name not in SPREADS:
+        return Prior("flat")
+    if name == "correlation":
+        return Prior("uniform", {"low": -1.0, "high": 1.0})
+    return rescaled(prior, unit=WIDER, shift=0.0)
+
+
+def _moved(moves: Sequence[Mapping[str, Any]], models: Sequence[str]) -> xr.Dataset:
+    """Return what each other prior moves, by model; NaN where a model has no such prior."""
+    frame = pd.DataFrame(moves, columns=["model", "other_prior", "moved"])
+    table = xr.Dataset.from_dataframe(frame.set_index(["model", "other_prior"]))
+    return table.reindex(model=list(models), other_prior=list(dict.fromkeys(frame["other_prior"])))
 
 
 def _mean(model: CrossoverModel, priors: Mapping[str, Any]) -> float:

@@ -47,6 +47,7 @@ CHECK_ROLES: Mapping[str, tuple[str, str]] = {
     "loo_pareto_k_max": (WARNS, "leave-one-out, not the posterior, is unreliable"),
     "loo_pit_uniformity": (WARNS, "scores are not distributed as the model says"),
     "proportional_odds": (WARNS, "the effect depends on where the scale is cut"),
+    "patients_in_each_cell": (WARNS, "a cell of the design has no patient, or a single one"),
     "sd_subject_at_zero": (WARNS, "the data favor no differences between patients"),
     "correlation_at_an_end": (WARNS, "the periods are almost the same score"),
     "visit_correlation_at_an_end": (WARNS, "two visits are almost the same score"),

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.scaled_priors import PriorVector
 
 __all__ = ["NU_FLOOR", "Parameter", "draw_parameters", "log_prior_densities"]
 
@@ -25,8 +26,8 @@ class Parameter:
     ----------
     name : str
         Its name in a posterior.
-    prior : Prior
-        In score units; of every element, independently.
+    prior : Prior or PriorVector
+        In score units; of every element alike, or of each, independently.
     dims : tuple of str
         Its dims beside chain and draw.
     floor : float
@@ -34,20 +35,20 @@ class Parameter:
     """
 
     name: str
-    prior: Prior
+    prior: Prior | PriorVector
     dims: tuple[str, ...] = ()
     floor: float = -np.inf
 
     def quantile(self, p: FloatArray) -> FloatArray:
         """Return quantiles of the prior above the floor."""
-        if np.isinf(self.floor):
+        if np.isinf(self.floor) or isinstance(self.prior, PriorVector):
             return self.prior.quantile(p)
         below = float(self.prior.cdf(self.floor))
         return self.prior.quantile(below + (1 - below) * p)
 
     def logpdf(self, value: FloatArray) -> FloatArray:
         """Return the log density of the prior above the floor."""
-        if np.isinf(self.floor):
+        if np.isinf(self.floor) or isinstance(self.prior, PriorVector):
             return self.prior.logpdf(value)
         return np.asarray(self.prior.logpdf(value) - np.log(self.prior.sf(self.floor)))
 
@@ -81,8 +82,8 @@ def draw_parameters(
     Examples
     --------
     >>> from bayes_ptsd.priors import normal
-    >>> mean = Parameter("visit_mean", normal(40, 15), ("visit",))
-    >>> dict(draw_parameters([mean], {"visit": ["24h", "7d"]}, 5, seed=1).sizes)
+    >>> level = Parameter("level", normal(40, 15), ("visit",))
+    >>> dict(draw_parameters([level], {"visit": ["24h", "7d"]}, 5, seed=1).sizes)
     {'chain': 1, 'draw': 5, 'visit': 2}
     """
     rng = np.random.default_rng(seed)

@@ -1,8 +1,14 @@
-"""Priors of patient models in score units: the scale and location of an endpoint."""
+"""Priors of patient models in score units: where the data lie and how far they spread.
+
+Levels, period effects and slopes are nuisances: their priors are centered where both treatments
+together lie and are so wide that they cannot move the difference between the treatments. They are
+blind to which arm is which, and no range or midpoint of a scale enters them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,13 +19,33 @@ from bayes_ptsd.scaled_priors import ScaledPrior
 from bayes_ptsd.spec import PriorValue
 from bayes_ptsd.trial import Endpoint
 
-__all__ = ["endpoint_scale", "in_score_units"]
+__all__ = ["OccasionScale", "endpoint_scale", "in_score_units", "occasion_scale", "predictor_sd"]
+
+DOUBTFUL = 3.0
+"""A reference SD this many times the SD of the data, or this part of it, is said to be doubtful:
+a selected sample makes a factor of two, a mistyped number one of ten."""
+
+
+@dataclass(frozen=True)
+class OccasionScale:
+    """Where an outcome lies at one occasion and how far it spreads, score units.
+
+    Attributes
+    ----------
+    sd : float
+        The larger of the reference SD and the pooled SD within the arms.
+    location : float
+        Mean of the two arms' means: swapping the arms changes nothing.
+    """
+
+    sd: float
+    location: float
 
 
 def endpoint_scale(
-    endpoint: Endpoint, arms: Sequence[FloatArray], *, occasion: str, means: str
-) -> tuple[float, float, list[str]]:
-    """Return standard deviation and location of an endpoint, from the data where the trial is mute.
+    endpoint: Endpoint, arms: Sequence[FloatArray], *, occasion: str
+) -> tuple[float, OccasionScale, list[str]]:
+    """Return the reference SD of an endpoint and its scale at the first occasion.
 
     Parameters
     ----------
@@ -29,14 +55,14 @@ def endpoint_scale(
         Scores of each arm at one occasion; NaN where missing.
     occasion : str
         What it is called in messages, such as ``first-period``.
-    means : str
-        Which prior takes the location, for the note.
 
     Returns
     -------
-    sd, location : float
-        `reference_sd`, or the pooled standard deviation of the arms; middle of the range, or their
-        mean. Score units.
+    reference_sd : float
+        Of the trial file, or the pooled SD within the arms: priors of the treatment difference are
+        multiples of it.
+    scale : OccasionScale
+        What priors of nuisances are made of.
     notes : list of str
         What was taken from the data.
 
@@ -48,38 +74,92 @@ def endpoint_scale(
     Examples
     --------
     >>> endpoint = Endpoint("pef", "PEF", "continuous", "higher", reference_sd=50.0)
-    >>> arms = [np.array([310.0, 290.0]), np.array([300.0])]
-    >>> endpoint_scale(endpoint, arms, occasion="first-period", means="the intercept")[:2]
-    (50.0, 300.0)
+    >>> arms = [np.array([310.0, 290.0]), np.array([280.0])]
+    >>> endpoint_scale(endpoint, arms, occasion="first-period")[1]
+    OccasionScale(sd=50.0, location=290.0)
     """
-    notes = []
-    groups = [arm[np.isfinite(arm)] for arm in arms]
-    sd, unit = endpoint.reference_sd, endpoint.unit
-    if sd is None:
-        freedom = sum(len(group) - 1 for group in groups)
-        squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups if len(group))
-        sd = float(np.sqrt(squares / freedom)) if freedom > 0 else 0.0
-        if not sd > 0:
-            raise EvidenceError(
-                f"endpoint '{endpoint.id}' has no 'reference_sd' in the trial file and its "
-                f"{occasion} scores do not allow to estimate one; add it"
-            )
+    pooled, unit = _pooled_sd(arms), endpoint.unit
+    reference = endpoint.reference_sd
+    if reference is None and not pooled > 0:
+        raise EvidenceError(
+            f"endpoint '{endpoint.id}' has no 'reference_sd' in the trial file and its "
+            f"{occasion} scores do not allow to estimate one; add it"
+        )
+    scale = occasion_scale(arms, least_sd=reference or pooled)
+    notes = [
+        f"priors of the levels are centered at the {occasion} mean of both treatments in these "
+        f"data, {scale.location:.4g} {unit}, blind to which is which"
+    ]
+    if reference is None:
         notes.append(
             f"endpoint '{endpoint.id}' has no reference_sd: prior scales and standardized effects "
-            f"use the pooled {occasion} SD of these data, {sd:.4g} {unit}"
+            f"use the pooled {occasion} SD of these data, {pooled:.4g} {unit}"
         )
-    if endpoint.range is not None:
-        return sd, float(np.mean(endpoint.range)), notes
-    location = float(np.concatenate(groups).mean()) if any(map(len, groups)) else 0.0
-    notes.append(
-        f"endpoint '{endpoint.id}' has no range: the prior of {means} is centered at the "
-        f"{occasion} mean of these data, {location:.4g} {unit}"
-    )
-    return sd, location, notes
+    elif pooled > 0 and not 1 / DOUBTFUL < reference / pooled < DOUBTFUL:
+        notes.append(
+            f"endpoint '{endpoint.id}' has reference_sd = {reference:.4g}, and the pooled "
+            f"{occasion} SD of these data is {pooled:.4g} {unit}: check it; skeptical, weak and "
+            "enthusiastic priors of the treatment difference are multiples of it"
+        )
+    return reference or pooled, scale, notes
+
+
+def occasion_scale(
+    arms: Sequence[FloatArray], *, least_sd: float, otherwise: float = 0.0
+) -> OccasionScale:
+    """Return the scale of an outcome at one occasion, an arm without scores passed over.
+
+    Parameters
+    ----------
+    arms : sequence of ndarray
+        Scores of each arm (or sequence) there; NaN where missing.
+    least_sd : float
+        The standard deviation is at least this one, score units.
+    otherwise : float
+        Location if nobody has a score there.
+
+    Returns
+    -------
+    OccasionScale
+        In score units.
+
+    Examples
+    --------
+    >>> occasion_scale([np.array([10.0, 14.0]), np.array([20.0])], least_sd=1.0).location
+    16.0
+    """
+    means = [group.mean() for group in map(_seen, arms) if len(group)]
+    location = float(np.mean(means)) if means else otherwise
+    return OccasionScale(max(_pooled_sd(arms), least_sd), location)
+
+
+def predictor_sd(values: FloatArray, name: str) -> float:
+    """Return the SD of a baseline or covariate over all patients, in its own unit.
+
+    Raises
+    ------
+    EvidenceError
+        If it is the same for all patients, so that there is no slope.
+
+    Examples
+    --------
+    >>> predictor_sd(np.array([1.0, 3.0]), "age")
+    1.4142135623730951
+    """
+    seen = _seen(values)
+    sd = float(seen.std(ddof=1)) if len(seen) > 1 else 0.0
+    if not sd > 0:
+        raise EvidenceError(f"'{name}' is the same for all patients, so it has no slope; leave out")
+    return sd
 
 
 def in_score_units(
-    asked: PriorValue, *, sd: float, location: float, standard_error: Callable[[], float]
+    asked: PriorValue,
+    *,
+    scale: OccasionScale,
+    reference_sd: float,
+    standard_error: Callable[[], float],
+    predictor_sd: float | None = None,
 ) -> Prior:
     """Return a prior of a model file in score units.
 
@@ -87,11 +167,15 @@ def in_score_units(
     ----------
     asked : str, Prior or ScaledPrior
         A name of the prior family, a distribution in score units, or one in units of the endpoint.
-    sd, location : float
-        From `endpoint_scale`.
+    scale : OccasionScale
+        Of the occasion that the parameter belongs to.
+    reference_sd : float
+        From `endpoint_scale`; ``reference``, which stands in for flat, takes the larger of the two.
     standard_error : callable
         Returns the standard error of the treatment difference; asked by the prior ``cochrane``
         only.
+    predictor_sd : float, optional
+        SD of what the parameter is the slope of.
 
     Returns
     -------
@@ -105,17 +189,32 @@ def in_score_units(
 
     Examples
     --------
-    >>> in_score_units("weak", sd=14.4, location=44.0, standard_error=lambda: 4.0).sd
+    >>> scale = OccasionScale(sd=20.0, location=44.0)
+    >>> in_score_units("weak", scale=scale, reference_sd=14.4, standard_error=lambda: 4.0).sd
     28.8
     """
     if isinstance(asked, Prior):
         return asked
     if isinstance(asked, ScaledPrior):
-        return asked.resolve(sd=sd, location=location)
+        return asked.resolve(sd=scale.sd, location=scale.location, predictor_sd=predictor_sd)
     se = None
     if asked == "cochrane":
         try:
             se = standard_error()
         except BayesPtsdError as error:
             raise SpecError(f"prior 'cochrane' needs a standard error: {error}") from error
+    sd = max(reference_sd, scale.sd) if asked == "reference" else reference_sd
     return resolve_prior(asked, sd=sd, se=se)
+
+
+def _seen(values: FloatArray) -> FloatArray:
+    """Return the values that are not missing."""
+    return np.asarray(values[np.isfinite(values)])
+
+
+def _pooled_sd(arms: Sequence[FloatArray]) -> float:
+    """Return the pooled SD within the arms; zero where it cannot be estimated."""
+    groups = [group for group in map(_seen, arms) if len(group)]
+    freedom = sum(len(group) - 1 for group in groups)
+    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
+    return float(np.sqrt(squares / freedom)) if freedom > 0 else 0.0

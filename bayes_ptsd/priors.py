@@ -22,6 +22,7 @@ from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
 
 __all__ = [
     "DISTRIBUTIONS",
+    "MATRICES",
     "FloatArray",
     "Prior",
     "mixture",
@@ -44,10 +45,13 @@ class Distribution:
 
 
 IMPROPER = ("flat", "inverse_sd")
+MATRICES = ("lkj", "uniform_correlations")  # their densities belong to the models that have one
 
 DISTRIBUTIONS: Mapping[str, Distribution] = {
     "flat": Distribution((), lambda: None, ()),
     "inverse_sd": Distribution((), lambda: None, ()),  # density 1/x, for standard deviations
+    "lkj": Distribution(("shape",), lambda shape: None, ("shape",)),
+    "uniform_correlations": Distribution((), lambda: None, ()),  # each one uniform on (-1, 1)
     "normal": Distribution(("mu", "sigma"), lambda mu, sigma: stats.norm(mu, sigma)),
     "student_t": Distribution(
         ("nu", "mu", "sigma"), lambda nu, mu, sigma: stats.t(nu, mu, sigma), ("nu", "sigma")
@@ -134,6 +138,8 @@ class Prior:
             raise SpecError(
                 f"the {self.dist} prior is improper: it has no distribution function or draws"
             )
+        if self.dist in MATRICES:
+            raise SpecError(f"{self.dist} is a prior of a correlation matrix, not of one number")
         if self.dist == "mixture":
             pairs = zip(self.weights, self.components, strict=True)
             return [(w * v, part) for w, component in pairs for v, part in component._parts]
@@ -214,6 +220,8 @@ class Prior:
         if self.dist == "mixture":
             pairs = zip(self.weights, self.components, strict=True)
             return " + ".join(f"{w:g} {component.formula}" for w, component in pairs)
+        if not self.params:
+            return self.dist
         if self.dist == "normal":
             return f"N({self.params['mu']:.4g}, {self.params['sigma']:.4g}²)"
         return f"{self.dist}({', '.join(f'{value:.4g}' for value in self.params.values())})"
@@ -235,13 +243,7 @@ def normal(mu: float, sigma: float) -> Prior:
 
 
 def student_t(nu: float, mu: float, sigma: float) -> Prior:
-    """Return a Student-t prior with `nu` degrees of freedom, location `mu`, scale `sigma`.
-
-    Examples
-    --------
-    >>> round(student_t(27, 0, 1).interval()[1], 4)
-    2.0518
-    """
+    """Return a Student-t prior with `nu` degrees of freedom, location `mu`, scale `sigma`."""
     return Prior("student_t", {"nu": float(nu), "mu": float(mu), "sigma": float(sigma)})
 
 

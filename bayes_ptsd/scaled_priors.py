@@ -1,4 +1,4 @@
-"""Priors in units of an endpoint: multiples of its standard deviation around a location.
+"""Priors in units of an endpoint: multiples of its standard deviation, at zero or at the data.
 
 A model file says ``sigma = 1.05, unit = "sd"`` once, and every endpoint gets its own prior.
 """
@@ -6,16 +6,19 @@ A model file says ``sigma = 1.05, unit = "sd"`` once, and every endpoint gets it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.priors import Prior, mixture, prior_from_table
+from bayes_ptsd.priors import FloatArray, Prior, mixture, prior_from_table
 
-__all__ = ["ScaledPrior", "prior_value", "rescaled"]
+__all__ = ["PriorVector", "ScaledPrior", "prior_value", "prior_vector", "rescaled"]
 
-ORIGINS = ("zero", "midpoint")
+ORIGINS = ("zero", "data")
+UNITS: Mapping[str, str] = {"sd": "SD", "sd_ratio": "SD / SD of predictor"}
 
 # Parameters of each distribution after a shift and a change of unit.
 RESCALE: Mapping[str, Callable[..., dict[str, float]]] = {
@@ -40,15 +43,85 @@ POSITIVE = ("half_normal", "half_cauchy", "log_normal", "gamma", "exponential")
 
 
 @dataclass(frozen=True)
+class PriorVector:
+    """Independent priors of one kind, one for each element of a parameter's last dim.
+
+    Attributes
+    ----------
+    priors : tuple of Prior
+        In score units, of the same distribution.
+    """
+
+    priors: tuple[Prior, ...]
+
+    @property
+    def dist(self) -> str:
+        """The distribution that all elements share."""
+        return self.priors[0].dist
+
+    @property
+    def proper(self) -> bool:
+        """Whether the density integrates to one."""
+        return self.priors[0].proper
+
+    @property
+    def params(self) -> dict[str, FloatArray]:
+        """Parameters by name, dim of the elements."""
+        names = self.priors[0].params
+        return {name: np.array([one.params[name] for one in self.priors]) for name in names}
+
+    @property
+    def formula(self) -> str:
+        """The priors in short mathematical notation, in the order of the elements."""
+        return "; ".join(one.formula for one in self.priors)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return the priors as plain tables that JSON can hold."""
+        return [one.table() for one in self.priors]
+
+    def quantile(self, p: FloatArray) -> FloatArray:
+        """Return quantiles, the last dim of `p` that of the elements."""
+        found = [one.quantile(p[..., place]) for place, one in enumerate(self.priors)]
+        return np.stack(found, axis=-1)
+
+    def logpdf(self, x: FloatArray) -> FloatArray:
+        """Return log densities, the last dim of `x` that of the elements."""
+        found = [one.logpdf(x[..., place]) for place, one in enumerate(self.priors)]
+        return np.stack(found, axis=-1)
+
+
+def prior_vector(priors: Sequence[Prior]) -> Prior | PriorVector:
+    """Return the priors of a parameter's elements, a single one where all are the same.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.priors import normal
+    >>> prior_vector([normal(0, 2), normal(0, 2)]).formula, prior_vector([normal(0, 1)]).formula
+    ('N(0, 2²)', 'N(0, 1²)')
+    >>> prior_vector([normal(0, 2), normal(0, 3)]).formula
+    'N(0, 2²); N(0, 3²)'
+    """
+    return priors[0] if len(set(map(_key, priors))) == 1 else PriorVector(tuple(priors))
+
+
+def _key(prior: Prior) -> str:
+    """Return what two equal priors share."""
+    return str(prior.table())
+
+
+@dataclass(frozen=True)
 class ScaledPrior:
-    """A prior that becomes a distribution in score units once the endpoint is known.
+    """A prior that becomes a distribution in score units once endpoint and data are known.
 
     Attributes
     ----------
     prior : Prior
-        The distribution in standard deviations of the endpoint.
-    origin : {"zero", "midpoint"}
-        Where its zero lies: at zero, or at the midpoint of the endpoint's range.
+        The distribution in units.
+    unit : {"sd", "sd_ratio"}
+        Standard deviations of the outcome, or these per standard deviation of the predictor that
+        the parameter is the slope of.
+    origin : {"zero", "data"}
+        Where its zero lies: at zero, or where the data lie, both treatments weighted alike.
 
     Raises
     ------
@@ -58,34 +131,41 @@ class ScaledPrior:
     Examples
     --------
     >>> from bayes_ptsd.priors import normal
-    >>> ScaledPrior(normal(0, 1.05), "midpoint").resolve(sd=14.4, location=44.0).formula
-    'N(44, 15.12²)'
+    >>> ScaledPrior(normal(0, 10), origin="data").resolve(sd=14.4, location=44.0).formula
+    'N(44, 144²)'
     """
 
     prior: Prior
+    unit: str = "sd"
     origin: str = "zero"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be scaled."""
+        if self.unit not in UNITS:
+            raise SpecError(f"'unit' is {self.unit!r}; write one of score, {', '.join(UNITS)}")
         if self.origin not in ORIGINS:
             raise SpecError(f"origin '{self.origin}' is none of {', '.join(ORIGINS)}")
-        if self.origin == "midpoint" and self.prior.dist in POSITIVE:
+        if self.origin == "data" and self.prior.dist in POSITIVE:
             raise SpecError(f"a {self.prior.dist} prior begins at zero; leave out its origin")
         rescaled(self.prior, unit=1.0, shift=0.0)
 
-    def resolve(self, *, sd: float, location: float) -> Prior:
-        """Return the prior in score units."""
-        return rescaled(self.prior, unit=sd, shift=location if self.origin == "midpoint" else 0.0)
+    def resolve(self, *, sd: float, location: float, predictor_sd: float | None = None) -> Prior:
+        """Return the prior in score units, or in score units per unit of the predictor."""
+        if self.unit == "sd_ratio":
+            if predictor_sd is None:
+                raise SpecError(f"'{self.formula}' is a prior of a slope; write unit = 'sd'")
+            sd = sd / predictor_sd
+        return rescaled(self.prior, unit=sd, shift=location if self.origin == "data" else 0.0)
 
     def table(self) -> dict[str, Any]:
         """Return the prior as a plain table that JSON and TOML can hold."""
-        return {**self.prior.table(), "unit": "sd", "origin": self.origin}
+        return {**self.prior.table(), "unit": self.unit, "origin": self.origin}
 
     @property
     def formula(self) -> str:
         """The prior in short mathematical notation."""
-        start = "midpoint + " if self.origin == "midpoint" else ""
-        return f"{start}SD x {self.prior.formula}"
+        start = "mean of the data + " if self.origin == "data" else ""
+        return f"{start}{UNITS[self.unit]} x {self.prior.formula}"
 
 
 def rescaled(prior: Prior, *, unit: float, shift: float) -> Prior:
@@ -153,9 +233,8 @@ def prior_value(table: Mapping[str, Any], where: str) -> Prior | ScaledPrior:
     prior = prior_from_table(plain, where)
     if table.get("unit", "score") == "score" and "origin" not in table:
         return prior
-    if table.get("unit") != "sd":
-        raise SpecError(f"{where}: 'unit' is {table.get('unit')!r}; write 'sd' or 'score'")
+    unit, origin = str(table.get("unit", "score")), str(table.get("origin", "zero"))
     try:
-        return ScaledPrior(prior, str(table.get("origin", "zero")))
+        return ScaledPrior(prior, unit, origin)
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from error

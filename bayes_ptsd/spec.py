@@ -18,7 +18,7 @@ from typing import Any
 
 from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
 from bayes_ptsd.prior_family import PRIOR_FAMILY
-from bayes_ptsd.priors import Prior, parse_prior
+from bayes_ptsd.priors import MATRICES, Prior, parse_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value
 from bayes_ptsd.structures import STRUCTURES
 from bayes_ptsd.structures.structure import NAME, NAMES, NUMBER
@@ -78,8 +78,9 @@ class ModelSpec:
 
     @property
     def spec_id(self) -> str:
-        """SHA-256 of what can change a posterior: structure, options and priors."""
-        content = {"structure": self.structure, "options": dict(self.options)}
+        """SHA-256 of what can change a posterior: structure, its version, options and priors."""
+        version = STRUCTURES[self.structure].version
+        content = {"structure": self.structure, "version": version, "options": dict(self.options)}
         return hashlib.sha256(
             json.dumps(content | {"priors": self.prior_tables}, sort_keys=True).encode()
         ).hexdigest()
@@ -96,6 +97,7 @@ class ModelSpec:
             "title": self.title,
             "question": self.question,
             "structure": self.structure,
+            "version": STRUCTURES[self.structure].version,
             "estimand": self.estimand,
             "options": dict(self.options),
             "priors": self.prior_tables,
@@ -129,6 +131,21 @@ class ModelSpec:
         where = f"model '{self.name}' with its options [priors]"
         refuse_unknown_keys(priors or {}, checked.parameters, where, error=SpecError)
         return checked
+
+    def under(self, prior: PriorValue) -> ModelSpec:
+        """Return the model under another prior of the treatment difference.
+
+        A flat one makes levels, period effects and slopes flat as well, and the specification says
+        so; under any other they keep the priors of the model file.
+
+        Examples
+        --------
+        >>> load_model("crossover").under("flat").prior_tables["level"]
+        {'dist': 'flat'}
+        """
+        flat = prior == "flat" or (isinstance(prior, Prior) and prior.dist == "flat")
+        names = set(STRUCTURES[self.structure].locations) & set(self.parameters) if flat else set()
+        return self.having(priors={**dict.fromkeys(names, Prior("flat")), "treatment": prior})
 
 
 def models_folder() -> Path:
@@ -334,6 +351,7 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
         )
     structure = STRUCTURES[spec.structure]
     refuse_unknown_keys(spec.options, structure.options, f"{where} [options]", error=SpecError)
+    _refuse_old_names(spec.priors, spec.structure, where)
     refuse_unknown_keys(spec.priors, structure.priors, f"{where} [priors]", error=SpecError)
     for key, allowed in structure.options.items():
         if key not in spec.options:
@@ -351,6 +369,7 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
         if key not in spec.priors:
             raise SpecError(f"{where} [priors]: '{key}' is missing")
         _prior(_table(spec.priors[key]), f"{where} [priors] {key}")
+        _refuse_other_kind(spec.priors[key], key in structure.matrices, f"{where} [priors] {key}")
         if isinstance(spec.priors[key], str) and key not in structure.effects:
             raise SpecError(
                 f"{where} [priors] {key}: '{spec.priors[key]}' is a prior of the treatment "
@@ -359,6 +378,22 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
     if conflict := structure.conflict(spec.options):
         raise SpecError(f"{where} [options]: {conflict}")
     return spec
+
+
+def _refuse_old_names(priors: Mapping[str, PriorValue], structure: str, where: str) -> None:
+    """Say what a parameter is called now that was called otherwise before."""
+    for key, now in STRUCTURES[structure].renamed.items():
+        if key in priors:
+            raise SpecError(f"{where} [priors]: there is no '{key}' any more; set {now}")
+
+
+def _refuse_other_kind(prior: PriorValue, matrix: bool, where: str) -> None:
+    """Refuse a prior of one number for a correlation matrix, and the other way round."""
+    dist = prior.dist if isinstance(prior, Prior) else ""
+    if matrix and dist not in MATRICES:
+        raise SpecError(f"{where}: it is a correlation matrix; write one of {', '.join(MATRICES)}")
+    if not matrix and dist in MATRICES:
+        raise SpecError(f"{where}: {dist} is a prior of a correlation matrix; this is one number")
 
 
 def _number(text: str) -> Any:

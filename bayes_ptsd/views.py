@@ -37,6 +37,7 @@ from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.prior_family import ess_patients
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.scaled_priors import PriorVector
 from bayes_ptsd.spec import STRUCTURES, ModelSpec
 
 __all__ = ["describe_model", "describe_result", "example_evidence"]
@@ -241,14 +242,16 @@ def _longitudinal_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict
     return lines | _treatment_interval(model.priors) | _predictive(scores), True
 
 
-def _formulas(priors: Mapping[str, Prior]) -> dict[str, str]:
+def _formulas(priors: Mapping[str, Prior | PriorVector]) -> dict[str, str]:
     """Return the priors in score units by line."""
     return {f"prior {name}": prior.formula for name, prior in priors.items()}
 
 
-def _treatment_interval(priors: Mapping[str, Prior]) -> dict[str, str]:
-    """Return the line with the interval of the treatment prior."""
-    return {"prior interval": f"treatment: {_interval(priors['treatment'])}"}
+def _treatment_interval(priors: Mapping[str, Prior | PriorVector]) -> dict[str, str]:
+    """Return the line with the interval of the treatment prior, the same at all visits."""
+    prior = priors["treatment"]
+    one = prior.priors[0] if isinstance(prior, PriorVector) else prior
+    return {"prior interval": f"treatment: {_interval(one)}"}
 
 
 def _predictive(drawn: xr.Dataset) -> dict[str, str]:

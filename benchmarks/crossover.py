@@ -43,7 +43,8 @@ WIDE, HALF = 1000.0, 15.0
 SPEC = load_model("crossover").having(
     priors={
         "treatment": normal(0.0, WIDE),
-        "period_mean": normal(40.0, WIDE),
+        "level": normal(40.0, WIDE),
+        "period_effect": normal(0.0, WIDE),
         "sd_subject": Prior("half_normal", {"sigma": HALF}),
         "sd_within": Prior("half_normal", {"sigma": HALF}),
     }

@@ -134,7 +134,8 @@ def test_dims_names_and_data() -> None:
     model = crossover_pymc(problem(carryover=True))
     assert {"subject", "period", "sequence", "observation"} <= set(model.coords)
     names = {variable.name for variable in model.free_RVs}
-    assert names == {"treatment_difference", "period_mean", "carryover", "sd_subject", "sd_within"}
+    means = {"treatment_difference", "level", "period_effect", "carryover"}
+    assert names == means | {"sd_subject", "sd_within"}
     assert "alpha" not in names
     data = {variable.name for variable in model.data_vars}
     assert {"score_data", "prior_treatment_difference_sigma", "benefit_sign"} <= data
@@ -148,10 +149,10 @@ def test_joint_model_has_the_normal_density_of_every_pattern() -> None:
     point = model.initial_point() | {"treatment_difference": np.array(5.0)}
     rng = np.random.default_rng(8)
     point = {key: value + rng.normal(0, 0.2, np.shape(value)) for key, value in point.items()}
-    names = ["baseline_mean", "period_mean", "treatment_difference", "carryover"]
+    names = ["baseline_level", "level", "period_effect", "treatment_difference", "carryover"]
     wanted = [model[name] for name in (*names, "baseline_carryover", "covariance")]
     values = model.replace_rvs_by_values(wanted)
-    before, after, difference, late, early, covariance = model.compile_fn(
+    before, level, change, difference, late, early, covariance = model.compile_fn(
         values, mode="FAST_COMPILE"
     )(point)
     assert problem_.baselines is not None
@@ -160,9 +161,9 @@ def test_joint_model_has_the_normal_density_of_every_pattern() -> None:
         problem_.baselines, problem_.pairs.score, problem_.pairs.active_first, strict=True
     ):
         row = np.array([own[0], score[0], own[1], score[1]])
-        mean = np.array([before[0], after[0], before[1], after[1]]) - np.array(
-            [0, difference * first, early * first, difference * (1 - first) + late * first]
-        )
+        half = first - 0.5
+        mean = np.array([before[0], level - change / 2, before[1], level + change / 2])
+        mean -= half * np.array([0, difference, early, late - difference])
         there = np.isfinite(row)
         part = covariance[np.ix_(there, there)]
         total += stats.multivariate_normal.logpdf(row[there], mean[there], part)
@@ -195,22 +196,79 @@ def test_joint_model_of_baselines() -> None:
 
 
 def test_priors_scale_with_the_endpoint() -> None:
-    """Multiples of the reference SD around the middle of the range; data stand in, and it is said.
+    """Multiples of the reference SD around the means of the data, and it is said.
 
-    METHODS: period means N(44, 15.12), carryover N(0, (0.4 SD)^2), half-normal 1.05 SD.
+    METHODS 7.1: level and period effect N(mean, (10 SD)^2), each sequence and period counted alike;
+    slopes N(0, (10 SD / SD of the baseline)^2); carryover N(0, (0.4 SD)^2), half-normal 1.05 SD.
     """
-    model = problem(carryover=True)
-    assert model.priors["period_mean"] == normal(44.0, 1.05 * 14.4)
-    assert model.priors["carryover"].sd == pytest.approx(0.4 * 14.4)
-    assert model.notes == ()
+    model = problem(carryover=True, baseline="covariate")
+    first = model.pairs.active_first
+    cells = np.array([np.nanmean(model.pairs.score[first == arm], axis=0) for arm in (True, False)])
+    early, late = cells.mean(axis=0)
+    priors = {name: dict(prior.params) for name, prior in model.priors.items()}
+    assert priors["level"] == pytest.approx({"mu": (early + late) / 2, "sigma": 144.0})
+    assert priors["period_effect"] == pytest.approx({"mu": late - early, "sigma": 144.0})
+    assert priors["carryover"] == pytest.approx({"mu": 0.0, "sigma": 0.4 * 14.4})
+    assert model.pairs.baseline is not None
+    slope = 144.0 / float(np.std(model.pairs.baseline, ddof=1))
+    assert priors["baseline_slope"] == pytest.approx({"mu": 0.0, "sigma": slope})
+    assert priors["sd_subject"] == pytest.approx({"sigma": 1.05 * 14.4})
+    (located,) = model.notes
+    assert "blind to which treatment is which" in located
     bare = crossover_model(example_patients(reference_sd=None), load_model("crossover"))
     score = bare.pairs.score[:, 0]
     groups = [score[bare.pairs.active_first == arm] for arm in (True, False)]
     groups = [group[np.isfinite(group)] for group in groups]
     squares = sum(((group - group.mean()) ** 2).sum() for group in groups)
-    assert bare.endpoint.reference_sd == pytest.approx(np.sqrt(squares / (23 - 2)))
-    assert bare.priors["period_mean"].params["mu"] == pytest.approx(np.nanmean(score))
-    assert ["reference_sd" in bare.notes[0], "no range" in bare.notes[1]] == [True, True]
+    pooled = np.sqrt(squares / (23 - 2))
+    assert bare.endpoint.reference_sd == pytest.approx(pooled)
+    assert dict(bare.priors["level"].params)["sigma"] == pytest.approx(10 * pooled)
+    assert ["reference_sd" in note for note in bare.notes] == [False, True]
+
+
+def test_levels_of_joint_baselines_lie_where_each_baseline_lies() -> None:
+    """One prior a period, N(mean of the two sequences there, (10 SD)^2); LKJ shape from the file.
+
+    A prior of correlations that the joint model does not have is refused by name.
+    """
+    options = {"form": "bivariate", "period_sd": "unequal", "baseline": "joint"}
+    model = problem(**options)
+    assert model.baselines is not None
+    first = model.pairs.active_first
+    cells = np.array([model.baselines[first == arm].mean(axis=0) for arm in (True, False)])
+    prior = model.priors["baseline_level"].params
+    np.testing.assert_allclose(prior["mu"], cells.mean(axis=0))
+    sds = [np.concatenate([model.baselines[first == arm, p] - cells[k, p]
+                           for k, arm in enumerate((True, False))]) for p in (0, 1)]  # fmt: skip
+    wide = [10 * max(14.4, np.sqrt((rest**2).sum() / (len(rest) - 2))) for rest in sds]
+    np.testing.assert_allclose(prior["sigma"], wide)
+    assert model.priors["correlations"] == Prior("lkj", {"shape": 2.0})
+    spec = load_model("crossover").having(
+        options=options, priors={"correlations": Prior("uniform_correlations")}
+    )
+    with pytest.raises(SpecError, match="write correlations = lkj"):
+        crossover_model(example_patients(), spec)
+
+
+def test_old_names_of_parameters_are_refused_with_the_new_ones() -> None:
+    """A prior of `period_mean` is refused: its place is taken by level and period effect."""
+    with pytest.raises(SpecError, match=r"set 'level'.*'period_effect'"):
+        load_model("crossover").having(priors={"period_mean": normal(40, 10)})
+    own = load_model("crossover").having(priors={"period_effect": normal(0, 5)})
+    assert crossover_model(example_patients(), own).priors["period_effect"] == normal(0, 5)
+
+
+def test_flat_makes_every_mean_flat_and_says_so() -> None:
+    """Treatment, level, period effect and slopes are flat, in the specification and its id."""
+    spec = load_model("crossover-carryover").having(options={"baseline": "covariate"})
+    flat = spec.under("flat")
+    means = ("treatment", "level", "period_effect", "baseline_slope")
+    model = crossover_model(example_patients(), flat)
+    assert {model.priors[name].dist for name in means} == {"flat"}
+    assert model.priors["carryover"].dist == "normal"
+    assert flat.prior_tables["level"] == {"dist": "flat"}
+    assert flat.spec_id != spec.spec_id
+    assert spec.under("weak").prior_tables["level"] == spec.prior_tables["level"]
 
 
 @pytest.mark.parametrize(
@@ -239,8 +297,10 @@ def test_scaled_priors_that_cannot_be_are_refused() -> None:
     with pytest.raises(SpecError, match="has no unit"):
         ScaledPrior(Prior("beta", {"shape1": 2, "shape2": 2}))
     with pytest.raises(SpecError, match="begins at zero"):
-        ScaledPrior(Prior("half_normal", {"sigma": 1.0}), "midpoint")
-    with pytest.raises(SpecError, match="write 'sd' or 'score'"):
+        ScaledPrior(Prior("half_normal", {"sigma": 1.0}), origin="data")
+    with pytest.raises(SpecError, match="origin 'midpoint' is none of zero, data"):
+        ScaledPrior(normal(0.0, 1.05), origin="midpoint")
+    with pytest.raises(SpecError, match="write one of score, sd, sd_ratio"):
         prior_value({"dist": "normal", "mu": 0, "sigma": 1, "unit": "points"}, "here")
 
 

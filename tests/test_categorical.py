@@ -27,6 +27,7 @@ from bayes_ptsd.evidence.simulate import made_up_trial, simulate_trial
 from bayes_ptsd.spec import load_model
 
 LINKS = {"logit": special.expit, "probit": special.ndtr}
+WIDE = ("period_effect", "baseline_slope")
 
 
 def problem(name: str = "ordinal", *, seed: int = 1, **more: Any) -> CategoricalModel:
@@ -67,6 +68,8 @@ def test_likelihood_by_subject_is_the_integral_over_its_effect(model: Categorica
     """It agrees with Simpson's rule on 8,001 points to 1e-8, for every subject and three draws."""
     draws = draw_priors(model, 3, seed=4).assign(sd_subject=("draw", [0.3, 1.2, 2.5]))
     draws = draws.assign(sd_subject=draws["sd_subject"].expand_dims("chain"))
+    # under its wide prior a period effect of 30 leaves probabilities that no rule resolves
+    draws = draws.assign({name: draws[name] / 10 for name in WIDE if name in draws})
     found = subject_log_likelihood(draws, model).values[0]
     for number in range(3):
         one = draws.isel(chain=0, draw=number)
@@ -83,12 +86,14 @@ def _integral(draw: xr.Dataset, model: CategoricalModel, row: int) -> float:
     effect = float(draw["sd_subject"]) * np.linspace(-9, 9, 8001)
     density = stats.norm.pdf(effect, 0, float(draw["sd_subject"]))
     for column in np.flatnonzero(scores.there[row]):
-        active = scores.active[row, column]
+        treatment = scores.active[row, column] - 0.5
         cuts = cutpoint
-        if model.by_arm and active:
-            cuts = spaced_cutpoints(cutpoint, draw["log_gap_ratio"].values)
-        eta = model.sign * float(draw[model.effect]) * active + effect
-        eta += float(draw["period_effect"]) * column
+        if model.by_arm:
+            gaps = np.diff(cutpoint) * np.exp(treatment * draw["log_gap_ratio"].values)
+            cuts = np.concatenate([[0.0], np.cumsum(gaps)])
+            cuts = cuts - cuts.mean() + cutpoint.mean()
+        eta = model.sign * float(draw[model.effect]) * treatment + effect
+        eta += float(draw["period_effect"]) * (column - 0.5)
         if scores.baseline is not None:
             eta += float(draw["baseline_slope"]) * scores.baseline[row]
         below = cdf(cuts[:, None] - eta)
@@ -118,6 +123,7 @@ def test_estimands_are_those_of_a_simulated_population(name: str) -> None:
     """Mean difference, wins and shares by arm agree with 200,000 simulated patients per arm."""
     model = problem(name)
     draws = draw_priors(model, 1, seed=6)
+    draws = draws.assign(period_effect=draws["period_effect"] / 10)
     rng = np.random.default_rng(3)
     size, cdf = 200_000, LINKS[model.link]
     one = with_estimands(draws, model).isel(chain=0, draw=0)
@@ -128,11 +134,11 @@ def test_estimands_are_those_of_a_simulated_population(name: str) -> None:
     category = np.empty((2, 2, size))
     for arm in (0, 1):
         cuts = one["cutpoint"].values
-        if model.by_arm and arm:
-            cuts = spaced_cutpoints(cuts, one["log_gap_ratio"].values)
+        if model.by_arm:
+            cuts = spaced_cutpoints(cuts, (arm - 0.5) * one["log_gap_ratio"].values)
         for period in (0, 1):
-            eta = model.sign * float(one[model.effect]) * arm
-            eta += float(one["period_effect"]) * period
+            eta = model.sign * float(one[model.effect]) * (arm - 0.5)
+            eta += float(one["period_effect"]) * (period - 0.5)
             response = eta + effect[arm, period] + noise[arm, period]
             category[arm, period] = 1 + np.searchsorted(cuts, response)
     difference = model.sign * (category[1].mean() - category[0].mean())
@@ -169,7 +175,8 @@ def test_replicates_have_the_shape_and_the_shares_of_the_model() -> None:
     drawn = replicated_categories(draws, model, np.random.default_rng(1))["score"]
     assert (drawn.isel(chain=0, draw=0).notnull().values == model.scores.there).all()
     first = drawn.isel(period=0).values[..., model.scores.active[:, 0] == 1]
-    eta = -float(draws["log_odds_ratio"][0, 0])
+    # the active arm, in period 1: half of each effect
+    eta = -float(draws["log_odds_ratio"][0, 0]) / 2 - float(draws["period_effect"][0, 0]) / 2
     sd, cuts = float(draws["sd_subject"][0, 0]), draws["cutpoint"].values[0, 0]
     wide = np.random.default_rng(2).normal(0, sd, 100_000)
     for place, cut in enumerate(cuts, 1):
@@ -261,7 +268,7 @@ def test_frequencies_that_the_model_cannot_say_fail_their_check() -> None:
     draws = draw_priors(model, 400, seed=1)
     steady = draws.assign(
         log_odds_ratio=xr.zeros_like(draws["log_odds_ratio"]) + 0.01 * draws["log_odds_ratio"],
-        period_effect=0.01 * draws["period_effect"],
+        period_effect=0.001 * draws["period_effect"],
         sd_subject=0.1 * draws["sd_subject"],
         cutpoint=draws["cutpoint"] * 0 + xr.DataArray([-2.0, -1, 0, 1], dims="at_most"),
     )

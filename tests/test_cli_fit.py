@@ -23,7 +23,7 @@ from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
 TRIALS = Path(__file__).parent / "trials"
-FLAT = ["--set", "treatment=flat", "--set", "period_mean=flat"]
+FLAT = ["--prior", "flat"]
 REF = [*FLAT, "--set", "sd_subject=flat", "--set", "sd_within=inverse_sd"]
 ANALYSES = {
     "lmer REML random subject, Kenward-Roger; y~trt+period": "reml",
@@ -194,7 +194,8 @@ def test_simulated_crossover_has_the_documented_schema(files: Path, tmp_path: Pa
     assert found["diagnostics"]["rhat_max"] is None
     pairs = crossover_model(example_patients(), load_model("crossover")).pairs
     flat = Prior("flat")
-    priors = {"period_mean": flat, "treatment": flat, "sd_subject": flat, "sd_within": inverse_sd}
+    priors = dict.fromkeys(("level", "period_effect", "treatment", "sd_subject"), flat)
+    priors |= {"sd_within": inverse_sd}
     exact = crossover_posterior(pairs, priors, benefit_sign=-1)["exact"]
     mean = float(exact["mean"].sel(estimand="treatment_difference"))
     assert one["mean"] == pytest.approx(mean, abs=1e-3)
@@ -228,6 +229,8 @@ def test_priors_options_and_people(files: Path, tmp_path: Path) -> None:
     people = run(*base, "--prior", "weak")
     assert people.exit_code == 0
     assert "treatment_difference" in people.stdout
+    assert "Each period alone" in people.stdout
+    assert "period 2, completers" in people.stdout
     assert "no reference_sd" in people.stderr
 
 

@@ -16,7 +16,6 @@ from bayes_ptsd import compare
 from bayes_ptsd.cli import app
 from bayes_ptsd.comparison import patient_comparison_document
 from bayes_ptsd.comparison.posteriors import PosteriorSource
-from bayes_ptsd.crossover.exact import exact_crossover
 from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import SpecError
@@ -25,7 +24,7 @@ from bayes_ptsd.evidence.patients import write_patients, write_template
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.fit import fit_model, stored_fit
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
-from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.priors import normal
 from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
@@ -59,40 +58,6 @@ def test_gaps_add_up(table: xr.Dataset) -> None:
     np.testing.assert_allclose(total, exact["mean"] - exact["mirror_estimate"], atol=1e-9)
     assert float(np.abs(exact["gap_treatment_prior"].sel(prior="flat")).max()) < 1e-6
     assert float(np.abs(exact["gap_treatment_prior"].sel(prior="skeptical")).min()) > 0.1
-
-
-def test_other_priors_are_named_with_what_each_moves(table: xr.Dataset) -> None:
-    """Carryover and the sd of subjects, against two fits that differ in that prior alone."""
-    evidence = example_patients()
-    spec = load_model("crossover-carryover").having(priors={"treatment": "flat"})
-    sigma = crossover_model(evidence, spec).priors["sd_subject"].params["sigma"]
-    wider = Prior("half_normal", {"sigma": 10 * sigma})
-    own = table.sel(model="crossover-carryover")
-    apart = (("carryover", Prior("flat")), ("sd_subject", wider))
-    specs = [spec, *(spec.having(priors={name: prior}) for name, prior in apart)]
-    mean, *freed = (
-        float(
-            exact_crossover(crossover_model(evidence, one), seed=1)["exact"]["mean"].sel(
-                estimand="treatment_difference"
-            )
-        )
-        for one in specs
-    )
-    for name, other in zip(("carryover", "sd_subject"), freed, strict=True):
-        moved = float(own["moved"].sel(other_prior=name))
-        assert moved == pytest.approx(mean - other, abs=1e-6)
-    lines = patient_comparison_document(table)["posteriors"]
-    (line,) = [one for one in lines if (one["model"], one["prior"]) ==
-               ("crossover-carryover", "flat")]  # fmt: skip
-    first = line["other_priors"][0]
-    assert first["parameter"] == "carryover"
-    assert first["moved_se"] == pytest.approx(first["moved"] / line["mirror"]["se"])
-    said = f"each alone: carryover {first['moved']:+.2f} ({first['moved_se']:+.2f} SE)"
-    assert said in line["why"]
-    student = [one["other_priors"] for one in lines if one["model"] == "crossover-student-t"]
-    assert student == [[], []]
-    plain = [one for one in lines if one["model"] == "crossover"]
-    assert "carryover" not in {one["parameter"] for one in plain[0]["other_priors"]}
 
 
 def test_complete_pairs_leave_no_gap_to_the_model() -> None:
@@ -189,6 +154,7 @@ def test_command_compares_patients(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.exception
     assert "worth" in shown.stdout
     assert "Not a gate" in shown.stdout
+    assert "period 1, all" in shown.stdout
     assert not (tmp_path / "store").exists()
     lone = CliRunner().invoke(app, ["compare", *files[:2]])
     assert isinstance(lone.exception, SpecError)

@@ -42,7 +42,7 @@ def model_of(**changes: Any) -> CrossoverModel:
 @pytest.fixture(scope="module")
 def classic() -> CrossoverModel:
     """Return a model of completers with flat priors of every mean."""
-    flat = {"treatment": FLAT, "period_mean": FLAT}
+    flat = {"treatment": FLAT, "level": FLAT, "period_effect": FLAT}
     return model_of(options={"patients": "completers"}, priors=flat, patients={"seed": 4})
 
 

@@ -207,7 +207,7 @@ def test_sensitivity_is_that_of_imai_keele_and_yamamoto() -> None:
     draws = xr.Dataset({
         "controlled_direct_effect": -structural.params[1], "mediator_slope": structural.params[3],
         "sd_residual": np.sqrt((structural.resid**2).mean()), "mediator_sd": s2,
-        "mediator_difference": -mediator.params[1], "mediator_mean": mediator.params[0],
+        "mediator_difference": -mediator.params[1], "mediator_level": mediator.params[0],
     })  # fmt: skip
     for rho in (-0.5, 0.0, 0.3, 0.9):
         ours = mediation_effects(draws, model, rho=rho)["natural_indirect_effect"]

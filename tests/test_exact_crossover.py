@@ -46,7 +46,7 @@ def half_normal(sigma: float) -> Prior:
 def vague(sigma: float = 15.0, **more: Any) -> dict[str, Any]:
     """Return flat priors on the means and half-normal ones on the standard deviations."""
     sds = {"sd_subject": half_normal(sigma), "sd_within": half_normal(sigma)}
-    return {"period_mean": FLAT, "treatment": FLAT, **sds, **more}
+    return {"level": FLAT, "period_effect": FLAT, "treatment": FLAT, **sds, **more}
 
 
 def simulated(seed: int, *, count: int = 20, missing: int = 4) -> CrossoverPairs:
@@ -114,13 +114,14 @@ def test_reference_values(shared: Path, name: str, prior: str, sequence: int) ->
 
 
 def dense(pairs: CrossoverPairs, *, sign: int, extra: str = "") -> tuple[Any, Any, Any, Any]:
-    """Return scores, design (period means, treatment, extra), subject and period of each row."""
+    """Return scores, design (level, period, treatment, extra), subject and period of each row."""
     present = np.isfinite(pairs.score)
     subject, period = np.nonzero(present)
     first = pairs.active_first[subject]
-    columns = [period == 0, period == 1, sign * (first == (period == 0))]
+    active = first == (period == 0)
+    columns = [np.ones(len(period)), period - 0.5, sign * np.where(active, 0.5, -0.5)]
     if extra == "carryover":
-        columns.append(sign * (first & (period == 1)))
+        columns.append(sign * (period == 1) * np.where(first, 0.5, -0.5))
     return pairs.score[present], np.column_stack(columns).astype(float), subject, period
 
 
@@ -171,8 +172,9 @@ def test_random_intercept_equals_brute_force() -> None:
     """Mean, sd, evidence and standard deviations equal cubature of the dense likelihood."""
     pairs = simulated(1, count=14, missing=3)
     priors = vague(
-        10.0, carryover=normal(0, 6), treatment=normal(2, 15), period_mean=normal(35, 12)
-    )
+        10.0, carryover=normal(0, 6), treatment=normal(2, 15), level=normal(35, 12),
+        period_effect=normal(1, 7),
+    )  # fmt: skip
     fit = crossover_posterior(pairs, priors, benefit_sign=-1)
 
     def integrand(points: Any) -> Any:
@@ -180,8 +182,8 @@ def test_random_intercept_equals_brute_force() -> None:
             pairs,
             points,
             sign=-1,
-            prior_sd=[12, 12, 15, 6],
-            prior_mean=[35, 35, 2, 0],
+            prior_sd=[12, 7, 15, 6],
+            prior_mean=[35, 1, 2, 0],
             covariance=intercept_covariance,
             extra="carryover",
         )
@@ -204,7 +206,8 @@ def test_bivariate_equals_brute_force() -> None:
     """The same with two variances and a correlation, by the trapezoid rule in three dimensions."""
     pairs = simulated(2, count=10, missing=2)
     priors = {
-        "period_mean": normal(35, 12),
+        "level": normal(35, 12),
+        "period_effect": normal(1, 7),
         "treatment": normal(0, 15),
         "sd_period": Prior("log_normal", {"mu": np.log(10), "sigma": 0.3}),
         "correlation": Prior("beta", {"shape1": 2, "shape2": 2}),
@@ -221,8 +224,8 @@ def test_bivariate_equals_brute_force() -> None:
             pairs,
             part,
             sign=-1,
-            prior_sd=[12, 12, 15],
-            prior_mean=[35, 35, 0],
+            prior_sd=[12, 7, 15],
+            prior_mean=[35, 1, 0],
             covariance=bivariate_covariance,
         )
         for part in np.array_split(points, 20)
@@ -361,8 +364,11 @@ def test_either_period_alone_informs(period: int) -> None:
         crossover_posterior(replace(pairs, score=table), vague(), draws=1)
         for table in (score, score - np.array([[100.0, 100.0]] + [[0.0, 0.0]] * 19))
     ]
-    name = f"period_mean[{period + 1}]"
-    means = [float(estimand(fit, name)["mean"]) for fit in fits]
+    means = [
+        float(estimand(fit, "level")["mean"])
+        + (period - 0.5) * float(estimand(fit, "period_effect")["mean"])
+        for fit in fits
+    ]
     assert means[0] > means[1] + 1
 
 
@@ -405,7 +411,7 @@ def test_uniform_standard_deviations_end_where_their_prior_ends() -> None:
 
 def first_period_priors(sd: Any) -> dict[str, Any]:
     """Return flat priors on the coefficients of the first period."""
-    return {"intercept": FLAT, "treatment": FLAT, "baseline_slope": FLAT, "sd_residual": sd}
+    return {"level": FLAT, "treatment": FLAT, "baseline_slope": FLAT, "sd_residual": sd}
 
 
 def test_first_period_is_the_analysis_of_covariance() -> None:
@@ -438,14 +444,16 @@ def test_exact_group_is_a_distribution() -> None:
 
 COVARIANCE_PRIORS: Mapping[str, dict[str, Any]] = {
     "random_intercept": {
-        "period_mean": normal(40, 15),
+        "level": normal(40, 15),
+        "period_effect": normal(0, 10),
         "treatment": mixture([0.6, 0.4], [normal(0, 10), normal(5, 2)]),
         "carryover": normal(0, 6),
         "sd_subject": half_normal(10.0),
         "sd_within": half_normal(10.0),
     },
     "bivariate": {
-        "period_mean": normal(40, 15),
+        "level": normal(40, 15),
+        "period_effect": normal(0, 10),
         "treatment": normal(0, 10),
         "carryover": normal(0, 6),
         "sd_period": Prior("log_normal", {"mu": np.log(10), "sigma": 0.5}),
@@ -461,7 +469,8 @@ def test_draws_follow_the_exact_distribution(covariance: str) -> None:
         simulated(12), COVARIANCE_PRIORS[covariance], covariance=covariance, seed=12
     )
     posterior = fit["posterior"].to_dataset()
-    assert dict(posterior.sizes) == {"chain": 1, "draw": 4000, "period": 2}
+    periods = {"period": 2} if covariance == "bivariate" else {}
+    assert dict(posterior.sizes) == {"chain": 1, "draw": 4000, **periods}
     for name in map(str, fit["exact"]["estimand"].values):
         stem, _, index = name.rstrip("]").partition("[")
         draws = posterior[stem].sel(period=int(index)) if index else posterior[stem]
@@ -476,8 +485,6 @@ def test_draws_are_joint() -> None:
     draws = fit["posterior"].to_dataset().isel(chain=0)
     contrast = draws["treatment_difference"] - draws["carryover"] / 2
     np.testing.assert_allclose(contrast, draws["within_patient_contrast"])
-    change = draws["period_mean"].diff("period").isel(period=0, drop=True)
-    np.testing.assert_allclose(change, draws["period_effect"], atol=1e-10)
     pair = np.corrcoef(draws["treatment_difference"], draws["carryover"])[0, 1]
     variances = [float(estimand(fit, n)["sd"]) ** 2 for n in
                  ("treatment_difference", "carryover", "within_patient_contrast")]  # fmt: skip
@@ -491,7 +498,7 @@ def prior_draws(covariance: str, size: int, rng: np.random.Generator) -> dict[st
     """Draw all parameters of a model from its prior."""
     found = {}
     for name, prior in COVARIANCE_PRIORS[covariance].items():
-        columns = 2 if name in ("period_mean", "sd_period") else 1
+        columns = 2 if name == "sd_period" else 1
         found[name] = prior.quantile(rng.uniform(size=(size, columns)))
     if "correlation" in found:
         found["correlation"] = 2 * found["correlation"] - 1
@@ -501,9 +508,11 @@ def prior_draws(covariance: str, size: int, rng: np.random.Generator) -> dict[st
 def simulate_from(truth: Mapping[str, Any], active_first: Any, rng: np.random.Generator) -> Any:
     """Simulate scores, lower better, with a third of the second periods missing."""
     size, count = len(truth["treatment"]), len(active_first)
-    active = np.stack([active_first, ~active_first], axis=1)
-    mean = truth["period_mean"][:, None, :] - truth["treatment"][:, :, None] * active
-    mean[:, active_first, 1] -= truth["carryover"]
+    half = np.where(active_first, 0.5, -0.5)
+    coded, late = np.stack([half, -half], axis=1), np.stack([0 * half, half], axis=1)
+    period = truth["period_effect"][:, :, None] * np.array([-0.5, 0.5])
+    mean = truth["level"][:, :, None] + period - truth["treatment"][:, :, None] * coded
+    mean = mean - truth["carryover"][:, :, None] * late
     noise = rng.normal(size=(size, count, 3))
     if "correlation" in truth:
         rho = truth["correlation"]
@@ -625,7 +634,7 @@ def test_models_that_cannot_be_are_refused(changes: dict[str, Any], message: str
         crossover_posterior(simulated(19), vague() | changes)
 
 
-@pytest.mark.parametrize("name", ["treatment", "period_mean", "sd_subject"])
+@pytest.mark.parametrize("name", ["treatment", "level", "period_effect", "sd_subject"])
 def test_missing_priors_are_named(name: str) -> None:
     """A model without one of its priors says which."""
     priors = {key: prior for key, prior in vague().items() if key != name}

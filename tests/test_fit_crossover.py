@@ -57,7 +57,13 @@ def half_normal(sigma: float) -> Prior:
 def flat(**more: Any) -> ModelSpec:
     """Return the crossover with flat means and the prior 1/sd within patients."""
     options = more.pop("options", {})
-    priors = {"treatment": FLAT, "period_mean": FLAT, "sd_subject": FLAT, "sd_within": INVERSE}
+    priors = {
+        "treatment": FLAT,
+        "level": FLAT,
+        "period_effect": FLAT,
+        "sd_subject": FLAT,
+        "sd_within": INVERSE,
+    }
     return load_model("crossover").having(options=options, priors=priors | more)
 
 
@@ -119,7 +125,8 @@ def test_nuts_meets_the_public_posteriors(
     evidence, scale = public(shared, name)
     wide = normal(0.0, 1000 * scale)
     half = half_normal(scale)
-    priors = {"treatment": wide, "period_mean": wide, "sd_subject": half, "sd_within": half}
+    priors = {"treatment": wide, "level": wide, "period_effect": wide}
+    priors |= {"sd_subject": half, "sd_within": half}
     spec = load_model("crossover").having(priors=priors)
     sampled = fit_model(evidence, spec, draws=3000, compiled=compiled)
     exact = exact_crossover(crossover_model(evidence, spec), seed=1)["exact"]

@@ -97,7 +97,8 @@ def near_reference(scale: float) -> ModelSpec:
     wide = normal(0.0, 1000 * scale)
     priors = {
         "treatment": wide,
-        "period_mean": wide,
+        "level": wide,
+        "period_effect": wide,
         "sd_subject": Prior("uniform", {"low": 0.0, "high": 100 * scale}),
         "sd_within": Prior("log_normal", {"mu": float(np.log(scale)), "sigma": 4.0}),
     }
@@ -221,9 +222,10 @@ def test_sampled_effects_equal_integrated_ones() -> None:
     groups = exact_crossover(model, seed=1)
     meets(fit, groups["exact"])
     draws = groups["posterior"].isel(chain=0)
-    active = np.stack([model.pairs.active_first, ~model.pairs.active_first], axis=1)
-    treated = draws["treatment_difference"].values[:, None, None] * active
-    rest = model.pairs.score - draws["period_mean"].values[:, None, :] + treated
+    half = model.pairs.active_first - 0.5
+    treated = draws["treatment_difference"].values[:, None, None] * np.stack([half, -half], axis=1)
+    period = draws["period_effect"].values[:, None] * np.array([-0.5, 0.5])
+    rest = model.pairs.score - draws["level"].values[:, None, None] - period[:, None] + treated
     within = draws["sd_within"].values[:, None] ** 2
     count = np.isfinite(model.pairs.score).sum(axis=1)
     share = np.nansum(rest, axis=2) / (count + within / draws["sd_subject"].values[:, None] ** 2)
@@ -258,12 +260,14 @@ def joint() -> tuple[CrossoverModel, xr.DataTree]:
 def joint_design(share: np.ndarray, first: float, sign: int) -> np.ndarray:
     """Return the design of baseline 1, score 1, baseline 2, score 2 by draw of the share.
 
-    Columns: the four means in that order, treatment difference, baseline carryover.
+    Columns: both levels of baselines, level, period effect, treatment difference, baseline
+    carryover.
     """
-    design = np.zeros((len(share), 4, 6))
-    design[:, range(4), range(4)] = 1
-    design[:, 1, 4], design[:, 3, 4] = sign * first, sign * (1 - first)
-    design[:, 2, 5], design[:, 3, 5] = sign * first, sign * first * share
+    design, half = np.zeros((len(share), 4, 6)), sign * (first - 0.5)
+    design[:, 0, 0] = design[:, 2, 1] = design[:, 1, 2] = design[:, 3, 2] = 1
+    design[:, 1, 3], design[:, 3, 3] = -0.5, 0.5
+    design[:, 1, 4], design[:, 3, 4] = half, -half
+    design[:, 2, 5], design[:, 3, 5] = half, half * share
     return design
 
 
@@ -290,12 +294,14 @@ def reweighted_joint(model: CrossoverModel, count: int, seed: int) -> tuple[xr.D
     proposal = stats.invwishart(len(values) - 2, residual.T @ residual)
     covariance = proposal.rvs(count, random_state=rng)
     share, inverse = rng.uniform(size=count), np.linalg.inv(covariance)
-    means = [model.priors["period_mean"]] * 4 + [
-        model.priors[k] for k in ("treatment", "carryover")
-    ]
+    means = [model.priors[k] for k in
+             ("baseline_level", "level", "period_effect", "treatment", "carryover")]  # fmt: skip
     assert {prior.dist for prior in means} == {"normal"}
-    center = np.array([prior.params["mu"] for prior in means])
-    tight = np.array([prior.params["sigma"] for prior in means]) ** -2.0
+    center, spread = (
+        np.concatenate([np.atleast_1d(prior.params[key]) for prior in means])
+        for key in ("mu", "sigma")
+    )
+    tight = spread**-2.0
     precision, moment = (
         np.diag(tight) + np.zeros((count, 6, 6)),
         np.tile(tight * center, (count, 1)),
@@ -319,7 +325,7 @@ def reweighted_joint(model: CrossoverModel, count: int, seed: int) -> tuple[xr.D
     sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     columns = {
         "treatment_difference": effects[:, 4],
-        "period_effect": effects[:, 3] - effects[:, 1],
+        "period_effect": effects[:, 3],
         "baseline_carryover": effects[:, 5],
         "carryover": share * effects[:, 5],
         "correlation": covariance[:, 1, 3] / sd[:, 1] / sd[:, 3],

@@ -355,7 +355,7 @@ def test_assurance_against_simulated_crossovers(prior: Prior) -> None:
     pairs = simulate_crossovers(rng, design, trials=trials, n=n, prior=prior)
     half = Prior("half_normal", {"sigma": 30.0})
     priors = {
-        "period_mean": Prior("flat"), "treatment": Prior("flat"),
+        "level": Prior("flat"), "period_effect": Prior("flat"), "treatment": Prior("flat"),
         "sd_subject": half, "sd_within": half,
     }  # fmt: skip
     found = crossover_batch(pairs, priors, benefit_sign=-1).sel(estimand="treatment_difference")

@@ -28,7 +28,7 @@ def fit_of_patients(result_id: str = "0f3a9c21d4b7") -> xr.DataTree:
             "posterior": xr.Dataset(
                 {
                     "treatment": (("chain", "draw"), np.ones((1, 3))),
-                    "period_mean": (("chain", "draw", "period"), np.ones((1, 3, 2))),
+                    "sd_period": (("chain", "draw", "period"), np.ones((1, 3, 2))),
                     "subject_effect": (("chain", "draw", "subject"), np.full((1, 3, 2), SECRET)),
                     "latent": (("chain", "draw", "latent_dim_0"), np.full((1, 3, 2), SECRET)),
                 },
@@ -64,7 +64,7 @@ def test_no_row_reaches_the_disk(tmp_path: Path) -> None:
         for name in node.to_dataset(inherit=False).data_vars
     }
     assert kept == {
-        "posterior/treatment", "posterior/period_mean", "posterior_predictive/mean_y",
+        "posterior/treatment", "posterior/sd_period", "posterior_predictive/mean_y",
         "sample_stats/lp", "checks/worst", "checks/threshold",
     }  # fmt: skip
     for path in tmp_path.rglob("*"):

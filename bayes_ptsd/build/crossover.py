@@ -24,11 +24,12 @@ def build_crossover(evidence: Evidence, spec: ModelSpec) -> pm.Model:
 
     Patient i in period p, `s` = +1 if higher scores are better, else -1::
 
-        mean[i,p] = period_mean[p]
-                  + s * treatment_difference * active[i,p]
-                  + s * carryover * active_first[i] * 1[p = 2]          (option carryover)
-                  + sequence_effect * (active_first[i] - 1/2)           (option sequence_effect)
+        mean[i,p] = level + period_effect * (p - 3/2)
+                  + s * treatment_difference * x[i,p]
+                  + s * carryover * half[i] * 1[p = 2]                  (option carryover)
+                  + sequence_effect * half[i]                           (option sequence_effect)
                   + baseline_slope[p] * (baseline[i] - mean baseline)   (option baseline)
+        half[i]   = +1/2 if active first else -1/2;  x[i,1] = half[i], x[i,2] = -half[i]
 
         random_intercept   score[i,p] = mean[i,p] + u[i] + e[i,p],
                            u[i] ~ Normal(0, sd_subject),  e[i,p] ~ Normal(0, sd_within[p])
@@ -36,9 +37,10 @@ def build_crossover(evidence: Evidence, spec: ModelSpec) -> pm.Model:
                            standard deviations sd_period[p], correlation in (-1, 1))
         student_t          a patient's u and e are divided by sqrt(w[i]), w[i] ~ Gamma(nu/2, nu/2)
 
-    With ``subject_effects = "integrated"`` u and w are integrated out: ``score[i,1]`` has its
-    marginal distribution and ``score[i,2]`` the one given ``score[i,1]``. A patient with one
-    period, whichever it is, contributes the marginal distribution of that score.
+    The level is the mean over both treatments and periods. With ``subject_effects = "integrated"``
+    u and w are integrated out: ``score[i,1]`` has its marginal distribution and ``score[i,2]`` the
+    one given ``score[i,1]``. A patient with one period, whichever it is, contributes the marginal
+    distribution of that score.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ def build_crossover(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     >>> from bayes_ptsd.spec import load_model
     >>> model = build_crossover(example_patients(), load_model("crossover"))
     >>> sorted(variable.name for variable in model.free_RVs)
-    ['period_mean', 'sd_subject', 'sd_within', 'treatment_difference']
+    ['level', 'period_effect', 'sd_subject', 'sd_within', 'treatment_difference']
     """
     return crossover_pymc(crossover_model(evidence, spec))
 
@@ -100,7 +102,7 @@ def crossover_pymc(problem: CrossoverModel) -> pm.Model:
         mean = _means(problem, subject_of, period_of)
         nu = None
         if problem.options["likelihood"] == "student_t":
-            weight_df = prior_distribution("nu", problem.priors["nu"])
+            weight_df = prior_distribution("nu", _prior(problem, "nu"))
             nu = pm.Truncated("nu", weight_df, lower=NU_FLOOR)
         if problem.options["subject_effects"] == "sampled":
             _sampled_effects(problem, score, mean, subject_of, period_of, nu)
@@ -117,20 +119,19 @@ def _means(problem: CrossoverModel, subject_of: Any, period_of: Any) -> Any:
     starts = [bool(problem.pairs.active_first[problem.sequence == name].all()) for name in labels]
     starts_active = pm.Data("starts_active", np.array(starts, dtype=float), dims="sequence")
     place = np.searchsorted(labels, problem.sequence)
-    first = starts_active[pm.Data("sequence_of", place, dims="subject")][subject_of]
+    half = starts_active[pm.Data("sequence_of", place, dims="subject")][subject_of] - 0.5
     second_period = period_of
-    active = pt.switch(pt.eq(second_period, 0), first, 1 - first)
+    coded = pt.switch(pt.eq(second_period, 0), half, -half)
 
     treatment_difference = _variable(problem, "treatment", "treatment_difference")
-    period_mean = _variable(problem, "period_mean", dims="period")
-    pm.Deterministic("period_effect", period_mean[1] - period_mean[0])
-    mean = period_mean[period_of] + sign * treatment_difference * active
+    mean = _variable(problem, "level") + _variable(problem, "period_effect") * (period_of - 0.5)
+    mean = mean + sign * treatment_difference * coded
     if options["carryover"]:
         carryover = _variable(problem, "carryover")
         pm.Deterministic("within_patient_contrast", treatment_difference - carryover / 2)
-        mean = mean + sign * carryover * first * second_period
+        mean = mean + sign * carryover * half * second_period
     if options["sequence_effect"]:
-        mean = mean + _variable(problem, "sequence", "sequence_effect") * (first - 0.5)
+        mean = mean + _variable(problem, "sequence", "sequence_effect") * half
     if problem.pairs.baseline is not None:
         centered = problem.pairs.baseline - problem.pairs.baseline.mean()
         baseline = pm.Data("baseline_centered", centered, dims="subject")
@@ -183,7 +184,7 @@ def _marginal_spread(problem: CrossoverModel) -> tuple[Any, Any]:
         sd = pt.sqrt(between**2 + _spread(problem, "sd_within") ** 2)
         return sd, between**2 / (sd[0] * sd[1])
     sd = _spread(problem, "sd_period")
-    prior = problem.priors["correlation"]
+    prior = _prior(problem, "correlation")
     if prior.dist != "beta":
         return sd, _variable(problem, "correlation")
     unit = prior_variable("correlation_unit", prior, exchangeable=True)
@@ -199,8 +200,14 @@ def _spread(problem: CrossoverModel, name: str) -> Any:
 
 def _variable(problem: CrossoverModel, key: str, name: str = "", *, dims: str | None = None) -> Any:
     """Return a parameter with its prior."""
-    prior: Prior = problem.priors[key]
-    return prior_variable(name or key, prior, dims=dims, exchangeable=True)
+    return prior_variable(name or key, problem.priors[key], dims=dims, exchangeable=True)
+
+
+def _prior(problem: CrossoverModel, key: str) -> Prior:
+    """Return the prior of one number."""
+    prior = problem.priors[key]
+    assert isinstance(prior, Prior)
+    return prior
 
 
 def _earlier(problem: CrossoverModel) -> tuple[Any, Any]:

@@ -11,12 +11,11 @@ import pytensor.tensor as pt
 from bayes_ptsd.build.masked_normal import observe_masked
 from bayes_ptsd.build.priors import prior_distribution, prior_variable
 from bayes_ptsd.crossover.model import CrossoverModel
+from bayes_ptsd.priors import Prior
 
 __all__ = ["COLUMNS", "build_joint"]
 
 COLUMNS = ("baseline_1", "score_1", "baseline_2", "score_2")
-SHAPE = 2.0
-"""Shape of the LKJ prior of the correlations."""
 
 
 def build_joint(problem: CrossoverModel) -> pm.Model:
@@ -26,11 +25,12 @@ def build_joint(problem: CrossoverModel) -> pm.Model:
     covariate. Patient i, `s` = +1 if higher scores are better, else -1::
 
         (baseline[i,1], score[i,1], baseline[i,2], score[i,2]) ~ Normal(m[i], covariance)
-        m[i] of baseline p:  baseline_mean[p] + s * baseline_carryover * active_first[i] * 1[p = 2]
-        m[i] of score p:     period_mean[p] + s * treatment_difference * active[i,p]
-                             + s * carryover * active_first[i] * 1[p = 2]
+        m[i] of baseline p:  baseline_level[p] + s * baseline_carryover * half[i] * 1[p = 2]
+        m[i] of score p:     level + period_effect * (p - 3/2) + s * treatment_difference * x[i,p]
+                             + s * carryover * half[i] * 1[p = 2]
+        half[i] = +1/2 if active first else -1/2;  x[i,1] = half[i], x[i,2] = -half[i]
         carryover = carryover_share * baseline_carryover
-        correlations ~ LKJ(2), standard deviations ~ prior of sd_period
+        correlations ~ LKJ(shape), standard deviations ~ prior of sd_period
 
     The mean of the first baseline is common to the sequences. The second baseline identifies
     `baseline_carryover`; what is left of it in the score of period 2 is its share. Without the
@@ -74,10 +74,12 @@ def build_joint(problem: CrossoverModel) -> pm.Model:
     with pm.Model(coords=coords) as model:
         first = pm.Data("active_first", problem.pairs.active_first.astype(float), dims="subject")
         mean = _means(problem, first)
-        spread = prior_distribution("sd_period", problem.priors["sd_period"])
+        spread, correlations = problem.priors["sd_period"], problem.priors["correlations"]
+        assert isinstance(spread, Prior)
         root, _, sd = pm.LKJCholeskyCov(
-            "covariance_root", n=4, eta=SHAPE, sd_dist=spread, store_in_trace=False
-        )
+            "covariance_root", n=4, eta=float(correlations.params["shape"]),
+            sd_dist=prior_distribution("sd_period", spread), store_in_trace=False,
+        )  # fmt: skip
         covariance = root @ root.T
         pm.Deterministic("covariance", covariance, dims=("column", "other_column"))
         pm.Deterministic("sd_baseline", sd[np.array([0, 2])], dims="period")
@@ -95,23 +97,23 @@ def _means(problem: CrossoverModel, first: Any) -> Any:
     def variable(key: str, name: str = "", dims: str | None = None) -> Any:
         return prior_variable(name or key, problem.priors[key], dims=dims, exchangeable=True)
 
-    treatment_difference = variable("treatment", "treatment_difference")
-    period_mean = variable("period_mean", dims="period")
-    pm.Deterministic("period_effect", period_mean[1] - period_mean[0])
-    before = prior_variable("baseline_mean", problem.priors["period_mean"], dims="period")
+    half = first - 0.5
+    contrast = problem.sign * variable("treatment", "treatment_difference")
+    level, change = variable("level"), variable("period_effect")
+    before = variable("baseline_level", dims="period")
     baseline_carryover, carryover = pt.zeros(()), pt.zeros(())
     if problem.options["carryover"]:
         baseline_carryover = variable("carryover", "baseline_carryover")
         share = variable("carryover_share")
         carryover = pm.Deterministic("carryover", share * baseline_carryover)
-        pm.Deterministic("within_patient_contrast", treatment_difference - carryover / 2)
+        pm.Deterministic("within_patient_contrast", problem.sign * contrast - carryover / 2)
     columns = [
-        before[0] + 0 * first,
-        period_mean[0] + problem.sign * treatment_difference * first,
-        before[1] + problem.sign * baseline_carryover * first,
-        period_mean[1] + problem.sign * (treatment_difference * (1 - first) + carryover * first),
+        before[0] + 0 * half,
+        level - change / 2 + contrast * half,
+        before[1] + problem.sign * baseline_carryover * half,
+        level + change / 2 + (problem.sign * carryover - contrast) * half,
     ]
     mean = pt.stack(columns, axis=1)
     if problem.options["sequence_effect"]:
-        mean = mean + variable("sequence", "sequence_effect") * (first - 0.5)[:, None]
+        mean = mean + variable("sequence", "sequence_effect") * half[:, None]
     return mean

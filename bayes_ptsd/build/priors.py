@@ -10,6 +10,7 @@ import pymc as pm
 
 from bayes_ptsd.errors import SpecError, nearest
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.scaled_priors import PriorVector
 
 __all__ = ["prior_distribution", "prior_variable"]
 
@@ -29,7 +30,7 @@ VARIABLES: Mapping[str, tuple[Any, Callable[..., dict[str, Any]]]] = {
 
 
 def prior_variable(
-    name: str, prior: Prior, *, dims: str | None = None, exchangeable: bool = False
+    name: str, prior: Prior | PriorVector, *, dims: str | None = None, exchangeable: bool = False
 ) -> Any:
     """Return a prior as a random variable of the model in context.
 
@@ -37,10 +38,10 @@ def prior_variable(
     ----------
     name : str
         Name of the variable, not ``alpha``: ArviZ's power-scaling plots break on that name.
-    prior : Prior
-        A proper prior, in the unit of the variable.
+    prior : Prior or PriorVector
+        A proper prior, in the unit of the variable, or one for each element.
     dims : str, optional
-        Dim of the variable; the prior is that of each element.
+        Dim of the variable; a single prior is that of each element.
     exchangeable : bool
         Keep the prior's parameters as data ``prior_<name>_<parameter>``, so that a compiled model
         takes another prior of the same kind; a mixture stays as it is.
@@ -64,19 +65,19 @@ def prior_variable(
     ['treatment_difference']
     """
     _refuse_improper(name, prior)
-    if prior.dist == "mixture":
+    if isinstance(prior, Prior) and prior.dist == "mixture":
         parts = [
-            _distribution(part).dist(**_arguments(part.dist, part.params))
+            _distribution(part.dist).dist(**_arguments(part.dist, part.params))
             for part in prior.components
         ]
         return pm.Mixture(name, w=np.array(prior.weights), comp_dists=parts, dims=dims)
-    params: Mapping[str, Any] = prior.params
+    params: Mapping[str, Any] = dict(prior.params)
     if exchangeable:
         params = {key: pm.Data(f"prior_{name}_{key}", value) for key, value in params.items()}
-    return _distribution(prior)(name, dims=dims, **_arguments(prior.dist, params))
+    return _distribution(prior.dist)(name, dims=dims, **_arguments(prior.dist, params))
 
 
-def prior_distribution(name: str, prior: Prior) -> Any:
+def prior_distribution(name: str, prior: Prior | PriorVector) -> Any:
     """Return a prior as an unnamed PyMC distribution, for use inside another one.
 
     Parameters
@@ -105,10 +106,10 @@ def prior_distribution(name: str, prior: Prior) -> Any:
     ['nu']
     """
     _refuse_improper(name, prior)
-    return _distribution(prior).dist(**_arguments(prior.dist, prior.params))
+    return _distribution(prior.dist).dist(**_arguments(prior.dist, prior.params))
 
 
-def _refuse_improper(name: str, prior: Prior) -> None:
+def _refuse_improper(name: str, prior: Prior | PriorVector) -> None:
     """Refuse a prior that no sampler should be given."""
     if not prior.proper:
         raise SpecError(
@@ -117,11 +118,11 @@ def _refuse_improper(name: str, prior: Prior) -> None:
         )
 
 
-def _distribution(prior: Prior) -> Any:
+def _distribution(dist: str) -> Any:
     """Return the PyMC class of a simple prior."""
-    if prior.dist not in VARIABLES:
-        raise SpecError(f"no PyMC variable for '{prior.dist}'{nearest(prior.dist, VARIABLES)}")
-    return VARIABLES[prior.dist][0]
+    if dist not in VARIABLES:
+        raise SpecError(f"no PyMC variable for '{dist}'{nearest(dist, VARIABLES)}")
+    return VARIABLES[dist][0]
 
 
 def _arguments(dist: str, params: Mapping[str, Any]) -> dict[str, Any]:

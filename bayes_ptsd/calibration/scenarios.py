@@ -119,8 +119,8 @@ def simulate_scenario(
     -------
     ndarray
         Scores as recorded, not rounded and not held to the range, dims ``(dataset, subject,
-        period)`` with 24 data sets; NaN where a period is missing. The mean under control is the
-        middle of the range, the same in both periods.
+        period)`` with 24 data sets; NaN where a period is missing. The mean under control is where
+        the prior of the level is centered, the same in both periods.
 
     Examples
     --------
@@ -165,6 +165,6 @@ def _reference_sd(model: CrossoverModel) -> float:
 
 
 def _middle(model: CrossoverModel) -> float:
-    """Return where the prior of the period means is centered."""
-    prior = model.priors["period_mean"]
-    return float(prior.quantile(0.5)) if prior.proper else 0.0
+    """Return where the prior of the level is centered."""
+    prior = model.priors["level"]
+    return float(prior.quantile(np.array(0.5))) if prior.proper else 0.0

@@ -166,7 +166,7 @@ def _problem(
     spec = spec.having(options=dict(parse_option(text, spec.structure) for text in options))
     spec = spec.having(priors=dict(map(parse_override, priors[1] or [])))
     if priors[0] is not None:
-        spec = spec.having(priors={"treatment": priors[0]})
+        spec = spec.under(priors[0])
     if (trial is None) != (data is None):
         raise SpecError("give both --trial and --data, or neither")
     if trial is None or data is None:

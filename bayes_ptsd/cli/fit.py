@@ -20,6 +20,7 @@ from bayes_ptsd.cli._output import (
     Talk,
     emit,
     number,
+    show_periods,
     show_table,
     store_path,
 )
@@ -149,10 +150,11 @@ def chosen_specs(
 
     spec = load_model(model)
     spec = spec.having(options=dict(parse_option(text, spec.structure) for text in options))
-    spec = spec.having(priors=dict(map(parse_override, overrides)))
     if priors and any(text.partition("=")[0].strip() == "treatment" for text in overrides):
         raise SpecError("--prior and --set treatment=... both give the prior of the treatment")
-    return [spec.having(priors={"treatment": name}) for name in priors] or [spec]
+    own = dict(map(parse_override, overrides))
+    # the priors that somebody sets stay as they are under a flat one, which sets others, too
+    return [one.having(priors=own) for one in ([spec.under(name) for name in priors] or [spec])]
 
 
 def _printed(spec: ModelSpec, contrast: str | None, folder: Path | None) -> Evidence:
@@ -313,6 +315,7 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
     title = f"{first['model']}, {first['endpoint']}, positive = active better"
     columns = ["estimand", "unit", "mean", "sd or SE", "95% interval", "P(better)", "P(> MCID)"]
     show_table(f"{title} ({first['evidence_kind']})", columns, rows)
+    show_periods(mirror.get("periods", ()))
     _show_priors(documents)
 
 

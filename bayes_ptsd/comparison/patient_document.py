@@ -8,12 +8,13 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.comparison.patients import PARTS, STEPS
+from bayes_ptsd.evidence.patient_arrays import period_lines
 
 __all__ = ["patient_comparison_document"]
 
 COLUMNS = ("estimate", "se", "df", "p_value")
-# Nuisance priors are built to move a difference by less than a hundredth of its standard error.
-WORTH_SAYING = 0.01
+NAMED = 0.01
+"""A prior that moves the mean by less than this part of a standard error is not named."""
 NAMES = {
     "one_period_patients": "patients with one period",
     "unequal_sds": "a standard deviation for each period",
@@ -33,11 +34,11 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``evidence_kind, trial, endpoint, n``; ``analyses``, a line per frequentist analysis;
-        ``posteriors``, a line per model and prior with its mirror, the parts of the gap, what each
-        of the other priors moves alone (``other_priors``, in score units and in standard errors of
-        the mirror, largest first) and ``why``; ``steps``, a line per pair of models and prior.
-        Missing numbers are None.
+        ``evidence_kind, trial, endpoint, n``; ``analyses``, a line per frequentist analysis, and
+        ``not_possible``, the reason by analysis that these patients do not allow; ``posteriors``, a
+        line per model and prior with its mirror, the parts of the gap and ``why``; ``steps``, a
+        line per pair of models and prior; ``periods``, what each period says alone. Missing numbers
+        are None.
 
     Examples
     --------
@@ -49,11 +50,13 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
     """
     attrs = table.attrs
     # its only note says that the subject variance is at zero
-    boundary = bool(str(table["note"].sel(analysis="reml").item()))
+    mixed = "reml" in table["analysis"].values
+    boundary = mixed and bool(str(table["note"].sel(analysis="reml").item()))
     return {
         **{key: attrs[key] for key in ("evidence_kind", "trial", "endpoint")},
         "n": {key: attrs[key] for key in ("subjects", "observations", "by_sequence", "complete")},
         "analyses": [_analysis(table.sel(analysis=name)) for name in table["analysis"].values],
+        "not_possible": attrs["not_possible"],
         "posteriors": [
             _posterior(table.sel(model=model, prior=prior), boundary=boundary)
             for model in table["model"].values
@@ -64,7 +67,14 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
             for step in table["step"].values
             for prior in table["prior"].values
         ],
+        "periods": period_lines(_periods(table)),
     }
+
+
+def _periods(table: xr.Dataset) -> xr.Dataset:
+    """Return what each period says alone."""
+    names = {f"period_{name}": name for name in ("difference", "sd", "n")}
+    return table[list(names)].rename(names)
 
 
 def _analysis(one: xr.Dataset) -> dict[str, Any]:
@@ -92,7 +102,11 @@ def _posterior(one: xr.Dataset, *, boundary: bool) -> dict[str, Any]:
             "ci95": [_number(one[key]) for key in ("mirror_low", "mirror_high")],
         },
         "gap": {part.removeprefix("gap_"): _number(one[part]) for part in PARTS},
-        "other_priors": _other_priors(one),
+        "gap_of_priors": {
+            str(name): float(one["gap_of"].sel(parameter=name))
+            for name in one["parameter"].values
+            if np.isfinite(one["gap_of"].sel(parameter=name))
+        },
         "why": _why(one, boundary=boundary),
         "to_run": str(one["to_run"].item()),
     }
@@ -105,20 +119,22 @@ def _why(one: xr.Dataset, *, boundary: bool) -> str:
               "mirror_low", "mirror_high", *PARTS)}  # fmt: skip
     if np.isnan(value["mean"]):
         asked = bool(str(one["to_run"].item()))
-        return "no result in the store" if asked else "NUTS takes no flat prior"
+        reason = str(one["reason"].item())
+        return reason or ("no result in the store" if asked else "NUTS takes no flat prior")
+    if np.isnan(value["mirror_estimate"]):
+        return f"no frequentist analysis, {str(one['mirror'].item()).removeprefix('none: ')}"
     total = value["mean"] - value["mirror_estimate"]
     digits = int(np.clip(2 - np.floor(np.log10(value["mirror_se"])), 0, 6))
     words = [f"mean {_signed(total, digits)}"]
     if np.isfinite(value["gap_model"]):
         model, other, prior = (_signed(value[part], digits) for part in PARTS)
+        each = {str(name): float(one["gap_of"].sel(parameter=name))
+                for name in one["parameter"].values}  # fmt: skip
+        named = [f"{name} {_signed(moved, digits)}, {moved / value['mirror_se']:+.2f} SE"
+                 for name, moved in each.items()
+                 if abs(moved) >= NAMED * value["mirror_se"]]  # fmt: skip
+        other += f" ({'; '.join(named)})" if named else ""
         words[0] += f" = model {model}, other priors {other}, treatment prior {prior}"
-        moved = [
-            f"{line['parameter']} {_signed(line['moved'], digits)} ({line['moved_se']:+.2f} SE)"
-            for line in _other_priors(one)
-            if abs(line["moved_se"]) >= WORTH_SAYING
-        ]
-        if moved:
-            words.append(f"other priors, each alone: {', '.join(moved)}")
     wide = (value["eti95_high"] - value["eti95_low"]) / 2 / value["sd"]
     usual = (value["mirror_high"] - value["mirror_low"]) / 2 / value["mirror_se"]
     words.append(f"sd {value['sd']:.3g} v SE {value['mirror_se']:.3g}")
@@ -126,17 +142,6 @@ def _why(one: xr.Dataset, *, boundary: bool) -> str:
     if boundary and str(one["mirror"].item()).startswith("REML"):
         words.append("REML puts the subject sd at zero, the posterior averages over it")
     return "; ".join(words)
-
-
-def _other_priors(one: xr.Dataset) -> list[dict[str, Any]]:
-    """Return what each prior but that of the treatment moves alone, largest first."""
-    known = one["moved"].dropna("other_prior")
-    se = float(one["mirror_se"])
-    lines = [
-        {"parameter": str(name), "moved": float(by), "moved_se": float(by) / se}
-        for name, by in zip(known["other_prior"].values, known.values, strict=True)
-    ]
-    return sorted(lines, key=lambda line: -abs(line["moved"]))
 
 
 def _signed(value: float, digits: int) -> str:

@@ -19,13 +19,13 @@ from bayes_ptsd.crossover.exact import exact_priors, why_not_exact
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import period_differences
 from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.frequentist import frequentist_crossover
 from bayes_ptsd.mirrors import frequentist_document
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED
-from bayes_ptsd.scaled_priors import rescaled
 from bayes_ptsd.spec import ModelSpec, load_model
 from bayes_ptsd.store import ResultStore
 
@@ -43,9 +43,8 @@ STEPS: Mapping[str, tuple[str, str]] = {
 }
 """What changes between two models: from, to."""
 PARTS = ("gap_model", "gap_other_priors", "gap_treatment_prior")
-SPREADS = ("sd_subject", "sd_within", "sd_period", "correlation")
-# Ten times as wide a prior of an sd weighs the sds that data allow alike, and stays proper.
-WIDER = 10.0
+OTHERS = ("carryover", "sequence", "baseline_slope", "period_effect", "level")
+"""Coefficients beside the treatment difference, in the order in which their priors are added."""
 
 
 def compare_patients(
@@ -77,14 +76,16 @@ def compare_patients(
         On dim ``analysis``: ``frequentist_estimand, estimate, se, df, ci_low, ci_high, p_value,
         method, note``. On ``(model, prior)``: ``mean, median, sd, prob_benefit, prob_gt_mcid,
         eti95_low, eti95_high, engine, result_id, to_run`` (the `fit` that would answer, where
-        nothing does) and, in score units, three parts that sum to mean minus ``mirror_estimate``:
-        ``gap_model`` (flat priors of all means against the frequentist estimate: averaging over
-        the standard deviations, other weights, a boundary), ``gap_other_priors`` (of the other
-        means), ``gap_treatment_prior``. On ``(model, other_prior)``: ``moved``, how much each prior
-        but that of the treatment alone moves the mean under a flat treatment prior: that with it
-        minus that with it flat, or ten times as wide for a standard deviation. On ``model``:
-        ``mirror, mirror_estimate, mirror_se, mirror_df``. On ``(step, prior)``: ``step_mean`` and
-        ``step_sd_ratio`` between two models; NaN where there is no answer.
+        nothing does), ``reason`` (why these patients have no such posterior) and, in score units,
+        three parts that sum to mean minus ``mirror_estimate``: ``gap_model`` (flat priors of all
+        coefficients against the frequentist estimate: averaging over the standard deviations, other
+        weights, a boundary), ``gap_other_priors`` (of the other coefficients),
+        ``gap_treatment_prior``. ``gap_of`` is what each other prior adds, on dim ``parameter``, in
+        that order. On ``model``: ``mirror, mirror_estimate, mirror_se, mirror_df``. On ``(step,
+        prior)``: ``step_mean`` and ``step_sd_ratio`` between two models; NaN where there is no
+        answer. On ``(patients, period)``: ``period_difference, period_sd, period_n``, what each
+        period says alone (`period_differences`). Attribute ``not_possible``: analyses that these
+        patients do not allow, and why.
 
     Raises
     ------
@@ -104,31 +105,43 @@ def compare_patients(
     """
     specs = [_crossover_spec(name) for name in models]
     posteriors = PosteriorSource(evidence, store=store, seed=seed)
-    lines, heads, moves = [], [], []
+    lines, heads = [], []
     for name, spec in zip(models, specs, strict=True):
         head = _mirror_line(evidence, spec)
-        reference, moved = _flat_means(evidence, spec)
+        means = _means(evidence, spec)
         heads.append({"model": name, **head})
-        moves += [{"model": name, "other_prior": key, "moved": by} for key, by in moved.items()]
         for prior in priors:
-            found = posteriors.summary(spec.having(priors={"treatment": prior}))
+            asked = spec.under(prior)
+            found = posteriors.summary(asked)
+            added = _added(means, asked)
             lines.append(
                 {"model": name, "prior": label_of(prior), **found}
-                | _parts(found["mean"], reference, head["mirror_estimate"])
+                | {f"gap_of_{key}": value for key, value in added.items()}
+                | _parts(found["mean"], means[""], added, head["mirror_estimate"])
             )
     labels = [label_of(prior) for prior in priors]
     table = xr.Dataset.from_dataframe(pd.DataFrame(lines).set_index(["model", "prior"]))
     table = table.reindex(model=list(models), prior=labels)
+    names = [f"gap_of_{key}" for key in OTHERS]
+    each = xr.concat([table[name] for name in names], dim=pd.Index(OTHERS, name="parameter"))
+    table = table.drop_vars(names).assign(gap_of=each)
     table = table.merge(xr.Dataset.from_dataframe(pd.DataFrame(heads).set_index("model")))
-    table = table.merge(_analyses(evidence)).merge(_steps(table)).merge(_moved(moves, models))
+    analyses = _analyses(evidence)
+    table = table.merge(analyses).merge(_steps(table)).merge(_periods(evidence))
     size = crossover_model(evidence, specs[0].having(options={"patients": "all"})).size
     return table.assign_attrs(
         evidence_kind=evidence.kind,
         trial=evidence.trial.name,
-        endpoint=str(evidence.data["outcomes"].to_dataset()["endpoint"].values[0]),
+        endpoint=_endpoint(evidence),
         complete=_complete(evidence),
+        not_possible=analyses.attrs["not_possible"],
         **size,
     )  # fmt: skip
+
+
+def _endpoint(evidence: Evidence) -> str:
+    """Return the only outcome of patients."""
+    return str(evidence.data["outcomes"].to_dataset()["endpoint"].values[0])
 
 
 def _crossover_spec(name: str) -> ModelSpec:
@@ -141,49 +154,49 @@ def _crossover_spec(name: str) -> ModelSpec:
 
 def _mirror_line(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     """Return the frequentist analysis of the estimand of a model."""
-    found = frequentist_document(evidence, spec)
+    columns = ("estimate", "se", "df", "low", "high")
+    nothing = {f"mirror_{key}": np.nan for key in columns}
+    try:
+        found = frequentist_document(evidence, spec)
+    except EvidenceError as error:
+        return {"mirror": f"none: {error}", **nothing}
     if found["estimate"] is None:
-        raise EvidenceError(f"model '{spec.name}' has no frequentist analysis: {found['method']}")
+        return {"mirror": found["method"], **nothing}
+    values = (found["estimate"], found["se"], found["df"], *found["ci95"])
     return {
         "mirror": found["method"].partition(":")[0],
-        **{f"mirror_{key}": float(found[key]) for key in ("estimate", "se", "df")},
-        "mirror_low": found["ci95"][0],
-        "mirror_high": found["ci95"][1],
+        **{f"mirror_{key}": float(value) for key, value in zip(columns, values, strict=True)},
     }
 
 
-def _flat_means(
-    evidence: Evidence, spec: ModelSpec
-) -> tuple[tuple[float, float], dict[str, float]]:
-    """Return means with all means flat and with treatment only, and what each other prior moves."""
+def _means(evidence: Evidence, spec: ModelSpec) -> dict[str, float]:
+    """Return the mean under flat priors of all coefficients, then with one prior after another."""
     if why_not_exact(spec.options):
-        return (np.nan, np.nan), {}
-    model = crossover_model(evidence, spec.having(priors={"treatment": "flat"}))
+        return {"": np.nan}
+    flat = Prior("flat")
+    try:
+        model = crossover_model(evidence, spec.having(priors={"treatment": flat}))
+    except EvidenceError:
+        return {"": np.nan}
     own = exact_priors(model)
-    flat = own | {name: Prior("flat") for name in own if name not in SPREADS}
-    whole = _mean(model, own)
-    moved = {
-        name: whole - _mean(model, own | {name: _freed(name, prior)})
-        for name, prior in own.items()
-        if name != "treatment" and isinstance(prior, Prior) and prior.proper
-    }
-    return (_mean(model, flat), whole), moved
+    chosen = own | {name: flat for name in OTHERS if name in own}
+    found = {"": _mean(model, chosen)}
+    for name in OTHERS:
+        if name in own:
+            chosen = chosen | {name: own[name]}
+            found[name] = _mean(model, chosen)
+    return found
 
 
-def _freed(name: str, prior: Prior) -> Prior:
-    """Return the prior that says next to nothing: flat, or ten times as wide for a spread."""
-    if name not in SPREADS:
-        return Prior("flat")
-    if name == "correlation":
-        return Prior("uniform", {"low": -1.0, "high": 1.0})
-    return rescaled(prior, unit=WIDER, shift=0.0)
-
-
-def _moved(moves: Sequence[Mapping[str, Any]], models: Sequence[str]) -> xr.Dataset:
-    """Return what each other prior moves, by model; NaN where a model has no such prior."""
-    frame = pd.DataFrame(moves, columns=["model", "other_prior", "moved"])
-    table = xr.Dataset.from_dataframe(frame.set_index(["model", "other_prior"]))
-    return table.reindex(model=list(models), other_prior=list(dict.fromkeys(frame["other_prior"])))
+def _added(means: Mapping[str, float], spec: ModelSpec) -> dict[str, float]:
+    """Return what the prior of each other coefficient adds to the mean, NaN if it has none."""
+    before, added = means[""], dict.fromkeys(OTHERS, np.nan)
+    for name in OTHERS:
+        if name in means:
+            flat = spec.prior_tables[name] == {"dist": "flat"}
+            added[name] = 0.0 if flat else means[name] - before
+            before = means[name]
+    return added
 
 
 def _mean(model: CrossoverModel, priors: Mapping[str, Any]) -> float:
@@ -198,10 +211,10 @@ def _mean(model: CrossoverModel, priors: Mapping[str, Any]) -> float:
     return float(table["mean"].sel(estimand="treatment_difference").item())
 
 
-def _parts(mean: float, reference: tuple[float, float], mirror: float) -> dict[str, float]:
+def _parts(mean: float, flat: float, added: Mapping[str, float], mirror: float) -> dict[str, float]:
     """Split the gap between a posterior mean and its mirror into parts that add up."""
-    flat, own = reference
-    values = (flat - mirror, own - flat, mean - own)
+    other = float(np.nansum(list(added.values())))
+    values = (flat - mirror, other + 0 * flat, mean - flat - other)
     return dict(zip(PARTS, values, strict=True))
 
 
@@ -220,6 +233,12 @@ def _analyses(evidence: Evidence) -> xr.Dataset:
         estimand=xr.DataArray(estimands, dims="analysis"),
     )
     return chosen.drop_vars("estimand").assign(frequentist_estimand=("analysis", estimands))
+
+
+def _periods(evidence: Evidence) -> xr.Dataset:
+    """Return what each period says alone."""
+    found = period_differences(evidence, _endpoint(evidence))
+    return found.rename({str(name): f"period_{name}" for name in found.data_vars})
 
 
 def _steps(table: xr.Dataset) -> xr.Dataset:

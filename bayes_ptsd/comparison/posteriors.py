@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayes_ptsd.crossover.exact import DRAWS, exact_priors, why_not_exact
 from bayes_ptsd.crossover.model import crossover_model
+from bayes_ptsd.errors import EvidenceError, FitError, SpecError
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.exact.crossover import crossover_posterior
@@ -71,7 +72,8 @@ class PosteriorSource:
         Returns
         -------
         dict
-            Mean, median, sd, interval, probabilities; ``engine, result_id, to_run``.
+            Mean, median, sd, interval, probabilities; ``engine, result_id, to_run`` and, where
+            these patients have no such posterior, the ``reason``.
         """
         entry = self.stored.get(spec.spec_id)
         if entry is not None:
@@ -80,7 +82,10 @@ class PosteriorSource:
         if why_not_exact(spec.options):
             return _line({}, "", "") | {"to_run": _command(spec)}
         result_id = make_result_id(self.evidence, spec, settings=SETTINGS, seed=self.seed)
-        return _line(self._exact(spec), "exact", result_id)
+        try:
+            return _line(self._exact(spec), "exact", result_id)
+        except (EvidenceError, FitError, SpecError) as error:
+            return _line({}, "", "") | {"reason": str(error)}
 
     def _exact(self, spec: ModelSpec) -> dict[str, Any]:
         """Return the summary by quadrature."""
@@ -112,7 +117,7 @@ def _line(one: dict[str, Any], engine: str, result_id: str) -> dict[str, Any]:
     values = {key: one.get(key) for key in QUANTITIES}
     values |= dict(zip(("eti95_low", "eti95_high"), one.get("eti95", (None, None)), strict=True))
     numbers = {key: np.nan if value is None else float(value) for key, value in values.items()}
-    return {**numbers, "engine": engine, "result_id": result_id, "to_run": ""}
+    return {**numbers, "engine": engine, "result_id": result_id, "to_run": "", "reason": ""}
 
 
 def _command(spec: ModelSpec) -> str:

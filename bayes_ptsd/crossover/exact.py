@@ -62,11 +62,12 @@ def exact_priors(model: CrossoverModel) -> dict[str, Prior | Callable[[FloatArra
     >>> from bayes_ptsd.spec import load_model
     >>> model = crossover_model(example_patients(), load_model("crossover"))
     >>> sorted(exact_priors(model))
-    ['period_mean', 'sd_subject', 'sd_within', 'treatment']
+    ['level', 'period_effect', 'sd_subject', 'sd_within', 'treatment']
     """
     return {
         name: inverse_sd if prior.dist == "inverse_sd" else prior
         for name, prior in model.priors.items()
+        if isinstance(prior, Prior)
     }
 
 

@@ -157,30 +157,36 @@ def _values(model: CrossoverModel) -> FloatArray:
 
 def _means(flat: xr.Dataset, model: CrossoverModel) -> FloatArray:
     """Return the mean scores, dims (sample, subject, period)."""
-    first = model.pairs.active_first.astype(float)
-    active = np.stack([first, 1 - first], axis=1)
-    late = np.stack([np.zeros_like(first), first], axis=1)
-    mean = flat["period_mean"].values[:, None, :] + model.sign * (
+    half = model.pairs.active_first - 0.5
+    active = np.stack([half, -half], axis=1)
+    late = np.stack([np.zeros_like(half), half], axis=1)
+    mean = _levels(flat)[:, None, :] + model.sign * (
         flat["treatment_difference"].values[:, None, None] * active
     )
     if "carryover" in flat:
         mean = mean + model.sign * flat["carryover"].values[:, None, None] * late
     if "sequence_effect" in flat:
-        mean = mean + flat["sequence_effect"].values[:, None, None] * (first - 0.5)[:, None]
+        mean = mean + flat["sequence_effect"].values[:, None, None] * half[:, None]
     if "baseline_slope" in flat and model.pairs.baseline is not None:
         centered = model.pairs.baseline - model.pairs.baseline.mean()
         mean = mean + flat["baseline_slope"].values[:, None, :] * centered[:, None]
     return np.asarray(mean)
 
 
+def _levels(flat: xr.Dataset) -> FloatArray:
+    """Return the mean over both treatments in each period, dims (sample, period)."""
+    change = flat["period_effect"].values[:, None] * np.array([-0.5, 0.5])
+    return np.asarray(flat["level"].values[:, None] + change)
+
+
 def _baseline_means(flat: xr.Dataset, model: CrossoverModel) -> FloatArray:
     """Return the mean baselines of a joint model, dims (sample, subject, period)."""
-    first = model.pairs.active_first.astype(float)
-    mean = np.repeat(flat["baseline_mean"].values[:, None, :], len(first), axis=1)
+    half = model.pairs.active_first - 0.5
+    mean = np.repeat(flat["baseline_level"].values[:, None, :], len(half), axis=1)
     if "baseline_carryover" in flat:
-        mean[:, :, 1] += model.sign * flat["baseline_carryover"].values[:, None] * first
+        mean[:, :, 1] += model.sign * flat["baseline_carryover"].values[:, None] * half
     if "sequence_effect" in flat:
-        mean = mean + flat["sequence_effect"].values[:, None, None] * (first - 0.5)[:, None]
+        mean = mean + flat["sequence_effect"].values[:, None, None] * half[:, None]
     return mean
 
 

@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.pairs import CrossoverPairs
 from bayes_ptsd.evidence.patient_arrays import crossover_arrays
 from bayes_ptsd.frequentist import reml_crossover
-from bayes_ptsd.patient_scale import endpoint_scale, in_score_units
+from bayes_ptsd.patient_scale import (
+    OccasionScale,
+    endpoint_scale,
+    in_score_units,
+    occasion_scale,
+    predictor_sd,
+)
 from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.scaled_priors import PriorVector, ScaledPrior
 from bayes_ptsd.spec import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
@@ -38,8 +45,8 @@ class CrossoverModel:
         Label of each subject's sequence.
     baselines : ndarray, optional
         Baselines by subject and period, for the joint model.
-    priors : mapping of str to Prior
-        In score units, by parameter of the model.
+    priors : mapping of str to Prior or PriorVector
+        In score units, by parameter of the model; the levels of joint baselines have one a period.
     notes : tuple of str
         What was taken from the data because the trial does not say it, and what was left out.
     visit : str
@@ -51,7 +58,7 @@ class CrossoverModel:
     pairs: CrossoverPairs
     sequence: np.ndarray[Any, Any]
     baselines: FloatArray | None
-    priors: Mapping[str, Prior]
+    priors: Mapping[str, Prior | PriorVector]
     notes: tuple[str, ...]
     visit: str
 
@@ -130,20 +137,34 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
         if (~complete).any():
             notes.append(f"{int((~complete).sum())} subjects with one period are left out")
         arrays = arrays.isel(subject=complete)
+        if len(set(arrays["sequence"].values)) < 2:
+            raise EvidenceError(
+                f"{int(complete.sum())} subjects have both periods, none of them in one of the "
+                "sequences: completers alone say nothing about the treatments; take patients = all"
+            )
     pairs, baselines = _pairs(arrays, spec)
-    arms = [pairs.score[pairs.active_first == arm, 0] for arm in (True, False)]
-    sd, location, said = endpoint_scale(
-        endpoint, arms, occasion="first-period", means="the period means"
-    )
-    priors = {
-        name: in_score_units(
-            spec.priors[name],
-            sd=sd,
-            location=location,
+    sd, scales, said = _scales(endpoint, pairs, spec)
+
+    def prior_of(name: str, scale: OccasionScale) -> Prior:
+        return in_score_units(
+            spec.priors[name], scale=scale, reference_sd=sd,
             standard_error=lambda: _standard_error(pairs, endpoint),
-        )
-        for name in spec.parameters
+            predictor_sd=_predictor_sd(name, pairs),
+        )  # fmt: skip
+
+    priors: dict[str, Prior | PriorVector] = {
+        name: prior_of(name, scales.get(name, scales[""])) for name in spec.parameters
     }
+    if baselines is not None:
+        before = [occasion_scale(_arms(baselines, pairs, p), least_sd=sd) for p in (0, 1)]
+        priors["baseline_level"] = PriorVector(
+            tuple(prior_of("baseline_level", scale) for scale in before)
+        )
+        if priors["correlations"].dist != "lkj":
+            raise SpecError(
+                f"model '{spec.name}': the correlations of joint baselines have an lkj prior; "
+                "write correlations = lkj(2)"
+            )
     return CrossoverModel(
         spec=spec,
         endpoint=replace(endpoint, reference_sd=sd),
@@ -191,6 +212,42 @@ def _pairs(arrays: xr.Dataset, spec: ModelSpec) -> tuple[CrossoverPairs, FloatAr
         before,
     )
     return pairs, baselines
+
+
+def _arms(table: FloatArray, pairs: CrossoverPairs, period: int) -> list[FloatArray]:
+    """Return the column of a period by sequence."""
+    return [table[pairs.active_first == first, period] for first in (True, False)]
+
+
+def _scales(
+    endpoint: Endpoint, pairs: CrossoverPairs, spec: ModelSpec
+) -> tuple[float, dict[str, OccasionScale], list[str]]:
+    """Return reference SD, scales by parameter (of all others under ""), and what to say of them.
+
+    Both periods and both treatments count alike in the locations, so that they are blind to which
+    treatment is which; the SD is that of the first period.
+    """
+    arms = [_arms(pairs.score, pairs, period) for period in (0, 1)]
+    reference, scale, (located, *said) = endpoint_scale(endpoint, arms[0], occasion="first-period")
+    # where nobody has a first or a second period, the other one stands in
+    late = occasion_scale(arms[1], least_sd=scale.sd, otherwise=scale.location).location
+    early = occasion_scale(arms[0], least_sd=scale.sd, otherwise=late).location
+    level, change = (early + late) / 2, late - early
+    if any(isinstance(spec.priors[name], ScaledPrior) for name in ("level", "period_effect")):
+        located = (
+            f"priors of level and period effect are centered where these data lie, at {level:.4g} "
+            f"and {change:.4g} {endpoint.unit}, blind to which treatment is which"
+        )
+        said = [located.replace(" ,", ","), *said]
+    scales = {"": scale, "level": OccasionScale(scale.sd, level)}
+    return reference, scales | {"period_effect": OccasionScale(scale.sd, change)}, said
+
+
+def _predictor_sd(name: str, pairs: CrossoverPairs) -> float | None:
+    """Return the SD of what a parameter is the slope of, if it is one."""
+    if name != "baseline_slope" or pairs.baseline is None:
+        return None
+    return predictor_sd(pairs.baseline, "baseline")
 
 
 def _standard_error(pairs: CrossoverPairs, endpoint: Endpoint) -> float:

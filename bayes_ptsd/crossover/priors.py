@@ -9,6 +9,7 @@ import xarray as xr
 
 from bayes_ptsd.crossover.model import CrossoverModel
 from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.scaled_priors import PriorVector
 
 __all__ = ["NU_FLOOR", "derived", "draw_priors", "has_proper_priors", "log_priors", "prior_shapes"]
 
@@ -18,7 +19,7 @@ NU_FLOOR = 2.0
 NAMES: Mapping[str, str] = {"treatment": "treatment_difference", "sequence": "sequence_effect"}
 
 
-def prior_shapes(model: CrossoverModel) -> dict[str, tuple[str, Prior, bool]]:
+def prior_shapes(model: CrossoverModel) -> dict[str, tuple[str, Prior | PriorVector, bool]]:
     """Return name in the posterior, prior and whether there is one for each period.
 
     Parameters
@@ -37,11 +38,11 @@ def prior_shapes(model: CrossoverModel) -> dict[str, tuple[str, Prior, bool]]:
     >>> from bayes_ptsd.crossover.model import crossover_model
     >>> from bayes_ptsd.spec import load_model
     >>> shapes = prior_shapes(crossover_model(example_patients(), load_model("crossover")))
-    >>> shapes["treatment"][0], shapes["period_mean"][2]
-    ('treatment_difference', True)
+    >>> shapes["treatment"][0], shapes["level"][2]
+    ('treatment_difference', False)
     """
     unequal = model.options["period_sd"] == "unequal"
-    twice = {"period_mean", "baseline_slope", *(("sd_within", "sd_period") if unequal else ())}
+    twice = {"baseline_slope", "baseline_level", *(("sd_within", "sd_period") if unequal else ())}
     return {
         name: (NAMES.get(name, name), prior, name in twice) for name, prior in model.priors.items()
     }
@@ -113,21 +114,19 @@ def derived(draws: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xr.Dataset
-        With ``period_effect`` (second minus first, as recorded) and, with carryover, the
-        ``within_patient_contrast`` that a crossover without carryover would estimate.
+        With carryover, the ``within_patient_contrast`` that a crossover without carryover would
+        estimate.
 
     Examples
     --------
-    >>> draws = xr.Dataset({"period_mean": (("draw", "period"), [[40.0, 37.0]])},
-    ...                    coords={"period": [1, 2]})
-    >>> float(derived(draws)["period_effect"].item())
-    -3.0
+    >>> draws = xr.Dataset({"treatment_difference": 6.0, "carryover": 2.0})
+    >>> float(derived(draws)["within_patient_contrast"])
+    5.0
     """
-    mean = draws["period_mean"]
-    added = {"period_effect": mean.sel(period=2, drop=True) - mean.sel(period=1, drop=True)}
-    if "carryover" in draws:
-        added["within_patient_contrast"] = draws["treatment_difference"] - draws["carryover"] / 2
-    return draws.assign(added)
+    if "carryover" not in draws:
+        return draws
+    contrast = draws["treatment_difference"] - draws["carryover"] / 2
+    return draws.assign(within_patient_contrast=contrast)
 
 
 def log_priors(draws: xr.Dataset, model: CrossoverModel) -> xr.Dataset:
@@ -152,7 +151,7 @@ def log_priors(draws: xr.Dataset, model: CrossoverModel) -> xr.Dataset:
     >>> from bayes_ptsd.spec import load_model
     >>> model = crossover_model(example_patients(), load_model("crossover"))
     >>> sorted(log_priors(draw_priors(model, 10, seed=1), model))
-    ['period_mean', 'sd_subject', 'sd_within', 'treatment_difference']
+    ['level', 'period_effect', 'sd_subject', 'sd_within', 'treatment_difference']
     """
     found = {}
     for key, (name, prior, _) in prior_shapes(model).items():
@@ -162,9 +161,9 @@ def log_priors(draws: xr.Dataset, model: CrossoverModel) -> xr.Dataset:
     return xr.Dataset(found)
 
 
-def _quantile(key: str, prior: Prior, p: FloatArray) -> FloatArray:
+def _quantile(key: str, prior: Prior | PriorVector, p: FloatArray) -> FloatArray:
     """Return quantiles of a parameter's prior."""
-    if key == "nu":
+    if key == "nu" and isinstance(prior, Prior):
         below = float(prior.cdf(NU_FLOOR))
         return prior.quantile(below + (1 - below) * p)
     if key == "correlation" and prior.dist == "beta":
@@ -172,9 +171,9 @@ def _quantile(key: str, prior: Prior, p: FloatArray) -> FloatArray:
     return prior.quantile(p)
 
 
-def _log_density(key: str, prior: Prior, value: FloatArray) -> FloatArray:
+def _log_density(key: str, prior: Prior | PriorVector, value: FloatArray) -> FloatArray:
     """Return the log density of a parameter's prior."""
-    if key == "nu":
+    if key == "nu" and isinstance(prior, Prior):
         return np.asarray(prior.logpdf(value) - np.log(prior.sf(NU_FLOOR)))
     if key == "correlation" and prior.dist == "beta":
         return np.asarray(prior.logpdf((1 + value) / 2) - np.log(2))

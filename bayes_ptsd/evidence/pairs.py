@@ -255,6 +255,8 @@ def _check_values(pairs: CrossoverPairs) -> None:
             )
         if not np.isfinite(pairs.baseline).all():
             raise EvidenceError("a baseline is missing; impute it beforehand or leave it out")
+    if not len(pairs.active_first):
+        raise EvidenceError("no patient has a score, so there is nothing to analyze")
     if pairs.active_first.all() or not pairs.active_first.any():
         raise EvidenceError(
             "all patients have the same sequence: treatment and period cannot be told apart"

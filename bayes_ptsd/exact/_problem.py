@@ -9,8 +9,8 @@ import numpy as np
 from scipy import special
 
 from bayes_ptsd.errors import FitError, SpecError
-from bayes_ptsd.evidence.pairs import CrossoverPairs
-from bayes_ptsd.exact._axes import Axis, DispersionPrior
+from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
+from bayes_ptsd.exact._axes import Axis, DispersionPrior, sd_axis
 from bayes_ptsd.exact._linear import LinearPosterior, NormalComponents, normal_components, solve
 from bayes_ptsd.exact._quadrature import Quadrature, integrate, refuse_inexact
 from bayes_ptsd.exact._structure import (
@@ -152,7 +152,8 @@ def crossover_problem(
     ...     np.arange(3),
     ... )
     >>> flat, half = Prior("flat"), Prior("half_normal", {"sigma": 5.0})
-    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
+    >>> priors |= {"sd_subject": half, "sd_within": half}
     >>> crossover_problem(pairs, priors, benefit_sign=1, covariance="random_intercept").count
     array([[3., 0., 0.]])
     """
@@ -166,7 +167,19 @@ def crossover_problem(
         present = present & np.array([True, False])
     else:
         design = crossover_design(pairs, priors, benefit_sign=benefit_sign)
+    if covariance == "random_intercept" and _within_is_free(design.columns, present):
+        axes = [axes[0], sd_axis("sd_within", priors["sd_within"], may_be_zero=True)]
     return problem_of_rows(design, structure, axes, np.where(present, score, np.nan))
+
+
+def _within_is_free(columns: FloatArray, present: BoolArray) -> bool:
+    """Tell whether a data set's coefficients fit all within-patient differences exactly.
+
+    Then the scores leave the standard deviation within patients free to be zero.
+    """
+    both = np.asarray(present.all(axis=2))
+    change = np.where(both[..., None], columns[:, :, 0] - columns[:, :, 1], 0.0)
+    return bool((np.linalg.matrix_rank(change) == both.sum(axis=1)).any())
 
 
 def problem_of_rows(
@@ -215,7 +228,7 @@ def problem_of_rows(
         moments=covariance.blocks(rows, present),
         center=center,
         count=np.stack([kind.sum(axis=1) for kind in count], axis=1).astype(float),
-        scale=_scale(residual, filled, present.sum(axis=(1, 2))),
+        scale=_scale(residual, filled, columns=columns, count=present.sum(axis=(1, 2)), axes=axes),
     )
 
 
@@ -252,9 +265,16 @@ def solve_problem(
         if float(quadrature.resolution.max()) <= tolerance:
             break
     assert quadrature is not None
-    refuse_inexact(quadrature, tolerance=max(tolerance, ACCEPTED), first=first)
+    proper = all(isinstance(a.prior, Prior) and a.prior.proper for a in problem.axes)
+    refuse_inexact(quadrature, tolerance=max(tolerance, ACCEPTED), first=first, proper=proper)
     value = problem.values(quadrature.coordinate)
     linear = problem.linear(value)
+    lost = np.asarray(np.isnan(linear.log_marginal).any(axis=1))
+    if lost.any():
+        # nodes that are singular to rounding have no weight; a number there keeps sums finite
+        heaviest = quadrature.weight.argmax(axis=1)[:, None, None]
+        value = np.where(lost[:, None], np.take_along_axis(value, heaviest, axis=2), value)
+        linear = problem.linear(value)
     share = np.exp(linear.log_marginal - _add(linear.log_marginal)[:, None])
     return Solution(problem, quadrature, value, linear, share * quadrature.weight[:, None])
 
@@ -269,15 +289,16 @@ def _refuse_aliased(columns: FloatArray, prior: NormalComponents, names: list[st
     proper = np.diag((prior.precision > 0).all(axis=0).astype(float))
     square = np.einsum("dspc,dspe->dce", columns, columns)
     size = np.sqrt(np.maximum(np.einsum("dcc->dc", square), 1e-300))
-    rank = np.linalg.matrix_rank(square / size[:, :, None] / size[:, None, :] + proper, tol=1e-9)
-    if (rank < len(names)).any():
-        flat = [
-            name for name, is_proper in zip(names, np.diag(proper), strict=True) if not is_proper
-        ]
+    least, direction = np.linalg.eigh(square / size[:, :, None] / size[:, None, :] + proper)
+    # rounding leaves 1e-16; designs that are only nearly aliased have information
+    lost = least[:, 0] < 1e-9
+    if lost.any():
+        part = np.abs(direction[np.argmax(lost), :, 0]) > 1e-6
+        flat = [name for name, inside in zip(names, part, strict=True) if inside]
         raise SpecError(
             f"flat priors on {', '.join(flat)} leave a direction without information (carryover, "
-            "sequence and a missing cell are aliased); give one of them a proper prior or leave it "
-            "out"
+            "sequence effect and an empty cell of the design cannot be told apart); give one of "
+            f"them a proper prior, such as {flat[-1].partition('[')[0]}=normal(0, 20)"
         )
 
 
@@ -288,13 +309,30 @@ def _least_squares(columns: FloatArray, filled: FloatArray) -> FloatArray:
     return np.asarray((np.linalg.pinv(square, hermitian=True) @ right[..., None])[..., 0])
 
 
-def _scale(residual: FloatArray, filled: FloatArray, count: FloatArray) -> FloatArray:
-    """Return the root mean square residual; refuse scores without variation."""
+def _scale(
+    residual: FloatArray,
+    filled: FloatArray,
+    *,
+    columns: FloatArray,
+    count: FloatArray,
+    axes: Sequence[Axis],
+) -> FloatArray:
+    """Return the root mean square residual; refuse scores that should vary and do not.
+
+    Where the coefficients fit all scores exactly the standard deviations have their priors, and the
+    scale is that of the first one.
+    """
     scale = np.sqrt((residual**2).sum(axis=(1, 2)) / count)
-    flat = scale <= 1e-12 * np.abs(filled).max(axis=(1, 2))
-    if flat.any():
+    none = scale <= 1e-12 * np.abs(filled).max(axis=(1, 2))
+    if not none.any():
+        return np.asarray(scale)
+    rows = columns.reshape(len(columns), -1, columns.shape[-1])
+    varying = none & (np.linalg.matrix_rank(rows) < count)
+    if varying.any():
         raise FitError(
-            f"data set {int(np.argmax(flat))}: the scores do not vary around their cell means; the "
-            "posterior of the standard deviations is not proper"
+            f"data set {int(np.argmax(varying))}: the scores do not vary around their cell means; "
+            "nothing bounds the standard deviations from below: are the scores derived or rounded?"
         )
-    return np.asarray(scale)
+    prior = axes[0].prior
+    middle = prior.quantile(0.5) if isinstance(prior, Prior) and prior.proper else 1.0
+    return np.where(none, middle, scale)

@@ -33,6 +33,12 @@ DROP = {1: 20.0, 2: 20.0, 3: 16.0}
 SCAN = {1: 65, 2: 17, 3: 13}
 EDGE_TOLERANCE = {1: 1e-7, 2: 1e-7, 3: 1e-5}
 
+IMPROPER = "give the standard deviations proper priors such as half_normal"
+PROPER = (
+    "these priors are proper, so the scores leave a standard deviation free to be zero; one whose "
+    "prior has no density there, such as log_normal, has a posterior"
+)
+
 
 @dataclass(frozen=True)
 class Quadrature:
@@ -258,11 +264,13 @@ def series_quantile(series: FloatArray, p: FloatArray) -> FloatArray:
     return np.asarray((low + high) / 2)
 
 
-def refuse_inexact(result: Quadrature, *, tolerance: float, first: int = 0) -> None:
+def refuse_inexact(
+    result: Quadrature, *, tolerance: float, first: int = 0, proper: bool = False
+) -> None:
     """Raise unless every data set's box and nodes are good enough.
 
     `tolerance` bounds the size of the highest Legendre coefficients; `first` is the number of the
-    first data set, for the message.
+    first data set and `proper` whether all priors of the dispersion are, for the message.
 
     Raises
     ------
@@ -275,7 +283,7 @@ def refuse_inexact(result: Quadrature, *, tolerance: float, first: int = 0) -> N
         raise FitError(
             f"data set {first + number}: the posterior of the standard deviations has relative "
             f"density {result.edge[number]:.1e} at the edge of the widest box; it is improper or "
-            "too heavy-tailed: give the standard deviations proper priors such as half_normal"
+            f"too heavy-tailed: {PROPER if proper else IMPROPER}"
         )
     coarse = ~(result.resolution <= tolerance)
     if coarse.any():

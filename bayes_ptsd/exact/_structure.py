@@ -1,7 +1,8 @@
 """Crossover models for the exact engine: linear columns and covariance structures.
 
-Cell means (`s` the benefit sign of the endpoint, active first / control first):
-period 1 ``a1 + s tau`` / ``a1``; period 2 ``a2 + s lambda`` / ``a2 + s tau``.
+Cell means (`s` the benefit sign of the endpoint, upper sign active first, lower control first):
+period 1 ``level - period_effect/2 +- s tau/2``; period 2 ``level + period_effect/2 -+ s tau/2 +- s
+lambda/2``. Levels are means over both treatments, so that no prior of a level pulls at tau.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ __all__ = [
     "first_period_design",
 ]
 
-LINEAR_PRIORS = ("period_mean", "treatment", "carryover", "sequence", "baseline_slope")
-FIRST_PERIOD_PRIORS = ("intercept", "treatment", "baseline_slope")
+LINEAR_PRIORS = (
+    "level", "period_effect", "treatment", "carryover", "sequence", "baseline_slope",
+)  # fmt: skip
+VARIANCE_FLOOR = 1e-60
+FIRST_PERIOD_PRIORS = ("level", "treatment", "baseline_slope")
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,8 @@ def crossover_design(
     pairs : CrossoverPairs
         The patients.
     priors : mapping of str to Prior
-        ``period_mean`` and ``treatment``; ``carryover``, ``sequence`` and ``baseline_slope`` put
-        their columns into the model where they are named.
+        ``level``, ``period_effect`` and ``treatment``; ``carryover``, ``sequence`` and
+        ``baseline_slope`` put their columns into the model where they are named.
     benefit_sign : {1, -1}
         +1 if a higher score is better, else -1.
 
@@ -109,23 +113,23 @@ def crossover_design(
     >>> pairs = CrossoverPairs(
     ...     np.array([[5.0, 7.0], [8.0, 4.0]]), np.array([True, False]), np.array([1, 2])
     ... )
-    >>> flat = Prior("flat")
-    >>> design = crossover_design(pairs, {"period_mean": flat, "treatment": flat}, benefit_sign=-1)
-    >>> list(design.priors)
-    ['period_mean[1]', 'period_mean[2]', 'treatment']
+    >>> flat = dict.fromkeys(["level", "period_effect", "treatment"], Prior("flat"))
+    >>> crossover_design(pairs, flat, benefit_sign=-1).columns[0, 0]
+    array([[ 1. , -0.5, -0.5],
+           [ 1. ,  0.5,  0.5]])
     """
-    _require(priors, "period_mean", "treatment")
-    first = pairs.active_first.astype(float)
-    zero = np.zeros_like(first)
+    _require(priors, "level", "period_effect", "treatment")
+    half = pairs.active_first - 0.5
+    one, zero = np.ones_like(half), np.zeros_like(half)
     cells = {
-        "period_mean[1]": np.stack([zero + 1, zero], axis=-1),
-        "period_mean[2]": np.stack([zero, zero + 1], axis=-1),
-        "treatment": benefit_sign * np.stack([first, 1 - first], axis=-1),
+        "level": np.stack([one, one], axis=-1),
+        "period_effect": np.stack([-one / 2, one / 2], axis=-1),
+        "treatment": benefit_sign * np.stack([half, -half], axis=-1),
     }
     if "carryover" in priors:
-        cells["carryover"] = benefit_sign * np.stack([zero, first], axis=-1)
+        cells["carryover"] = benefit_sign * np.stack([zero, half], axis=-1)
     if "sequence" in priors:
-        cells["sequence"] = np.stack([first - 0.5, first - 0.5], axis=-1)
+        cells["sequence"] = np.stack([half, half], axis=-1)
     table = {name: column[None] for name, column in cells.items()}
     if "baseline_slope" in priors:
         table |= _baseline_columns(pairs)
@@ -135,14 +139,14 @@ def crossover_design(
 def first_period_design(
     pairs: CrossoverPairs, priors: Mapping[str, Prior | DispersionPrior], *, benefit_sign: int
 ) -> Design:
-    """Return the columns of the first period alone: intercept, treatment, perhaps a baseline.
+    """Return the columns of the first period alone: level, treatment, perhaps a baseline.
 
     Parameters
     ----------
     pairs, benefit_sign
         As in `crossover_design`.
     priors : mapping of str to Prior
-        ``intercept`` and ``treatment``; ``baseline_slope`` puts the baseline into the model.
+        ``level`` and ``treatment``; ``baseline_slope`` puts the baseline into the model.
 
     Returns
     -------
@@ -160,16 +164,16 @@ def first_period_design(
     ...     np.array([[5.0, 7.0], [8.0, 4.0]]), np.array([True, False]), np.array([1, 2])
     ... )
     >>> flat = Prior("flat")
-    >>> design = first_period_design(pairs, {"intercept": flat, "treatment": flat}, benefit_sign=1)
+    >>> design = first_period_design(pairs, {"level": flat, "treatment": flat}, benefit_sign=1)
     >>> list(design.estimands)
-    ['treatment_difference', 'intercept']
+    ['treatment_difference', 'level']
     """
-    _require(priors, "intercept", "treatment")
-    first = pairs.active_first.astype(float)
-    zero = np.zeros_like(first)
+    _require(priors, "level", "treatment")
+    half = pairs.active_first - 0.5
+    one, zero = np.ones_like(half), np.zeros_like(half)
     table = {
-        "intercept": np.stack([zero + 1, zero], axis=-1)[None],
-        "treatment": benefit_sign * np.stack([first, zero], axis=-1)[None],
+        "level": np.stack([one, zero], axis=-1)[None],
+        "treatment": benefit_sign * np.stack([half, zero], axis=-1)[None],
     }
     if "baseline_slope" in priors:
         table["baseline_slope"] = _baseline_columns(pairs)["baseline_slope[1]"]
@@ -209,7 +213,7 @@ def _baseline_columns(pairs: CrossoverPairs) -> dict[str, FloatArray]:
 
 
 def _linear_prior(priors: Mapping[str, Prior | DispersionPrior], name: str) -> Prior:
-    """Return the prior of a coefficient; ``period_mean[2]`` takes that of ``period_mean``."""
+    """Return the prior of a coefficient; ``baseline_slope[2]`` takes that of ``baseline_slope``."""
     prior = priors[name.partition("[")[0]]
     if not isinstance(prior, Prior):
         raise SpecError(f"prior of '{name}' must be a Prior, got {type(prior).__name__}")
@@ -221,7 +225,8 @@ def _estimands(names: list[str]) -> dict[str, FloatArray]:
     unit = dict(zip(names, np.eye(len(names)), strict=True))
     found = {
         "treatment_difference": unit["treatment"],
-        "period_effect": unit["period_mean[2]"] - unit["period_mean[1]"],
+        "period_effect": unit["period_effect"],
+        "level": unit["level"],
     }
     if "carryover" in unit:
         found["carryover"] = unit["carryover"]
@@ -282,7 +287,8 @@ def _intercept_blocks(rows: FloatArray, present: BoolArray) -> FloatArray:
 
 def _intercept_variances(value: FloatArray) -> FloatArray:
     """Return the variances of half-differences, half-sums and single periods."""
-    between, within = value[:, 0] ** 2, value[:, 1] ** 2
+    # both can be zero where the scores leave them free; the square of 1/floor is still a number
+    between, within = value[:, 0] ** 2, np.maximum(value[:, 1] ** 2, VARIANCE_FLOOR)
     return np.stack([within, within + 2 * between, within + between], axis=1)
 
 

@@ -68,7 +68,8 @@ def carryover_sweep(
     >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
     >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
     >>> half, flat = Prior("half_normal", {"sigma": 5.0}), Prior("flat")
-    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
+    >>> priors |= {"sd_subject": half, "sd_within": half}
     >>> sweep = carryover_sweep(pairs, priors, sds=[0, np.inf], benefit_sign=-1)
     >>> sweep["mean"].round(2).values.tolist()
     [3.33, 4.0]
@@ -130,7 +131,8 @@ def fixed_carryover(
     >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
     >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
     >>> half, flat = Prior("half_normal", {"sigma": 5.0}), Prior("flat")
-    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
+    >>> priors |= {"sd_subject": half, "sd_within": half}
     >>> known = fixed_carryover(pairs, priors, values=[0.0, 2.0], benefit_sign=-1)
     >>> known["mean"].round(2).values.tolist()
     [3.33, 4.33]
@@ -180,7 +182,8 @@ def carryover_tipping(
     >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
     >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
     >>> half, flat = Prior("half_normal", {"sigma": 5.0}), Prior("flat")
-    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
+    >>> priors |= {"sd_subject": half, "sd_within": half}
     >>> tipping = carryover_tipping(pairs, priors, benefit_sign=-1)
     >>> known = fixed_carryover(pairs, priors, values=[tipping], benefit_sign=-1)
     >>> round(float(known["prob_benefit"].item()), 6)

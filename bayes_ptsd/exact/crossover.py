@@ -1,6 +1,6 @@
 """Exact posterior of a Gaussian two-treatment, two-period crossover.
 
-Given the standard deviations, the linear coefficients (period means, treatment, carryover, ...)
+Given the standard deviations, the linear coefficients (level, treatment, carryover, ...)
 have a normal posterior in closed form; the standard deviations are integrated out by Gauss-Legendre
 quadrature. Equations in ``docs/methods/crossover.md``.
 """
@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.errors import SpecError
-from bayes_ptsd.evidence.pairs import CrossoverPairs
+from bayes_ptsd.errors import FitError, SpecError
+from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
 from bayes_ptsd.exact._axes import DispersionPrior, inverse_sd
 from bayes_ptsd.exact._problem import Problem, Solution, crossover_problem, solve_problem
 from bayes_ptsd.exact._summaries import DRAW_TOLERANCE, posterior_tree, solution_summaries
 from bayes_ptsd.exact.crossover_draws import draw_posterior
-from bayes_ptsd.priors import Prior
+from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = [
     "CrossoverPriors",
@@ -54,7 +54,8 @@ def crossover_posterior(
     pairs : CrossoverPairs
         The patients of one data set.
     priors : mapping of str to Prior
-        ``period_mean`` and ``treatment``, and where the model has them ``carryover``, ``sequence``,
+        ``level`` (mean over periods and treatments), ``period_effect`` (period 2 minus period 1)
+        and ``treatment``, and where the model has them ``carryover``, ``sequence``,
         ``baseline_slope``: flat, normal, Student-t, Cauchy or a mixture. ``sd_subject`` and
         ``sd_within`` (or ``sd_period`` and ``correlation``): any prior on their range, or a
         callable that returns a log density. Without ``carryover`` the carryover is zero.
@@ -62,7 +63,7 @@ def crossover_posterior(
         +1 if a higher score is better, else -1 (`Endpoint.benefit_sign`).
     covariance : {"random_intercept", "bivariate", "first_period"}
         One variance between and one within patients; or two variances and a correlation between
-        -1 and 1; or the first period alone, with priors ``intercept``, ``treatment``,
+        -1 and 1; or the first period alone, with priors ``level``, ``treatment``,
         ``sd_residual`` and perhaps ``baseline_slope``.
     draws : int
         Independent draws of all parameters jointly.
@@ -97,8 +98,8 @@ def crossover_posterior(
     >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
     >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
     >>> half = Prior("half_normal", {"sigma": 5.0})
-    >>> priors = {"period_mean": Prior("flat"), "treatment": normal(0, 20), "sd_subject": half,
-    ...           "sd_within": half}
+    >>> priors = {"level": Prior("flat"), "period_effect": Prior("flat"),
+    ...           "treatment": normal(0, 20), "sd_subject": half, "sd_within": half}
     >>> fit = crossover_posterior(pairs, priors, benefit_sign=-1)
     >>> round(float(fit["exact"]["mean"].sel(estimand="treatment_difference")), 2)
     3.33
@@ -108,7 +109,10 @@ def crossover_posterior(
             "the patients have a 'dataset' dim: use crossover_batch or crossover_batch_draws"
         )
     problem = crossover_problem(pairs, priors, benefit_sign=benefit_sign, covariance=covariance)
-    tree = posterior_tree(problem, draws=draws, seed=seed)
+    try:
+        tree = posterior_tree(problem, draws=draws, seed=seed)
+    except FitError as error:
+        raise FitError(_no_variation(pairs.score, pairs.active_first) or str(error)) from error
     tree.attrs["covariance"] = covariance
     return tree
 
@@ -149,7 +153,8 @@ def crossover_batch(
     >>> rng = np.random.default_rng(3)
     >>> pairs = CrossoverPairs(rng.normal(size=(50, 12, 2)), np.arange(12) < 6, np.arange(12))
     >>> flat, half = Prior("flat"), Prior("half_normal", {"sigma": 2.0})
-    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
+    >>> priors |= {"sd_subject": half, "sd_within": half}
     >>> crossover_batch(pairs, priors)["mean"].sizes["dataset"]
     50
     """
@@ -198,7 +203,8 @@ def crossover_batch_draws(
     >>> rng = np.random.default_rng(3)
     >>> pairs = CrossoverPairs(rng.normal(size=(8, 12, 2)), np.arange(12) < 6, np.arange(12))
     >>> flat, half = Prior("flat"), Prior("half_normal", {"sigma": 2.0})
-    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
+    >>> priors |= {"sd_subject": half, "sd_within": half}
     >>> dict(crossover_batch_draws(pairs, priors, draws=20).sizes)["draw"]
     20
     """
@@ -209,6 +215,27 @@ def crossover_batch_draws(
         for solution in _chunks(problem, DRAW_TOLERANCE)
     ]
     return xr.concat(parts, dim="dataset")
+
+
+def _no_variation(score: FloatArray, active_first: BoolArray) -> str:
+    """Say that the within-patient differences do not vary, where they do not; else nothing."""
+    both = np.isfinite(score).all(axis=1)
+    first, change = active_first[both], score[both, 1] - score[both, 0]
+    gain = np.where(first, -change, change)
+    size = 1e-9 * np.abs(score[both]).max(initial=0.0)
+    rest = [np.ptp(change[first == one]) for one in np.unique(first)]
+    if len(change) <= len(rest) or max(rest) > size:
+        return ""
+    if np.ptp(gain) <= size:
+        found = f"all {len(gain)} within-patient differences between the treatments are {gain[0]:g}"
+    elif np.ptp(change) <= size:
+        found = f"all {len(gain)} within-patient differences between the periods are {change[0]:g}"
+    else:
+        found = f"the {len(gain)} within-patient differences do not vary within the sequences"
+    return (
+        f"{found}: there is no residual variation, and nothing bounds the standard deviation "
+        "within patients from below; are these scores derived or rounded?"
+    )
 
 
 def _chunks(problem: Problem, tolerance: float) -> list[Solution]:

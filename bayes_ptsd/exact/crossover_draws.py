@@ -46,7 +46,8 @@ def draw_posterior(solution: Solution, *, draws: int, rng: np.random.Generator) 
     >>> rng = np.random.default_rng(1)
     >>> pairs = CrossoverPairs(rng.normal(size=(9, 2)), np.arange(9) < 4, np.arange(9))
     >>> flat, half = Prior("flat"), Prior("half_normal", {"sigma": 2.0})
-    >>> priors = {"period_mean": flat, "treatment": flat, "sd_subject": half, "sd_within": half}
+    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
+    >>> priors |= {"sd_subject": half, "sd_within": half}
     >>> problem = crossover_problem(pairs, priors, benefit_sign=1, covariance="random_intercept")
     >>> solution = solve_problem(problem, tolerance=1e-6)
     >>> draw_posterior(solution, draws=5, rng=rng).sizes["draw"]

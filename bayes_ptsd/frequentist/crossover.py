@@ -7,6 +7,9 @@ direction of the recorded score.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
@@ -69,7 +72,7 @@ def hills_armitage(
     >>> round(float(result["estimate"].sel(estimand="treatment_difference")), 2)
     3.33
     """
-    used = _single(pairs).completers()
+    used = _both_sequences(pairs)
     order = benefit_sign * np.where(used.active_first, -1.0, 1.0)
     return _least_squares(
         {"treatment_difference": order, "period_effect": np.ones(len(order))},
@@ -114,7 +117,7 @@ def grizzle_carryover(
     >>> grizzle_carryover(pairs).attrs["note"].startswith("Not a gate")
     True
     """
-    used = _single(pairs).completers()
+    used = _both_sequences(pairs)
     column = benefit_sign * used.active_first.astype(float)
     return _least_squares(
         {"carryover": column, "": np.ones(len(column))},
@@ -187,12 +190,13 @@ def frequentist_crossover(
     xr.Dataset
         ``estimate, se, df, ci_low, ci_high, p_value`` on dims ``(analysis, estimand)``, NaN where
         an analysis has no such estimand; ``method`` and ``note`` on ``analysis``, and of the mixed
-        models ``sd_subject`` and ``sd_within`` in score units.
+        models ``sd_subject`` and ``sd_within`` in score units. Attribute ``not_possible``, the
+        reason by analysis that the data do not allow.
 
     Raises
     ------
     EvidenceError
-        If the data do not allow the analyses.
+        If the data do not allow any analysis.
 
     Examples
     --------
@@ -201,19 +205,15 @@ def frequentist_crossover(
     >>> frequentist_crossover(pairs)["analysis"].values.tolist()
     ['hills_armitage', 'reml', 'reml_sequence', 'first_period', 'grizzle']
     """
-    tables = {
-        "hills_armitage": hills_armitage(pairs, benefit_sign=benefit_sign, level=level),
-        "reml": reml_crossover(pairs, benefit_sign=benefit_sign, level=level),
-        "reml_sequence": reml_crossover(
-            pairs, benefit_sign=benefit_sign, level=level, sequence=True
-        ),
-        "first_period": first_period(pairs, benefit_sign=benefit_sign, level=level),
-    }
-    if pairs.baseline is not None:
-        tables["first_period_adjusted"] = first_period(
-            pairs, benefit_sign=benefit_sign, level=level, adjusted=True
-        )
-    tables["grizzle"] = grizzle_carryover(pairs, benefit_sign=benefit_sign, level=level)
+    tables, reasons = {}, {}
+    for name, analysis in _ANALYSES.items():
+        if name != "first_period_adjusted" or pairs.baseline is not None:
+            try:
+                tables[name] = analysis(_single(pairs), benefit_sign=benefit_sign, level=level)
+            except EvidenceError as error:
+                reasons[name] = str(error)
+    if not tables:
+        raise EvidenceError("; ".join(dict.fromkeys(reasons.values())))
     joined = xr.concat(
         [table.drop_attrs() for table in tables.values()],
         dim=xr.Variable("analysis", list(tables)),
@@ -228,7 +228,28 @@ def frequentist_crossover(
         key: ("analysis", [float(table.attrs.get(key, np.nan)) for table in tables.values()])
         for key in ("sd_subject", "sd_within")
     }
-    return joined.assign({**labels, **spreads}).assign_attrs(level=level)
+    return joined.assign({**labels, **spreads}).assign_attrs(level=level, not_possible=reasons)
+
+
+_ANALYSES: Mapping[str, Callable[..., xr.Dataset]] = {
+    "hills_armitage": hills_armitage,
+    "reml": reml_crossover,
+    "reml_sequence": partial(reml_crossover, sequence=True),
+    "first_period": first_period,
+    "first_period_adjusted": partial(first_period, adjusted=True),
+    "grizzle": grizzle_carryover,
+}
+
+
+def _both_sequences(pairs: CrossoverPairs) -> CrossoverPairs:
+    """Return the patients with both periods; refuse if a sequence has none."""
+    complete = _single(pairs).complete
+    if len(set(pairs.active_first[complete])) < 2:
+        raise EvidenceError(
+            f"it needs patients with both periods in both sequences; {int(complete.sum())} have "
+            "both, none of them in one of the sequences"
+        )
+    return pairs.completers()
 
 
 def _single(pairs: CrossoverPairs) -> CrossoverPairs:

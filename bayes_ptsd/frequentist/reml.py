@@ -144,14 +144,10 @@ def _groups(
     score = pairs.score - np.nanmean(pairs.score)
     rows = np.stack([*columns.values(), score], axis=-1)
     both = pairs.complete
-    if both.sum() < 3 or len(set(pairs.active_first[both])) < 2:
-        raise EvidenceError(
-            f"{int(both.sum())} complete patients do not separate the variances between and within "
-            "patients; at least three, from both sequences, are needed"
-        )
     single = rows[~both][np.isfinite(pairs.score[~both])]
     change = (rows[both, 0] - rows[both, 1]) * np.sqrt(0.5)
     total = (rows[both, 0] + rows[both, 1]) * np.sqrt(0.5)
+    _refuse_unidentified(change[:, :-1], total[:, :-1], single[:, :-1], names=list(columns))
     products = np.stack([part.T @ part for part in (change, total, single)])
     return list(columns), Groups(
         np.array([len(change), len(total), len(single)], dtype=float),
@@ -159,6 +155,22 @@ def _groups(
         products[:, :-1, -1],
         products[:, -1, -1],
     )
+
+
+def _refuse_unidentified(
+    change: FloatArray, total: FloatArray, single: FloatArray, *, names: list[str]
+) -> None:
+    """Refuse designs that leave no residuals within patients, or coefficients that are aliased."""
+    rank, inner = np.linalg.matrix_rank, np.linalg.matrix_rank(change)
+    if len(change) <= inner or len(total) + len(single) <= len(names) - inner:
+        raise EvidenceError(
+            f"{len(change)} complete patients do not separate the variances between and within "
+            "patients; at least three, or two of one sequence if the other has none, are needed"
+        )
+    if rank(np.concatenate([change, total, single])) < len(names):
+        raise EvidenceError(
+            f"an empty cell of the design leaves {', '.join(names[1:])} aliased with each other"
+        )
 
 
 def _relative(ratio: float) -> FloatArray:

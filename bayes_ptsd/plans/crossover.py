@@ -60,7 +60,8 @@ def crossover_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
 
 def _kind(problem: CrossoverModel) -> str:
     """Return what is compiled into a crossover model and is not data."""
-    inside = ("nu", "sd_period") if problem.options["baseline"] == "joint" else ("nu",)
+    joint = problem.options["baseline"] == "joint"
+    inside = ("nu", "sd_period", "correlations") if joint else ("nu",)
     priors = prior_kinds(problem.priors, inside=inside)
     content: dict[str, Any] = {"options": dict(problem.options), "priors": priors}
     if problem.baselines is not None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.scaled_priors import PriorVector
 from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["patient_attrs", "prior_kinds"]
@@ -14,7 +15,7 @@ __all__ = ["patient_attrs", "prior_kinds"]
 
 def patient_attrs(
     spec: ModelSpec,
-    priors: Mapping[str, Prior],
+    priors: Mapping[str, Prior | PriorVector],
     *,
     visit: str,
     size: Mapping[str, Any],
@@ -26,7 +27,7 @@ def patient_attrs(
     ----------
     spec : ModelSpec
         The specification.
-    priors : mapping of str to Prior
+    priors : mapping of str to Prior or PriorVector
         In score units.
     visit : str
         Label of the visit or visits.
@@ -61,12 +62,14 @@ def patient_attrs(
     }
 
 
-def prior_kinds(priors: Mapping[str, Prior], *, inside: Collection[str]) -> dict[str, Any]:
+def prior_kinds(
+    priors: Mapping[str, Prior | PriorVector], *, inside: Collection[str]
+) -> dict[str, Any]:
     """Return of each prior what is compiled into a model and is not data.
 
     Parameters
     ----------
-    priors : mapping of str to Prior
+    priors : mapping of str to Prior or PriorVector
         By parameter.
     inside : collection of str
         Parameters whose numbers are compiled in, too.

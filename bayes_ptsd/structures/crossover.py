@@ -9,12 +9,12 @@ __all__ = ["CROSSOVER"]
 
 def _uses(options: Options) -> tuple[str, ...]:
     """Return the parameters of a crossover model."""
-    names = ["treatment", "period_mean"]
+    names = ["treatment", "level", "period_effect"]
     names += ["carryover"] if options["carryover"] else []
     names += ["sequence"] if options["sequence_effect"] else []
     if options["baseline"] == "joint":
         share = ["carryover_share"] if options["carryover"] else []
-        return (*names, *share, "sd_period")
+        return (*names, *share, "baseline_level", "sd_period", "correlations")
     names += ["baseline_slope"] if options["baseline"] == "covariate" else []
     intercept = options["form"] == "random_intercept"
     names += ["sd_subject", "sd_within"] if intercept else ["sd_period", "correlation"]
@@ -44,13 +44,22 @@ CROSSOVER = Structure(
         "subject_effects": ("integrated", "sampled"),
     },
     priors=(
-        "treatment", "period_mean", "carryover", "sequence", "baseline_slope", "sd_subject",
-        "sd_within", "sd_period", "correlation", "nu", "carryover_share",
+        "treatment", "level", "period_effect", "carryover", "sequence", "baseline_slope",
+        "baseline_level", "sd_subject", "sd_within", "sd_period", "correlation", "correlations",
+        "nu", "carryover_share",
     ),
-    equation="y[i,p] = period_mean[p] + s (tau active[i,p] + lambda active_first[i] 1[p=2]) + "
-    "e[i,p], s = +1 if higher is better else -1;  e[i] ~ Normal2 or Student-t2 with "
+    equation="y[i,p] = level + period_effect (p - 1.5) + s (tau x[i,p] + lambda c[i,p]) + e[i,p], "
+    "x = +1/2 if active else -1/2, c = +1/2 (active first) or -1/2 in period 2, else 0, "
+    "s = +1 if higher is better else -1;  e[i] ~ Normal2 or Student-t2 with "
     "sd_subject, sd_within (random_intercept) or sd_period, correlation (bivariate)",
     builder="bayes_ptsd/build/crossover.py",
     uses=_uses,
     conflict=_conflict,
+    locations=("level", "period_effect", "baseline_slope", "baseline_level"),
+    matrices=("correlations",),
+    renamed={
+        "period_mean": "'level', the mean of both periods and treatments, and 'period_effect', "
+        "period 2 minus period 1"
+    },
+    version=2,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["NAME", "NAMES", "NUMBER", "Options", "Structure"]
@@ -42,6 +42,16 @@ class Structure:
         where none is named.
     effects : tuple of str
         Parameters that are treatment differences, whose prior may be a name of the family.
+    locations : tuple of str
+        Levels, period effects and slopes: parameters that a flat prior of the treatment difference
+        makes flat, too.
+    matrices : tuple of str
+        Parameters that are correlation matrices.
+    renamed : mapping of str to str
+        Names that parameters had before, with what to write now.
+    version : int
+        Raised with every change of the model or its engines that moves a posterior: it is part of
+        the id of a result, so that a mended model is never answered with what a faulty one stored.
     """
 
     options: Mapping[str, tuple[Any, ...]]
@@ -52,3 +62,7 @@ class Structure:
     conflict: Callable[[Options], str]
     kinds: tuple[str, ...] = ("continuous", "ordinal", "binary")
     effects: tuple[str, ...] = ("treatment",)
+    locations: tuple[str, ...] = ()
+    matrices: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    version: int = 1

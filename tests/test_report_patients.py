@@ -108,7 +108,7 @@ def test_page_has_the_stored_numbers(folder: Path, page: str) -> None:
     sweep = pd.read_csv(tables / "patients1-carryover.csv")
     assert sweep["carryover_sd"].tolist()[0] == 0
     checks = pd.read_csv(tables / "patients1-checks.csv")
-    assert {"power_scaling_prior", "loo_pareto_k_max"} <= set(checks["check"])
+    assert {"power_scaling_treatment", "loo_pareto_k_max"} <= set(checks["check"])
 
 
 def test_no_row_of_a_patient_is_in_store_or_page(folder: Path) -> None:

@@ -52,7 +52,9 @@ def crossover_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
         build=build,
         exact=lambda seed: exact_crossover(problem, seed=seed),
         derive=derive,
-        check=lambda fit: crossover_checks(fit, range_=problem.endpoint.range),
+        check=lambda fit: crossover_checks(
+            fit, range_=problem.endpoint.range, priors=problem.priors
+        ),
     )
 
 

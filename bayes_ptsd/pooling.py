@@ -213,7 +213,7 @@ def pooled_summary(
         ``reconstruction_mean, reconstruction_sd, reconstruction_low, reconstruction_high,
         reconstruction_prob_benefit`` on dim ``reconstruction``; of the mixture ``value, pdf, cdf``
         on dim ``grid`` as an exact posterior has them, ``mean, sd, low, high`` (95% equal-tailed),
-        ``prob_benefit, prob_gt_mcid``; ``within_sd`` and ``between_sd``, ``fraction_missing`` =
+        ``prob_benefit, prob_gt_mcid``; ``within_sd`` and ``between_sd``, ``between_set_share`` =
         between variance over total variance and its Monte Carlo standard error, from the relative
         error ``sqrt(2 / (m - 1))`` of a variance of m posteriors.
 
@@ -227,7 +227,7 @@ def pooled_summary(
     >>> limits = np.linspace(-10, 20, 301)
     >>> above = np.stack([stats.norm.sf(limits, mu, 2.0) for mu in (4.0, 6.0)])
     >>> found = pooled_summary(np.array([4.0, 6.0]), np.full(2, 2.0), limits=limits, above=above)
-    >>> round(float(found["mean"]), 3), round(float(found["fraction_missing"]), 3)
+    >>> round(float(found["mean"]), 3), round(float(found["between_set_share"]), 3)
     (5.0, 0.333)
     """
     count = len(mean)
@@ -258,8 +258,8 @@ def pooled_summary(
             "prob_gt_mcid": float("nan") if mcid is None else float(mixed(mcid)),
             "within_sd": float(np.sqrt(within)),
             "between_sd": float(np.sqrt(between)),
-            "fraction_missing": fraction,
-            "fraction_missing_mcse": float(fraction * (1 - fraction) * relative),
+            "between_set_share": fraction,
+            "between_set_share_mcse": float(fraction * (1 - fraction) * relative),
         },
         coords={"reconstruction": np.arange(1, count + 1)},
     )

@@ -6,7 +6,7 @@ A model file says ``sigma = 1.05, unit = "sd"`` once, and every endpoint gets it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.priors import FloatArray, Prior, mixture, prior_from_table
 
-__all__ = ["PriorVector", "ScaledPrior", "prior_value", "rescaled"]
+__all__ = ["PriorVector", "ScaledPrior", "prior_value", "prior_vector", "rescaled"]
 
 ORIGINS = ("zero", "data")
 UNITS: Mapping[str, str] = {"sd": "SD", "sd_ratio": "SD / SD of predictor"}
@@ -88,6 +88,25 @@ class PriorVector:
         """Return log densities, the last dim of `x` that of the elements."""
         found = [one.logpdf(x[..., place]) for place, one in enumerate(self.priors)]
         return np.stack(found, axis=-1)
+
+
+def prior_vector(priors: Sequence[Prior]) -> Prior | PriorVector:
+    """Return the priors of a parameter's elements, a single one where all are the same.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.priors import normal
+    >>> prior_vector([normal(0, 2), normal(0, 2)]).formula, prior_vector([normal(0, 1)]).formula
+    ('N(0, 2²)', 'N(0, 1²)')
+    >>> prior_vector([normal(0, 2), normal(0, 3)]).formula
+    'N(0, 2²); N(0, 3²)'
+    """
+    return priors[0] if len(set(map(_key, priors))) == 1 else PriorVector(tuple(priors))
+
+
+def _key(prior: Prior) -> str:
+    """Return what two equal priors share."""
+    return str(prior.table())
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Seconds and effective draws of one longitudinal posterior, beside the usual ways to sample it.
 
-41 patients, four visits, 8% of the scores missing, unstructured covariance, no shrinkage. Ours and
+41 patients, four visits, 8% of the scores missing, unstructured covariance. Ours and
 the textbook form (an LKJ Cholesky factor, missing scores as parameters) under PyMC's own sampler,
 nutpie and, where it is installed, numpyro. A row whose mean difference is not that of REML within a
 tenth of a standard error and 4 Monte Carlo errors is refused.
@@ -49,11 +49,11 @@ def specification() -> ModelSpec:
     """Return the unstructured model under priors that say next to nothing."""
     priors = {
         "treatment": normal(0, 100),
-        "visit_mean": normal(40, 100),
+        "level": normal(40, 100),
         "baseline_slope": normal(0, 10),
         "sd_visit": Prior("log_normal", {"mu": 2.5, "sigma": 2.0}),
     }
-    return load_model("longitudinal").having(options={"shrinkage": False}, priors=priors)
+    return load_model("longitudinal").having(priors=priors)
 
 
 def textbook(problem: LongitudinalModel) -> pm.Model:

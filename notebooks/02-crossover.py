@@ -282,11 +282,12 @@ for reading, prior, engine, count in lines:
         assert abs(float(again["mean"]) - lines[reading, prior, engine, count]["mean"]) < 1e-6
 
 # %% [markdown]
-# What is stored is what comes out here. Now with twenty sets, three models and a flat prior. The fraction of
-# missing information says how much of the spread is due to what print leaves open.
+# What is stored is what comes out here. Now with twenty sets, three models and a flat prior. The share
+# between sets says how far the sets disagree; they come from a search under priors of its own, so it is no
+# fraction of missing information.
 
 # %%
-readings = ("as_published", "unhalved", "change", "carryover_covariate")
+readings = ("as_published", "unhalved", "change", "change_unhalved", "carryover_covariate")
 completers = bp.load_model("crossover-completers").under("flat")
 everybody = bp.load_model("crossover").under("flat")
 unequal = bp.load_model("crossover-bivariate").under("flat")
@@ -298,7 +299,7 @@ pooled = [
 shown = pooled_frame(pooled).set_index(["crossover_reading", "model"])
 shown[
     ["mean", "sd", "low", "high", "prob_benefit", "prob_gt_mcid", "lowest_mean", "highest_mean",
-     "fraction_missing"]
+     "between_set_share"]
 ].round(3)  # fmt: skip
 
 # %%
@@ -337,19 +338,19 @@ assert abs(few.loc["as_published", "mean"] - printed) < 0.5
 assert abs(few.loc["unhalved", "mean"] - printed / 2) < 0.5
 spread = {name: shown["mean"].groupby(name).agg(np.ptp) for name in ("model", "crossover_reading")}
 assert spread["model"].min() > spread["crossover_reading"].max()
-missing = shown["fraction_missing"]
-assert missing.groupby("crossover_reading").min().idxmax() == "carryover_covariate"
+between = shown["between_set_share"]
+assert between.groupby("crossover_reading").min().idxmax() == "carryover_covariate"
 Markdown(
     f"""
 - **The 29 completers give the printed contrast back**: a pooled mean of
   {few.loc["as_published", "mean"]:.1f} points where {printed:.1f} is printed, and
-  {few.loc["unhalved", "mean"]:.1f} if it was not halved. At most {few["fraction_missing"].max():.1%} of
-  the variance is due to what print leaves open: that much of the answer *is* in the printed numbers.
+  {few.loc["unhalved", "mean"]:.1f} if it was not halved. At most {few["between_set_share"].max():.1%} of
+  the variance lies between sets: that much of the answer *is* in the printed numbers.
 - **The 12 patients with one period move it** to {every.loc["as_published", "mean"]:.1f}
-  ({every.loc["unhalved", "mean"]:.1f} unhalved), and what print leaves open about them adds up to
-  {every["fraction_missing"].max():.0%} of the variance. Read as a carryover covariate, where print is
-  about the first period only, it is {missing.loc["carryover_covariate"].min():.0%} or more.
-- **The reading decides more than the model does.** Between the four readings the pooled mean of one
+  ({every.loc["unhalved", "mean"]:.1f} unhalved), and up to
+  {every["between_set_share"].max():.0%} of the variance then lies between sets. Read as a carryover covariate, where print is
+  about the first period only, it is {between.loc["carryover_covariate"].min():.0%} or more.
+- **The reading decides more than the model does.** Between the five readings the pooled mean of one
   model moves by {spread["model"].min():.1f} to {spread["model"].max():.1f} points; between the models
   of one reading by {spread["crossover_reading"].max():.1f} at most.
 - **The direction hangs on none of this**: P(benefit) is {shown["prob_benefit"].min():.3f} to

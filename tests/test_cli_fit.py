@@ -229,6 +229,8 @@ def test_priors_options_and_people(files: Path, tmp_path: Path) -> None:
     people = run(*base, "--prior", "weak")
     assert people.exit_code == 0
     assert "treatment_difference" in people.stdout
+    assert "Each period alone" in people.stdout
+    assert "period 2, completers" in people.stdout
     assert "no reference_sd" in people.stderr
 
 

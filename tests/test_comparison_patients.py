@@ -224,6 +224,7 @@ def test_command_compares_patients(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.exception
     assert "worth" in shown.stdout
     assert "Not a gate" in shown.stdout
+    assert "period 1, all" in shown.stdout
     assert not (tmp_path / "store").exists()
     lone = CliRunner().invoke(app, ["compare", *files[:2]])
     assert isinstance(lone.exception, SpecError)

@@ -107,7 +107,11 @@ def test_precision_ratios(tree: xr.DataTree, findings: dict[str, Finding]) -> No
 
 
 def test_implied_standard_deviations(tree: xr.DataTree) -> None:
-    """IES-R: differences 26.5, within patients 18.7, residual 12.0; variance ratio 2.42, P .006."""
+    """IES-R: differences 26.5, within patients 18.7, residual 12.0; variance ratio 2.42, P .006.
+
+    QIDS-SR by hand, 22 and 15 patients and 34 degrees of freedom in the first period:
+    2 (4.1 / 2.0518) / .37339 / sqrt 2 = 7.568 within, (2.65 / 2.0322) / .33485 = 3.894 residual.
+    """
     table = tree["precision"].to_dataset()
     row = table.sel(endpoint="ies_r")
     assert float(row["sd_difference"]) == pytest.approx(26.5, abs=0.05)
@@ -115,27 +119,27 @@ def test_implied_standard_deviations(tree: xr.DataTree) -> None:
     assert float(row["sd_residual"]) == pytest.approx(12.03, abs=0.005)
     assert float(row["f_p"]) == pytest.approx(0.006, abs=5e-4)
     ratio = table["variance_ratio"].to_series()
-    expected = {"ies_r": 2.42, "cgi_s": 3.09, "qids_sr": 3.28, "madrs": 8.88}
+    expected = {"ies_r": 2.42, "cgi_s": 3.09, "qids_sr": 3.777, "madrs": 8.88}
     assert {name: ratio[name] for name in expected} == pytest.approx(expected, abs=0.011)
 
 
 def test_implied_correlations(tree: xr.DataTree) -> None:
-    """At 1.2 x residual with the P digits: -.68 IES-R, -1.25 CGI-S, -1.26 QIDS, -5.1 MADRS."""
+    """At 1.2 x residual with the P digits: -.68 IES-R, -1.25 CGI-S, -1.61 QIDS, -5.1 MADRS."""
     at = tree["precision"].to_dataset()["correlation"].sel(se_basis="with_p", sd_factor=1.2)
     published = at.sel(crossover_reading="as_published").to_series()
     unhalved = at.sel(crossover_reading="unhalved").to_series()
-    expected = {"ies_r": -0.68, "cgi_s": -1.25, "qids_sr": -1.26, "madrs": -5.13}
+    expected = {"ies_r": -0.68, "cgi_s": -1.25, "qids_sr": -1.61, "madrs": -5.13}
     assert {name: published[name] for name in expected} == pytest.approx(expected, abs=0.006)
-    expected = {"ies_r": 0.58, "cgi_s": 0.44, "qids_sr": 0.43, "madrs": -0.53}
+    expected = {"ies_r": 0.58, "cgi_s": 0.44, "qids_sr": 0.35, "madrs": -0.53}
     assert {name: unhalved[name] for name in expected} == pytest.approx(expected, abs=0.006)
 
 
 def test_implied_correlation_of_an_outcome_without_a_baseline(tree: xr.DataTree) -> None:
-    """CGI-I, with the residual SD taken as the total SD: -1.73 as published, .32 unhalved."""
+    """CGI-I, with the residual SD taken as the total SD: -1.72 as published, .32 unhalved."""
     at = tree["precision"].to_dataset()["correlation"]
     at = at.sel(se_basis="with_p", sd_factor=1.0, endpoint="cgi_i")
     assert np.allclose(
-        at.sel(crossover_reading=["as_published", "unhalved"]), [-1.73, 0.32], atol=0.006
+        at.sel(crossover_reading=["as_published", "unhalved"]), [-1.72, 0.32], atol=0.006
     )
 
 
@@ -165,8 +169,14 @@ def test_point_estimates_under_both_scales(findings: dict[str, Finding]) -> None
 
 
 def test_joint_degrees_of_freedom(findings: dict[str, Finding]) -> None:
-    """Nine crossover rows imply 21 to 37 degrees of freedom, most easily 27."""
+    """Nine crossover rows imply 21 to 37 degrees of freedom, most easily 27.
+
+    The upper end is that of CGI-I alone, and the finding says so and that no use is made of it.
+    """
     figures = findings["freedom.crossover"].figures
+    assert figures["upper_end_from"] == "T2.CGII.X"
+    said = findings["freedom.crossover"].statement
+    assert "alone; the other rows allow 60 or more. The profile is shown and not used" in said
     assert figures["rows"] == 9
     assert figures["peak"] == 27
     assert (figures["possible_low"], figures["possible_high"]) == (21, 37)
@@ -263,6 +273,42 @@ def test_missing_baselines(findings: dict[str, Finding]) -> None:
     assert findings["baseline.absent"].figures["outcomes"] == 7
 
 
+@pytest.mark.parametrize(
+    ("contrast", "half", "df", "stated", "n"),
+    [("T2.QIDS.F", 2.65, 34, 38, (37, 41)), ("T2.CGII.F", 0.55, 39, 38, (41, 41))],
+)
+def test_both_counts_are_printed(
+    findings: dict[str, Finding],
+    contrast: str,
+    half: float,
+    df: int,
+    stated: int,
+    n: tuple[int, int],
+) -> None:
+    """Where df or n is not the paper's own, both stand there with the standard error of each."""
+    found = findings[f"rows.{contrast}"]
+    figures = found.figures
+    assert (figures["df"], figures["df_stated"]) == (df, stated)
+    assert (figures["n"], figures["n_stated"]) == n
+    assert figures["se"] == pytest.approx(half / stats.t.ppf(0.975, df))
+    assert figures["se_stated"] == pytest.approx(half / stats.t.ppf(0.975, stated))
+    assert f"Degrees of freedom {df} " in found.statement
+    assert f"own count (n = {n[1]}) {stated}" in found.statement
+
+
+def test_rows_without_another_count_say_nothing_of_one(findings: dict[str, Finding]) -> None:
+    """Five rows have degrees of freedom beside the paper's own count; the P value is that row's."""
+    both = {name for name, one in findings.items() if "df_stated" in one.figures}
+    assert both == {
+        f"rows.{name}"
+        for name in ("T2.QIDS.F", "T2.CGII.F", "RG.DEP.TRT", "RG.DEP.MADRS24", "RG.DEP.IESB")
+    }
+    figures = findings["rows.RG.DEP.TRT"].figures
+    assert figures["se"] == pytest.approx(6.5 / stats.t.isf(0.0248, 36))
+    assert figures["se_stated"] == pytest.approx(6.5 / stats.t.isf(0.0248, 37))
+    assert figures["p_stated"] == pytest.approx(0.0496)
+
+
 def test_planned_power(findings: dict[str, Finding]) -> None:
     """.792 for 20 against 20, as another package has it; above .999 for a crossover."""
     figures = findings["power.planned"].figures
@@ -280,11 +326,14 @@ def test_multiplicity(findings: dict[str, Finding]) -> None:
 
 
 def test_mediation(tree: xr.DataTree) -> None:
-    """8.6 - 6.5 = 2.1 against 0.9 x 2.7 = 2.43; partial correlation .54."""
+    """8.6 - 6.5 = 2.1 against 0.9 x 2.7 = 2.43; partial correlation .545 on 36 degrees.
+
+    t of .0004 on 36 is 3.903, and 3.903 / sqrt(3.903^2 + 36) = .545.
+    """
     row = tree["mediation"].to_dataset().sel(mediator="madrs")
     assert float(row["removed"]) == pytest.approx(2.1)
     assert float(row["indirect"]) == pytest.approx(2.43)
-    assert float(row["partial_correlation"]) == pytest.approx(0.54, abs=0.005)
+    assert float(row["partial_correlation"]) == pytest.approx(0.5453, abs=0.0001)
 
 
 def test_words_against_p_values(findings: dict[str, Finding]) -> None:
@@ -321,6 +370,8 @@ def test_caps_prints_the_same_p_under_either_analysis(findings: dict[str, Findin
         ("effects", "estimate", {"contrast": "T2.CGIS.X"}, -1.0),
         ("effects", "n", {"contrast": "T2.CGIS.X"}, 28),
         ("effects", "n_active", {"contrast": "T2.CGIS.F"}, 21),
+        ("effects", "n_stated", {"contrast": "T2.QIDS.F"}, 40),
+        ("effects", "n_control", {"contrast": "T2.QIDS.F"}, 20),
         ("flow", "count", {"step": "F.RS"}, 2),
         ("flow", "count", {"step": "F.SCREEN"}, 58),
         ("flow", "count", {"step": "F.COMP2K"}, 14),

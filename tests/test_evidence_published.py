@@ -80,14 +80,33 @@ def test_durability_rows_change_their_sign_and_no_other_row_does() -> None:
 
 
 def test_degrees_of_freedom_by_analysis() -> None:
-    """27 crossover, 38 first period, 37 adjusted, 39 longitudinal."""
+    """27 crossover, 38 first period, 36 adjusted, 39 longitudinal; CGI-I 39, QIDS-SR 34 of 37.
+
+    CGI-I has no baseline to adjust for, QIDS-SR one of 22 and 15 patients, and the adjusted rows
+    hold beside the first-period row only with the MADRS baseline in the model. The paper's own
+    count is kept beside them: 38, 38 and 37.
+    """
     rows = effects()
     expected = {
-        "crossover": 27, "first_period": 38, "first_period_adjusted": 37,
-        "first_period_longitudinal": 39,
+        "crossover": {27}, "first_period": {38, 39, 34}, "first_period_adjusted": {36},
+        "first_period_longitudinal": {39},
     }  # fmt: skip
     for analysis, df in expected.items():
-        assert set(rows["df"].values[rows["analysis"].values == analysis]) == {df}
+        assert set(rows["df"].values[rows["analysis"].values == analysis]) == df
+    table = rows[["n", "n_active", "n_control", "df", "n_stated", "df_stated"]].to_dataframe()
+    columns = ["n", "n_active", "n_control", "df", "n_stated", "df_stated"]
+    assert table.loc["T2.QIDS.F", columns].tolist() == [37, 22, 15, 34, 41, 38]
+    assert table.loc["T2.CGII.F", columns].fillna(0).tolist() == [41, 22, 19, 39, 0, 38]
+    assert table.loc["RG.DEP.TRT", columns].fillna(0).tolist() == [41, 22, 19, 36, 0, 37]
+    other = [name for name in table.index if name[:9] not in ("T2.QIDS.F", "T2.CGII.F")
+             and not name.startswith("RG.DEP")]  # fmt: skip
+    assert table.loc[other, ["n_stated", "df_stated"]].isna().all(axis=None)
+
+
+def test_what_the_paper_counts_does_not_enter_a_row() -> None:
+    """A selected row has no stated count: ids of posteriors do not depend on it."""
+    row = select_contrast(load_published(), "T2.QIDS.F").data["effects"].to_dataset()
+    assert not {"n_stated", "df_stated"} & set(row.data_vars)
 
 
 @pytest.mark.parametrize(

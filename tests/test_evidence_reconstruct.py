@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from bayes_ptsd import load_model, reconstruct
 from bayes_ptsd.crossover.exact import exact_crossover
@@ -22,6 +23,7 @@ from bayes_ptsd.evidence.reconstruct.forms import Cells, Forms, least_squares
 from bayes_ptsd.evidence.reconstruct.nuisance import load_nuisance
 from bayes_ptsd.evidence.reconstruct.plan import READINGS, plan_of
 from bayes_ptsd.evidence.reconstruct.proofs import adjusted_gap, impossibilities
+from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.evidence.reconstruct.run import reconstructions
 from bayes_ptsd.evidence.reconstruct.search import Goal, repair
 from bayes_ptsd.evidence.reconstruct.second import (
@@ -99,6 +101,46 @@ def test_one_changed_score_is_noticed(published: Evidence, patients: Evidence) -
     assert "T2.IESR.F" in wrong
     assert "T2.CGIS.F" not in wrong
     assert verified(patients, published)
+
+
+@pytest.mark.parametrize("reading", ["unhalved", "change_unhalved"])
+def test_unhalved_readings_are_a_two_sample_t_test(published: Evidence, reading: str) -> None:
+    """Second less first period, two groups, Student's t: scipy prints every crossover row.
+
+    Of `change_unhalved` each period is a change from its own baseline, CAPS from that at two weeks;
+    CGI-I, which has none, is the score. Nothing is halved anywhere.
+    """
+    rows = published.data["effects"].to_dataset()
+    rows = rows.isel(contrast=rows["analysis"].values == "crossover")
+    for patients in load_release(reading, m=3):
+        outcomes = patients.data["outcomes"].to_dataset()
+        sequence = outcomes["sequence"].values
+        for contrast in rows["contrast"].values.tolist():
+            row = rows.sel(contrast=contrast)
+            one = outcomes.sel(endpoint=str(row["endpoint"].item()))
+            score = one["value"].sel(visit=str(row["timepoint"].item()))
+            if reading == "change_unhalved" and one["baseline"].notnull().any():
+                score = score - one["baseline"]
+            moved = (score.sel(period=2) - score.sel(period=1)).values
+            groups = [moved[(sequence == name) & np.isfinite(moved)] for name in ("KM", "MK")]
+            test = stats.ttest_ind(*groups)
+            low, high = test.confidence_interval(0.95)
+            found = (groups[0].mean() - groups[1].mean(), low, high, test.pvalue)
+            names = ("estimate", "ci_low", "ci_high", "p_value")
+            for name, value in zip(names, found, strict=True):
+                digits = int(row[f"{name}_decimals"])
+                half = 0.5 * 10.0**-digits + 1e-9
+                assert value == pytest.approx(float(row[name]), abs=half), (contrast, name)
+
+
+def test_adjusted_rows_have_the_degrees_of_freedom_of_their_analysis(published: Evidence) -> None:
+    """36 with the MADRS baseline, 37 without; 39 for CGI-I and 34 for QIDS-SR, as in the rows."""
+    plan = plan_of(published, without_baseline=["cgi_i"])
+    assert {row.df for row in plan.adjusted_rows.values()} == {36}
+    assert plan.stated_df == 37
+    effects = published.data["effects"].to_dataset()
+    for row in [*plan.rows.values(), *plan.adjusted_rows.values()]:
+        assert row.df == float(effects["df"].sel(contrast=row.id)), row.id
 
 
 def test_a_changed_number_changes_the_patients(tmp_path: Path, published: Evidence) -> None:
@@ -184,9 +226,9 @@ def test_regression_needs_another_baseline(tmp_path: Path, published: Evidence) 
 
 
 def test_unknown_requests_are_refused(tmp_path: Path, published: Evidence) -> None:
-    """A reading without a formula, a bad file of priors and evidence without a flow are named."""
-    with pytest.raises(EvidenceError, match="change_unhalved"):
-        reconstruct(published, m=1, reading="change_unhalved")
+    """An unknown reading, a bad file of priors and evidence without a flow are named."""
+    with pytest.raises(EvidenceError, match="'change_halved'; did you mean 'change"):
+        reconstruct(published, m=1, reading="change_halved")
     with pytest.raises(EvidenceError, match="flow_reading"):
         reconstruct(published, m=1, flow_reading="mine")
     with pytest.raises(EvidenceError, match="at least 1"):
@@ -257,7 +299,7 @@ def test_second_period_is_exact(published: Evidence, reading: str) -> None:
         return
     benefit = np.where(active, y2 - y1, y1 - y2)
     fit = sm.OLS(benefit, np.column_stack([np.ones(29), active - 0.5])).fit()
-    factor = 2.0 if reading == "unhalved" else 1.0
+    factor = 2.0 if reading in ("unhalved", "change_unhalved") else 1.0
     assert factor * fit.params[0] == pytest.approx(9.0, rel=1e-12)
     assert factor * fit.bse[0] == pytest.approx(5.5, rel=1e-12)
 

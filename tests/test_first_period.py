@@ -241,8 +241,8 @@ def test_credible_intervals_cover_the_truth_drawn_from_the_prior() -> None:
     rng = np.random.default_rng(12)
     count, n = 200, 16
     active = np.arange(n) % 2 == 0
-    columns = {"treatment_difference": active.astype(float), "intercept": np.ones(n)}
-    priors = {"treatment_difference": normal(0, 5), "intercept": normal(20, 5)}
+    columns = {"treatment_difference": active.astype(float), "level": np.ones(n)}
+    priors = {"treatment_difference": normal(0, 5), "level": normal(20, 5)}
     spread = Prior("log_normal", {"mu": 1.5, "sigma": 0.5})
     tau, mean = rng.normal(0, 5, count), rng.normal(20, 5, count)
     sd = np.exp(rng.normal(1.5, 0.5, count))
@@ -265,9 +265,10 @@ def test_heavy_tails_bound_an_outlier() -> None:
     model = first_period_model(
         evidence, load_model("first-period").having(options={"likelihood": "student_t"})
     )
-    draws = draw_priors(model, 1, seed=1).assign(
-        sd_residual=(("chain", "draw"), [[5.0]]), nu=(("chain", "draw"), [[4.0]])
-    )
+    values = {"level": 40.0, "treatment_difference": 0.0, "baseline_slope": 0.0,
+              "sd_residual": 5.0, "nu": 4.0}  # fmt: skip
+    draws = xr.Dataset({name: (("chain", "draw"), [[value]]) for name, value in values.items()})
+    draws = draws.assign_coords(chain=[0], draw=[0])
     near, far = (
         float(subject_log_likelihood(draws, _moved(model, by))[0, 0, 0]) for by in (5e4, 1e5)
     )
@@ -352,5 +353,5 @@ def test_dropout_before_the_visit_is_said() -> None:
     evidence = parallel(60, seed=18, missingness=Missingness(at_random=0.2))
     model = first_period_model(evidence, load_model("first-period"))
     assert f"{60 - len(model.score)} subjects without a score" in model.notes[0]
-    assert set(linear_columns(model)) == {"treatment_difference", "intercept", "baseline_slope"}
+    assert set(linear_columns(model)) == {"treatment_difference", "level", "baseline_slope"}
     assert inverse_sd(np.array(1.0)) == 0

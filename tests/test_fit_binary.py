@@ -107,6 +107,7 @@ def test_likelihood_is_that_of_a_logistic_regression_with_patient_effects() -> N
     """By subject, against Simpson's rule; of two separate risks, against the Bernoulli one."""
     model = categorical_model(example_categories("binary", missing=0.2), load_model("binary"))
     draw = draw_priors(model, 1, seed=2)
+    draw = draw.assign(period_effect=draw["period_effect"] / 10)
     found = subject_log_likelihood(draw, model).values.ravel()
     one = {name: float(values.values.ravel()[0]) for name, values in draw.items()}
     effect = one["sd_subject"] * np.linspace(-9, 9, 4001)
@@ -115,8 +116,9 @@ def test_likelihood_is_that_of_a_logistic_regression_with_patient_effects() -> N
     for row in range(len(found)):
         p = np.ones_like(effect)
         for column in np.flatnonzero(model.scores.there[row]):
-            eta = one["log_odds_ratio"] * model.scores.active[row, column] - one["cutpoint"]
-            risk = special.expit(eta + one["period_effect"] * column + effect)
+            treatment = model.scores.active[row, column] - 0.5
+            eta = one["log_odds_ratio"] * treatment - one["cutpoint"]
+            risk = special.expit(eta + one["period_effect"] * (column - 0.5) + effect)
             p = p * (risk if model.scores.place[row, column] else 1 - risk)
         assert found[row] == pytest.approx(np.log((weight * p).sum()), abs=1e-7)
     apart = categorical_model(two_arms()[0], load_model("binary-beta-binomial"))
@@ -132,12 +134,13 @@ def test_risks_are_averaged_over_patients() -> None:
     """Marginal risks agree with a simulated population; the ratio and difference follow."""
     model = categorical_model(example_categories("binary"), load_model("binary"))
     draw = draw_priors(model, 1, seed=9)
+    draw = draw.assign(period_effect=draw["period_effect"] / 10)
     one = with_estimands(draw, model).isel(chain=0, draw=0)
     effect = float(one["sd_subject"]) * np.random.default_rng(1).normal(size=400_000)
     risks = []
     for arm in (1, 0):
-        eta = arm * float(one["log_odds_ratio"]) - float(one["cutpoint"].item()) + effect
-        both = [special.expit(eta + period * float(one["period_effect"])) for period in (0, 1)]
+        eta = (arm - 0.5) * float(one["log_odds_ratio"]) - float(one["cutpoint"].item()) + effect
+        both = [special.expit(eta + half * float(one["period_effect"])) for half in (-0.5, 0.5)]
         risks.append(np.mean(both))
     assert float(one["risk_active"]) == pytest.approx(risks[0], abs=0.003)
     assert float(one["treatment_difference"]) == pytest.approx(risks[0] - risks[1], abs=0.004)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import arviz_stats
 import numpy as np
 import pytest
 import xarray as xr
@@ -28,6 +31,13 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.evidence.trajectories import select_endpoint
 from bayes_ptsd.fit import fit_model
+from bayes_ptsd.fit_view import fit_document
+from bayes_ptsd.longitudinal.covariance import (
+    correlation_entries,
+    draw_partials,
+    log_matrix_density,
+    partial_shapes,
+)
 from bayes_ptsd.longitudinal.example import example_trajectories
 from bayes_ptsd.longitudinal.likelihood import derived, subject_log_likelihood
 from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
@@ -36,12 +46,15 @@ from bayes_ptsd.mirrors import frequentist_document
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.spec import ModelSpec, load_model
 from bayes_ptsd.store.patients import without_rows
+from bayes_ptsd.views import describe_result
 
+LKJ = Prior("lkj", {"shape": 2.5})
 VISITS = {"1d": 24.0, "2d": 48.0, "7d": 168.0}
 TRUTH = np.array([6.0, 5.0, 3.0])
 OPTIONS: dict[str, dict[str, Any]] = {
     "default": {},
-    "no shrinkage": {"shrinkage": False, "baseline": "none"},
+    "shrunk": {"shrinkage": True},
+    "no baseline": {"baseline": "none"},
     "compound": {
         "covariance": "compound", "visit_sd": "equal", "baseline": "common_slope",
         "covariates": ["sex"],
@@ -78,19 +91,21 @@ def trial(n: int = 60, *, seed: int, **more: Any) -> Evidence:
 
 
 def spec_of(name: str) -> ModelSpec:
-    """Return the longitudinal model with the options of a case."""
+    """Return the longitudinal model with the options of a case, or with LKJ correlations."""
+    if name == "lkj":
+        return load_model("longitudinal").having(priors={"correlations": LKJ})
     return load_model("longitudinal").having(options=OPTIONS[name])
 
 
 def flat() -> ModelSpec:
-    """Return the unstructured model without shrinkage under priors that say next to nothing."""
+    """Return the unstructured model under priors that say next to nothing."""
     priors = {
         "treatment": normal(0, 100),
-        "visit_mean": normal(40, 100),
+        "level": normal(40, 100),
         "baseline_slope": normal(0, 10),
         "sd_visit": Prior("log_normal", {"mu": 2.0, "sigma": 5.0}),
     }
-    return load_model("longitudinal").having(options={"shrinkage": False}, priors=priors)
+    return load_model("longitudinal").having(priors=priors)
 
 
 def point_of(model: Any, draws: xr.Dataset) -> dict[str, Any]:
@@ -125,7 +140,7 @@ def test_pymc_density_is_the_one_written_in_numpy(name: str) -> None:
     assert float(compiled(point_of(model, draws))) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", ["no shrinkage", "all of ar"])
+@pytest.mark.parametrize("name", ["default", "lkj", "all of ar"])
 def test_pymc_prior_is_the_one_written_in_numpy(name: str) -> None:
     """Every parameter of the builder has the prior that is stored as log_prior."""
     evidence, spec = trial(seed=1), spec_of(name)
@@ -136,14 +151,14 @@ def test_pymc_prior_is_the_one_written_in_numpy(name: str) -> None:
     )
     if "partial_correlation" in draws:
         expected += draws.sizes["visit_pair"] * np.log(2)
-    free = [v for v in model.free_RVs if v.name != "visit_standard"]
-    compiled = model.compile_logp(vars=free, jacobian=False, mode="FAST_COMPILE")
+    terms = [*model.free_RVs, *model.potentials]
+    compiled = model.compile_logp(vars=terms, jacobian=False, mode="FAST_COMPILE")
     assert float(compiled(point_of(model, draws))) == pytest.approx(expected, rel=1e-9)
 
 
 def test_density_is_that_of_scipy() -> None:
     """By subject the density is SciPy's multivariate normal of the visits that are there."""
-    problem = longitudinal_model(trial(seed=4), spec_of("no shrinkage"))
+    problem = longitudinal_model(trial(seed=4), spec_of("no baseline"))
     draws = draw_priors(problem, 3, seed=5)
     found = subject_log_likelihood(draws, problem).values[0]
     pairs = draws["visit_correlation"].values[0]
@@ -160,12 +175,43 @@ def test_density_is_that_of_scipy() -> None:
             assert found[draw, subject] == pytest.approx(expected, rel=1e-9)
 
 
-def test_unstructured_correlations_are_uniform_over_matrices() -> None:
-    """LKJ(1) in three dimensions: every correlation is 2 Beta(1.5, 1.5) - 1, whatever its place."""
-    problem = longitudinal_model(trial(seed=6), spec_of("default"))
+@pytest.mark.parametrize(("name", "shape"), [("default", 1.0), ("lkj", 3.0)])
+def test_correlations_have_the_marginals_of_their_prior(name: str, shape: float) -> None:
+    """Uniform on (-1, 1), or 2 Beta(3, 3) - 1 under LKJ(2.5) of three visits, at every place."""
+    problem = longitudinal_model(trial(seed=6), spec_of(name))
     table = draw_priors(problem, 4000, seed=7)["visit_correlation"].values[0]
     for column in table.T:
-        assert stats.kstest((column + 1) / 2, stats.beta(1.5, 1.5).cdf).pvalue > 0.001
+        assert stats.kstest((column + 1) / 2, stats.beta(shape, shape).cdf).pvalue > 0.001
+
+
+@pytest.mark.parametrize("prior", [Prior("uniform_correlations"), LKJ])
+def test_the_density_of_correlations_integrates_to_one(prior: Prior) -> None:
+    """Over a grid of the partial correlations of two and three visits, within 1e-3."""
+    angle = (np.arange(160) + 0.5) * np.pi / 160 - np.pi / 2  # denser at the ends, where it peaks
+    width = np.pi / 160 * np.cos(angle)
+    pair = np.exp(log_matrix_density(prior, [np.sin(angle)], 2)) * width
+    assert pair.sum() == pytest.approx(1, abs=1e-3)
+    partial = np.meshgrid(*[np.sin(angle)] * 3, indexing="ij")
+    triple = np.exp(log_matrix_density(prior, list(partial), 3))
+    assert np.einsum("abc,a,b,c->", triple, width, width, width) == pytest.approx(1, abs=1e-3)
+
+
+def test_uniform_correlations_are_those_of_an_inverse_wishart_matrix() -> None:
+    """Determinants as SciPy draws them for four visits; density ratios as published."""
+    prior, rng = Prior("uniform_correlations"), np.random.default_rng(8)
+    partial = draw_partials(prior, 4, (3000,), rng)
+    drawn = stats.invwishart(5, np.eye(4)).rvs(3000, random_state=9)
+    determinant = np.linalg.det(drawn) / np.einsum("nii->ni", drawn).prod(axis=1)
+    assert stats.ks_2samp(np.prod(1 - partial**2, axis=1), determinant).pvalue > 0.001
+    entries = correlation_entries("unstructured", 4, partial=list(partial[:50].T))
+    matrix = np.array([[np.broadcast_to(v, 50) for v in row] for row in entries]).transpose(2, 0, 1)
+    inverse = np.einsum("nii->ni", np.linalg.inv(matrix))
+    expected = -5 * np.linalg.slogdet(matrix)[1] - 2.5 * np.log(inverse).sum(axis=1)
+    # volume element: the LKJ(1) density of the partial correlations, which is flat over matrices
+    shapes = partial_shapes(4)
+    expected += stats.beta.logpdf((1 + partial[:50]) / 2, shapes, shapes).sum(axis=1)
+    gap = log_matrix_density(prior, list(partial[:50].T), 4) - expected
+    assert np.ptp(gap) < 1e-9
 
 
 def test_autoregression_counts_days_not_visits() -> None:
@@ -192,6 +238,14 @@ def evidence() -> Evidence:
 
 
 @pytest.fixture(scope="module")
+def engine() -> ModuleType:
+    """Return the posterior without a chain that the validation study uses, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parents[1] / "validation"))
+        return importlib.import_module("visit_posterior")
+
+
+@pytest.fixture(scope="module")
 def unstructured(evidence: Evidence, compiled: CompiledModels) -> xr.DataTree:
     """Return the fit under priors that say next to nothing."""
     with warnings.catch_warnings():
@@ -204,7 +258,8 @@ def autoregressive(evidence: Evidence, compiled: CompiledModels) -> xr.DataTree:
     """Return the fit of the continuous-time autoregressive model with shrinkage."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
-        return fit_model(evidence, load_model("longitudinal-ar"), seed=1, compiled=compiled)
+        spec = load_model("longitudinal-ar").having(options={"shrinkage": True})
+        return fit_model(evidence, spec, seed=1, compiled=compiled)
 
 
 def test_flat_priors_return_repeated_measures_by_reml(
@@ -222,6 +277,50 @@ def test_flat_priors_return_repeated_measures_by_reml(
         assert float(summary["median"].sel(estimand=f"sd_visit[{visit}]")) == pytest.approx(
             sd, rel=0.04
         )
+
+
+def test_the_chain_agrees_with_a_posterior_without_one(
+    unstructured: xr.DataTree, evidence: Evidence, engine: ModuleType
+) -> None:
+    """Differences, sds and correlations: means within 4 errors of weighted covariances, sds 6%."""
+    model = longitudinal_model(evidence, flat())
+    problem = engine.problem_of(model)
+    found = engine.visit_posterior(problem, draws=60_000, seed=2)
+    assert found.effective > 1000
+    draws = unstructured["posterior"].to_dataset()
+    error = arviz_stats.mcse(draws[["visit_difference", "sd_visit", "visit_correlation"]])
+    sd = np.sqrt(np.einsum("naa->na", found.covariance))
+    matrix = found.covariance / sd[:, :, None] / sd[:, None, :]
+    for place, visit in enumerate(VISITS):
+        vector = engine.coefficient(problem, f"treatment[{place}]")
+        compared = {"visit_difference": found.moments(vector)}
+        compared["sd_visit"] = _moments(sd[:, place], found.weight)
+        first, second = [(1, 0), (2, 0), (2, 1)][place]
+        compared["visit_correlation"] = _moments(matrix[:, first, second], found.weight)
+        for name, (mean, spread) in compared.items():
+            one = draws[name].isel({draws[name].dims[-1]: place})
+            own = float(error[name].isel({draws[name].dims[-1]: place}))
+            limit = 4 * np.hypot(own, spread / np.sqrt(found.effective))
+            assert float(one.mean()) == pytest.approx(mean, abs=limit), (name, visit)
+            assert float(one.std()) == pytest.approx(spread, rel=0.06), (name, visit)
+
+
+def _moments(values: Any, weight: Any) -> tuple[float, float]:
+    """Return weighted mean and sd."""
+    mean = float(weight @ values)
+    return mean, float(np.sqrt(weight @ (values - mean) ** 2))
+
+
+def test_every_result_with_shrinkage_says_so(
+    unstructured: xr.DataTree, autoregressive: xr.DataTree, evidence: Evidence
+) -> None:
+    """The stored result, its JSON document and what the command prints of it; no other result."""
+    words = "shrunk toward a common mean"
+    assert words in " ".join(json.loads(autoregressive.attrs["warnings"]))
+    assert words not in unstructured.attrs["warnings"]
+    spec = load_model("longitudinal-ar").having(options={"shrinkage": True})
+    assert words in " ".join(fit_document(autoregressive, evidence, spec)["warnings"])
+    assert words in str(describe_result(autoregressive))
 
 
 def test_estimands_are_labeled_and_compared_with_the_mcid(unstructured: xr.DataTree) -> None:
@@ -378,7 +477,7 @@ def test_what_the_model_cannot_answer_is_refused() -> None:
     ar = load_model("longitudinal-ar").having(options={"baseline": "none"})
     with pytest.raises(EvidenceError, match="needs the hours of the visits"):
         longitudinal_model(timeless, ar)
-    assert np.isnan(longitudinal_model(timeless, spec_of("no shrinkage")).days).all()
+    assert np.isnan(longitudinal_model(timeless, spec_of("no baseline")).days).all()
     with pytest.raises(SpecError, match="nugget = true needs"):
         spec.having(options={"nugget": True})
     with pytest.raises(SpecError, match="visit_sd = 'equal' needs"):

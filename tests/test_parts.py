@@ -100,14 +100,14 @@ def test_likelihood_is_that_of_scipy() -> None:
     draws = draw_priors(model, 3, seed=2)
     groups = parts_groups(draws, model, seed=2)
     one = draws.isel(chain=0, draw=1)
-    sd = model.unit * one["sd_residual"].values
+    sd = one["sd_residual"].values
     matrix = np.eye(3)
     matrix[np.tril_indices(3, -1)] = one["part_correlation"].values
     matrix = matrix + matrix.T - np.eye(3)
     assert model.baseline is not None
     for patient in (0, 1, 7):
-        mean = model.middle + model.unit * one["intercept"].values
-        mean = mean - model.active[patient] * one["endpoint_difference"].values
+        mean = one["level"].values
+        mean = mean - (model.active[patient] - 0.5) * one["endpoint_difference"].values
         mean = mean + one["baseline_slope"].values * model.baseline[patient]
         expected = stats.multivariate_normal.logpdf(
             model.score[patient], mean=mean, cov=np.outer(sd, sd) * matrix
@@ -132,8 +132,8 @@ def test_checks_notice_parts_that_no_longer_go_together() -> None:
     model = parts_model(example_parts(subjects=60), SPEC)
     rng = np.random.default_rng(1)
     draws = draw_priors(model, 400, seed=1)
-    middle = {"intercept": -0.2, "sd_residual": 0.8, "baseline_slope": 0.4}
-    middle |= {"endpoint_difference": 3.0, "part_correlation": 0.6}
+    middle = {"baseline_slope": 0.4, "endpoint_difference": 3.0, "part_correlation": 0.6}
+    middle |= {"level": model.score.mean(axis=0), "sd_residual": model.score.std(axis=0)}
     near = draws.assign({name: draws[name] * 0 + value for name, value in middle.items()})
     groups = parts_groups(near, model, seed=1)
     observed = groups["observed_data"]["score"]

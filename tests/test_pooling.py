@@ -50,7 +50,7 @@ def test_mixture_of_normals_has_its_closed_form() -> None:
     assert float(found["prob_gt_mcid"]) == pytest.approx(1 - below(5.0), abs=1e-7)
     within, between = (sd**2).mean(), mean.var(ddof=1)
     assert float(found["sd"]) == pytest.approx(np.sqrt(within + between))
-    assert float(found["fraction_missing"]) == pytest.approx(between / (within + between))
+    assert float(found["between_set_share"]) == pytest.approx(between / (within + between))
 
 
 def test_equal_posteriors_leave_nothing_missing() -> None:
@@ -58,7 +58,7 @@ def test_equal_posteriors_leave_nothing_missing() -> None:
     limits = np.linspace(-10, 20, 301)
     above = np.tile(stats.norm.sf(limits, 5.0, 2.0), (3, 1))
     found = pooled_summary(np.full(3, 5.0), np.full(3, 2.0), limits=limits, above=above)
-    assert float(found["fraction_missing"]) == 0.0
+    assert float(found["between_set_share"]) == 0.0
     assert np.isnan(float(found["prob_gt_mcid"]))
 
 
@@ -100,7 +100,7 @@ def test_completers_are_near_the_print_and_the_rest_varies(
         patients, load_model("crossover").having(priors=FLAT), endpoint="ies_r"
     )
     frame = pooled_frame([pooled, everybody]).set_index("model")
-    assert frame.loc["crossover-completers", "fraction_missing"] < 0.03
+    assert frame.loc["crossover-completers", "between_set_share"] < 0.03
     spread = frame["between_sd"]
     assert spread["crossover"] > spread["crossover-completers"]
     assert set(frame["evidence_kind"]) == {"reconstructed"}

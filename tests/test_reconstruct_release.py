@@ -21,6 +21,7 @@ DIGESTS = {
     "as_published": "56ab62774731b027",
     "unhalved": "ff67b935ace457ed",
     "change": "2f9e732e600c09e0",
+    "change_unhalved": "a9411edb57ba043a",
     "carryover_covariate": "71ee9d52a9ca9083",
 }
 OTHER_DIGESTS = {
@@ -128,8 +129,10 @@ def test_write_and_load_agree(tmp_path: Path) -> None:
 
 def test_what_is_not_shipped_is_refused() -> None:
     """An unknown reading and more sets than there are are refused by name and number."""
-    with pytest.raises(EvidenceError, match="change_unhalved"):
-        load_release("change_unhalved")
+    with pytest.raises(EvidenceError, match="did you mean 'change"):
+        load_release("change_halved")
+    with pytest.raises(EvidenceError, match=r"'change_unhalved'.*'wide' are shipped"):
+        load_release("change_unhalved", nuisance="wide")
     with pytest.raises(EvidenceError, match=r"'narrow' are shipped; there are .*paper-wide"):
         load_release(nuisance="narrow")
     with pytest.raises(EvidenceError, match="asked for 51"):

@@ -28,7 +28,7 @@ from bayes_ptsd.first_period.model import FirstPeriodModel, first_period_model
 from bayes_ptsd.first_period.priors import draw_priors as draw_first_period
 from bayes_ptsd.longitudinal.example import example_trajectories
 from bayes_ptsd.longitudinal.likelihood import derived
-from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model
+from bayes_ptsd.longitudinal.model import BASELINE, LongitudinalModel, longitudinal_model
 from bayes_ptsd.longitudinal.priors import draw_priors as draw_longitudinal
 from bayes_ptsd.priors import normal
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
@@ -46,17 +46,20 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "first-period, unequal arms": ("first-period", {"arm_sd": "unequal"}),
     "first-period, Student t": ("first-period", {"likelihood": "student_t"}),
     "longitudinal": ("longitudinal", {}),
-    "longitudinal, no shrinkage": ("longitudinal", {"shrinkage": False}),
+    "longitudinal-shrunk": ("longitudinal-shrunk", {}),
     "longitudinal, compound": ("longitudinal", {"covariance": "compound"}),
     "longitudinal-ar": ("longitudinal-ar", {}),
     "longitudinal-ar, nugget": ("longitudinal-ar", {"nugget": True}),
     "longitudinal-clda": ("longitudinal-clda", {}),
 }
+PRIORS = {
+    "treatment": normal(0, 7), "level": normal(40, 15), "baseline_slope": normal(0.5, 0.3)
+}  # fmt: skip
 QUANTITIES = {
-    "first_period": ("treatment_difference", "baseline_slope", "sd_residual", "nu"),
+    "first_period": ("treatment_difference", "level", "baseline_slope", "sd_residual", "nu"),
     "longitudinal": (
         "treatment_difference", "visit_difference", "sd_visit", "correlation", "half_life",
-        "nugget_share", "baseline_mean",
+        "nugget_share", "level",
     ),
 }  # fmt: skip
 SOURCES = {
@@ -78,9 +81,13 @@ SPREAD = (0.75, 1.3)
 
 
 def specification(name: str) -> ModelSpec:
-    """Return the model of a row; differences are of the size of the trial's, not ten SD."""
+    """Return the model of a row with its stated priors: a level from the data has no prior draws.
+
+    Differences, levels and slopes are of the size of the trial's, not ten standard deviations.
+    """
     model, options = MODELS[name]
-    return load_model(model).having(options=options, priors={"treatment": normal(0, 7)})
+    spec = load_model(model).having(options=options)
+    return spec.having(priors={key: PRIORS[key] for key in PRIORS if key in spec.parameters})
 
 
 def pattern(spec: ModelSpec) -> Problem:
@@ -125,12 +132,15 @@ def visit_scores(
     truth: xr.Dataset, problem: LongitudinalModel, rng: np.random.Generator
 ) -> np.ndarray[Any, Any]:
     """Simulate what a longitudinal model has as data, 0 where a visit is missing."""
-    benefit = problem.sign * problem.active[:, None]
-    mean = truth["visit_mean"].values + benefit * truth["visit_difference"].values
+    benefit = problem.sign * problem.contrast[:, None]
+    level = truth["level"].sel(occasion=list(problem.visits)).values
+    mean = level + benefit * truth["visit_difference"].values
     if problem.baseline is not None:
         mean = mean + problem.baseline[:, None] * truth["baseline_slope"].values
     if problem.joint:
-        mean = np.column_stack([np.full(len(mean), float(truth["baseline_mean"])), mean])
+        mean = np.column_stack(
+            [np.full(len(mean), float(truth["level"].sel(occasion=BASELINE))), mean]
+        )
     count = mean.shape[1]
     correlation = np.eye(count)
     correlation[np.tril_indices(count, -1)] = truth["visit_correlation"].values
@@ -147,8 +157,8 @@ def arm_scores(
     """Simulate what a first-period model has as data."""
     sd = np.broadcast_to(truth["sd_residual"].values, 2)[problem.active.astype(int)]
     law = stats.t(float(truth["nu"])) if "nu" in truth else stats.norm()
-    mean = float(truth["intercept"]) + float(truth["treatment_difference"]) * (
-        problem.sign * problem.active
+    mean = float(truth["level"]) + float(truth["treatment_difference"]) * (
+        problem.sign * problem.contrast
     )
     if problem.baseline is not None:
         mean = mean + float(truth["baseline_slope"]) * problem.baseline

@@ -21,18 +21,19 @@ __all__ = ["build_categorical", "categorical_pymc"]
 def build_categorical(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     """Build the model of an outcome in ordered categories.
 
-    Patient i in period p, `s` = +1 if higher categories are better, else -1, F logistic (logit)
-    or standard normal (probit)::
+    Patient i in period p, treatment x = 1/2 (active) or -1/2 (control), `s` = +1 if higher
+    categories are better, else -1, F logistic (logit) or standard normal (probit)::
 
         P(category[i,p] <= k) = F(cutpoint[k] - eta[i,p])
-        eta[i,p] = s * effect * active[i,p]
-                 + period_effect * 1[p = 2] + sd_subject * z[i]     (both periods)
+        eta[i,p] = s * effect * x[i,p]
+                 + period_effect * (p - 1.5) + sd_subject * z[i]    (both periods)
                  + baseline_slope * (baseline[i] - mean baseline)   (option baseline)
         z[i] ~ Normal(0, 1), integrated out of the likelihood
         F(cutpoint[1]), F(cutpoint[2]) - F(cutpoint[1]), ... ~ Dirichlet(1, ..., 1)
 
-    With ``odds = "by_arm"`` the cutpoints of the active arm have the gaps of the control arm times
-    ``exp(log_gap_ratio)``, and the same mean. A missing period is no observation. A binary outcome
+    With ``odds = "by_arm"`` the gaps between cutpoints are multiplied by ``exp(log_gap_ratio * x)``
+    and their mean stays, so that those of the active arm are ``exp(log_gap_ratio)`` times those of
+    the control arm. A missing period is no observation. A binary outcome
     has the categories 0 and 1; with ``form = "beta_binomial"`` it has a risk in each arm::
 
         P(category[i] = 1) = risk_active if active[i] else risk_control
@@ -89,20 +90,20 @@ def categorical_pymc(problem: CategoricalModel) -> pm.Model:
     coords = {**labels, "subject": scores.subject, "observation": np.arange(len(subject))}
     with pm.Model(coords=coords) as model:
         place = pm.Data("place", scores.place[subject, period], dims="observation")
-        active = pm.Data("active", scores.active[subject, period], dims="observation")
+        treatment = pm.Data("treatment", scores.active[subject, period] - 0.5, dims="observation")
         parameters = {
             name: prior_variable(name, prior, dims=dim, exchangeable=True)
             for name, prior, dim in prior_shapes(problem).values()
         }
         sign = pm.Data("benefit_sign", float(problem.sign))
-        eta = sign * parameters[problem.effect] * active
+        eta = sign * parameters[problem.effect] * treatment
         if problem.two_periods:
-            second = pm.Data("second_period", period.astype(float), dims="observation")
-            eta = eta + parameters["period_effect"] * second
+            centered = pm.Data("period_centered", period - 0.5, dims="observation")
+            eta = eta + parameters["period_effect"] * centered
         if scores.baseline is not None:
             baseline = pm.Data("baseline_centered", scores.baseline[subject], dims="observation")
             eta = eta + parameters["baseline_slope"] * baseline
-        cuts = _cutpoints(problem, active, parameters.get("log_gap_ratio"))
+        cuts = _cutpoints(problem, treatment, parameters.get("log_gap_ratio"))
         moved = cuts - eta[:, None]
         if problem.two_periods:
             number = np.full(scores.there.shape, len(subject))
@@ -133,7 +134,7 @@ def _separate_risks(problem: CategoricalModel) -> pm.Model:
     return model
 
 
-def _cutpoints(problem: CategoricalModel, active: Any, log_ratio: Any) -> Any:
+def _cutpoints(problem: CategoricalModel, treatment: Any, log_ratio: Any) -> Any:
     """Return the cutpoints of every observation, dims (observation or 1, cut)."""
     share = pm.Dirichlet("category_share", np.ones(len(problem.categories)), dims="category")
     below, above = pt.cumsum(share)[:-1], pt.cumsum(share[::-1])[::-1][1:]
@@ -144,7 +145,6 @@ def _cutpoints(problem: CategoricalModel, active: Any, log_ratio: Any) -> Any:
     cut = pm.Deterministic("cutpoint", cut, dims="at_most")
     if log_ratio is None:
         return cut[None, :]
-    gaps = (cut[1:] - cut[:-1]) * pt.exp(log_ratio)
-    steps = pt.concatenate([pt.zeros(1), pt.cumsum(gaps)])
-    other = steps - steps.mean() + cut.mean()
-    return pt.switch(pt.eq(active[:, None], 1), other[None, :], cut[None, :])
+    gaps = (cut[1:] - cut[:-1])[None, :] * pt.exp(log_ratio[None, :] * treatment[:, None])
+    steps = pt.concatenate([pt.zeros_like(gaps[:, :1]), pt.cumsum(gaps, axis=1)], axis=1)
+    return steps - steps.mean(axis=1, keepdims=True) + cut.mean()

@@ -17,18 +17,20 @@ __all__ = ["build_depression", "depression_pymc"]
 def build_depression(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     """Build the model of a comparison of the arms that is adjusted for a mediator.
 
-    Patient i, `s` and `s_m` = +1 if higher scores of outcome and mediator are better, else -1, `m`
-    the mean of the mediator over these patients, baselines around their means::
+    Patient i, treatment x = 1/2 (active) or -1/2 (control), `s` and `s_m` = +1 if higher scores of
+    outcome and mediator are better, else -1, `m` the mean of the mediator over these patients,
+    baselines around their means::
 
-        mediator[i] ~ Normal(mediator_mean + s_m * mediator_difference * active[i]
+        mediator[i] ~ Normal(mediator_level + s_m * mediator_difference * x[i]
                              + mediator_own_slope * mediator_baseline[i], mediator_sd)
-        score[i]    ~ Normal(intercept + s * controlled_direct_effect * active[i]
+        score[i]    ~ Normal(level + s * controlled_direct_effect * x[i]
                              + baseline_slope * baseline[i]
-                             + (mediator_slope + interaction * active[i]) * (mediator[i] - m)
+                             + (mediator_slope + interaction * x[i]) * (mediator[i] - m)
                              + mediator_baseline_slope * mediator_baseline[i], sd_residual)
 
-        natural_direct_effect   = controlled_direct_effect + s * interaction * (mediator_mean - m)
-        natural_indirect_effect = s * s_m * (mediator_slope + interaction) * mediator_difference
+        under_control           = mediator_level - s_m * mediator_difference / 2
+        natural_direct_effect   = controlled_direct_effect + s * interaction * (under_control - m)
+        natural_indirect_effect = s * s_m * (mediator_slope + interaction / 2) * mediator_difference
         treatment_difference    = natural_direct_effect + natural_indirect_effect
 
     Options leave out the interaction, the baseline of the outcome, or that of the mediator.
@@ -76,7 +78,7 @@ def depression_pymc(problem: DepressionModel) -> pm.Model:
     True
     """
     with pm.Model(coords={"subject": problem.subject}) as model:
-        active = pm.Data("active", problem.active.astype(float), dims="subject")
+        treatment = pm.Data("treatment", problem.contrast, dims="subject")
         sign = pm.Data("benefit_sign", float(problem.signs[0]))
         mediator_sign = pm.Data("mediator_benefit_sign", float(problem.signs[1]))
         center = pm.Data("mediator_center", float(problem.mediator_score.mean()))
@@ -86,9 +88,9 @@ def depression_pymc(problem: DepressionModel) -> pm.Model:
             before = pm.Data("mediator_baseline", problem.mediator_baseline, dims="subject")
 
         # the mediator
-        under_control = _variable(problem, "mediator_mean")
+        level = _variable(problem, "mediator_level")
         moved = _variable(problem, "mediator_treatment")
-        mean = under_control + mediator_sign * moved * active
+        mean = level + mediator_sign * moved * treatment
         if before is not None:
             mean = mean + _variable(problem, "mediator_own_slope") * before
         spread = _variable(problem, "mediator_sd")
@@ -98,8 +100,8 @@ def depression_pymc(problem: DepressionModel) -> pm.Model:
         controlled = _variable(problem, "treatment")
         slope = _variable(problem, "mediator_slope")
         interaction = _variable(problem, "interaction") if problem.options["interaction"] else 0.0
-        mean = _variable(problem, "intercept") + sign * controlled * active
-        mean = mean + (slope + interaction * active) * (scores - center)
+        mean = _variable(problem, "level") + sign * controlled * treatment
+        mean = mean + (slope + interaction * treatment) * (scores - center)
         if problem.baseline is not None:
             baseline = pm.Data("baseline", problem.baseline, dims="subject")
             mean = mean + _variable(problem, "baseline_slope") * baseline
@@ -109,8 +111,9 @@ def depression_pymc(problem: DepressionModel) -> pm.Model:
         residual = _variable(problem, "sd_residual")
         pm.Normal("score", mu=mean, sigma=residual, observed=score, dims="subject")
 
+        under_control = level - mediator_sign * moved / 2
         direct = controlled + sign * interaction * (under_control - center)
-        indirect = sign * mediator_sign * (slope + interaction) * moved
+        indirect = sign * mediator_sign * (slope + interaction / 2) * moved
         pm.Deterministic("natural_direct_effect", direct)
         pm.Deterministic("natural_indirect_effect", indirect)
         pm.Deterministic("treatment_difference", direct + indirect)

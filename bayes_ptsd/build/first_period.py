@@ -19,17 +19,18 @@ __all__ = ["build_first_period", "first_period_pymc"]
 def build_first_period(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     """Build the model of a comparison of the arms at one visit.
 
-    Patient i, `s` = +1 if higher scores are better, else -1, ``b[i] = baseline[i] - mean``::
+    Patient i, `s` = +1 if higher scores are better, else -1, ``x[i]`` = +1/2 in the active and -1/2
+    in the control arm, ``b[i] = baseline[i] - mean``::
 
-        mean[i]  = intercept + s * treatment_difference * active[i]
+        mean[i]  = level + s * treatment_difference * x[i]
                  + baseline_slope * b[i]                              (option baseline)
-                 + s * interaction * b[i] * active[i]                 (option interaction)
-                 + sum_j covariate[j] * x[i,j]                        (option covariates)
+                 + s * interaction * b[i] * x[i]                      (option interaction)
+                 + sum_j covariate[j] * z[i,j]                        (option covariates)
         score[i] ~ Normal(mean[i], sd_residual)                       (arm_sd = "equal")
         score[i] ~ Normal(mean[i], sd_residual[arm of i])             (arm_sd = "unequal")
         score[i] ~ StudentT(nu, mean[i], sd_residual), nu > 2         (likelihood = "student_t")
 
-    Every ``x[:,j]`` has mean zero, so the treatment difference is the one at the mean baseline,
+    Every ``z[:,j]`` has mean zero, so the treatment difference is the one at the mean baseline,
     which is also its mean over these patients.
 
     Parameters
@@ -58,7 +59,7 @@ def build_first_period(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     >>> from bayes_ptsd.spec import load_model
     >>> model = build_first_period(example_patients(), load_model("first-period"))
     >>> sorted(variable.name for variable in model.free_RVs)
-    ['baseline_slope', 'intercept', 'sd_residual', 'treatment_difference']
+    ['baseline_slope', 'level', 'sd_residual', 'treatment_difference']
     """
     return first_period_pymc(first_period_model(evidence, spec))
 
@@ -76,11 +77,11 @@ def first_period_pymc(problem: FirstPeriodModel) -> pm.Model:
     """
     with pm.Model(coords={"subject": problem.subject, **problem.coords}) as model:
         score = pm.Data("score_data", problem.score, dims="subject")
-        active = pm.Data("active", problem.active.astype(float), dims="subject")
-        mean = _mean(problem, active)
+        contrast = pm.Data("contrast", problem.contrast, dims="subject")
+        mean = _mean(problem, contrast)
         spread = _variable(problem, "sd_residual")
         if problem.options["arm_sd"] == "unequal":
-            spread = pt.switch(pt.gt(active, 0.5), spread[1], spread[0])
+            spread = pt.switch(pt.gt(contrast, 0), spread[1], spread[0])
         if problem.options["likelihood"] == "student_t":
             tails = prior_distribution("nu", problem.priors["nu"])
             nu = pm.Truncated("nu", tails, lower=NU_FLOOR)
@@ -90,11 +91,11 @@ def first_period_pymc(problem: FirstPeriodModel) -> pm.Model:
     return model
 
 
-def _mean(problem: FirstPeriodModel, active: Any) -> Any:
+def _mean(problem: FirstPeriodModel, contrast: Any) -> Any:
     """Return the mean of every patient's score."""
-    benefit = pm.Data("benefit_sign", float(problem.sign)) * active
+    benefit = pm.Data("benefit_sign", float(problem.sign)) * contrast
     difference = _variable(problem, "treatment")
-    mean = _variable(problem, "intercept") + difference * benefit
+    mean = _variable(problem, "level") + difference * benefit
     if problem.baseline is not None:
         baseline = pm.Data("baseline_centered", problem.baseline, dims="subject")
         mean = mean + _variable(problem, "baseline_slope") * baseline

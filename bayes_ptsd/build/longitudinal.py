@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
@@ -13,9 +14,10 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.longitudinal.covariance import (
     correlation_entries,
     covariance_entries,
-    partial_shapes,
+    log_matrix_density,
 )
 from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model
+from bayes_ptsd.priors import Prior
 from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["build_longitudinal", "longitudinal_pymc"]
@@ -24,28 +26,28 @@ __all__ = ["build_longitudinal", "longitudinal_pymc"]
 def build_longitudinal(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     """Build the model of a comparison of the arms at several visits.
 
-    Patient i at visit t, `s` = +1 if higher scores are better, else -1, ``b[i]`` the baseline minus
-    its mean::
+    Patient i at visit t, `s` = +1 if higher scores are better, else -1, ``x[i]`` = +1/2 in the
+    active and -1/2 in the control arm, ``b[i]`` the baseline minus its mean::
 
-        mean[i,t] = visit_mean[t] + s * visit_difference[t] * active[i]
+        mean[i,t] = level[t] + s * visit_difference[t] * x[i]
                   + baseline_slope[t] * b[i]                    (baseline = "covariate")
                   + baseline_slope * b[i]                       (baseline = "common_slope")
-                  + sum_j covariate[j] * x[i,j]                 (option covariates)
+                  + sum_j covariate[j] * z[i,j]                 (option covariates)
         score[i]  ~ Normal(mean[i], covariance over the visits)
 
-        visit_difference[t] = shrinkage_mean + shrinkage_sd * z[t], z ~ Normal(0, 1)  (shrinkage)
         visit_difference[t] ~ treatment prior, independently                      (no shrinkage)
+        visit_difference[t] = shrinkage_mean + shrinkage_sd * u[t], u ~ Normal(0, 1)  (shrinkage)
         treatment_difference = mean of visit_difference over the visits
 
         covariance[t,u] = sd_visit[t] sd_visit[u] * correlation[t,u]
-        unstructured      correlation ~ LKJ(1), by its partial correlations
+        unstructured      correlation ~ prior of a matrix, by its partial correlations
         compound          correlation[t,u] = correlation
         autoregressive    correlation[t,u] = (1 - nugget) 2^(-|days[t] - days[u]| / half_life)
 
-    With ``baseline = "joint"`` the baseline is the first occasion of the vector, with one mean
-    ``baseline_mean`` for both arms. Occasions that are missing are integrated out: their row of the
-    covariance is that of an independent variable of variance 1 and their residual is zero, which
-    leaves the marginal density of the others.
+    With ``baseline = "joint"`` the baseline is the first occasion of the vector, with one mean,
+    ``level[baseline]``, for both arms. Occasions that are missing are integrated out: their row of
+    the covariance is that of an independent variable of variance 1 and their residual is zero,
+    which leaves the marginal density of the others.
 
     Parameters
     ----------
@@ -104,17 +106,16 @@ def longitudinal_pymc(problem: LongitudinalModel) -> pm.Model:
 
 def _mean(problem: LongitudinalModel) -> Any:
     """Return the means of every patient's occasions."""
-    active = pm.Data("active", problem.active.astype(float), dims="subject")
-    benefit = pm.Data("benefit_sign", float(problem.sign)) * active
+    contrast = pm.Data("contrast", problem.contrast, dims="subject")
+    benefit = pm.Data("benefit_sign", float(problem.sign)) * contrast
     difference = _differences(problem)
     pm.Deterministic("treatment_difference", difference.mean())
-    mean = _variable(problem, "visit_mean") + benefit[:, None] * difference
+    if problem.joint:  # nobody is treated yet
+        difference = pt.concatenate([pt.zeros(1), difference])
+    mean = _variable(problem, "level") + benefit[:, None] * difference
     if problem.baseline is not None:
         baseline = pm.Data("baseline_centered", problem.baseline, dims="subject")
         mean = mean + baseline[:, None] * _variable(problem, "baseline_slope")
-    if problem.joint:
-        before = pt.zeros_like(mean[:, :1]) + _variable(problem, "baseline_mean")
-        mean = pt.concatenate([before, mean], axis=1)
     if problem.covariates.size:
         columns = pm.Data("covariates", problem.covariates.values, dims=("subject", "column"))
         shift = (columns * _variable(problem, "covariate")).sum(axis=1)
@@ -138,10 +139,7 @@ def _covariance(problem: LongitudinalModel) -> Any:
     columns = [sd[i] if problem.options["visit_sd"] == "unequal" else sd for i in range(count)]
     found: dict[str, Any] = {}
     if structure == "unstructured":
-        shape = partial_shapes(count)
-        unit = pm.Beta("partial_unit", shape, shape, dims="visit_pair")
-        partial = pm.Deterministic("partial_correlation", 2 * unit - 1, dims="visit_pair")
-        found["partial"] = [partial[k] for k in range(len(shape))]
+        found["partial"] = _partials(problem, count)
     elif structure == "compound":
         found["correlation"] = _variable(problem, "correlation")
     else:
@@ -151,6 +149,19 @@ def _covariance(problem: LongitudinalModel) -> Any:
     correlations = correlation_entries(structure, count, days=problem.days, **found)
     rows = covariance_entries(correlations, columns)
     return pt.stack([pt.stack(row) for row in rows])
+
+
+def _partials(problem: LongitudinalModel, count: int) -> list[Any]:
+    """Return the partial correlations of an unstructured matrix under the prior of that matrix."""
+    unit = pm.Uniform("partial_unit", 0, 1, dims="visit_pair")
+    partial = pm.Deterministic("partial_correlation", 2 * unit - 1, dims="visit_pair")
+    pairs = [partial[k] for k in range(count * (count - 1) // 2)]
+    prior = problem.priors["correlations"]
+    assert isinstance(prior, Prior)
+    # densities of the partial correlations, whose range is twice that of the units
+    density = log_matrix_density(prior, pairs, count, log=pt.log) + len(pairs) * np.log(2)
+    pm.Potential("correlations", density)
+    return pairs
 
 
 def _variable(problem: LongitudinalModel, key: str) -> Any:

@@ -21,14 +21,15 @@ __all__ = ["build_parts", "parts_pymc"]
 def build_parts(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     """Build the model of the parts of a total in patients.
 
-    Patient i, part k, `s` = +1 if higher scores are better, else -1, `w` the share of each part in
-    the total's range, SD and middle those of each part, b its baseline around the mean::
+    Patient i, part k, treatment x = 1/2 (active) or -1/2 (control), `s` = +1 if higher scores are
+    better, else -1, `w` the share of each part in the total's range, b its baseline around the
+    mean::
 
         endpoint_difference = w * treatment_difference + heterogeneity * P z,   z ~ Normal(0, 1)
-        mean[i,k]  = middle[k] + SD[k] * intercept[k] + s * endpoint_difference[k] * active[i]
+        mean[i,k]  = level[k] + s * endpoint_difference[k] * x[i]
                    + baseline_slope[k] * b[i,k]                              (option baseline)
         score[i]   ~ Normal(mean[i], covariance over the parts)
-        covariance = SD[k] SD[l] sd_residual[k] sd_residual[l] correlation[k,l],   LKJ(2)
+        covariance = sd_residual[k] sd_residual[l] correlation[k,l],   correlation ~ LKJ(shape)
 
     with P P' = I - 1/parts, so that the differences of the parts add up to that of the total, in
     the prior too. Correlations are made from their partial correlations.
@@ -82,9 +83,7 @@ def parts_pymc(problem: PartsModel) -> pm.Model:
         return prior_variable(name, named[name].prior, dims=dims, exchangeable=True)
 
     with pm.Model(coords={"subject": problem.subject, **problem.coords}) as model:
-        active = pm.Data("active", problem.active.astype(float), dims="subject")
-        unit = pm.Data("part_sd", problem.unit, dims="endpoint")
-        middle = pm.Data("part_middle", problem.middle, dims="endpoint")
+        treatment = pm.Data("treatment", problem.contrast, dims="subject")
         weight = pm.Data("part_weight", problem.weight, dims="endpoint")
         sign = pm.Data("benefit_sign", float(problem.sign))
 
@@ -94,13 +93,13 @@ def parts_pymc(problem: PartsModel) -> pm.Model:
         difference = pm.Deterministic(
             "endpoint_difference", weight * total + apart, dims="endpoint"
         )
-        mean = middle + unit * variable("intercept") + (sign * active)[:, None] * difference
+        mean = variable("level") + (sign * treatment)[:, None] * difference
         if problem.baseline is not None:
             before = pm.Data("baseline", problem.baseline, dims=("subject", "endpoint"))
             mean = mean + variable("baseline_slope") * before
 
-        spread = unit * variable("sd_residual")
-        shapes = part_shapes(count)
+        spread = variable("sd_residual")
+        shapes = part_shapes(problem)
         partial = 2 * pm.Beta("partial_unit", shapes, shapes, dims="pair") - 1
         entries = correlation_entries(
             "unstructured", count, partial=[partial[k] for k in range(len(shapes))]

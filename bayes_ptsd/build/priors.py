@@ -77,7 +77,7 @@ def prior_variable(
     return _distribution(prior.dist)(name, dims=dims, **_arguments(prior.dist, params))
 
 
-def prior_distribution(name: str, prior: Prior) -> Any:
+def prior_distribution(name: str, prior: Prior | PriorVector) -> Any:
     """Return a prior as an unnamed PyMC distribution, for use inside another one.
 
     Parameters

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bayes_ptsd.categorical.patients import CategoryScores, category_scores
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.patient_scale import predictor_sd
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.scaled_priors import ScaledPrior
@@ -172,22 +173,26 @@ def categorical_model(evidence: Evidence, spec: ModelSpec) -> CategoricalModel:
     )
     endpoint = evidence.trial.endpoint(scores.endpoint)
     unit = LATENT_SD[str(spec.options.get("link", "logit"))]
+    before = scores.baseline
+    spread = None if before is None else predictor_sd(before, f"baseline of {endpoint.id}")
     return CategoricalModel(
         spec=spec,
         endpoint=endpoint,
         categories=scores.categories,
         scores=scores,
-        priors={key: _on_link(spec.priors[key], unit, spec.name) for key in spec.parameters},
+        priors={
+            key: _on_link(spec.priors[key], unit, spread, spec.name) for key in spec.parameters
+        },
         notes=scores.notes,
     )
 
 
-def _on_link(asked: PriorValue, unit: float, name: str) -> Prior:
+def _on_link(asked: PriorValue, unit: float, predictor: float | None, name: str) -> Prior:
     """Return a prior on the scale of the link; SDs are those of the latent response."""
     if isinstance(asked, Prior):
         return asked
     if isinstance(asked, ScaledPrior):
-        return asked.resolve(sd=unit, location=0.0)
+        return asked.resolve(sd=unit, location=0.0, predictor_sd=predictor)
     if asked == "cochrane":
         raise SpecError(
             f"model '{name}': prior 'cochrane' needs the standard error of a mean difference; give "

@@ -1,8 +1,8 @@
 """Prior draws and prior densities of a model of ordered categories, by parameter.
 
-The shares of the categories at the reference (control, period 1, average baseline, a patient
-effect of zero) have a Dirichlet distribution with all shapes 1; the cutpoints are where the link's
-distribution function cuts these shares.
+The shares of the categories at the reference (midway between the treatments and between the periods
+on the scale of the link, average baseline, a patient effect of zero) have a Dirichlet distribution
+with all shapes 1; the cutpoints are where the link's distribution function cuts these shares.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def prior_shapes(model: CategoricalModel) -> dict[str, tuple[str, Prior, str | N
     """
     if model.separate_risks:
         return {name: (name, model.priors["risk"], None) for name in RISKS}
-    names = {"treatment": model.effect, "period": "period_effect", "gap_ratio": "log_gap_ratio"}
+    names = {"treatment": model.effect, "gap_ratio": "log_gap_ratio"}
     return {
         key: (names.get(key, key), prior, "gap" if key == "gap_ratio" else None)
         for key, prior in model.priors.items()

@@ -192,22 +192,22 @@ def _cuts(
     if model.separate_risks:
         risks = np.stack([flat["risk_control"].values, flat["risk_active"].values], axis=1)
         return np.asarray(-special.logit(risks)[:, active.astype(int), None])
-    cut = flat["cutpoint"].values[:, None, :]
+    cut, treatment = flat["cutpoint"].values[:, None, :], active - 0.5
     if "log_gap_ratio" in flat:
-        other = spaced_cutpoints(flat["cutpoint"].values, flat["log_gap_ratio"].values)
-        cut = np.where(active[:, None] == 1, other[:, None, :], cut)
-    eta = model.sign * flat[model.effect].values[:, None] * active
+        ratio = flat["log_gap_ratio"].values[:, None, :] * treatment[:, None]
+        cut = spaced_cutpoints(cut, ratio)
+    eta = model.sign * flat[model.effect].values[:, None] * treatment
     if "period_effect" in flat:
-        eta = eta + flat["period_effect"].values[:, None] * second
+        eta = eta + flat["period_effect"].values[:, None] * (second - 0.5)
     if "baseline_slope" in flat:
         eta = eta + flat["baseline_slope"].values[:, None] * baseline
     return np.asarray(cut - eta[:, :, None])
 
 
 def spaced_cutpoints(cutpoint: FloatArray, log_ratio: FloatArray) -> FloatArray:
-    """Return the active arm's cutpoints: other gaps, the same mean; dims (sample, cut)."""
+    """Return cutpoints with gaps times ``exp(log_ratio)`` and the same mean, last dim cut."""
     gaps = np.diff(cutpoint, axis=-1) * np.exp(log_ratio)
-    start = np.zeros_like(cutpoint[..., :1])
+    start = np.zeros_like(gaps[..., :1])
     steps = np.concatenate([start, np.cumsum(gaps, axis=-1)], axis=-1)
     center = cutpoint.mean(axis=-1, keepdims=True) - steps.mean(axis=-1, keepdims=True)
     return np.asarray(steps + center)

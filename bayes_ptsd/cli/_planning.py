@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_ptsd.priors import Prior
-    from bayes_ptsd.replication.assurance import Goal
+    from bayes_ptsd.replication.assurance import Case, Goal
     from bayes_ptsd.replication.designs import ReplicationDesign
     from bayes_ptsd.replication.prior import ReplicationPrior
 
@@ -32,16 +32,18 @@ __all__ = [
     "Level",
     "Margin",
     "Reading",
+    "ReadingWeights",
     "Result",
     "RobustSpread",
     "RobustWeight",
     "Sd",
     "Visits",
+    "asked_cases",
     "asked_design",
     "asked_goal",
     "asked_prior",
+    "asked_readings",
     "asked_results",
-    "reading_weights",
 ]
 
 Contrast = Annotated[
@@ -53,7 +55,18 @@ Center = Annotated[
 Convention = Annotated[str, typer.Option("--convention", help="T or N.")]
 Reading = Annotated[
     list[str] | None,
-    typer.Option("--reading", help="Of a crossover row, as 'unhalved' or 'unhalved=0.5'."),
+    typer.Option(
+        "--reading",
+        help="Of a crossover row: average (the default), or 'unhalved', or several as "
+        "'unhalved=0.5'.",
+    ),
+]
+ReadingWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--reading-weights",
+        help="Of the average, as 'as_published=0.2,unhalved=0.8'; by default what print says.",
+    ),
 ]
 Result = Annotated[
     list[str] | None,
@@ -77,7 +90,12 @@ DesignKind = Annotated[
     str, typer.Option("--design", help="parallel, crossover or repeated (several visits).")
 ]
 Correlation = Annotated[
-    float, typer.Option("--correlation", help="Between two scores of one patient.")
+    float | None,
+    typer.Option(
+        "--correlation",
+        help="Between two scores of one patient; by default a crossover planned from a crossover "
+        "row has the precision of the row, and .5 is taken elsewhere.",
+    ),
 ]
 Visits = Annotated[int, typer.Option("--visits", help="Visits of the repeated design.")]
 Dropout = Annotated[float, typer.Option("--dropout", help="Share of patients lost at random.")]
@@ -100,14 +118,32 @@ AnalysisPrior = Annotated[
 ]
 
 
-def reading_weights(asked: list[str] | None) -> dict[str, float]:
-    """Return the readings that were asked for with their weights, both scales by default."""
-    texts = asked or ["as_published", "unhalved"]
+def asked_readings(
+    asked: list[str] | None, weights: str | None, *, contrast: str, evidence: Path | None
+) -> dict[str, float]:
+    """Return the readings of a row with their weights; those of the average by default."""
+    from bayes_ptsd.evidence.published import load_published, select_contrast
+    from bayes_ptsd.evidence.readings import parse_weights
+    from bayes_ptsd.replication.readings import AVERAGE, averaged_weights
+
+    if asked and asked != [AVERAGE]:
+        if weights is not None:
+            raise SpecError("--reading-weights are those of --reading average; give one of the two")
+        return _stated_weights(asked)
+    printed = load_published(evidence)
+    row = select_contrast(printed, contrast).data["effects"]
+    if str(row["analysis"].item()) != "crossover":
+        return {"as_published": 1.0}
+    return averaged_weights(printed, None if weights is None else parse_weights(weights))
+
+
+def _stated_weights(asked: list[str]) -> dict[str, float]:
+    """Return readings with the weights that stand beside them, else equal ones."""
     found: dict[str, float] = {}
-    for text in texts:
+    for text in asked:
         name, _, weight = text.partition("=")
         try:
-            found[name] = float(weight) if weight else 1 / len(texts)
+            found[name] = float(weight) if weight else 1 / len(asked)
         except ValueError:
             raise SpecError(f"--reading '{text}': '{weight}' is not a weight") from None
     return found
@@ -158,15 +194,32 @@ def asked_results(result: list[str], store: Path | None) -> xr.DataTree:
 
 
 def asked_design(
-    kind: str, *, sd: float, correlation: float, visits: int, dropout: float,
+    kind: str, *, sd: float, correlation: float | None, visits: int, dropout: float,
     gate: tuple[float, float],
 ) -> ReplicationDesign:  # fmt: skip
-    """Return the design that was asked for."""
+    """Return the design that was asked for, with a correlation of .5 where none is stated."""
     from bayes_ptsd.replication.designs import ReplicationDesign
 
+    rho = 0.5 if correlation is None else correlation
     return ReplicationDesign(
-        kind, sd=sd, correlation=correlation, visits=visits, dropout=dropout, gate=gate
+        kind, sd=sd, correlation=rho, visits=visits, dropout=dropout, gate=gate
     )
+
+
+def asked_cases(
+    found: ReplicationPrior,
+    design: ReplicationDesign,
+    *,
+    correlation: float | None,
+    evidence: Path | None,
+) -> list[Case] | None:
+    """Return a plan by reading with the row's own precision; none for patients or a stated one."""
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.replication.readings import row_cases
+
+    if not found.about["contrast"] or correlation is not None:
+        return None
+    return row_cases(found, design, load_published(evidence))
 
 
 def asked_goal(

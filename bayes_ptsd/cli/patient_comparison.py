@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bayes_ptsd.cli._output import number, show_table
+from bayes_ptsd.cli._output import number, show_periods, show_table
 
 __all__ = ["show_patients"]
 
@@ -31,6 +31,7 @@ def show_patients(document: Mapping[str, Any], files: str) -> None:
     if document["not_possible"]:
         rows = [[name.replace("_", " "), why] for name, why in document["not_possible"].items()]
         show_table("Not possible with these patients", ["analysis", "why"], rows, prose=["why"])
+    show_periods(document["periods"])
     rows = [
         [f"{one['model']}, {one['prior']}", number(one["mean"], 3), number(one["sd"], 3),
          _interval(one["eti95"]), number(one["prob_benefit"], 4),

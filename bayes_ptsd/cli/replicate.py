@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._output import Evidence_, Json, Store, emit, number, show_table
+from bayes_ptsd.cli._output import Evidence_, Json, Store, emit
 from bayes_ptsd.cli._planning import (
     AnalysisPrior,
     Center,
@@ -22,18 +22,26 @@ from bayes_ptsd.cli._planning import (
     Level,
     Margin,
     Reading,
+    ReadingWeights,
     Result,
     RobustSpread,
     RobustWeight,
     Sd,
     Visits,
+    asked_cases,
     asked_design,
     asked_goal,
     asked_prior,
+    asked_readings,
     asked_results,
-    reading_weights,
 )
-from bayes_ptsd.cli.history import show_mixture, told_warnings
+from bayes_ptsd.cli._replication_tables import (
+    show_curve,
+    show_predictions,
+    show_prior,
+    show_sizes,
+)
+from bayes_ptsd.cli.history import told_warnings
 from bayes_ptsd.errors import SpecError
 
 __all__ = ["assurance", "predict", "prior", "replicate_app", "sample_size"]
@@ -49,12 +57,13 @@ def prior(
     center: Center = "cochrane",
     convention: Convention = "T",
     reading: Reading = None,
+    reading_weights: ReadingWeights = None,
     result: Result = None,
     heterogeneity: Heterogeneous = 0.25,
     robust: RobustWeight = 0.2,
     robust_sd: RobustSpread = None,
     sd: Sd = None,
-    correlation: Correlation = 0.5,
+    correlation: Correlation = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the mixture for RBesT here.")
     ] = None,
@@ -66,26 +75,29 @@ def prior(
     from bayes_ptsd.replication.document import prior_document
     from bayes_ptsd.replication.export import write_mixture
 
+    readings = asked_readings(reading, reading_weights, contrast=contrast, evidence=evidence)
     with told_warnings() as told:
         found = asked_prior(
             contrast=contrast, center=center, convention=convention,
-            readings=reading_weights(reading), result=result, evidence=evidence, store=store,
+            readings=readings, result=result, evidence=evidence, store=store,
             heterogeneity=heterogeneity, robust=robust, robust_sd=robust_sd, sd=sd,
         )  # fmt: skip
     total = float(found.about["sd"])
-    designs = {
-        kind: asked_design(
+    designs = {}
+    for kind in ("parallel", "crossover"):
+        plan = asked_design(
             kind, sd=total, correlation=correlation, visits=1, dropout=0.0, gate=(0.0, 0.0)
         )
-        for kind in ("parallel", "crossover")
-    }
+        cases = asked_cases(found, plan, correlation=correlation, evidence=evidence)
+        # priced in patients of the likeliest reading
+        designs[kind] = max(cases, key=lambda case: case[0])[2] if cases else plan
     if output is not None:
         write_mixture(found.prior, output, sigma=2 * total)
     document = prior_document(found, designs) | {"warnings": told}
     if json:
         emit("replicate prior", document)
         return
-    _show_prior(document)
+    show_prior(document)
 
 
 @replicate_app.command()
@@ -94,6 +106,7 @@ def predict(
     center: Center = "cochrane",
     convention: Convention = "T",
     reading: Reading = None,
+    reading_weights: ReadingWeights = None,
     result: Result = None,
     heterogeneity: Heterogeneous = 0.25,
     robust: RobustWeight = 0.2,
@@ -103,7 +116,7 @@ def predict(
     n: Annotated[int | None, typer.Option("--n", help="Patients randomized in all.")] = None,
     design: DesignKind = "parallel",
     sd: Sd = None,
-    correlation: Correlation = 0.5,
+    correlation: Correlation = None,
     visits: Visits = 1,
     dropout: Dropout = 0.0,
     gate: Gate = (0.0, 0.0),
@@ -112,13 +125,11 @@ def predict(
     json: Json = False,
 ) -> None:
     """Foretell what a replication would print, for a relative size or a number of patients."""
-    if relative_size is not None and n is not None:
-        raise SpecError("give --relative-size or --n, not both")
-    if relative_size is not None and not relative_size > 0:
-        raise SpecError(f"--relative-size must be positive, got {relative_size}")
-    rows = []
+    _check_size(n, relative_size)
+    rows, priors = [], []
+    readings = asked_readings(reading, reading_weights, contrast=contrast, evidence=evidence)
     with told_warnings() as told:
-        for name in [""] if result else reading_weights(reading):
+        for name in [""] if result else readings:
             found = asked_prior(
                 contrast=contrast, center=center, convention=convention, readings={name: 1.0},
                 result=result, evidence=evidence, store=store, heterogeneity=heterogeneity,
@@ -128,15 +139,20 @@ def predict(
                 design, sd=float(found.about["sd"]), correlation=correlation, visits=visits,
                 dropout=dropout, gate=gate,
             )  # fmt: skip
+            cases = asked_cases(found, plan, correlation=correlation, evidence=evidence)
+            plan = cases[0][2] if cases else plan
             original = _original(found, name, result, evidence, store)
             rows.append(_prediction(found, plan, name, n, relative_size, original))
+            priors.append(found.prior)
             if not found.about["crossover"]:
                 break
-    document = {"evidence_kind": rows[0]["evidence_kind"], "predictions": rows, "warnings": told}
+    if len(rows) > 1:
+        rows.insert(0, _average(rows, priors, readings))
     if json:
-        emit("replicate predict", document)
+        kind = rows[0]["evidence_kind"]
+        emit("replicate predict", {"evidence_kind": kind, "predictions": rows, "warnings": told})
         return
-    _show_predictions(rows)
+    show_predictions(rows)
 
 
 @replicate_app.command()
@@ -144,12 +160,13 @@ def assurance(
     contrast: Contrast = PRIMARY,
     center: Center = "cochrane",
     reading: Reading = None,
+    reading_weights: ReadingWeights = None,
     result: Result = None,
     heterogeneity: Heterogeneous = 0.25,
     robust: RobustWeight = 0.2,
     design: DesignKind = "parallel",
     sd: Sd = None,
-    correlation: Correlation = 0.5,
+    correlation: Correlation = None,
     visits: Visits = 1,
     dropout: Dropout = 0.0,
     gate: Gate = (0.0, 0.0),
@@ -168,9 +185,10 @@ def assurance(
     from bayes_ptsd.replication.assurance import assurance_curve
     from bayes_ptsd.replication.document import curve_document
 
+    readings = asked_readings(reading, reading_weights, contrast=contrast, evidence=evidence)
     with told_warnings() as told:
         found = asked_prior(
-            contrast=contrast, center=center, convention="T", readings=reading_weights(reading),
+            contrast=contrast, center=center, convention="T", readings=readings,
             result=result, evidence=evidence, store=store, heterogeneity=heterogeneity,
             robust=robust, robust_sd=None, sd=sd,
         )  # fmt: skip
@@ -180,14 +198,15 @@ def assurance(
     aim = asked_goal(goal, margin=margin, level=level, analysis=analysis_prior, found=found)
     sizes = sorted(set(n or [20, 40, 60, 80, 120, 160, 240, 320]))
     believed = found.nuisance if design == "crossover" and sd is None else []
-    curve = curve_document(
-        assurance_curve(found.prior, plan, sizes=sizes, goal=aim, nuisance=believed or None)
-    )
+    curve = curve_document(assurance_curve(
+        found.prior, plan, sizes=sizes, goal=aim, nuisance=believed or None,
+        cases=asked_cases(found, plan, correlation=correlation, evidence=evidence),
+    ))  # fmt: skip
     kind = found.about["evidence_kind"]
     if json:
         emit("replicate assurance", {"evidence_kind": kind, **curve, "warnings": told})
         return
-    _show_curve(curve, kind)
+    show_curve(curve, kind)
 
 
 @replicate_app.command("sample-size")
@@ -195,12 +214,13 @@ def sample_size(
     contrast: Contrast = PRIMARY,
     center: Center = "cochrane",
     reading: Reading = None,
+    reading_weights: ReadingWeights = None,
     result: Result = None,
     heterogeneity: Heterogeneous = 0.25,
     robust: RobustWeight = 0.2,
     target: Annotated[float, typer.Option("--target", help="Assurance to be reached.")] = 0.6,
     sd: Sd = None,
-    correlation: Correlation = 0.5,
+    correlation: Correlation = None,
     visits: Visits = 4,
     dropout: Dropout = 0.0,
     gate: Gate = (0.0, 0.0),
@@ -214,24 +234,24 @@ def sample_size(
 ) -> None:
     """Find the smallest replication that reaches an assurance, for three designs side by side."""
     from bayes_ptsd.replication.designs import DESIGNS
-    from bayes_ptsd.replication.sample_size import compare_designs, expected_size
+    from bayes_ptsd.replication.sample_size import expected_size
 
+    readings = asked_readings(reading, reading_weights, contrast=contrast, evidence=evidence)
     with told_warnings() as told:
         found = asked_prior(
-            contrast=contrast, center=center, convention="T", readings=reading_weights(reading),
+            contrast=contrast, center=center, convention="T", readings=readings,
             result=result, evidence=evidence, store=store, heterogeneity=heterogeneity,
             robust=robust, robust_sd=None, sd=sd,
         )  # fmt: skip
-    total = float(found.about["sd"])
     aim = asked_goal(goal, margin=margin, level=level, analysis=analysis_prior, found=found)
     designs = {
-        kind: asked_design(kind, sd=total, correlation=correlation, visits=visits,
-                           dropout=dropout, gate=gate)
+        kind: asked_design(kind, sd=float(found.about["sd"]), correlation=correlation,
+                           visits=visits, dropout=dropout, gate=gate)
         for kind in DESIGNS
     }  # fmt: skip
-    rows = compare_designs(found.prior, designs, goal=aim, target=target)
-    kind = found.about["evidence_kind"]
-    document = {"evidence_kind": kind, "goal": aim.label, "target": target, "designs": rows}
+    cases = {kind: asked_cases(found, plan, correlation=correlation, evidence=evidence)
+             for kind, plan in designs.items()}  # fmt: skip
+    document = _sizes(found, designs, cases, aim, target)
     if found.nuisance and sd is None:
         document["expected_crossover_size"] = expected_size(
             found.prior, designs["crossover"], goal=aim, target=target, nuisance=found.nuisance
@@ -239,7 +259,32 @@ def sample_size(
     if json:
         emit("replicate sample-size", document | {"warnings": told})
         return
-    _show_sizes(document)
+    show_sizes(document)
+
+
+def _check_size(n: int | None, relative_size: float | None) -> None:
+    """Refuse two sizes, and one that is none."""
+    if relative_size is not None and n is not None:
+        raise SpecError("give --relative-size or --n, not both")
+    if relative_size is not None and not relative_size > 0:
+        raise SpecError(f"--relative-size must be positive, got {relative_size}")
+
+
+def _sizes(
+    found: Any, designs: dict[str, Any], cases: dict[str, Any], goal: Any, target: float
+) -> dict[str, Any]:
+    """Return the smallest sizes of designs with the readings that they were averaged over."""
+    from bayes_ptsd.replication.assurance import discount_note
+    from bayes_ptsd.replication.sample_size import compare_designs
+
+    return {
+        "evidence_kind": found.about["evidence_kind"],
+        "goal": goal.label,
+        "target": target,
+        "designs": compare_designs(found.prior, designs, goal=goal, target=target, cases=cases),
+        "readings": found.about["readings"] if found.about["crossover"] else {},
+        "note": discount_note(goal),
+    }
 
 
 def _original(
@@ -294,97 +339,38 @@ def _prediction(
     }  # fmt: skip
 
 
-def _show_prior(document: dict[str, Any]) -> None:
-    """Print a replication prior for people."""
-    prior_, weak = document["prior"], document["weak_component"]
-    title = f"Prior for a replication of {document['contrast'] or document['results'][0]}"
-    low, high = prior_["interval95"]
-    rows = [
-        ["center", document["center_words"]],
-        ["readings", ", ".join(f"{k} {v:g}" for k, v in document["readings"].items())
-         if document["crossover"] else "one only"],
-        *([["results", f"{len(document['results'])}, pooled with equal weight"]]
-          if not document["crossover"] and len(document["results"]) > 1 else []),
-        ["between trials", f"half-normal({document['heterogeneity']['scale_in_sd']:g} SD)"],
-        ["robust component", f"{weak['formula']}, weight {weak['weight']:g}, worth "
-         f"{weak['effective_size']:.3g} patients of a parallel trial"],
-        ["mean, SD", f"{prior_['mean']:.2f}, {prior_['sd']:.2f} {document['unit']}"],
-        ["95% interval", f"{low:.2f} to {high:.2f}, positive = {document['active']} better"],
-        ["P(benefit)", number(prior_["prob_benefit"], 4)],
-        ["distance of the mixture", f"{prior_['divergence']:.2g} nats"],
-    ]  # fmt: skip
-    show_table(f"{title}, {document['evidence_kind']} evidence", ["what", "value"], rows,
-               prose=["value"])  # fmt: skip
-    show_mixture("Mixture", prior_["components"])
-    rows = [
-        [f"{document['designs'][name]}", part, *(number(sizes[key], 1) for key in sizes)]
-        for name, parts in document["worth"].items()
-        for part, sizes in parts.items()
+def _average(
+    rows: list[dict[str, Any]], priors: list[Any], weights: dict[str, float]
+) -> dict[str, Any]:
+    """Return what is foretold averaged over readings, with the weights."""
+    from bayes_ptsd.replication.prediction import predictive_distribution
+    from bayes_ptsd.replication.readings import AVERAGE, average_predictions
+
+    expected = [
+        predictive_distribution(prior, se=row["replication"]["se"])
+        for prior, row in zip(priors, rows, strict=True)
     ]
-    show_table("Worth in patients of a stated design", ["design", "part", "ELIR", "moment",
-               "Morita"], rows, prose=["part"])  # fmt: skip
-    rows = [
-        [f"{row['scale_in_sd']:g} SD", number(row["sd"]),
-         f"{row['interval95'][0]:.2f} to {row['interval95'][1]:.2f}", number(row["elir"], 1)]
-        for row in document["sensitivity"]
-    ]  # fmt: skip
-    show_table("Informative part by heterogeneity", ["between trials", "SD", "95% interval",
-               "ELIR, parallel"], rows)  # fmt: skip
+    shares = [weights[row["reading"]] for row in rows]
+    numbers = [
+        {key: row[key] for key in row if key not in _LABELS}
+        | {"original": row["original"] or {}, "se": row["replication"]["se"]}
+        for row in rows
+    ]
+    averaged = average_predictions(numbers, shares, expected)
+    plans = dict.fromkeys(row["replication"]["design"] for row in rows)
+    return {
+        **{key: rows[0][key] for key in _LABELS},
+        "reading": AVERAGE,
+        "reading_weights": dict(weights),
+        "replication": {
+            "n": rows[0]["replication"]["n"], "se": averaged.pop("se"),
+            "design": None if None in plans else "; or ".join(plans),
+        },
+        "prior": "; ".join(f"{share:.3g} of {row['prior']}"
+                           for share, row in zip(shares, rows, strict=True)),
+        "results": [name for row in rows for name in row["results"]],
+        **averaged,
+    }  # fmt: skip
 
 
-def _show_predictions(rows: list[dict[str, Any]]) -> None:
-    """Print predictions for people, one column a reading."""
-    labels: list[tuple[str, Any]] = [
-        ("SE of the replication", lambda r: number(r["replication"]["se"])),
-        ("relative size", lambda r: number(r.get("relative_size"))),
-        ("estimate, mean", lambda r: number(r["mean"])),
-        ("estimate, 95% prediction interval",
-         lambda r: f"{r['interval95'][0]:.1f} to {r['interval95'][1]:.1f}"),
-        ("P(same sign)", lambda r: number(r["same_sign"], 3)),
-        ("P(two-sided P < .05, same direction)", lambda r: number(r["p_below_05"], 3)),
-        *((f"P(sceptical P < .025), {name}", lambda r, k=name: number(r["sceptical_p"][k], 3))
-          for name in rows[0].get("sceptical_p", ())),
-        *((f"P(replication BF > {key})", lambda r, k=key: number(r["bayes_factor"][k], 3))
-          for key in rows[0].get("bayes_factor", ())),
-        *((f"P(BF over skeptical mixture > {key})",
-           lambda r, k=key: number(r["skeptical_mixture"][k], 3))
-          for key in rows[0].get("skeptical_mixture", ())),
-    ]  # fmt: skip
-    table = [[label, *(show(row) for row in rows)] for label, show in labels]
-    first = rows[0]
-    what = first["contrast"] or first["results"][0]
-    title = f"Replication of {what}, centered by {first['center']}"
-    columns = [row["reading"].replace("_", " ") or "value" for row in rows]
-    show_table(f"{title}, {first['evidence_kind']} evidence", ["quantity", *columns], table)
-
-
-def _show_curve(curve: dict[str, Any], kind: str) -> None:
-    """Print an assurance curve for people."""
-    rows = [
-        [str(row["n"]), number(row["complete"], 1), number(row["standard_error"]),
-         number(row["same_sign"], 3), number(row["assurance"], 3),
-         *(number(value, 3) for value in row["prob_quantiles"].values())]
-        for row in curve["rows"]
-    ]  # fmt: skip
-    quantiles = [f"{float(key) * 100:g}%" for key in curve["rows"][0]["prob_quantiles"]]
-    title = f"Assurance of {curve['goal']}; {curve['design']}; {kind} evidence; "
-    show_table(f"{title}ceiling {curve['ceiling']:.3f}", ["n", "complete", "SE", "P(estimate > 0)",
-               "assurance", *(f"P(goal's event), {q}" for q in quantiles)], rows)  # fmt: skip
-
-
-def _show_sizes(document: dict[str, Any]) -> None:
-    """Print sample sizes for people."""
-    rows = [
-        [row["label"], str(row["n"]), str(row["per_group"]), number(row["complete"], 1),
-         number(row["treatments"], 0), number(row["assurance"], 3), number(row["ceiling"], 3),
-         number(row["patient_worth"])]
-        for row in document["designs"]
-    ]  # fmt: skip
-    title = f"Smallest n with assurance {document['target']:g} of {document['goal']}"
-    show_table(f"{title}; {document['evidence_kind']} evidence", ["design", "n", "per group",
-               "complete", "treatments", "assurance", "ceiling", "one patient = parallel"],
-               rows)  # fmt: skip
-    if expected := document.get("expected_crossover_size"):
-        values = [number(expected[key], 0) for key in ("mean", "q10", "q50", "q90")]
-        title = "Crossover n over the posterior of the sd and the correlation"
-        show_table(title, ["quantity", "mean", "10%", "50%", "90%"], [["n", *values]])
+_LABELS = ("evidence_kind", "contrast", "reading", "center", "results", "replication", "prior")

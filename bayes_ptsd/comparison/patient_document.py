@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.comparison.patients import PARTS, STEPS
+from bayes_ptsd.evidence.patient_arrays import period_lines
 
 __all__ = ["patient_comparison_document"]
 
@@ -36,7 +37,8 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
         ``evidence_kind, trial, endpoint, n``; ``analyses``, a line per frequentist analysis, and
         ``not_possible``, the reason by analysis that these patients do not allow; ``posteriors``, a
         line per model and prior with its mirror, the parts of the gap and ``why``; ``steps``, a
-        line per pair of models and prior. Missing numbers are None.
+        line per pair of models and prior; ``periods``, what each period says alone. Missing numbers
+        are None.
 
     Examples
     --------
@@ -65,7 +67,14 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
             for step in table["step"].values
             for prior in table["prior"].values
         ],
+        "periods": period_lines(_periods(table)),
     }
+
+
+def _periods(table: xr.Dataset) -> xr.Dataset:
+    """Return what each period says alone."""
+    names = {f"period_{name}": name for name in ("difference", "sd", "n")}
+    return table[list(names)].rename(names)
 
 
 def _analysis(one: xr.Dataset) -> dict[str, Any]:
@@ -121,9 +130,10 @@ def _why(one: xr.Dataset, *, boundary: bool) -> str:
         model, other, prior = (_signed(value[part], digits) for part in PARTS)
         each = {str(name): float(one["gap_of"].sel(parameter=name))
                 for name in one["parameter"].values}  # fmt: skip
-        named = [f"{name} {_signed(moved, digits)}" for name, moved in each.items()
+        named = [f"{name} {_signed(moved, digits)}, {moved / value['mirror_se']:+.2f} SE"
+                 for name, moved in each.items()
                  if abs(moved) >= NAMED * value["mirror_se"]]  # fmt: skip
-        other += f" ({', '.join(named)})" if named else ""
+        other += f" ({'; '.join(named)})" if named else ""
         words[0] += f" = model {model}, other priors {other}, treatment prior {prior}"
     wide = (value["eti95_high"] - value["eti95_low"]) / 2 / value["sd"]
     usual = (value["mirror_high"] - value["mirror_low"]) / 2 / value["mirror_se"]

@@ -19,6 +19,7 @@ from bayes_ptsd.crossover.exact import exact_priors, why_not_exact
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import period_differences
 from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.frequentist import frequentist_crossover
 from bayes_ptsd.mirrors import frequentist_document
@@ -82,7 +83,9 @@ def compare_patients(
         ``gap_treatment_prior``. ``gap_of`` is what each other prior adds, on dim ``parameter``, in
         that order. On ``model``: ``mirror, mirror_estimate, mirror_se, mirror_df``. On ``(step,
         prior)``: ``step_mean`` and ``step_sd_ratio`` between two models; NaN where there is no
-        answer. Attribute ``not_possible``: analyses that these patients do not allow, and why.
+        answer. On ``(patients, period)``: ``period_difference, period_sd, period_n``, what each
+        period says alone (`period_differences`). Attribute ``not_possible``: analyses that these
+        patients do not allow, and why.
 
     Raises
     ------
@@ -124,16 +127,21 @@ def compare_patients(
     table = table.drop_vars(names).assign(gap_of=each)
     table = table.merge(xr.Dataset.from_dataframe(pd.DataFrame(heads).set_index("model")))
     analyses = _analyses(evidence)
-    table = table.merge(analyses).merge(_steps(table))
+    table = table.merge(analyses).merge(_steps(table)).merge(_periods(evidence))
     size = crossover_model(evidence, specs[0].having(options={"patients": "all"})).size
     return table.assign_attrs(
         evidence_kind=evidence.kind,
         trial=evidence.trial.name,
-        endpoint=str(evidence.data["outcomes"].to_dataset()["endpoint"].values[0]),
+        endpoint=_endpoint(evidence),
         complete=_complete(evidence),
         not_possible=analyses.attrs["not_possible"],
         **size,
     )  # fmt: skip
+
+
+def _endpoint(evidence: Evidence) -> str:
+    """Return the only outcome of patients."""
+    return str(evidence.data["outcomes"].to_dataset()["endpoint"].values[0])
 
 
 def _crossover_spec(name: str) -> ModelSpec:
@@ -225,6 +233,12 @@ def _analyses(evidence: Evidence) -> xr.Dataset:
         estimand=xr.DataArray(estimands, dims="analysis"),
     )
     return chosen.drop_vars("estimand").assign(frequentist_estimand=("analysis", estimands))
+
+
+def _periods(evidence: Evidence) -> xr.Dataset:
+    """Return what each period says alone."""
+    found = period_differences(evidence, _endpoint(evidence))
+    return found.rename({str(name): f"period_{name}" for name in found.data_vars})
 
 
 def _steps(table: xr.Dataset) -> xr.Dataset:

@@ -1,10 +1,12 @@
 """What both regressions say together: direct, indirect and total effects, from draws.
 
 `s` and `s_m` are the benefit signs of outcome and mediator, t the treatment difference in the
-mediator, a its mean under control and m the mediator's mean over the patients::
+mediator, a its mean over both treatments and m the mediator's mean over the patients; treatment
+is 1/2 (active) or -1/2 (control), so that the slope on the mediator is ``theta + omega / 2`` under
+the active treatment and the mediator's mean is ``a - s_m t / 2`` under control::
 
-    natural direct effect   = tau_c + s omega (a - m)
-    natural indirect effect = s s_m (theta + omega) t
+    natural direct effect   = tau_c + s omega (a - s_m t / 2 - m)
+    natural indirect effect = s s_m (theta + omega / 2) t
     treatment difference    = their sum, the total effect
 
 With a correlation rho between the errors of mediator and outcome, the regression of the outcome on
@@ -120,9 +122,11 @@ def mediation_effects(
     omega = draws.get("interaction", 0.0)
     kappa = error_slope(draws, rho)
     controlled = draws["controlled_direct_effect"] + kappa * moved
-    away = draws["mediator_mean"] - float(model.mediator_score.mean())
+    # where the mediator lies under control, from its mean over the patients
+    away = draws["mediator_level"] - float(model.mediator_score.mean())
+    away = away - model.signs[1] * draws["mediator_difference"] / 2
     direct = controlled + sign * omega * away
-    indirect = (draws["mediator_slope"] - kappa + omega) * moved
+    indirect = (draws["mediator_slope"] - kappa + omega / 2) * moved
     return xr.Dataset(
         {
             "treatment_difference": direct + indirect,
@@ -293,8 +297,8 @@ def estimand_units(model: DepressionModel) -> dict[str, str]:
     >>> estimand_units(model)["natural_indirect_effect"]
     'points'
     """
-    own = (*EFFECTS[:4], "intercept", "sd_residual")
-    others = ("mediator_difference", "mediator_mean", "mediator_sd")
+    own = (*EFFECTS[:4], "level", "sd_residual")
+    others = ("mediator_difference", "mediator_level", "mediator_sd")
     return dict.fromkeys(own, model.endpoint.unit) | dict.fromkeys(others, model.mediator.unit)
 
 
@@ -312,5 +316,5 @@ def _together(parts: Sequence[xr.Dataset], name: str) -> FloatArray:
 def _vanishing(draws: xr.Dataset) -> xr.DataArray:
     """Return the correlation of the errors at which the indirect effect is zero."""
     omega = draws.get("interaction", 0.0)
-    ratio = (draws["mediator_slope"] + omega) * draws["mediator_sd"] / draws["sd_residual"]
+    ratio = (draws["mediator_slope"] + omega / 2) * draws["mediator_sd"] / draws["sd_residual"]
     return ratio / np.sqrt(1 + ratio**2)

@@ -118,7 +118,7 @@ def regressions(model: DepressionModel) -> tuple[Problem, Problem]:
     >>> [len(one.design.priors) for one in regressions(model)]
     [6, 3]
     """
-    named = {one.name: one.prior for one in model.parameters.values()}
+    named = {model.parameters[key].name: prior for key, prior in model.priors.items()}
 
     def regression(score: FloatArray, columns: Mapping[str, FloatArray], sd: str) -> Problem:
         spread: Prior = named[sd]
@@ -167,24 +167,24 @@ def effect_mixtures(
     outcome = _regression(
         solutions[0], ("controlled_direct_effect", "mediator_slope", "interaction")
     )
-    mediator = _regression(solutions[1], ("mediator_mean", "mediator_difference"))
+    mediator = _regression(solutions[1], ("mediator_level", "mediator_difference"))
     sign, both = model.signs[0], model.signs[0] * model.signs[1]
     slope = rho / np.sqrt(1 - rho**2) * outcome.sd[:, None] / mediator.sd
     place = np.arange(len(mediator.weight))
     # the total and the direct effect: both coefficients of the mediator from its bivariate normal
     weight, means, moved, which = _normal_nodes(mediator, place)
-    away = sign * (means - float(model.mediator_score.mean()))
     moved = both * moved
+    away = sign * (means - float(model.mediator_score.mean()))
     kappa = slope[:, which]
     one, zero = np.ones_like(moved), np.zeros_like(moved)
-    total = _linear(outcome, weight, np.stack([one, moved, away + moved]), zero)
-    direct = _linear(outcome, weight, np.stack([one, zero, away]), kappa * moved)
+    total = _linear(outcome, weight, np.stack([one, moved, away]), zero)
+    direct = _linear(outcome, weight, np.stack([one, zero, away - moved / 2]), kappa * moved)
     # a product of two unknowns: nodes that crowd about zero, where the product has its peak
     weight, moved, which = _crowded_nodes(mediator, place)
     moved = both * moved
     kappa = slope[:, which]
     indirect = _linear(
-        outcome, weight, np.stack([np.zeros_like(moved), moved, moved]), -kappa * moved
+        outcome, weight, np.stack([np.zeros_like(moved), moved, moved / 2]), -kappa * moved
     )
     first = np.eye(3)[:, [0]]
     controlled = _linear(
@@ -253,7 +253,7 @@ def _gauss(x: FloatArray, weight: FloatArray, count: int) -> tuple[FloatArray, F
 def _normal_nodes(
     mediator: _Regression, place: IndexArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, IndexArray]:
-    """Return weight, mean under control, difference and component of Gauss-Hermite nodes."""
+    """Return weight, mean, difference and component of Gauss-Hermite nodes."""
     x, w = np.polynomial.hermite_e.hermegauss(HERMITE)
     first, second = (grid.ravel() for grid in np.meshgrid(x, x, indexing="ij"))
     product = np.outer(w, w).ravel() / (2 * np.pi)

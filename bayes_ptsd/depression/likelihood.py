@@ -82,7 +82,7 @@ def replicated_scores(
     moved = mediator - model.mediator_score
     slope = draws["mediator_slope"]
     if "interaction" in draws:
-        slope = slope + draws["interaction"] * _subjects(model.active.astype(float))
+        slope = slope + draws["interaction"] * _subjects(model.contrast)
     outcome = _linear(draws, outcome_columns(model)) + slope * moved
     outcome = outcome + draws["sd_residual"] * mean.copy(data=rng.normal(size=mean.shape))
     dims = ("chain", "draw", "subject", "endpoint")

@@ -16,19 +16,34 @@ from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories
 from bayes_ptsd.frequentist.ancova import ancova_analysis
 from bayes_ptsd.parameters import Parameter
-from bayes_ptsd.patient_scale import endpoint_scale, in_score_units
+from bayes_ptsd.patient_scale import (
+    OccasionScale,
+    endpoint_scale,
+    in_score_units,
+    predictor_sd,
+)
 from bayes_ptsd.priors import FloatArray, Prior
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.spec import ModelSpec, PriorValue
 from bayes_ptsd.trial import Endpoint
 
-__all__ = ["DepressionModel", "depression_model", "mediator_columns", "outcome_columns"]
+__all__ = [
+    "DepressionModel",
+    "depression_model",
+    "mediator_columns",
+    "outcome_columns",
+    "rests_on",
+]
 
 NAMES: Mapping[str, str] = {
     "treatment": "controlled_direct_effect",
     "mediator_treatment": "mediator_difference",
 }
-MEDIATOR = ("mediator_treatment", "mediator_mean", "mediator_own_slope", "mediator_sd")
-SLOPES = ("mediator_slope", "mediator_baseline_slope", "interaction")
+MEDIATOR = ("mediator_treatment", "mediator_level", "mediator_own_slope", "mediator_sd")
+INFORMATIVE: Mapping[str, str] = {
+    "mediator_slope": "slope on the mediator (theta)",
+    "interaction": "its difference between the arms (omega)",
+}
+"""What direct and indirect effects rest on beside the data: every result names these priors."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,11 @@ class DepressionModel:
     def signs(self) -> tuple[int, int]:
         """Benefit signs of outcome and mediator: +1 if a higher score is better, else -1."""
         return self.endpoint.benefit_sign, self.mediator.benefit_sign
+
+    @property
+    def contrast(self) -> FloatArray:
+        """Treatment of each patient, 1/2 active and -1/2 control, dim (subject,)."""
+        return np.asarray(self.active - 0.5, dtype=float)
 
     @property
     def mediator_centered(self) -> FloatArray:
@@ -149,14 +169,12 @@ def depression_model(evidence: Evidence, spec: ModelSpec) -> DepressionModel:
     """
     arrays, outcome, mediator = _both(evidence, str(spec.options["mediator"]))
     active = arrays["active"].values == 1
-    scales: dict[str, tuple[float, float]] = {}
+    scales: dict[str, tuple[float, OccasionScale]] = {}
     said: list[str] = []
     for name, end in (("outcome", outcome), ("mediator", mediator)):
         arms = [arrays[name].values[active], arrays[name].values[~active]]
-        sd, location, notes = endpoint_scale(
-            end, arms, occasion="first-period", means=f"the {name}'s mean"
-        )
-        scales[name], said = (sd, location), [*said, *notes]
+        sd, scale, notes = endpoint_scale(end, arms, occasion=f"first-period {end.id}")
+        scales[name], said = (sd, scale), [*said, *notes]
     without = DepressionModel(
         spec=spec,
         endpoint=replace(outcome, reference_sd=scales["outcome"][0]),
@@ -172,7 +190,9 @@ def depression_model(evidence: Evidence, spec: ModelSpec) -> DepressionModel:
         notes=(*_left_out(arrays), *said),
         visit=arrays.attrs["visit"],
     )
-    return replace(without, priors=_priors(without, scales))
+    priors = _priors(without, scales)
+    named = rests_on(priors, unit=f" ({outcome.id} per {mediator.id})")
+    return replace(without, priors=priors, notes=(*without.notes, named))
 
 
 def outcome_columns(model: DepressionModel) -> dict[str, FloatArray]:
@@ -197,10 +217,10 @@ def outcome_columns(model: DepressionModel) -> dict[str, FloatArray]:
     >>> list(outcome_columns(model))[:3]
     ['controlled_direct_effect', 'intercept', 'baseline_slope']
     """
-    active = model.active.astype(float)
+    treatment = model.contrast
     columns = {
-        "controlled_direct_effect": model.signs[0] * active,
-        "intercept": np.ones_like(active),
+        "controlled_direct_effect": model.signs[0] * treatment,
+        "level": np.ones_like(treatment),
     }
     if model.baseline is not None:
         columns["baseline_slope"] = model.baseline
@@ -208,7 +228,7 @@ def outcome_columns(model: DepressionModel) -> dict[str, FloatArray]:
     if model.mediator_baseline is not None:
         columns["mediator_baseline_slope"] = model.mediator_baseline
     if model.options["interaction"]:
-        columns["interaction"] = active * model.mediator_centered
+        columns["interaction"] = treatment * model.mediator_centered
     return columns
 
 
@@ -223,7 +243,8 @@ def mediator_columns(model: DepressionModel) -> dict[str, FloatArray]:
     Returns
     -------
     dict of str to ndarray
-        ``mediator_difference`` first; ``mediator_mean`` is under control, at the mean baseline.
+        ``mediator_difference`` first; ``mediator_level`` is the mean over both treatments, at the
+        mean baseline.
 
     Examples
     --------
@@ -231,16 +252,32 @@ def mediator_columns(model: DepressionModel) -> dict[str, FloatArray]:
     >>> from bayes_ptsd.spec import load_model
     >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
     >>> list(mediator_columns(model))
-    ['mediator_difference', 'mediator_mean', 'mediator_own_slope']
+    ['mediator_difference', 'mediator_level', 'mediator_own_slope']
     """
-    active = model.active.astype(float)
     columns = {
-        "mediator_difference": model.signs[1] * active,
-        "mediator_mean": np.ones_like(active),
+        "mediator_difference": model.signs[1] * model.contrast,
+        "mediator_level": np.ones_like(model.contrast),
     }
     if model.mediator_baseline is not None:
         columns["mediator_own_slope"] = model.mediator_baseline
     return columns
+
+
+def rests_on(priors: Mapping[str, PriorValue], *, unit: str = "") -> str:
+    """Name the informative priors that direct and indirect effects rest on.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.spec import load_model
+    >>> rests_on(load_model("depression-adjusted").priors)[:60]
+    'direct and indirect effects rest on more than the data: the '
+    """
+    named = [
+        f"{said} has prior {prior if isinstance(prior, str) else prior.formula}{unit}"
+        for said, prior in ((INFORMATIVE[name], priors[name]) for name in INFORMATIVE
+                            if name in priors)
+    ]  # fmt: skip
+    return f"direct and indirect effects rest on more than the data: the {' and '.join(named)}"
 
 
 def _both(evidence: Evidence, mediator: str) -> tuple[xr.Dataset, Endpoint, Endpoint]:
@@ -313,33 +350,40 @@ def _left_out(arrays: xr.Dataset) -> list[str]:
     return [f"{count} subjects without both scores at this visit are left out"] if count else []
 
 
-def _priors(model: DepressionModel, scales: Mapping[str, tuple[float, float]]) -> dict[str, Prior]:
+def _priors(
+    model: DepressionModel, scales: Mapping[str, tuple[float, OccasionScale]]
+) -> dict[str, Prior]:
     """Return every prior in the unit of its parameter."""
-    (sd, location), (mediator_sd, mediator_location) = scales["outcome"], scales["mediator"]
-
-    def scale(name: str) -> tuple[float, float]:
-        if name in SLOPES:
-            return sd / mediator_sd, 0.0
-        return (mediator_sd, mediator_location) if name in MEDIATOR else (sd, location)
-
-    return {
-        name: in_score_units(
+    found = {}
+    for name in model.spec.parameters:
+        reference_sd, scale = scales["mediator" if name in MEDIATOR else "outcome"]
+        found[name] = in_score_units(
             model.spec.priors[name],
-            sd=scale(name)[0],
-            location=scale(name)[1],
+            scale=scale,
+            reference_sd=reference_sd,
             standard_error=lambda name=name: _standard_error(model, name),  # type: ignore[misc]
+            predictor_sd=_predictor_sd(model, name, scales["mediator"][1]),
         )
-        for name in model.spec.parameters
-    }
+    return found
+
+
+def _predictor_sd(model: DepressionModel, name: str, mediator: OccasionScale) -> float | None:
+    """Return the SD of what a parameter is the slope of; of the mediator, within the arms."""
+    if name in INFORMATIVE:
+        return mediator.sd
+    if name == "baseline_slope" and model.baseline is not None:
+        return predictor_sd(model.baseline, f"baseline of {model.endpoint.id}")
+    if name in ("mediator_baseline_slope", "mediator_own_slope"):
+        assert model.mediator_baseline is not None
+        return predictor_sd(model.mediator_baseline, f"baseline of {model.mediator.id}")
+    return None
 
 
 def _standard_error(model: DepressionModel, name: str) -> float:
     """Return the standard error of a treatment difference by analysis of covariance."""
     own = name == "mediator_treatment"
     columns = mediator_columns(model) if own else outcome_columns(model)
-    rest = [value for key, value in columns.items() if key not in ("mediator_mean", "intercept")][
-        1:
-    ]
+    rest = [value for key, value in columns.items() if key not in ("mediator_level", "level")][1:]
     table = ancova_analysis(
         model.mediator_score if own else model.score,
         model.active,

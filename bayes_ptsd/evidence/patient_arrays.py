@@ -6,12 +6,22 @@ benefit, and not here.
 
 from __future__ import annotations
 
+from typing import Any
+
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError, nearest
 from bayes_ptsd.evidence import Evidence
 
-__all__ = ["ONLY_VISIT", "crossover_arrays", "flow", "outcome_tree", "outcomes_of"]
+__all__ = [
+    "ONLY_VISIT",
+    "crossover_arrays",
+    "flow",
+    "outcome_tree",
+    "outcomes_of",
+    "period_differences",
+    "period_lines",
+]
 
 ONLY_VISIT = "only"
 """Label of the visit where neither trial nor file names one."""
@@ -118,6 +128,80 @@ def crossover_arrays(evidence: Evidence, endpoint: str, *, visit: str | None = N
     return arrays.assign_attrs(
         endpoint=endpoint, visit=str(chosen), subjects_without_score=int((~keep).sum())
     )
+
+
+def period_differences(
+    evidence: Evidence, endpoint: str, *, visit: str | None = None
+) -> xr.Dataset:
+    """Compare the treatments in each period alone: what a crossover puts together, before it does.
+
+    Parameters
+    ----------
+    evidence, endpoint, visit
+        As in `crossover_arrays`.
+
+    Returns
+    -------
+    xr.Dataset
+        Dims (patients, period), patients ``all`` with a score in the period or ``completers`` with
+        one in both: ``difference`` of means between the groups of the period (score units,
+        positive = active treatment better), ``sd`` of scores, pooled within the groups, ``n``.
+
+    Raises
+    ------
+    EvidenceError
+        As in `crossover_arrays`.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.simulate import simulate_trial
+    >>> found = period_differences(simulate_trial(n_by_sequence=10, seed=1), "score")
+    >>> found["n"].sel(patients="all").values
+    array([20, 20])
+    """
+    arrays = crossover_arrays(evidence, endpoint, visit=visit)
+    sign, active = evidence.trial.endpoint(endpoint).benefit_sign, arrays["active"] == 1
+    both = arrays["observed"].all("period")
+    tables = []
+    for score in (arrays["y"], arrays["y"].where(both)):
+        on, off = score.where(active), score.where(~active)
+        n = score.notnull().sum("subject")
+        squares = sum(((one - one.mean("subject")) ** 2).sum("subject") for one in (on, off))
+        sd = (squares / (n - 2).where(n > 2)) ** 0.5
+        difference = sign * (on.mean("subject") - off.mean("subject"))
+        tables.append(xr.Dataset({"difference": difference, "sd": sd, "n": n}))
+    return xr.concat(tables, dim="patients").assign_coords(patients=["all", "completers"])
+
+
+def period_lines(table: xr.Dataset) -> list[dict[str, Any]]:
+    """Return what `period_differences` found as JSON-safe lines, one a period and set of patients.
+
+    Parameters
+    ----------
+    table : xr.Dataset
+        From `period_differences`.
+
+    Returns
+    -------
+    list of dict
+        ``patients, period, difference, sd, n``; None where a number does not exist.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.simulate import simulate_trial
+    >>> found = period_differences(simulate_trial(n_by_sequence=10, seed=1), "score")
+    >>> [(one["patients"], one["period"]) for one in period_lines(found)][:2]
+    [('all', 1), ('all', 2)]
+    """
+    lines = []
+    for patients in table["patients"].values.tolist():
+        for period in table["period"].values.tolist():
+            one = table.sel(patients=patients, period=period)
+            numbers = {key: float(one[key]) for key in ("difference", "sd")}
+            known = {key: x if x == x else None for key, x in numbers.items()}
+            line = {"patients": patients, "period": period, **known, "n": int(one["n"])}
+            lines.append(line)
+    return lines
 
 
 def flow(evidence: Evidence) -> xr.Dataset:

@@ -32,7 +32,7 @@ ANALYSES = (
 REQUIRED = ("id", "endpoint", "analysis", "estimate", "sign_as_printed")
 OPTIONAL = (
     "ci_low", "ci_high", "p_value", "timepoint", "term", "n", "n_active", "n_control", "df",
-    "df_basis", "section", "cell", "provenance",
+    "df_basis", "n_stated", "df_stated", "section", "cell", "provenance",
 )  # fmt: skip
 IntArray: TypeAlias = NDArray[np.int64]
 TEXTS = (
@@ -40,6 +40,7 @@ TEXTS = (
     "sign_as_printed", "df_basis",
 )  # fmt: skip
 PRINTED = ("estimate", "ci_low", "ci_high", "p_value")
+STATED = ("n_stated", "df_stated")
 SCORE_UNITS = ("estimate", "ci_low", "ci_high", "interval_low", "interval_high", "se")
 
 
@@ -59,7 +60,8 @@ def load_published(folder: str | Path | None = None) -> Evidence:
         Of kind ``"published"``. Node `effects` has one row per printed estimate along `contrast`:
         estimate, ci_low, ci_high (as printed, NaN where not), interval_low, interval_high (for
         every row), se and their score units; p_value; df (infinite where none is given); n,
-        n_active, n_control; and the digits each number was printed with (-1: not printed). The
+        n_active, n_control; n_stated and df_stated, by the paper's own count where the analysis
+        has others, else NaN; and the digits each number was printed with (-1: not printed). The
         standard error comes from the width of the interval and the quantile of t, or from P where
         no interval is printed (coordinate `se_source`). Differences are positive when the active
         treatment is better; coefficients of covariates (coordinate `term`) keep their sign.
@@ -144,7 +146,8 @@ def select_contrast(
             "crossover rows; leave it at 'as_published'"
         )
     row = row.assign({name: row[name] * reading.scale for name in SCORE_UNITS})
-    row = row.assign(scale=reading.scale)
+    # what the paper counts is for the audit: a posterior does not depend on it, nor does its id
+    row = row.assign(scale=reading.scale).drop_vars(STATED)
     return Evidence(
         evidence.kind,
         evidence.trial,
@@ -176,7 +179,7 @@ def _effects(table: Table, trial: Trial) -> xr.Dataset:
         **printed,
         **derived,
         "df": df,
-        **{name: table.number(name) for name in ("n", "n_active", "n_control")},
+        **{name: table.number(name) for name in ("n", "n_active", "n_control", *STATED)},
     }
     coords = {name: table.text(name) for name in TEXTS}
     coords["term"] = np.where(coords["term"] == "", "treatment", coords["term"])
@@ -204,7 +207,8 @@ def _check_words(table: Table, trial: Trial) -> None:
 
 def _check_numbers(table: Table) -> None:
     """Refuse rows whose numbers cannot be an estimate with its interval, P, df and sizes."""
-    columns = {name: table.number(name) for name in (*PRINTED, "df", "n", "n_active", "n_control")}
+    sizes, freedom = ("n", "n_active", "n_control", "n_stated"), ("df", "df_stated")
+    columns = {name: table.number(name) for name in (*PRINTED, *freedom, *sizes)}
     for index in range(len(table.rows)):
         row = {name: float(values[index]) for name, values in columns.items()}
         if np.isnan(row["estimate"]):
@@ -212,9 +216,12 @@ def _check_numbers(table: Table) -> None:
         _check_interval(table, index, row)
         if not (np.isnan(row["p_value"]) or 0 < row["p_value"] <= 1):
             table.refuse(index, "p_value", f"{row['p_value']:g} is not above 0 and at most 1")
-        if row["df"] < 1:
-            table.refuse(index, "df", f"{row['df']:g} is below 1; leave it empty for the normal")
-        for name in ("n", "n_active", "n_control"):
+        for name in freedom:
+            if row[name] < 1:
+                table.refuse(
+                    index, name, f"{row[name]:g} is below 1; leave it empty for the normal"
+                )
+        for name in sizes:
             if row[name] < 1 or row[name] % 1 > 0:
                 table.refuse(index, name, f"{row[name]:g} is not a number of patients")
 

@@ -12,6 +12,8 @@ from bayes_ptsd.exact._problem import Problem
 from bayes_ptsd.exact.crossover import inverse_sd
 from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
 from bayes_ptsd.first_period.model import FirstPeriodModel, linear_columns
+from bayes_ptsd.priors import Prior
+from bayes_ptsd.scaled_priors import PriorVector
 
 __all__ = ["DRAWS", "exact_first_period", "first_period_problem", "why_not_exact"]
 
@@ -72,14 +74,13 @@ def first_period_problem(model: FirstPeriodModel) -> Problem:
     """
     if reason := why_not_exact(model.options):
         raise SpecError(f"no exact engine for model '{model.spec.name}': {reason}; take nuts")
-    columns = linear_columns(model)
-    named = {one.name: one.prior for one in model.parameters.values()}
-    sd_prior = named["sd_residual"]
+    columns, priors = linear_columns(model), _column_priors(model)
+    sd_prior = priors["sd_residual"]
     return arm_problem(
         model.score,
         model.active,
         columns,
-        {name: named[name.partition(" ")[0]] for name in columns},
+        {name: priors[name] for name in columns},
         inverse_sd if sd_prior.dist == "inverse_sd" else sd_prior,
         equal=model.options["arm_sd"] == "equal",
     )
@@ -124,6 +125,20 @@ def exact_first_period(model: FirstPeriodModel, *, seed: int) -> dict[str, xr.Da
         "exact": tree["exact"].to_dataset(),
         "quadrature": xr.Dataset({name: tree.attrs[name] for name in figures}),
     }
+
+
+def _column_priors(model: FirstPeriodModel) -> dict[str, Prior]:
+    """Return the prior of every linear column, and of the standard deviation."""
+    found: dict[str, Prior] = {}
+    for one in model.parameters.values():
+        labels = (
+            [f"{COVARIATE}{c}" for c in model.coords["column"]]
+            if one.dims == ("column",)
+            else [one.name]
+        )
+        each = one.prior.priors if isinstance(one.prior, PriorVector) else [one.prior] * len(labels)
+        found |= dict(zip(labels, each, strict=True))
+    return found
 
 
 def _labeled(posterior: xr.Dataset, model: FirstPeriodModel) -> xr.Dataset:

@@ -110,8 +110,8 @@ def arm_means(draws: xr.Dataset, model: FirstPeriodModel) -> xr.DataArray:
     >>> arm_means(draw_priors(model, 10, seed=1), model)["treatment"].values.tolist()
     ['midazolam', 'ketamine']
     """
-    control = draws["intercept"]
-    both = [control, control + model.sign * draws["treatment_difference"]]
+    level, half = draws["level"], 0.5 * model.sign * draws["treatment_difference"]
+    both = [level - half, level + half]
     return xr.concat(both, dim=xr.Variable("treatment", list(model.arms))).transpose(
         "chain", "draw", "treatment"
     )

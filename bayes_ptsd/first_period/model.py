@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,14 +15,16 @@ from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
 from bayes_ptsd.frequentist.ancova import ancova_analysis
 from bayes_ptsd.parameters import NU_FLOOR, Parameter
-from bayes_ptsd.patient_scale import endpoint_scale, in_score_units
+from bayes_ptsd.patient_scale import endpoint_scale, in_score_units, predictor_sd
 from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.scaled_priors import PriorVector, prior_vector
 from bayes_ptsd.spec import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
 __all__ = ["FirstPeriodModel", "adjustment", "first_period_model", "linear_columns"]
 
 NAMES: Mapping[str, str] = {"treatment": "treatment_difference"}
+SLOPES = ("baseline_slope", "interaction")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class FirstPeriodModel:
         Baseline minus its mean over these patients, score units, dim ``(subject,)``.
     covariates : xr.DataArray
         Columns of the covariates, dims ``(subject, column)``.
-    priors : mapping of str to Prior
+    priors : mapping of str to Prior or PriorVector
         In score units, by parameter of the model.
     notes : tuple of str
         What was taken from the data, and what was left out.
@@ -63,7 +65,7 @@ class FirstPeriodModel:
     arms: tuple[str, str]
     baseline: FloatArray | None
     covariates: xr.DataArray
-    priors: Mapping[str, Prior]
+    priors: Mapping[str, Prior | PriorVector]
     notes: tuple[str, ...]
     visit: str
 
@@ -76,6 +78,11 @@ class FirstPeriodModel:
     def sign(self) -> int:
         """Benefit sign of the endpoint: +1 if a higher score is better, else -1."""
         return self.endpoint.benefit_sign
+
+    @property
+    def contrast(self) -> FloatArray:
+        """+1/2 in the active arm, -1/2 in the control arm: a level is the mean over both."""
+        return np.where(self.active, 0.5, -0.5)
 
     @property
     def treatment(self) -> np.ndarray[Any, Any]:
@@ -146,7 +153,7 @@ def first_period_model(evidence: Evidence, spec: ModelSpec) -> FirstPeriodModel:
     >>> from bayes_ptsd.spec import load_model
     >>> model = first_period_model(example_patients(), load_model("first-period"))
     >>> model.priors["sd_residual"].formula, model.size["subjects"]
-    ('log_normal(2.716, 0.5)', 23)
+    ('log_normal(2.716, 1)', 23)
     """
     arrays = arm_trajectories(evidence)
     if arrays.sizes["visit"] != 1:
@@ -154,12 +161,12 @@ def first_period_model(evidence: Evidence, spec: ModelSpec) -> FirstPeriodModel:
         raise EvidenceError(f"select one visit first: select_outcome(..., visit=); of {labels}")
     endpoint = evidence.trial.endpoint(arrays.attrs["endpoint"])
     score, active = arrays["score"].values[:, 0].astype(float), arrays["active"].values == 1
-    sd, location, said = endpoint_scale(
-        endpoint, [score[active], score[~active]], occasion="first-period", means="the intercept"
+    reference_sd, scale, said = endpoint_scale(
+        endpoint, [score[active], score[~active]], occasion="first-period"
     )
     without = FirstPeriodModel(
         spec=spec,
-        endpoint=replace(endpoint, reference_sd=sd),
+        endpoint=replace(endpoint, reference_sd=reference_sd),
         subject=arrays["subject"].values.astype(str),
         score=score,
         active=active,
@@ -170,16 +177,18 @@ def first_period_model(evidence: Evidence, spec: ModelSpec) -> FirstPeriodModel:
         notes=(*_left_out(arrays), *said),
         visit=str(arrays["visit"].values[0]),
     )
-    priors = {
-        name: in_score_units(
-            spec.priors[name],
-            sd=sd,
-            location=location,
+
+    def resolved(name: str, sd: float | None = None) -> Prior:
+        return in_score_units(
+            spec.priors[name], scale=scale, reference_sd=reference_sd, predictor_sd=sd,
             standard_error=lambda: _standard_error(without),
-        )
+        )  # fmt: skip
+
+    predictors = _predictor_sds(without)
+    return replace(without, priors={
+        name: prior_vector([resolved(name, sd) for sd in predictors.get(name, [None])])
         for name in spec.parameters
-    }
-    return replace(without, priors=priors)
+    })  # fmt: skip
 
 
 def linear_columns(model: FirstPeriodModel) -> dict[str, FloatArray]:
@@ -193,7 +202,7 @@ def linear_columns(model: FirstPeriodModel) -> dict[str, FloatArray]:
     Returns
     -------
     dict of str to ndarray
-        ``treatment_difference`` first, ``intercept, baseline_slope, interaction``, and
+        ``treatment_difference`` first, ``level, baseline_slope, interaction``, and
         ``covariate <column>`` for each column.
 
     Examples
@@ -202,14 +211,14 @@ def linear_columns(model: FirstPeriodModel) -> dict[str, FloatArray]:
     >>> from bayes_ptsd.spec import load_model
     >>> model = first_period_model(example_patients(), load_model("first-period"))
     >>> list(linear_columns(model))
-    ['treatment_difference', 'intercept', 'baseline_slope']
+    ['treatment_difference', 'level', 'baseline_slope']
     """
-    benefit = model.sign * model.active.astype(float)
-    columns = {"treatment_difference": benefit, "intercept": np.ones(len(benefit))}
+    benefit = model.sign * model.contrast
+    columns = {"treatment_difference": benefit, "level": np.ones(len(benefit))}
     if model.baseline is not None:
         columns["baseline_slope"] = model.baseline
-    if model.options["interaction"]:
-        columns["interaction"] = benefit * model.baseline
+        if model.options["interaction"]:
+            columns["interaction"] = benefit * model.baseline
     for label in model.covariates["column"].values:
         columns[f"covariate {label}"] = model.covariates.sel(column=label).values
     return columns
@@ -256,6 +265,17 @@ def _baseline(arrays: xr.Dataset, spec: ModelSpec) -> FloatArray | None:
             "complete it, leave them out, or take baseline = 'none'"
         )
     return np.asarray(values - values.mean())
+
+
+def _predictor_sds(model: FirstPeriodModel) -> dict[str, Sequence[float | None]]:
+    """Return the SD of what each slope is of, one a column of the covariates."""
+    labels, columns = model.covariates["column"].values.tolist(), model.covariates.values.T
+    found: dict[str, Sequence[float | None]] = {
+        "covariate": [predictor_sd(c, n) for n, c in zip(labels, columns, strict=True)]
+    }
+    if model.baseline is not None:
+        found |= {name: [predictor_sd(model.baseline, "baseline")] for name in SLOPES}
+    return found
 
 
 def _left_out(arrays: xr.Dataset) -> list[str]:

@@ -80,6 +80,6 @@ def log_priors(draws: xr.Dataset, model: FirstPeriodModel) -> xr.Dataset:
     >>> from bayes_ptsd.spec import load_model
     >>> model = first_period_model(example_patients(), load_model("first-period"))
     >>> sorted(log_priors(draw_priors(model, 10, seed=1), model))
-    ['baseline_slope', 'intercept', 'sd_residual', 'treatment_difference']
+    ['baseline_slope', 'level', 'sd_residual', 'treatment_difference']
     """
     return log_prior_densities(draws, list(model.parameters.values()))

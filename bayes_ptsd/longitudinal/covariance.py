@@ -6,34 +6,35 @@ Entries are lists of lists of whatever the parameters are: numbers, arrays of dr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import special
 
-from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = [
-    "LKJ_SHAPE",
     "correlation_entries",
     "covariance_entries",
+    "draw_partials",
+    "log_matrix_density",
     "partial_shapes",
     "root_entries",
 ]
 
-LKJ_SHAPE = 1.0
-"""Shape of the LKJ distribution of an unstructured correlation matrix: uniform over matrices."""
-
 Entries = list[list[Any]]
 
 
-def partial_shapes(count: int) -> FloatArray:
-    """Return the beta shapes of the partial correlations whose matrix is LKJ(1).
+def partial_shapes(count: int, shape: float = 1.0) -> FloatArray:
+    """Return the beta shapes of the partial correlations whose matrix is LKJ(shape).
 
     Parameters
     ----------
     count : int
         Number of occasions.
+    shape : float
+        Of the LKJ distribution; 1 is uniform over matrices.
 
     Returns
     -------
@@ -52,7 +53,77 @@ def partial_shapes(count: int) -> FloatArray:
     array([1.5, 1.5, 1. ])
     """
     pairs = [(i, j) for i in range(count) for j in range(i)]
-    return np.array([LKJ_SHAPE + (count - 2 - j) / 2 for _, j in pairs])
+    return np.array([shape + (count - 2 - j) / 2 for _, j in pairs])
+
+
+def log_matrix_density(
+    prior: Prior, partial: Sequence[Any], count: int, *, log: Callable[[Any], Any] = np.log
+) -> Any:
+    """Return the log density of partial correlations under a prior of their matrix.
+
+    Parameters
+    ----------
+    prior : Prior
+        ``lkj``, or ``uniform_correlations``, under which every correlation is uniform on (-1, 1):
+        that of an inverse-Wishart matrix with ``count + 1`` degrees of freedom [1]_, density
+        ``|R|^-(T+1) prod (R^-1)_ii^(-(T+1)/2)``.
+    partial : sequence
+        Partial correlations, by pair: numbers, arrays or symbols.
+    count : int
+        Number of occasions, T.
+    log : callable
+        Logarithm for what they are.
+
+    Returns
+    -------
+    Any
+        Normalized over the partial correlations.
+
+    References
+    ----------
+    .. [1] Barnard J, McCulloch R, Meng X-L. Modeling covariance matrices in terms of standard
+       deviations and correlations. Statistica Sinica 2000;10:1281-1311.
+
+    Examples
+    --------
+    >>> uniform = Prior("uniform_correlations")
+    >>> round(float(log_matrix_density(uniform, [0.3], 2)), 4)  # density 1/2 on (-1, 1)
+    -0.6931
+    """
+    free = [log(1 - value**2) for value in partial]
+    if prior.dist == "lkj":
+        shapes = partial_shapes(count, prior.params["shape"])
+        constant = -float(np.sum(special.betaln(shapes, shapes) + (2 * shapes - 1) * np.log(2)))
+        return constant + sum(((s - 1) * one for s, one in zip(shapes, free, strict=True)), 0.0)
+    half = (count + 1) / 2
+    constant = float(count * special.gammaln(half) - special.multigammaln(half, count))
+    # from the matrix to partial correlations: the LKJ(1) kernel is the volume element
+    powers = partial_shapes(count) - 1 - 2 * half
+    density = constant + sum((p * one for p, one in zip(powers, free, strict=True)), 0.0)
+    return density - half * sum(map(log, _inverse_diagonal(_partial_root(partial, count))), 0.0)
+
+
+def draw_partials(
+    prior: Prior, count: int, size: tuple[int, ...], rng: np.random.Generator
+) -> FloatArray:
+    """Draw partial correlations, the last dim that of the pairs, under a prior of their matrix.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> draw_partials(Prior("uniform_correlations"), 3, (1, 100), rng).shape
+    (1, 100, 3)
+    """
+    if prior.dist == "lkj":
+        shapes = partial_shapes(count, prior.params["shape"])
+        return np.asarray(2 * rng.beta(shapes, shapes, size=(*size, len(shapes))) - 1)
+    noise = rng.normal(size=(*size, count, count + 1))
+    covariance = np.linalg.inv(noise @ np.swapaxes(noise, -1, -2))
+    root = np.linalg.cholesky(covariance)
+    # a row of the factor is what earlier occasions explain, one by one, and what is left
+    left = np.cumsum(root[..., ::-1] ** 2, axis=-1)[..., ::-1]
+    pairs = (..., *np.tril_indices(count, -1))
+    return np.asarray(root[pairs] / np.sqrt(left[pairs]))
 
 
 def correlation_entries(
@@ -159,6 +230,16 @@ def root_entries(covariance: Entries, there: Sequence[Any]) -> Entries:
             square = square - value**2
         root.append([*row, square**0.5])
     return root
+
+
+def _inverse_diagonal(root: Entries) -> list[Any]:
+    """Return the diagonal of the inverse of a matrix from its Cholesky factor."""
+    inverse: Entries = []
+    for i, row in enumerate(root):
+        known = [sum(row[k] * inverse[k][j] for k in range(j, i)) for j in range(i)]
+        inverse.append([*(-value / row[i] for value in known), 1 / row[i]])
+    size = len(root)
+    return [sum(inverse[k][i] ** 2 for k in range(i, size)) for i in range(size)]
 
 
 def _partial_root(partial: Sequence[Any], count: int) -> Entries:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.longitudinal.likelihood import replicated_scores, subject_log_likelihood
-from bayes_ptsd.longitudinal.model import LongitudinalModel
+from bayes_ptsd.longitudinal.model import BASELINE, LongitudinalModel
 from bayes_ptsd.longitudinal.priors import draw_priors, has_proper_priors, log_priors
 
 __all__ = ["longitudinal_groups", "trajectory_summary"]
@@ -97,7 +97,11 @@ def trajectory_summary(posterior: xr.Dataset, model: LongitudinalModel) -> xr.Da
     >>> int(summary["observed_count"].sel(visit="24h").sum())
     40
     """
-    level = posterior["baseline_mean"] if model.joint else model.baseline_level
+    level = (
+        posterior["level"].sel(occasion=BASELINE, drop=True)
+        if model.joint
+        else model.baseline_level
+    )
     means = posterior["arm_mean"]
     shown = {
         "arm_mean": means,

@@ -93,8 +93,9 @@ def arm_means(draws: xr.Dataset, model: LongitudinalModel) -> xr.DataArray:
     >>> arm_means(draw_priors(model, 10, seed=1), model).shape
     (1, 10, 2, 4)
     """
-    control = draws["visit_mean"]
-    both = [control, control + model.sign * draws["visit_difference"]]
+    level = draws["level"].sel(occasion=list(model.visits)).rename(occasion="visit")
+    half = 0.5 * model.sign * draws["visit_difference"]
+    both = [level - half, level + half]
     dim = xr.Variable("treatment", list(model.arms))
     return xr.concat(both, dim=dim).transpose("chain", "draw", "treatment", "visit")
 
@@ -188,17 +189,15 @@ def _flat(draws: xr.Dataset, name: str) -> FloatArray:
 
 def _means(draws: xr.Dataset, model: LongitudinalModel, rows: Any) -> FloatArray:
     """Return the means of some patients' occasions, dims (sample, subject, occasion)."""
-    benefit = model.sign * model.active[rows].astype(float)
-    mean = _flat(draws, "visit_mean")[:, None, :] + (
-        benefit[:, None] * _flat(draws, "visit_difference")[:, None, :]
-    )
+    benefit = model.sign * model.contrast[rows]
+    difference = _flat(draws, "visit_difference")
+    if model.joint:  # nobody is treated yet
+        difference = np.concatenate([np.zeros_like(difference[:, :1]), difference], axis=1)
+    mean = _flat(draws, "level")[:, None, :] + benefit[:, None] * difference[:, None, :]
     if model.baseline is not None:
         slope = _flat(draws, "baseline_slope")
         by_visit = slope[:, None, :] if slope.ndim == 2 else slope[:, None, None]
         mean = mean + model.baseline[rows, None] * by_visit
-    if model.joint:
-        before = np.broadcast_to(_flat(draws, "baseline_mean")[:, None, None], (*mean.shape[:2], 1))
-        mean = np.concatenate([before, mean], axis=2)
     if model.covariates.size:
         shift = _flat(draws, "covariate") @ model.covariates.values[rows].T
         mean = mean + shift[:, :, None]

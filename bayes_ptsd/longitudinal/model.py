@@ -15,8 +15,15 @@ from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
 from bayes_ptsd.frequentist.mmrm import mmrm_analysis
 from bayes_ptsd.parameters import Parameter
-from bayes_ptsd.patient_scale import endpoint_scale, in_score_units
-from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.patient_scale import (
+    OccasionScale,
+    endpoint_scale,
+    in_score_units,
+    occasion_scale,
+    predictor_sd,
+)
+from bayes_ptsd.priors import MATRICES, FloatArray, Prior
+from bayes_ptsd.scaled_priors import PriorVector, prior_vector
 from bayes_ptsd.spec import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
@@ -26,7 +33,6 @@ BASELINE = "baseline"
 """Label of the occasion before treatment, where the baseline is an outcome."""
 
 NAMES: Mapping[str, str] = {"treatment": "visit_difference", "nugget": "nugget_share"}
-BY_VISIT = ("visit_mean", "baseline_slope")
 STRUCTURES = {
     "unstructured": "unstructured",
     "compound": "compound_symmetric",
@@ -63,7 +69,7 @@ class LongitudinalModel:
         Labels of the visits.
     days : ndarray
         Days after treatment of the occasions, dim ``(occasion,)``; NaN where the trial has none.
-    priors : mapping of str to Prior
+    priors : mapping of str to Prior or PriorVector
         In score units (`half_life` in days), by parameter of the model.
     notes : tuple of str
         What was taken from the data, and what was left out.
@@ -80,7 +86,7 @@ class LongitudinalModel:
     covariates: xr.DataArray
     visits: tuple[str, ...]
     days: FloatArray
-    priors: Mapping[str, Prior]
+    priors: Mapping[str, Prior | PriorVector]
     notes: tuple[str, ...]
 
     @property
@@ -102,6 +108,11 @@ class LongitudinalModel:
     def occasions(self) -> tuple[str, ...]:
         """Labels of what is modeled: the visits, and first the baseline if it is an outcome."""
         return (BASELINE, *self.visits) if self.joint else self.visits
+
+    @property
+    def contrast(self) -> FloatArray:
+        """+1/2 in the active arm, -1/2 in the control arm: a level is the mean over both."""
+        return np.where(self.active, 0.5, -0.5)
 
     @property
     def treatment(self) -> np.ndarray[Any, Any]:
@@ -143,10 +154,9 @@ class LongitudinalModel:
         With shrinkage the differences at the visits have theirs given two of these; the
         correlations of an unstructured covariance are in `longitudinal.priors`.
         """
-        dims: dict[str, tuple[str, ...]] = dict.fromkeys(BY_VISIT, ("visit",))
-        dims["covariate"] = ("column",)
-        if self.options["baseline"] == "common_slope":
-            dims["baseline_slope"] = ()
+        dims: dict[str, tuple[str, ...]] = {"level": ("occasion",), "covariate": ("column",)}
+        if self.options["baseline"] == "covariate":
+            dims["baseline_slope"] = ("visit",)
         if self.options["visit_sd"] == "unequal":
             dims["sd_visit"] = ("occasion",)
         names = dict(NAMES)
@@ -157,6 +167,7 @@ class LongitudinalModel:
         return {
             name: Parameter(names.get(name, name), prior, dims.get(name, ()))
             for name, prior in self.priors.items()
+            if prior.dist not in MATRICES
         }
 
     @property
@@ -208,13 +219,13 @@ def longitudinal_model(evidence: Evidence, spec: ModelSpec) -> LongitudinalModel
     endpoint = evidence.trial.endpoint(arrays.attrs["endpoint"])
     active = arrays["active"].values == 1
     first = arrays["score"].values[:, 0].astype(float)
-    sd, location, said = endpoint_scale(
-        endpoint, [first[active], first[~active]], occasion="first-visit", means="the visit means"
+    reference_sd, scale, said = endpoint_scale(
+        endpoint, [first[active], first[~active]], occasion="first-visit"
     )
     values, centered, level = _values(arrays, spec)
     without = LongitudinalModel(
         spec=spec,
-        endpoint=replace(endpoint, reference_sd=sd),
+        endpoint=replace(endpoint, reference_sd=reference_sd),
         subject=arrays["subject"].values.astype(str),
         values=values,
         active=active,
@@ -225,18 +236,20 @@ def longitudinal_model(evidence: Evidence, spec: ModelSpec) -> LongitudinalModel
         visits=tuple(map(str, arrays["visit"].values)),
         days=_days(arrays, spec),
         priors={},
-        notes=(*_left_out(arrays), *said),
+        notes=(*_left_out(arrays), *said, *_shrunk(spec)),
     )
-    priors = {
-        name: in_score_units(
-            spec.priors[name],
-            sd=sd,
-            location=location,
+
+    def resolved(name: str, occasion: OccasionScale, sd: float | None) -> Prior:
+        return in_score_units(
+            spec.priors[name], scale=occasion, reference_sd=reference_sd, predictor_sd=sd,
             standard_error=lambda: _standard_error(without),
-        )
+        )  # fmt: skip
+
+    elements = _elements(without, scale, least_sd=reference_sd)
+    return replace(without, priors={
+        name: prior_vector([resolved(name, *one) for one in elements.get(name, [(scale, None)])])
         for name in spec.parameters
-    }
-    return replace(without, priors=priors)
+    })  # fmt: skip
 
 
 def trajectory_mmrm(model: LongitudinalModel) -> xr.Dataset:
@@ -288,6 +301,33 @@ def trajectory_mmrm(model: LongitudinalModel) -> xr.Dataset:
     )
 
 
+def _elements(
+    model: LongitudinalModel, first: OccasionScale, *, least_sd: float
+) -> dict[str, list[tuple[OccasionScale, float | None]]]:
+    """Return of each element of a parameter the occasion that it belongs to and its predictor's SD.
+
+    Parameters that are not here belong to the first visit.
+    """
+    arms = [model.values[model.active], model.values[~model.active]]
+    occasions = [
+        occasion_scale([arm[:, place] for arm in arms], least_sd=least_sd)
+        for place in range(len(model.occasions))
+    ]
+    levels: list[tuple[OccasionScale, float | None]] = [(one, None) for one in occasions]
+    labels, columns = model.covariates["column"].values.tolist(), model.covariates.values.T
+    found: dict[str, list[tuple[OccasionScale, float | None]]] = {
+        "level": levels,
+        "covariate": [(first, predictor_sd(c, n)) for n, c in zip(labels, columns, strict=True)],
+    }
+    if model.options["visit_sd"] == "unequal":
+        found["sd_visit"] = levels
+    if model.baseline is not None:
+        sd = predictor_sd(model.baseline, "baseline")
+        common = model.options["baseline"] == "common_slope"
+        found["baseline_slope"] = [(one, sd) for one in ([first] if common else occasions)]
+    return found
+
+
 def _values(arrays: xr.Dataset, spec: ModelSpec) -> tuple[FloatArray, FloatArray | None, float]:
     """Return what is modeled, the baseline as a covariate and the mean baseline."""
     score = arrays["score"].values.astype(float)
@@ -334,6 +374,16 @@ def _left_out(arrays: xr.Dataset) -> list[str]:
     """Say how many subjects have no score at any visit."""
     count = int(arrays.attrs["subjects_without_score"])
     return [f"{count} subjects without a score at any visit are left out"] if count else []
+
+
+def _shrunk(spec: ModelSpec) -> list[str]:
+    """Say that the differences at the visits are drawn toward each other, where they are."""
+    if not spec.options["shrinkage"]:
+        return []
+    return [
+        "the differences at the visits are shrunk toward a common mean: each borrows from the "
+        "other visits; model 'longitudinal' leaves them independent"
+    ]
 
 
 def _standard_error(model: LongitudinalModel) -> float:

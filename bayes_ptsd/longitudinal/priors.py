@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
-from bayes_ptsd.longitudinal.covariance import partial_shapes
+from bayes_ptsd.longitudinal.covariance import draw_partials, log_matrix_density
 from bayes_ptsd.longitudinal.likelihood import derived
 from bayes_ptsd.longitudinal.model import LongitudinalModel
 from bayes_ptsd.parameters import draw_parameters, log_prior_densities
+from bayes_ptsd.priors import Prior
 
 __all__ = ["draw_priors", "has_proper_priors", "log_priors"]
 
@@ -72,8 +72,7 @@ def draw_priors(model: LongitudinalModel, size: int, *, seed: int) -> xr.Dataset
             visit=list(model.visits)
         )
     if model.options["covariance"] == "unstructured":
-        shape = partial_shapes(len(model.occasions))
-        partial = 2 * rng.beta(shape, shape, size=(1, size, len(shape))) - 1
+        partial = draw_partials(_matrix(model), len(model.occasions), (1, size), rng)
         drawn = drawn.assign_coords(visit_pair=model.coords["visit_pair"])
         drawn[PARTIAL] = (("chain", "draw", "visit_pair"), partial)
     return derived(drawn, model)
@@ -92,7 +91,8 @@ def log_priors(draws: xr.Dataset, model: LongitudinalModel) -> xr.Dataset:
     Returns
     -------
     xr.Dataset
-        One variable a parameter, with its dims; improper priors up to a constant. With shrinkage
+        One variable a parameter, with its dims, and ``correlations`` of an unstructured matrix;
+        improper priors up to a constant. With shrinkage
         the differences at the visits have none of their own: strengthening the prior means that
         of their mean and spread.
 
@@ -107,8 +107,14 @@ def log_priors(draws: xr.Dataset, model: LongitudinalModel) -> xr.Dataset:
     """
     found = log_prior_densities(draws, list(model.parameters.values()))
     if model.options["covariance"] == "unstructured":
-        shape = partial_shapes(len(model.occasions))
-        values = draws[PARTIAL].transpose("chain", "draw", "visit_pair")
-        density = stats.beta.logpdf((1 + values.values) / 2, shape, shape) - np.log(2)
-        found[PARTIAL] = values.copy(data=density)
+        pairs = list(draws[PARTIAL].transpose("visit_pair", "chain", "draw").values)
+        density = log_matrix_density(_matrix(model), pairs, len(model.occasions))
+        found["correlations"] = (("chain", "draw"), density)
     return found
+
+
+def _matrix(model: LongitudinalModel) -> Prior:
+    """Return the prior of an unstructured correlation matrix."""
+    prior = model.priors["correlations"]
+    assert isinstance(prior, Prior)
+    return prior

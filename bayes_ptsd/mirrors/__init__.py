@@ -47,7 +47,8 @@ def frequentist_document(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     -------
     dict
         ``method, estimate, se, df, ci95, p_value`` of the treatment difference (benefit-positive,
-        score units); for patients also ``analyses``, every estimand of every analysis.
+        score units); for patients also ``analyses``, every estimand of every analysis; for a
+        crossover ``periods``, lines as `period_lines` has them.
 
     Examples
     --------

@@ -10,6 +10,7 @@ import xarray as xr
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import period_differences, period_lines
 from bayes_ptsd.frequentist import frequentist_crossover
 from bayes_ptsd.mirrors.lines import COLUMNS, analysis_document
 from bayes_ptsd.spec import ModelSpec
@@ -23,8 +24,8 @@ def crossover_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     """Return the frequentist analysis of the estimand of a crossover model, and all beside it.
 
     With carryover in the model it is the first-period comparison, for completers Hills-Armitage,
-    else the mixed model by REML. Of an analysis that the patients do not allow there is the reason,
-    under ``not_possible``.
+    else the mixed model by REML. ``periods`` has what each period says alone. Of an analysis that
+    the patients do not allow there is the reason, under ``not_possible``.
 
     Examples
     --------
@@ -37,10 +38,12 @@ def crossover_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     """
     model = crossover_model(evidence, spec)
     chosen, nothing = _mirror(model), dict.fromkeys((*COLUMNS, "ci95"))
+    periods = period_lines(period_differences(evidence, model.endpoint.id))
+    beside: dict[str, Any] = {"analyses": {}, "not_possible": {}, "periods": periods}
     try:
         table = frequentist_crossover(model.pairs, benefit_sign=model.sign)
     except EvidenceError as error:
-        return {"method": f"none: {error}", **nothing, "analyses": {}, "not_possible": {}}
+        return {"method": f"none: {error}", **nothing, **beside}
     analyses = {
         str(name): analysis_document(table.sel(analysis=name)) | _spread(table.sel(analysis=name))
         for name in table["analysis"].values
@@ -51,7 +54,7 @@ def crossover_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     else:
         said = analyses[chosen]
         found = {"method": said["method"], **said["estimands"]["treatment_difference"]}
-    return {**found, "analyses": analyses, "not_possible": reasons}
+    return {**found, **beside, "analyses": analyses, "not_possible": reasons}
 
 
 def _spread(one: xr.Dataset) -> dict[str, dict[str, float]]:

@@ -92,14 +92,18 @@ def least_squares_effects(model: DepressionModel) -> xr.Dataset:
     sign, product = model.signs[0], model.signs[0] * model.signs[1]
     moved = product * both["mediator_difference"]
     omega = both.get("interaction", 0.0)
-    away = both["mediator_mean"] - float(model.mediator_score.mean())
-    slope = both["mediator_slope"] + omega
+    away = both["mediator_level"] - float(model.mediator_score.mean())
+    away = away - model.signs[1] * both["mediator_difference"] / 2
+    slope = both["mediator_slope"] + omega / 2
     direct = {
-        "controlled_direct_effect": 1.0, "interaction": sign * away, "mediator_mean": sign * omega
-    }  # fmt: skip
+        "controlled_direct_effect": 1.0,
+        "interaction": sign * away,
+        "mediator_level": sign * omega,
+        "mediator_difference": -product * omega / 2,
+    }
     indirect = {
         "mediator_slope": moved,
-        "interaction": moved,
+        "interaction": moved / 2,
         "mediator_difference": product * slope,
     }
     keys = direct | indirect

@@ -7,6 +7,7 @@ import numpy as np
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.parts.groups import draw_priors
 from bayes_ptsd.parts.model import parts_model
+from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.spec import ModelSpec
 
@@ -28,10 +29,11 @@ def parts_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[str, st
     """
     model = parts_model(evidence, spec)
     lines = {f"prior {name}": prior.formula for name, prior in model.priors.items()}
-    lines["prior correlations"] = "LKJ(2) over the parts of a patient"
     if not all(prior.proper for prior in model.priors.values()):
         return lines, False
-    low, high = model.priors["treatment"].interval()
+    treatment = model.priors["treatment"]
+    assert isinstance(treatment, Prior)
+    low, high = treatment.interval()
     lines["prior interval"] = f"treatment: 95% from {low:.2f} to {high:.2f} score units"
     drawn = draw_priors(model, DRAWS, seed=DEFAULT_SEED)
     for name in model.names:

@@ -12,22 +12,23 @@ from bayes_ptsd.parameters import draw_parameters, log_prior_densities
 from bayes_ptsd.parts.model import PartsModel, plane_root
 from bayes_ptsd.priors import FloatArray
 
-__all__ = ["LKJ_SHAPE", "draw_priors", "part_correlations", "part_shapes", "parts_groups"]
+__all__ = ["draw_priors", "part_correlations", "part_shapes", "parts_groups"]
 
 PRIOR_DRAWS = 1000
-LKJ_SHAPE = 2.0
-"""Shape of the LKJ prior of the correlations between the parts of a patient."""
 
 
-def part_shapes(count: int) -> FloatArray:
-    """Return the beta shapes of the partial correlations whose matrix is LKJ(2).
+def part_shapes(model: PartsModel) -> FloatArray:
+    """Return the beta shapes of the partial correlations whose matrix has the model's LKJ prior.
 
     Examples
     --------
-    >>> part_shapes(3)
+    >>> from bayes_ptsd.parts.example import example_parts
+    >>> from bayes_ptsd.parts.model import parts_model
+    >>> from bayes_ptsd.spec import load_model
+    >>> part_shapes(parts_model(example_parts(), load_model("subscales-patients")))
     array([2.5, 2.5, 2. ])
     """
-    return partial_shapes(count) + (LKJ_SHAPE - 1)
+    return partial_shapes(len(model.parts)) + (model.correlation_shape - 1)
 
 
 def part_correlations(partial: Any, count: int) -> list[Any]:
@@ -83,7 +84,7 @@ def draw_priors(model: PartsModel, size: int, *, seed: int) -> xr.Dataset:
     noise = rng.normal(size=(1, size, count - 1)) @ plane_root(count).T
     apart = drawn["heterogeneity"] * xr.DataArray(noise, dims=("chain", "draw", "endpoint"))
     weight = xr.DataArray(model.weight, dims="endpoint", coords={"endpoint": model.names})
-    shapes = part_shapes(count)
+    shapes = part_shapes(model)
     partial = 2 * rng.beta(shapes, shapes, size=(1, size, len(shapes))) - 1
     correlation = np.stack(part_correlations(partial, count), axis=-1)
     return drawn.assign(
@@ -142,7 +143,7 @@ def _log_prior(draws: xr.Dataset, model: PartsModel) -> xr.Dataset:
     found = log_prior_densities(draws, model.parameters)
     correlation = _correlation(draws, model)
     shape = draws["treatment_difference"].shape
-    logs = (LKJ_SHAPE - 1) * np.linalg.slogdet(correlation)[1].reshape(shape)
+    logs = (model.correlation_shape - 1) * np.linalg.slogdet(correlation)[1].reshape(shape)
     return found.assign(part_correlation=(("chain", "draw"), logs))
 
 
@@ -164,12 +165,12 @@ def _moments(draws: xr.Dataset, model: PartsModel) -> tuple[FloatArray, FloatArr
         values = draws[name].transpose("chain", "draw", "endpoint").values
         return np.asarray(values.reshape(-1, values.shape[-1]))
 
-    active = model.sign * model.active.astype(float)
-    mean = (model.middle + model.unit * flat("intercept"))[:, None, :]
-    mean = mean + active[None, :, None] * flat("endpoint_difference")[:, None, :]
+    treatment = model.sign * model.contrast
+    mean = flat("level")[:, None, :]
+    mean = mean + treatment[None, :, None] * flat("endpoint_difference")[:, None, :]
     if model.baseline is not None:
         mean = mean + flat("baseline_slope")[:, None, :] * model.baseline
-    sd = model.unit * flat("sd_residual")
+    sd = flat("sd_residual")
     covariance = sd[:, :, None] * sd[:, None, :] * _correlation(draws, model)
     return mean, covariance
 

@@ -16,8 +16,14 @@ from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories
 from bayes_ptsd.frequentist.ancova import ancova_analysis
 from bayes_ptsd.parameters import Parameter
-from bayes_ptsd.patient_scale import endpoint_scale, in_score_units
+from bayes_ptsd.patient_scale import (
+    OccasionScale,
+    endpoint_scale,
+    in_score_units,
+    predictor_sd,
+)
 from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.scaled_priors import PriorVector
 from bayes_ptsd.spec import ModelSpec
 from bayes_ptsd.trial import Endpoint, Trial
 
@@ -25,7 +31,7 @@ __all__ = ["PartsModel", "part_names", "parts_model", "plane_root"]
 
 ENDPOINT = ("endpoint",)
 DIMS: Mapping[str, tuple[str, ...]] = {
-    "intercept": ENDPOINT, "baseline_slope": ENDPOINT, "sd_residual": ENDPOINT
+    "level": ENDPOINT, "baseline_slope": ENDPOINT, "sd_residual": ENDPOINT
 }  # fmt: skip
 
 
@@ -53,11 +59,9 @@ class PartsModel:
         Labels of control and active treatment.
     weight : ndarray
         Share of each part in the total's range, dim ``(endpoint,)``.
-    unit, middle : ndarray
-        Reference SD and location of each part, score units, dim ``(endpoint,)``.
-    priors : mapping of str to Prior
-        Of the total's difference and the heterogeneity in score units, of the others in reference
-        SDs of each part.
+    priors : mapping of str to Prior or PriorVector
+        In score units; of levels, slopes and standard deviations one for each part, of the
+        correlations that of their matrix.
     notes : tuple of str
         What was taken from the data, and what was left out.
     visit : str
@@ -73,9 +77,7 @@ class PartsModel:
     active: BoolArray
     arms: tuple[str, str]
     weight: FloatArray
-    unit: FloatArray
-    middle: FloatArray
-    priors: Mapping[str, Prior]
+    priors: Mapping[str, Prior | PriorVector]
     notes: tuple[str, ...]
     visit: str
 
@@ -83,6 +85,18 @@ class PartsModel:
     def sign(self) -> int:
         """Benefit sign of the total and its parts."""
         return self.endpoint.benefit_sign
+
+    @property
+    def contrast(self) -> FloatArray:
+        """Treatment of each patient, 1/2 active and -1/2 control, dim (subject,)."""
+        return np.asarray(self.active - 0.5, dtype=float)
+
+    @property
+    def correlation_shape(self) -> float:
+        """Shape of the LKJ prior of the correlations between the parts of a patient."""
+        prior = self.priors["correlations"]
+        assert isinstance(prior, Prior)
+        return float(prior.params["shape"])
 
     @property
     def names(self) -> list[str]:
@@ -108,6 +122,7 @@ class PartsModel:
         return [
             Parameter(names.get(name, name), prior, DIMS.get(name, ()))
             for name, prior in self.priors.items()
+            if name != "correlations"
         ]
 
     @property
@@ -221,17 +236,17 @@ def parts_model(evidence: Evidence, spec: ModelSpec) -> PartsModel:
     active = arrays["active"].values == 1
     score = arrays["score"].transpose("subject", "endpoint").values.astype(float)
     parts = [trial.endpoint(str(name)) for name in arrays["endpoint"].values]
-    scales = [_scale(part, score[:, i], active) for i, part in enumerate(parts)]
-    sd, _, said = endpoint_scale(
-        trial.endpoint(total), [score[active].sum(axis=1), score[~active].sum(axis=1)],
-        occasion="first-period", means="the total",
-    )  # fmt: skip
+    arms = [score[active], score[~active]]
+    scales = [_scale(part, [one[:, i] for one in arms]) for i, part in enumerate(parts)]
+    sd, scale, said = endpoint_scale(
+        trial.endpoint(total), [one.sum(axis=1) for one in arms], occasion="first-period"
+    )
     notes = [f"{lost} subjects without all parts at this visit are left out"] if lost else []
     without = PartsModel(
         spec=spec,
         endpoint=replace(trial.endpoint(total), reference_sd=sd),
         parts=tuple(
-            replace(part, reference_sd=scale[0]) for part, scale in zip(parts, scales, strict=True)
+            replace(part, reference_sd=one[0]) for part, one in zip(parts, scales, strict=True)
         ),
         subject=arrays["subject"].values.astype(str),
         score=score,
@@ -239,13 +254,11 @@ def parts_model(evidence: Evidence, spec: ModelSpec) -> PartsModel:
         active=active,
         arms=(trial.control, trial.active),
         weight=_weights(parts),
-        unit=np.array([scale[0] for scale in scales]),
-        middle=np.array([scale[1] for scale in scales]),
         priors={},
         notes=(*notes, *said),
         visit=str(arrays["visit"].item()),
     )
-    return replace(without, priors=_priors(without))
+    return replace(without, priors=_priors(without, scale, [one[1] for one in scales]))
 
 
 def _together(evidence: Evidence, names: list[str]) -> tuple[xr.Dataset, int]:
@@ -263,12 +276,11 @@ def _together(evidence: Evidence, names: list[str]) -> tuple[xr.Dataset, int]:
     return arrays.assign(active=active), lost
 
 
-def _scale(part: Endpoint, score: FloatArray, active: BoolArray) -> tuple[float, float]:
-    """Return standard deviation and location of one part."""
+def _scale(part: Endpoint, arms: list[FloatArray]) -> tuple[float, OccasionScale]:
+    """Return the reference SD of one part and its scale."""
     if part.range is None:
         raise EvidenceError(f"endpoint '{part.id}' has no 'range', which weighs it in the total")
-    arms = [score[active], score[~active]]
-    return endpoint_scale(part, arms, occasion="first-period", means=f"'{part.id}'")[:2]
+    return endpoint_scale(part, arms, occasion="first-period")[:2]
 
 
 def _weights(parts: list[Endpoint]) -> FloatArray:
@@ -289,21 +301,43 @@ def _baseline(arrays: xr.Dataset, spec: ModelSpec) -> FloatArray | None:
     return np.asarray(values - values.mean(axis=0), dtype=float)
 
 
-def _priors(model: PartsModel) -> dict[str, Prior]:
-    """Return the priors in their units."""
-    found = {}
-    for name in model.spec.parameters:
-        asked = model.spec.priors[name]
-        if name == "treatment":
-            found[name] = in_score_units(
-                asked, sd=float(model.endpoint.reference_sd or 1.0), location=0.0,
-                standard_error=lambda: _standard_error(model),
-            )  # fmt: skip
-        elif isinstance(asked, Prior):
-            found[name] = asked
-        else:
-            raise SpecError(f"model '{model.spec.name}': the prior of '{name}' has no unit to give")
+def _priors(
+    model: PartsModel, total: OccasionScale, parts: list[OccasionScale]
+) -> dict[str, Prior | PriorVector]:
+    """Return the priors in score units."""
+
+    def resolved(name: str, scale: OccasionScale, predictor: float | None = None) -> Prior:
+        return in_score_units(
+            model.spec.priors[name],
+            scale=scale,
+            reference_sd=float(model.endpoint.reference_sd or total.sd),
+            standard_error=lambda: _standard_error(model),
+            predictor_sd=predictor,
+        )
+
+    spreads = _baseline_sds(model)
+    found: dict[str, Prior | PriorVector] = {
+        name: PriorVector(tuple(map(resolved, [name] * len(parts), parts, spreads)))
+        if name in DIMS
+        else resolved(name, total)
+        for name in model.spec.parameters
+    }
+    if found["correlations"].dist != "lkj":
+        raise SpecError(
+            f"model '{model.spec.name}': correlations of parts have an LKJ prior; write "
+            'correlations = { dist = "lkj", shape = 2.0 }'
+        )
     return found
+
+
+def _baseline_sds(model: PartsModel) -> list[float | None]:
+    """Return the SD of each part's baseline, None where the model has none."""
+    if model.baseline is None:
+        return [None] * len(model.parts)
+    return [
+        predictor_sd(values, f"baseline of {name}")
+        for name, values in zip(model.names, model.baseline.T, strict=True)
+    ]
 
 
 def _standard_error(model: PartsModel) -> float:

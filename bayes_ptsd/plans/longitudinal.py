@@ -61,5 +61,5 @@ def _kind(problem: LongitudinalModel) -> str:
     """Return what is compiled into a longitudinal model and is not data."""
     options: dict[str, Any] = {**problem.options, "covariates": bool(problem.covariates.size)}
     days = problem.days.tolist() if problem.options["covariance"] == "autoregressive" else []
-    kinds = prior_kinds(problem.priors, inside=())
+    kinds = prior_kinds(problem.priors, inside=("correlations",))
     return json.dumps(["longitudinal", options, kinds, days], sort_keys=True)

@@ -72,5 +72,5 @@ def _attrs(problem: PartsModel) -> dict[str, Any]:
 
 def _kind(problem: PartsModel) -> str:
     """Return what is compiled into a model and is not data."""
-    kinds = prior_kinds(problem.priors, inside=())
+    kinds = prior_kinds(problem.priors, inside=("correlations",))
     return json.dumps(["parts", problem.baseline is not None, kinds], sort_keys=True)

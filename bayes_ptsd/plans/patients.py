@@ -27,7 +27,7 @@ def patient_attrs(
     ----------
     spec : ModelSpec
         The specification.
-    priors : mapping of str to Prior
+    priors : mapping of str to Prior or PriorVector
         In score units.
     visit : str
         Label of the visit or visits.
@@ -69,7 +69,7 @@ def prior_kinds(
 
     Parameters
     ----------
-    priors : mapping of str to Prior
+    priors : mapping of str to Prior or PriorVector
         By parameter.
     inside : collection of str
         Parameters whose numbers are compiled in, too.

@@ -44,8 +44,8 @@ def example_courses(*, seed: int = 1) -> xr.DataTree:
         visit_difference=drawn["visit_difference"].copy(
             data=np.array(list(TRUTH.values())) + rng.normal(0, 3.5, shape)
         ),
-        visit_mean=drawn["visit_mean"].copy(
-            data=np.array([38.0, 37.0, 36.0, 36.0]) + rng.normal(0, 2, shape)
+        level=drawn["level"].copy(
+            data=np.array([34.0, 33.5, 33.0, 34.0]) + rng.normal(0, 2, shape)
         ),
     )
     posterior = derived(around, model)

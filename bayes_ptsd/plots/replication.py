@@ -22,7 +22,6 @@ from bayes_ptsd.plots.style import (
     row_title,
 )
 from bayes_ptsd.replication.outlook import Outlook
-from bayes_ptsd.replication.prediction import predictive_distribution
 
 __all__ = ["prediction_figure", "replication_prior_figure"]
 
@@ -131,8 +130,7 @@ def prediction_figure(outlooks: Sequence[Outlook]) -> Figure:
             _interval(axes, len(labels), (estimate, estimate - Z * se, estimate + Z * se), INK)
             labels.append(f"{title}, published")
             for outlook in shown:
-                predicted = predictive_distribution(outlook.found.prior, se=outlook.original[1])
-                points = predicted.quantile([0.5, 0.025, 0.975, 0.25, 0.75])
+                points = outlook.predictive().quantile([0.5, 0.025, 0.975, 0.25, 0.75])
                 style = prior_style(outlook.center)
                 _interval(axes, len(labels), tuple(points[:3]), style.color, style.marker)
                 axes.plot(points[3:], [len(labels)] * 2, color=style.color, linewidth=3)

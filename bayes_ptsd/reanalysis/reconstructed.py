@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.readings import FLOW_READINGS
 from bayes_ptsd.evidence.reconstruct.plan import READINGS
-from bayes_ptsd.evidence.reconstruct.release import load_release
+from bayes_ptsd.evidence.reconstruct.release import OTHER_PRIORS, load_release
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.reanalysis.stages import Outcome, Progress, silent
 from bayes_ptsd.reconstructed.sets import is_shipped, outcome_for, reconstructed_sets
@@ -41,6 +42,9 @@ EXACT = (
     "crossover-bivariate", "first-period", "crossover-completers", "crossover",
     "crossover-carryover",
 )  # fmt: skip
+BETWEEN_FILES = ("crossover", "crossover-bivariate")
+"""Models that are also pooled over sets made under other nuisance priors: the one that takes all
+patients, and the one that these files move most; the others would only cost time."""
 PRIORS = ("reference", "skeptical")
 HEADLINE = (("as_published", "paper"), ("unhalved", "paper"))
 """Readings under which score-unit claims about the crossover always stand, under both priors."""
@@ -84,7 +88,7 @@ def reconstructed_patients(
     ...     done = reconstructed_patients(
     ...         load_published(), ResultStore(folder), m=2, quick=True)
     >>> len(done["pooled"]), done["failed"], done["notes"]
-    (20, [], [])
+    (25, [], [])
     """
     with fitting_patients(evidence, store, m=m, quick=quick, seed=seed, workers=workers) as finish:
         return finish(progress)
@@ -103,8 +107,9 @@ def fitting_patients(
     """Have processes fit models to reconstructions while this one does something else.
 
     Every model with an exact engine is pooled exactly under every reading of the crossover and
-    both readings of the flow of patients; the default reading is also sampled, model by model, and
-    the crossover that can only be sampled under ``unhalved`` too.
+    both readings of the flow of patients, and two of them over sets made under other nuisance
+    priors; the default reading is also sampled, model by model, and the crossover that can only be
+    sampled under ``unhalved`` too.
 
     Parameters
     ----------
@@ -207,6 +212,7 @@ def describe_pooled(store: ResultStore, ids: list[str]) -> list[dict[str, Any]]:
     for one in ids:
         entry = read_sidecar(store.path, one)
         document = {"result_id": one, **{key: entry[key] for key in named}}
+        document |= {"nuisance_priors": entry.get("nuisance_priors") or "reconstruction"}
         document |= {"checks_passed": bool(entry["checks_passed"])}
         documents.append(document | {"estimands": entry["summary"]})
     return documents
@@ -237,6 +243,12 @@ def _tasks(evidence: Evidence, *, m: int, quick: bool, seed: int, workers: int) 
             headline = (reading, flow) in HEADLINE and not quick
             priors = PRIORS if headline else PRIORS[:1]
             yield from (task(name, sets, "exact", prior) for prior in priors)
+    if not quick and is_shipped(evidence):
+        for (reading, flow), file in itertools.product(HEADLINE, OTHER_PRIORS):
+            sets = reconstructed_sets(
+                evidence, m=m, reading=reading, flow_reading=flow, nuisance=file
+            )
+            yield from (task(name, sets, "exact", PRIORS[0]) for name in BETWEEN_FILES)
 
 
 def _readings(shipped: bool, *, quick: bool) -> list[tuple[str, str]]:

@@ -10,21 +10,24 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.checks.table import Check, check_table, failed_checks
+from bayes_ptsd.check_roles import Check, check_table, failed_checks
 from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.estimands import estimand_draws, estimate, summary_document
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import period_differences, period_lines
 from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period, shared_assumptions
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id, stamp
 from bayes_ptsd.reconstructed.sets import sets_digest
 from bayes_ptsd.spec import ModelSpec
 
-__all__ = ["EXACT", "pooled_exact", "pooled_fits", "pooled_id"]
+__all__ = ["EXACT", "LAYOUT", "pooled_exact", "pooled_fits", "pooled_id"]
 
 DIFFERENCE = "treatment_difference"
-EXACT: Mapping[str, Any] = {"engine": "exact", "pooled": True}
-PARTS = ("within_sd", "between_sd", "fraction_missing", "fraction_missing_mcse")
+LAYOUT = 2
+"""What a pooled result holds, part of its id: raised when a group or a name changes."""
+EXACT: Mapping[str, Any] = {"engine": "exact", "pooled": LAYOUT}
+PARTS = ("within_sd", "between_sd", "between_set_share", "between_set_share_mcse")
 GRID = ("value", "pdf", "cdf")
 FIGURES = ("rhat_max", "ess_bulk_min", "ess_tail_min", "divergences", "ebfmi_min")
 LABELED = ("visit_difference", "sd_visit", "visit_correlation", "prob_at_most", "sd_period")
@@ -86,8 +89,8 @@ def pooled_exact(
     -------
     xr.DataTree
         Group ``pooled`` on dims ``estimand`` and ``reconstruction`` as `pooled_summary` has it;
-        ``exact``, the mixture; ``checks``; of a crossover ``spread``, the standard deviation of
-        each period within the sequences of those rated twice, by reconstruction.
+        ``exact``, the mixture; ``checks``; of a crossover ``periods``, what each period says
+        alone (`period_differences`), by reconstruction.
 
     Raises
     ------
@@ -116,10 +119,8 @@ def pooled_exact(
     groups = {
         "pooled": summary.drop_vars(GRID).drop_attrs().expand_dims(named),
         "exact": mixture.drop_attrs().expand_dims(named),
-        "checks": check_table([Check("failed_fits", 0.0, 0.0, True, required=True)]),
+        "checks": check_table([Check("failed_fits", 0.0, 0.0, True)]),
     }
-    if crossover:
-        groups["spread"] = _spread([crossover_model(one, spec).observed for one in patients])
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = stamp(
         first, spec, endpoint=model.endpoint, settings=EXACT, seed=seed, seconds=0.0, warnings=[]
@@ -164,7 +165,7 @@ def pooled_fits(
     xr.DataTree
         Groups ``pooled`` on dims ``estimand`` and ``reconstruction``; ``posterior``, the draws of
         all fits one after the other on dim ``chain``; ``fits``, the checks by reconstruction;
-        ``predictive``, what each fit predicts of its set; ``checks``.
+        ``predictive``, what each fit predicts of its set; ``checks``; of a crossover ``periods``.
 
     Raises
     ------
@@ -206,7 +207,7 @@ def pooled_fits(
         "checks": check_table(
             [
                 Check(
-                    "failed_fits", failed, 0.0, failed == 0, required=True,
+                    "failed_fits", failed, 0.0, failed == 0,
                     meaning=f"{failed} of {len(fits)} fits failed a required check",
                 )
             ]
@@ -219,8 +220,14 @@ def pooled_fits(
     tree.attrs = {key: value for key, value in fits[0].attrs.items() if key not in own}
     tree.attrs["seconds"] = sum(float(fit.attrs["seconds"]) for fit in fits)
     tree.attrs["members"] = json.dumps([fit.attrs["result_id"] for fit in fits])
-    tree.attrs["warnings"] = json.dumps(failed_checks(tree))
+    tree.attrs["warnings"] = json.dumps([*_common_notes(fits), *failed_checks(tree)])
     return _named(tree, patients, spec, printed=printed, settings=settings, seed=seed)
+
+
+def _common_notes(fits: Sequence[xr.DataTree]) -> list[str]:
+    """Return what is said of every single fit alike, such as that its visits are shrunk."""
+    said = [json.loads(fit.attrs["warnings"]) for fit in fits]
+    return [note for note in said[0] if all(note in other for other in said)]
 
 
 def _named(
@@ -245,6 +252,10 @@ def _named(
         **readings,
     }
     summary = summary_document(estimate(tree))
+    if spec.structure == "crossover":
+        periods = _periods(patients)
+        tree["periods"] = xr.DataTree(periods)
+        summary[DIFFERENCE]["periods"] = _period_lines(periods)
     pooled = tree["pooled"].to_dataset()
     for name, one in summary.items():
         one |= {part: float(pooled[part].sel(estimand=name)) for part in PARTS}
@@ -252,17 +263,21 @@ def _named(
     return tree
 
 
-def _spread(scores: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Return the standard deviation of both periods in patients rated twice, by reconstruction."""
-    found = []
-    for arrays in scores:
-        twice = arrays["score"].where(arrays["score"].notnull().all("period"), drop=True)
-        within = twice.groupby("sequence") - twice.groupby("sequence").mean()
-        freedom = twice.sizes["subject"] - len(np.unique(twice["sequence"]))
-        found.append(((within**2).sum("subject") / freedom) ** 0.5)
-    joined: xr.DataArray = xr.concat(found, dim="reconstruction")
-    place = np.arange(1, len(found) + 1)
-    return joined.to_dataset(name="sd").assign_coords(reconstruction=place)
+def _periods(patients: Sequence[Evidence]) -> xr.Dataset:
+    """Return what each period says alone, by reconstruction."""
+    endpoint = str(patients[0].data["outcomes"]["endpoint"].item(0))
+    found = xr.concat([period_differences(one, endpoint) for one in patients], dim="reconstruction")
+    return found.assign_coords(reconstruction=np.arange(1, len(patients) + 1))
+
+
+def _period_lines(periods: xr.Dataset) -> list[dict[str, Any]]:
+    """Return the means over the sets as lines, with the range of the differences."""
+    lines = period_lines(periods.mean("reconstruction"))
+    for line in lines:
+        place = {key: line[key] for key in ("patients", "period")}
+        difference = periods["difference"].sel(place)
+        line |= {"lowest": float(difference.min()), "highest": float(difference.max())}
+    return lines
 
 
 def _by_reconstruction(fits: Sequence[xr.DataTree]) -> xr.Dataset:

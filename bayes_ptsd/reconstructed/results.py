@@ -16,7 +16,11 @@ KEYS = (
 
 
 def pooled_entries(
-    store: ResultStore | None, *, printed: str | None = None, **chosen: str
+    store: ResultStore | None,
+    *,
+    printed: str | None = None,
+    nuisance: str | None = None,
+    **chosen: str,
 ) -> list[dict[str, Any]]:
     """Return what a store says of its pooled results, without opening them.
 
@@ -26,6 +30,9 @@ def pooled_entries(
         No store has no result.
     printed : str, optional
         Digest of the printed evidence; only results of sets made from it.
+    nuisance : str, optional
+        Only results of sets made under this file of nuisance priors; of the shipped default
+        otherwise, because files are compared and never put together.
     chosen : str
         Only results of this ``model``, ``prior``, ``endpoint``, ``crossover_reading``,
         ``flow_reading`` or ``engine``.
@@ -41,7 +48,8 @@ def pooled_entries(
     >>> pooled_entries(None)
     []
     """
-    wanted = chosen if printed is None else {**chosen, "printed_digest": printed}
+    wanted: dict[str, str | None] = {**chosen, "nuisance_priors": nuisance}
+    wanted |= {} if printed is None else {"printed_digest": printed}
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for entry in [] if store is None else store.catalog():
         sets = entry.get("reconstructions")
@@ -54,13 +62,17 @@ def pooled_entries(
 
 
 def pooled_results(
-    store: ResultStore | None, *, printed: str | None = None, **chosen: str
+    store: ResultStore | None,
+    *,
+    printed: str | None = None,
+    nuisance: str | None = None,
+    **chosen: str,
 ) -> list[xr.DataTree]:
     """Return pooled results: of each analysis the one over most sets, the newest of those.
 
     Parameters
     ----------
-    store, printed, chosen
+    store, printed, nuisance, chosen
         As in `pooled_entries`.
 
     Returns
@@ -74,5 +86,5 @@ def pooled_results(
     >>> pooled_results(None)
     []
     """
-    entries = pooled_entries(store, printed=printed, **chosen)
+    entries = pooled_entries(store, printed=printed, nuisance=nuisance, **chosen)
     return [] if store is None else [store.load(entry["result_id"]) for entry in entries]

@@ -34,6 +34,7 @@ def reconstructed_sets(
     m: int,
     reading: str = "as_published",
     flow_reading: str = "paper",
+    nuisance: str | None = None,
     seed: int = DEFAULT_SEED,
     workers: int = 1,
 ) -> list[Evidence]:
@@ -45,7 +46,7 @@ def reconstructed_sets(
         Printed numbers.
     m : int
         How many sets.
-    reading, flow_reading : str
+    reading, flow_reading, nuisance : str
         As in `load_release`.
     seed, workers
         As in `reconstruct`, where sets have to be made.
@@ -54,7 +55,7 @@ def reconstructed_sets(
     -------
     list of Evidence
         The first so many shipped sets if these are the shipped numbers (20 at most under the
-        registry's flow of patients), else sets made now.
+        registry's flow of patients or under other nuisance priors), else sets made now.
 
     Raises
     ------
@@ -67,13 +68,14 @@ def reconstructed_sets(
     ['reconstructed', 'reconstructed']
     """
     if is_shipped(evidence):
-        # fewer sets are shipped of the registry's flow than of the paper's
-        fewer = flow_reading != "paper"
-        shipped = load_release(reading, flow_reading, m=None if fewer else m)
+        # fewer sets are shipped beside those of the paper's flow under the default priors
+        fewer = flow_reading != "paper" or nuisance is not None
+        shipped = load_release(reading, flow_reading, m=None if fewer else m, nuisance=nuisance)
         return shipped[:m]
     return reconstruct(
-        evidence, m=m, reading=reading, flow_reading=flow_reading, seed=seed, workers=workers
-    )
+        evidence, m=m, reading=reading, flow_reading=flow_reading, seed=seed,
+        nuisance=nuisance, workers=workers,
+    )  # fmt: skip
 
 
 def sets_digest(patients: Sequence[Evidence]) -> str:

@@ -13,7 +13,7 @@ import xarray as xr
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.provenance import make_result_id
-from bayes_ptsd.reconstructed.pooled import EXACT, pooled_exact, pooled_fits, pooled_id
+from bayes_ptsd.reconstructed.pooled import EXACT, LAYOUT, pooled_exact, pooled_fits, pooled_id
 from bayes_ptsd.spec import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.patients import without_rows
@@ -78,12 +78,12 @@ def task_settings(engine: str, *, pooled: bool = False) -> dict[str, Any]:
     Examples
     --------
     >>> task_settings("exact", pooled=True)
-    {'engine': 'exact', 'pooled': True}
+    {'engine': 'exact', 'pooled': 2}
     """
     if engine == "exact":
         return dict(EXACT)
     settings = {"engine": "nuts", **SAMPLER}
-    return settings | {"pooled": True} if pooled else settings
+    return settings | {"pooled": LAYOUT} if pooled else settings
 
 
 def carry_out(task: Task, store: ResultStore, *, seed: int, report: Report) -> None:

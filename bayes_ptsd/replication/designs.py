@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayes_ptsd.errors import SpecError, nearest
+from bayes_ptsd.errors import EvidenceError, SpecError, nearest
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.sensitivity import missing_shares
 
-__all__ = ["DESIGNS", "ReplicationDesign"]
+__all__ = ["DESIGNS", "ReplicationDesign", "planned_designs"]
 
 DESIGNS = ("parallel", "crossover", "repeated")
+LEAST_CORRELATION = -0.95
+VISITS = 4
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class ReplicationDesign:
     visits: int = 1
     dropout: float = 0.0
     gate: tuple[float, float] = (0.0, 0.0)
+    basis: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what is not a design."""
@@ -93,9 +98,12 @@ class ReplicationDesign:
     @property
     def label(self) -> str:
         """The design in words, with its numbers."""
+        correlated = f"correlation {self.correlation:.3g}"
+        if self.basis:
+            correlated = f"precision of the row {self.basis} ({correlated})"
         words = {
             "parallel": "parallel, 1:1",
-            "crossover": f"AB/BA crossover, correlation {self.correlation:g}",
+            "crossover": f"AB/BA crossover, {correlated}",
             "repeated": f"parallel, mean of {self.visits} visits, correlation {self.correlation:g}",
         }[self.kind]
         lost = f", drop-out {self.dropout:g}" if self.dropout else ""
@@ -114,7 +122,17 @@ class ReplicationDesign:
     def with_nuisance(self, *, sd: float, correlation: float | None = None) -> ReplicationDesign:
         """Return the same design with another standard deviation and correlation."""
         rho = self.correlation if correlation is None else correlation
-        return replace(self, sd=sd, correlation=rho)
+        return replace(self, sd=sd, correlation=rho, basis="")
+
+    def with_difference(self, variance: float, *, basis: str) -> ReplicationDesign:
+        """Return the same crossover with another variance of a within-patient difference.
+
+        The sd stays, and the correlation is ``1 - variance / (2 sd^2)``. Where that is not above
+        -0.95, as no two scores of a patient correlate, the sd is as large as -0.95 asks for: it
+        matters only for those who give one score.
+        """
+        sd = max(self.sd, math.sqrt(variance / (2 * (1 - LEAST_CORRELATION))))
+        return replace(self, sd=sd, correlation=1 - variance / (2 * sd**2), basis=basis)
 
     def _crossover_information(self) -> float:
         """Weigh the complete and the incomplete patients of both sequences by least squares."""
@@ -129,3 +147,49 @@ class ReplicationDesign:
             total += 0.5 * (1 - crossing) * np.outer(rows[0], rows[0]) / self.sd**2
         means = np.linalg.solve(total[:2, :2], total[:2, 2])
         return float(total[2, 2] - total[2, :2] @ means)
+
+
+def planned_designs(evidence: Evidence, *, sd: float) -> dict[str, ReplicationDesign]:
+    """Return the designs of a replication that a trial suggests.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``; its flow of patients, where it has one, says who does not cross.
+    sd : float
+        Total standard deviation of the score, score units.
+
+    Returns
+    -------
+    dict of str to ReplicationDesign
+        ``parallel``; ``repeated``, the mean of four visits; of a trial with sequences also
+        ``crossover``, everybody crosses, and ``crossover_leavers``, with the shares of this trial
+        that were too well to cross (the gate) or left. All with a correlation of .5 between two
+        scores of a patient, which a crossover row replaces by its own precision
+        (`bayes_ptsd.replication.readings.row_design`).
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> designs = planned_designs(load_published(), sd=14.4)
+    >>> designs["crossover_leavers"].label
+    'AB/BA crossover, correlation 0.5, sd 14.4, drop-out 0.17, gate 0.27 and 0'
+    """
+    designs = {
+        "parallel": ReplicationDesign("parallel", sd=sd),
+        "repeated": ReplicationDesign("repeated", sd=sd, visits=VISITS),
+    }
+    if not evidence.trial.sequences:
+        return designs
+    designs["crossover"] = ReplicationDesign("crossover", sd=sd)
+    try:
+        well, gone = (missing_shares(evidence, reason=reason) for reason in ("remitted", "all"))
+    except EvidenceError:
+        return designs
+    gate = (well.active_first, well.control_first)
+    # the others who left, as a share of those who were not held back
+    left = 1 - (2 - gone.active_first - gone.control_first) / (2 - sum(gate))
+    designs["crossover_leavers"] = ReplicationDesign(
+        "crossover", sd=sd, gate=gate, dropout=round(left, 3)
+    )
+    return designs

@@ -132,17 +132,12 @@ def prior_document(
         "center_words": CENTER_WORDS.get(
             str(about["center"]), f"posterior under the prior '{about['center']}'"
         ),
-        "heterogeneity": {"scale_in_sd": found.heterogeneity, "distribution": "half-normal"},
-        "sensitivity": [
-            {
-                "scale_in_sd": float(scale),
-                "sd": float(row["sd"]),
-                "interval95": row["interval"].values.tolist(),
-                "elir": float(row["elir"]),
-            }
-            for scale in (found.sensitivity["scale"].values if sensitivity else ())
-            for row in [found.sensitivity.sel(scale=scale)]
-        ],
+        "heterogeneity": {
+            "scale_in_sd": found.heterogeneity,
+            "distribution": "half-normal",
+            "capped": found.capped,
+        },
+        "sensitivity": _sensitivity(found) if sensitivity else [],
         "prior": {
             "mean": found.prior.mean,
             "sd": found.prior.sd,
@@ -168,6 +163,20 @@ def prior_document(
             "pymc_joint": None if found.joint is None else joint_pymc_code(found.joint),
         },
     }
+
+
+def _sensitivity(found: ReplicationPrior) -> list[dict[str, Any]]:
+    """Return how wide the informative part is under each heterogeneity of the grid."""
+    return [
+        {
+            "scale_in_sd": float(scale),
+            "sd": float(row["sd"]),
+            "interval95": row["interval"].values.tolist(),
+            "elir": float(row["elir"]),
+        }
+        for scale in found.sensitivity["scale"].values
+        for row in [found.sensitivity.sel(scale=scale)]
+    ]
 
 
 def curve_document(curve: xr.Dataset) -> dict[str, Any]:
@@ -197,7 +206,13 @@ def curve_document(curve: xr.Dataset) -> dict[str, Any]:
             "n": int(n),
             **{
                 key: float(row[key])
-                for key in ("assurance", "same_sign", "standard_error", "complete")
+                for key in (
+                    "assurance",
+                    "discounted",
+                    "same_sign",
+                    "standard_error",
+                    "complete",
+                )
             },
             "prob_quantiles": dict(
                 zip(

@@ -14,8 +14,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.priors import FloatArray, Prior
-from bayes_ptsd.replication._heterogeneity import predictive_grid
-from bayes_ptsd.replication.mixtures import fit_mixture, mixture_parts
+from bayes_ptsd.replication.exchangeable import heterogeneity_nodes, prior_components
 
 __all__ = [
     "JointMixture",
@@ -29,6 +28,9 @@ DIFFERENCE = "treatment_difference"
 SDS = ("sd_subject", "sd_within", "sd_period", "sd_residual")
 CORRELATION = "correlation"
 TINY = 1e-6
+GROUPS = (0.5, 0.85)
+"""Mass of tau at which its nodes are parted: a middle, a shoulder and a tail, each with the mean
+and the variance of its group, so that those of the whole are exact."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def joint_mixture(
     fits: Sequence[xr.DataTree],
     *,
     weights: Sequence[float],
+    priors: Sequence[Prior],
     scale: float,
     weak: Prior,
     weak_weight: float,
@@ -82,6 +85,8 @@ def joint_mixture(
         Fits of patients with draws of the same parameters.
     weights : sequence of float
         Belief in each.
+    priors : sequence of Prior
+        Of the difference in each, toward which another trial's is drawn.
     scale : float
         Scale of the half-normal sd between trials, of the difference only, score units.
     weak : Prior
@@ -101,7 +106,8 @@ def joint_mixture(
     >>> fit = xr.DataTree.from_dict({"posterior": xr.Dataset({
     ...     "treatment_difference": (("chain", "draw"), rng.normal(5, 2, (1, 400))),
     ...     "sd_within": (("chain", "draw"), rng.gamma(50, 0.2, (1, 400)))})})
-    >>> joint_mixture([fit], weights=[1.0], scale=1.0, weak=normal(0, 20), weak_weight=0.2).names
+    >>> joint_mixture([fit], weights=[1.0], priors=[Prior("flat")], scale=1.0,
+    ...     weak=normal(0, 20), weak_weight=0.2).names
     ('treatment_difference', 'log_sd_within')
     """
     columns = [_columns(fit) for fit in fits]
@@ -111,21 +117,19 @@ def joint_mixture(
     shares: list[float] = []
     means: list[FloatArray] = []
     covs: list[FloatArray] = []
-    for weight, item in zip(weights, columns, strict=True):
+    for weight, item, prior in zip(weights, columns, priors, strict=True):
         table = np.stack([item[name] for name in names])
-        center, cov = table.mean(axis=1), np.cov(table)
-        for inner, extra in _extra_variance(scale):
-            wide, base = cov.copy(), cov.copy()
-            wide[0, 0] += extra
+        for inner, center, cov in _other_trial(table, prior, scale):
             shares.append((1 - weak_weight) * weight * inner)
             means.append(center)
-            covs.append(wide)
+            covs.append(cov)
         if not weak_weight:
             continue
+        base = np.cov(table)
         base[0, :] = base[:, 0] = 0
         base[0, 0] = weak.params["sigma"] ** 2
         shares.append(weak_weight * weight)
-        means.append(np.concatenate([[weak.params["mu"]], center[1:]]))
+        means.append(np.concatenate([[weak.params["mu"]], table.mean(axis=1)[1:]]))
         covs.append(base)
     return JointMixture(names, np.array(shares), np.stack(means), np.stack(covs))
 
@@ -273,11 +277,46 @@ def _columns(fit: xr.DataTree) -> dict[str, FloatArray]:
     return found
 
 
-def _extra_variance(scale: float) -> list[tuple[float, float]]:
-    """Return weights and variances of normals that stand for the difference between two trials."""
+def _other_trial(
+    table: FloatArray, prior: Prior, scale: float
+) -> list[tuple[float, FloatArray, FloatArray]]:
+    """Return weights, means and covariances of another trial's parameters, difference first."""
+    share, center, width = prior_components(prior)
+    logs = np.log(share)[:, None] + np.zeros(table.shape[1])
+    if len(share) > 1:
+        z = (table[0] - center[:, None]) / width[:, None]
+        logs = logs - 0.5 * z**2 - np.log(width)[:, None]
+    belongs = np.exp(logs - np.logaddexp.reduce(logs))
+    found = []
+    for draws, middle, spread in zip(belongs, center, width, strict=True):
+        if not draws.mean() > TINY:
+            continue
+        mean = np.average(table, axis=1, weights=draws)
+        cov = np.cov(table, aweights=draws)
+        for mass, kept, square, extra in _groups(scale, float(spread)):
+            other, wide = mean.copy(), cov.copy()
+            gap = mean[0] - middle
+            other[0] = middle + kept * gap
+            wide[0, 1:] = wide[1:, 0] = kept * cov[0, 1:]
+            wide[0, 0] = square * cov[0, 0] + extra + (square - kept**2) * gap**2
+            found.append((float(draws.mean()) * mass, other, wide))
+    return found
+
+
+def _groups(scale: float, width: float) -> list[tuple[float, float, float, float]]:
+    """Return by group of tau: mass, mean of r, mean of its square, mean of the added variance."""
     if not scale > 0:
-        return [(1.0, 0.0)]
-    point = Prior("normal", {"mu": 0.0, "sigma": scale / 20})
-    fitted = fit_mixture(predictive_grid(point, scale=scale), components=3)
-    weights, parts = mixture_parts(fitted.prior)
-    return [(float(w), part.params["sigma"] ** 2) for w, part in zip(weights, parts, strict=True)]
+        return [(1.0, 1.0, 1.0, 0.0)]
+    tau, mass = heterogeneity_nodes(scale, width)
+    lost = (tau / width) ** 2
+    group = np.searchsorted(GROUPS, np.cumsum(mass) - mass / 2)
+    found = []
+    for index in range(len(GROUPS) + 1):
+        own = group == index
+        if mass[own].sum() > TINY:
+            share = mass[own] / mass[own].sum()
+            kept = 1 - lost[own]
+            extra = tau[own] ** 2 * (2 - lost[own])
+            found.append((float(mass[own].sum()), float(share @ kept), float(share @ kept**2),
+                          float(share @ extra)))  # fmt: skip
+    return found

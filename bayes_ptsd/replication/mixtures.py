@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 from scipy import special
 
-from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.errors import EvidenceError, SpecError, StatisticalWarning
 from bayes_ptsd.exact.summary import conjugate_posterior
 from bayes_ptsd.priors import FloatArray, Prior, mixture, normal
+from bayes_ptsd.replication._em import maximize
 
 __all__ = [
     "FittedMixture",
     "fit_mixture",
+    "mixed",
     "mixture_of_draws",
     "mixture_parts",
     "robustify",
@@ -25,9 +29,7 @@ __all__ = [
 
 MOST_COMPONENTS = 4
 TOLERANCE = 1e-4
-CYCLES = 400
 PANELS = 500
-LIGHTEST = 1e-4
 MOST_DRAWS = 4000
 
 
@@ -82,6 +84,11 @@ def fit_mixture(
     SpecError
         If the family is unknown or `components` is not positive.
 
+    Warns
+    -----
+    StatisticalWarning
+        If not even four components come within `tolerance`.
+
     Examples
     --------
     >>> from bayes_ptsd.exact.grid import grid_of_distribution, spread_grid
@@ -99,13 +106,21 @@ def fit_mixture(
     sizes = range(1, MOST_COMPONENTS + 1) if components is None else [components]
     for size in sizes:
         for start in ("scale", "location") if size > 1 else ("scale",):
-            prior = _em(x, weight, family=family, size=size, start=start)
+            prior = _fitted(x, weight, family=family, size=size, start=start)
             distance = _divergence(exact, prior)
             if best is None or distance < best.divergence:
                 best = FittedMixture(prior, distance)
         if best is not None and best.divergence < tolerance:
             break
     assert best is not None  # the loop runs at least once
+    if components is None and not best.divergence < tolerance:
+        warnings.warn(
+            f"the mixture of {MOST_COMPONENTS} {family} densities stays {best.divergence:.1e} nats "
+            f"from the density it stands for, above {tolerance:g}: ask for more components, or use "
+            "the density",
+            StatisticalWarning,
+            stacklevel=2,
+        )
     return best
 
 
@@ -141,7 +156,7 @@ def mixture_of_draws(draws: FloatArray) -> Prior:
     x = np.array([block.mean() for block in blocks])
     best, lowest = None, math.inf
     for size in (1, 2, 3):
-        prior = _em(x, weight, family="normal", size=size, start="scale")
+        prior = _fitted(x, weight, family="normal", size=size, start="scale")
         score = -2 * x.size * float(weight @ prior.logpdf(x)) + (3 * size - 1) * math.log(x.size)
         if score < lowest:
             best, lowest = prior, score
@@ -276,6 +291,23 @@ def mixture_parts(prior: Prior) -> tuple[FloatArray, tuple[Prior, ...]]:
     return np.ones(1), (prior,)
 
 
+def mixed(priors: Sequence[Prior], weights: Sequence[float]) -> Prior:
+    """Return the mixture of priors, each normal or a mixture of normals.
+
+    Examples
+    --------
+    >>> mixed([normal(0, 1), normal(4, 1)], [0.25, 0.75]).mean
+    3.0
+    """
+    shares: list[float] = []
+    parts: list[Prior] = []
+    for weight, prior in zip(weights, priors, strict=True):
+        inner, components = mixture_parts(prior)
+        shares += [weight * float(share) for share in inner]
+        parts += components
+    return parts[0] if len(parts) == 1 else mixture([s / sum(shares) for s in shares], parts)
+
+
 def _panels(exact: xr.Dataset) -> tuple[FloatArray, FloatArray]:
     """Return means and probabilities of panels between points of a grid."""
     value, pdf, cdf = (exact[name].values for name in ("value", "pdf", "cdf"))
@@ -299,89 +331,13 @@ def _divergence(exact: xr.Dataset, prior: Prior) -> float:
     return max(float(np.trapezoid(ratio, cdf[inside])), 0.0)
 
 
-def _em(x: FloatArray, weight: FloatArray, *, family: str, size: int, start: str) -> Prior:
-    """Maximize the expected log density of a mixture by accelerated EM (SQUAREM)."""
-    state = np.column_stack([
-        np.full(size, -math.log(size)), _start(x, weight, family=family, size=size, start=start)
-    ])  # fmt: skip
-    for _ in range(CYCLES):
-        first, score = _em_step(x, weight, state, family)
-        second, better = _em_step(x, weight, first, family)
-        change, bend = first - state, second - 2 * first + state
-        length = np.linalg.norm(change) / max(float(np.linalg.norm(bend)), 1e-300)
-        with np.errstate(all="ignore"):  # a leap may land where nothing is finite
-            leap = state + 2 * length * change + length**2 * bend
-            landed, reached = _em_step(x, weight, leap, family)
-        state = landed if reached > better else second
-        if not better - score > 1e-9:
-            break
-    parts = state[np.argsort(-state[:, 0])]
+def _fitted(x: FloatArray, weight: FloatArray, *, family: str, size: int, start: str) -> Prior:
+    """Return the mixture that the EM algorithm finds from one start."""
+    parts = maximize(x, weight, family=family, size=size, start=start)
     make = normal if family == "normal" else _beta
     scale = (parts[:, 1], np.exp(parts[:, 2])) if family == "normal" else np.exp(parts[:, 1:]).T
     mass = np.exp(parts[:, 0])
     return _assembled(mass / mass.sum(), [make(*pair) for pair in zip(*scale, strict=True)])
-
-
-def _em_step(
-    x: FloatArray, weight: FloatArray, state: FloatArray, family: str
-) -> tuple[FloatArray, float]:
-    """Return the state after one step of EM, and the expected log density before it."""
-    logs = state[:, 0] - np.logaddexp.reduce(state[:, 0]) + _log_densities(x, state, family)
-    peak = logs.max(axis=1)
-    total = peak + np.log(np.exp(logs - peak[:, None]).sum(axis=1))
-    if not np.isfinite(total).all():
-        return state, -math.inf
-    share = weight[:, None] * np.exp(logs - total[:, None])
-    mass = share.sum(axis=0)
-    if not mass.min() > 1e-200:
-        return state, -math.inf
-    parts = _maximize(x, share / mass, state, family)
-    mass = np.maximum(mass, LIGHTEST)
-    return np.column_stack([np.log(mass / mass.sum()), parts]), float(weight @ total)
-
-
-def _start(x: FloatArray, weight: FloatArray, *, family: str, size: int, start: str) -> FloatArray:
-    """Return components that differ in scale, or in location."""
-    mean = float(weight @ x)
-    sd = math.sqrt(float(weight @ (x - mean) ** 2))
-    places = np.full(size, mean)
-    scales = sd * np.geomspace(0.5, 2.0, size) if size > 1 else np.array([sd])
-    if start == "location":
-        places = np.interp((np.arange(size) + 0.5) / size, np.cumsum(weight), x)
-        scales = np.full(size, sd / math.sqrt(size))
-    if family == "normal":
-        return np.column_stack([places, np.log(scales)])
-    count = np.maximum(places * (1 - places) / scales**2 - 1, 0.5)
-    return np.asarray(np.log(np.column_stack([places * count, (1 - places) * count])))
-
-
-def _log_densities(x: FloatArray, state: FloatArray, family: str) -> FloatArray:
-    """Return log densities of all components, dims (x, component)."""
-    if family == "normal":
-        z = (x[:, None] - state[:, 1]) * np.exp(-state[:, 2])
-        return np.asarray(-0.5 * z**2 - state[:, 2] - 0.5 * math.log(2 * math.pi))
-    a, b = np.exp(state[:, 1:]).T
-    logs = np.log(x)[:, None] * (a - 1) + np.log1p(-x)[:, None] * (b - 1)
-    return np.asarray(logs - special.betaln(a, b))
-
-
-def _maximize(x: FloatArray, share: FloatArray, state: FloatArray, family: str) -> FloatArray:
-    """Return the parameters that maximize the expected log density of each component."""
-    if family == "normal":
-        mean = share.T @ x
-        spread = np.sqrt(np.einsum("xk,xk->k", share, (x[:, None] - mean) ** 2))
-        return np.column_stack([mean, np.log(np.maximum(spread, 1e-6 * np.ptp(x)))])
-    target = np.column_stack([share.T @ np.log(x), share.T @ np.log1p(-x)])
-    logs = state[:, 1:]
-    for _ in range(3):
-        a, b = np.exp(logs).T
-        both, curve = special.digamma(a + b), special.polygamma(1, a + b)
-        miss = target - np.column_stack([special.digamma(a) - both, special.digamma(b) - both])
-        jacobian = np.stack([special.polygamma(1, a) - curve, -curve, -curve,
-                             special.polygamma(1, b) - curve], axis=-1)  # fmt: skip
-        step = np.linalg.solve(jacobian.reshape(-1, 2, 2), miss[..., None])[..., 0]
-        logs = logs + np.clip(step / np.exp(logs), -0.5, 0.5)
-    return np.asarray(logs)
 
 
 def _beta(a: float, b: float) -> Prior:

@@ -6,29 +6,31 @@ and center, under the designs that this trial suggests. Closed forms and quadrat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import xarray as xr
 
-from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.errors import SpecError, StatisticalWarning
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.prior_family import resolve_prior
-from bayes_ptsd.replication.assurance import Goal, assurance_curve, goal_ceiling
-from bayes_ptsd.replication.designs import ReplicationDesign
+from bayes_ptsd.priors import Prior
+from bayes_ptsd.replication.assurance import Case, Goal, assurance_curve, goal_ceiling
+from bayes_ptsd.replication.designs import ReplicationDesign, planned_designs
 from bayes_ptsd.replication.document import curve_document, original_estimate, prior_document
-from bayes_ptsd.replication.prediction import predict_replication
+from bayes_ptsd.replication.mixtures import mixed
+from bayes_ptsd.replication.prediction import predict_replication, predictive_distribution
 from bayes_ptsd.replication.prior import ReplicationPrior, replication_prior
+from bayes_ptsd.replication.readings import AVERAGE, average_predictions, row_cases
 from bayes_ptsd.replication.sample_size import smallest_size
-from bayes_ptsd.sensitivity import missing_shares
 
 __all__ = [
     "CENTERS",
     "CORRELATIONS",
     "Outlook",
     "outlook_document",
-    "planned_designs",
     "replication_outlook",
 ]
 
@@ -36,7 +38,6 @@ CENTERS = ("cochrane", "flat")
 """Priors of the family whose posteriors replication priors are centered on, the default first."""
 CORRELATIONS = (0.2, 0.5, 0.8)
 """Correlations of a patient's two scores under which a crossover is priced."""
-VISITS = 4
 SIZES = (20, 30, 40, 60, 80, 120, 160, 240, 320, 480)
 QUICK_SIZES = (20, 40, 80, 160, 320)
 RELATIVE_SIZES = (1.0, 2.0)
@@ -52,15 +53,18 @@ class Outlook:
     Attributes
     ----------
     contrast, reading, center : str
-        The row, how its crossover contrast is read, and the prior its posterior was made under.
+        The row, how its crossover contrast is read ("average" over its readings), and the prior its
+        posterior was made under.
     found : ReplicationPrior
         The replication prior.
-    original : tuple of float
-        Estimate and standard error of the row, convention N, score units, benefit-positive.
+    originals : mapping of str to tuple of float
+        By reading, estimate and standard error of the row, convention N, score units,
+        benefit-positive.
     predictions : list of dict
         A document a relative size, from `predict_replication`, with ``relative_size`` and ``se``.
     designs : mapping of str to ReplicationDesign
-        Designs by name.
+        Designs by name; of a crossover row with the row's own precision, under an average that of
+        the reading with the most weight.
     curves : mapping of str to mapping of str to xr.Dataset
         Assurance by goal and design.
     sizes : list of dict
@@ -81,7 +85,7 @@ class Outlook:
     reading: str
     center: str
     found: ReplicationPrior
-    original: tuple[float, float]
+    originals: Mapping[str, tuple[float, float]]
     predictions: list[dict[str, Any]]
     designs: Mapping[str, ReplicationDesign]
     curves: Mapping[str, Mapping[str, xr.Dataset]]
@@ -90,66 +94,48 @@ class Outlook:
     quick: bool = False
 
     @property
+    def original(self) -> tuple[float, float]:
+        """Estimate and standard error of the row, averaged over its readings."""
+        weights = self.found.about["readings"]
+        estimate, se = (
+            sum(weights[name] * pair[index] for name, pair in self.originals.items())
+            for index in (0, 1)
+        )
+        return float(estimate), float(se)
+
+    def predictive(self, *, relative_size: float = 1.0) -> Prior:
+        """Return the distribution of the estimate of a replication of a relative size."""
+        weights = self.found.about["readings"]
+        parts = [
+            predictive_distribution(self.found.by_reading[name], se=se / relative_size**0.5)
+            for name, (_, se) in self.originals.items()
+        ]
+        return mixed(parts, [weights[name] for name in self.originals])
+
+    @property
     def name(self) -> str:
         """Name of its file: contrast, reading of a crossover row, center."""
         parts = [self.contrast, self.reading if self.found.about["crossover"] else "", self.center]
         return "-".join(part for part in parts if part).replace(".", "-").replace("_", "-")
 
 
-def planned_designs(evidence: Evidence, *, sd: float) -> dict[str, ReplicationDesign]:
-    """Return the designs of a replication that a trial suggests.
+def replication_outlook(
+    fits: xr.DataTree | Mapping[str, xr.DataTree],
+    evidence: Evidence,
+    *,
+    quick: bool = False,
+    reading_weights: Mapping[str, float] | None = None,
+) -> Outlook:
+    """Return what a printed row foretells of a replication, under a reading or averaged.
 
     Parameters
     ----------
-    evidence : Evidence
-        Of kind ``published``; its flow of patients, where it has one, says who does not cross.
-    sd : float
-        Total standard deviation of the score, score units.
-
-    Returns
-    -------
-    dict of str to ReplicationDesign
-        ``parallel``; ``repeated``, the mean of four visits; of a trial with sequences also
-        ``crossover``, everybody crosses, and ``crossover_leavers``, with the shares of this trial
-        that were too well to cross (the gate) or left. All with a correlation of .5 between two
-        scores of a patient.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> designs = planned_designs(load_published(), sd=14.4)
-    >>> designs["crossover_leavers"].label
-    'AB/BA crossover, correlation 0.5, sd 14.4, drop-out 0.17, gate 0.27 and 0'
-    """
-    designs = {
-        "parallel": ReplicationDesign("parallel", sd=sd),
-        "repeated": ReplicationDesign("repeated", sd=sd, visits=VISITS),
-    }
-    if not evidence.trial.sequences:
-        return designs
-    designs["crossover"] = ReplicationDesign("crossover", sd=sd)
-    try:
-        well, gone = (missing_shares(evidence, reason=reason) for reason in ("remitted", "all"))
-    except EvidenceError:
-        return designs
-    gate = (well.active_first, well.control_first)
-    # the others who left, as a share of those who were not held back
-    left = 1 - (2 - gone.active_first - gone.control_first) / (2 - sum(gate))
-    designs["crossover_leavers"] = ReplicationDesign(
-        "crossover", sd=sd, gate=gate, dropout=round(left, 3)
-    )
-    return designs
-
-
-def replication_outlook(fit: xr.DataTree, evidence: Evidence, *, quick: bool = False) -> Outlook:
-    """Return what one fit of a printed row foretells of a replication.
-
-    Parameters
-    ----------
-    fit : xr.DataTree
-        Exact fit of a printed row of `evidence`.
+    fits : xr.DataTree or mapping of str to xr.DataTree
+        Exact fit of a printed row of `evidence`, or one fit for each of its readings.
     evidence : Evidence
         Of kind ``published``.
+    reading_weights : mapping of str to float, optional
+        Belief in each reading, summing to one; equal by default.
     quick : bool
         Fewer sizes, one relative size, no skeptical analysis and one heterogeneity.
 
@@ -173,41 +159,43 @@ def replication_outlook(fit: xr.DataTree, evidence: Evidence, *, quick: bool = F
     ...     readings=["as_published"])
     >>> outlook = replication_outlook(fits["as_published"], evidence, quick=True)
     >>> outlook.name, round(outlook.predictions[0]["p_below_05"], 2)
-    ('T2-IESR-F-cochrane', 0.38)
+    ('T2-IESR-F-cochrane', 0.33)
     """
-    reading = str(fit.attrs["crossover_reading"]) or "as_published"
-    found = replication_prior({reading: fit})
+    if isinstance(fits, xr.DataTree):
+        fits = {str(fits.attrs["crossover_reading"]) or "as_published": fits}
+    with warnings.catch_warnings():
+        # kept with the prior, and shown with it
+        warnings.simplefilter("ignore", StatisticalWarning)
+        found = replication_prior(fits, reading_weights=reading_weights)
     about = found.about
-    original = original_estimate(evidence, about["contrast"], reading=reading)
-    total = float(about["sd"])
-    designs = planned_designs(evidence, sd=total)
+    contrast, total = str(about["contrast"]), float(about["sd"])
+    originals = {name: original_estimate(evidence, contrast, reading=name) for name in fits}
+    plans = {
+        name: row_cases(found, design, evidence)
+        for name, design in planned_designs(evidence, sd=total).items()
+    }
     goals = _goals(about, total, quick=quick)
     sizes = QUICK_SIZES if quick else SIZES
+    designs = {name: max(cases, key=lambda case: case[0])[2] for name, cases in plans.items()}
     return Outlook(
-        contrast=str(about["contrast"]),
-        reading=reading,
+        contrast=contrast,
+        reading=next(iter(fits)) if len(fits) == 1 else AVERAGE,
         center=str(about["center"]),
         found=found,
-        original=original,
+        originals=originals,
         predictions=[
-            _prediction(found, original, relative)
+            _prediction(found, originals, relative)
             for relative in (RELATIVE_SIZES[:1] if quick else RELATIVE_SIZES)
         ],
         designs=designs,
-        curves={
-            name: {
-                design: assurance_curve(found.prior, plan, sizes=sizes, goal=goal)
-                for design, plan in designs.items()
-            }
-            for name, goal in goals.items()
-        },
+        curves=_curves(found, plans, goals, sizes),
         sizes=[
             {"goal": name, **line}
             for name, goal in goals.items()
             if goal.exact
-            for line in _sizes(found, designs, goal)
+            for line in _sizes(found, designs, plans, goal)
         ],
-        trade_off=_trade_off(found, designs, goals["benefit"]),
+        trade_off=_trade_off(found, designs, plans, goals["benefit"]),
         quick=quick,
     )
 
@@ -246,6 +234,10 @@ def outlook_document(outlook: Outlook) -> dict[str, Any]:
         **prior_document(found, priced, sensitivity=not outlook.quick),
         "reading": outlook.reading if found.about["crossover"] else "",
         "original": dict(zip(("estimate", "se"), outlook.original, strict=True)),
+        "originals": {
+            name: dict(zip(("estimate", "se"), pair, strict=True))
+            for name, pair in outlook.originals.items()
+        },
         "predictions": outlook.predictions,
         "assurance": {
             goal: {design: curve_document(curve) for design, curve in curves.items()}
@@ -253,6 +245,22 @@ def outlook_document(outlook: Outlook) -> dict[str, Any]:
         },
         "sample_sizes": outlook.sizes,
         "trade_off": outlook.trade_off,
+    }
+
+
+def _curves(
+    found: ReplicationPrior,
+    plans: Mapping[str, list[Case]],
+    goals: Mapping[str, Goal],
+    sizes: Sequence[int],
+) -> dict[str, dict[str, xr.Dataset]]:
+    """Return the assurance of every design for every goal."""
+    return {
+        name: {
+            design: assurance_curve(found.prior, cases[0][2], sizes=sizes, goal=goal, cases=cases)
+            for design, cases in plans.items()
+        }
+        for name, goal in goals.items()
     }
 
 
@@ -267,19 +275,32 @@ def _goals(about: Mapping[str, Any], sd: float, *, quick: bool) -> dict[str, Goa
 
 
 def _prediction(
-    found: ReplicationPrior, original: tuple[float, float], relative: float
+    found: ReplicationPrior, originals: Mapping[str, tuple[float, float]], relative: float
 ) -> dict[str, Any]:
-    """Return what a replication of a relative size would print."""
-    se = original[1] / relative**0.5
+    """Return what a replication of a relative size would print, averaged over readings."""
     skeptic = resolve_prior("skeptical", sd=float(found.about["sd"]))
-    predicted = predict_replication(
-        found.prior, se=se, original=original, mcid=found.about["mcid"], skeptic=skeptic
-    )
-    return {**predicted, "relative_size": relative, "se": se}
+    errors = {name: se / relative**0.5 for name, (_, se) in originals.items()}
+    predicted = [
+        predict_replication(
+            found.by_reading[name], se=errors[name], original=original,
+            mcid=found.about["mcid"], skeptic=skeptic,
+        )
+        for name, original in originals.items()
+    ]  # fmt: skip
+    weights = [found.about["readings"][name] for name in originals]
+    predictive = [
+        predictive_distribution(found.by_reading[name], se=errors[name]) for name in originals
+    ]
+    averaged = average_predictions(predicted, weights, predictive)
+    se = sum(weight * error for weight, error in zip(weights, errors.values(), strict=True))
+    return {**averaged, "relative_size": relative, "se": se}
 
 
 def _sizes(
-    found: ReplicationPrior, designs: Mapping[str, ReplicationDesign], goal: Goal
+    found: ReplicationPrior,
+    designs: Mapping[str, ReplicationDesign],
+    plans: Mapping[str, list[Case]],
+    goal: Goal,
 ) -> list[dict[str, Any]]:
     """Return the smallest size of each design for each target, None where no size reaches it."""
     ceiling = goal_ceiling(found.prior, goal)
@@ -288,7 +309,7 @@ def _sizes(
     for name, design in designs.items():
         periods = 1 + design.complete if design.kind == "crossover" else 1.0
         for target in TARGETS:
-            size = _smallest(found, design, goal, target)
+            size = _smallest(plans[name], goal, target)
             n = size.get("n")
             lines.append({
                 "goal_words": goal.label, "design": name, "label": design.label, "target": target,
@@ -300,33 +321,37 @@ def _sizes(
     return lines
 
 
-def _smallest(
-    found: ReplicationPrior, design: ReplicationDesign, goal: Goal, target: float
-) -> dict[str, Any]:
+def _smallest(cases: list[Case], goal: Goal, target: float) -> dict[str, Any]:
     """Return the smallest size that reaches a target, or nothing where none does."""
+    _, prior, design = cases[0]
     try:
-        return smallest_size(found.prior, design, goal=goal, target=target)
+        return smallest_size(prior, design, goal=goal, target=target, cases=cases)
     except SpecError:
         # the ceiling is in the line; a target just below it may need more than anybody can treat
         return {}
 
 
 def _trade_off(
-    found: ReplicationPrior, designs: Mapping[str, ReplicationDesign], goal: Goal
+    found: ReplicationPrior,
+    designs: Mapping[str, ReplicationDesign],
+    plans: Mapping[str, list[Case]],
+    goal: Goal,
 ) -> list[dict[str, Any]]:
     """Return crossover against parallel by the correlation of a patient's two scores."""
     names = [name for name in designs if designs[name].kind == "crossover"]
     if not names:
         return []
-    parallel = _smallest(found, designs["parallel"], goal, TRADE_OFF).get("n")
+    total = float(found.about["sd"])
+    parallel = _smallest(plans["parallel"], goal, TRADE_OFF).get("n")
     lines = []
     for correlation in CORRELATIONS:
         line: dict[str, Any] = {
             "target": TRADE_OFF, "correlation": correlation, "parallel": parallel
         }  # fmt: skip
         for name in names:
-            design = designs[name].with_nuisance(sd=designs[name].sd, correlation=correlation)
-            line[name] = _smallest(found, design, goal, TRADE_OFF).get("n")
+            design = designs[name].with_nuisance(sd=total, correlation=correlation)
+            cases = [(weight, prior, design) for weight, prior, _ in plans[name]]
+            line[name] = _smallest(cases, goal, TRADE_OFF).get("n")
             line[f"{name}_worth"] = design.information / designs["parallel"].information
         lines.append(line)
     return lines

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from bayes_ptsd.credibility.replication import (
@@ -21,7 +22,7 @@ from bayes_ptsd.credibility.replication import (
     sceptical_p_value,
 )
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.priors import Prior, mixture, normal
+from bayes_ptsd.priors import FloatArray, Prior, mixture, normal
 from bayes_ptsd.replication.mixtures import mixture_parts
 
 __all__ = [
@@ -126,7 +127,9 @@ def needed_estimate(
     return sign * se * wanted * math.sqrt(1 + c / (zo**2 / wanted**2 - 1))
 
 
-def advocate_log_bf(original: tuple[float, float], *, se: float) -> Callable[[float], float]:
+def advocate_log_bf(
+    original: tuple[float, float], *, se: float
+) -> Callable[[ArrayLike], FloatArray]:
     """Return log BF of "as in the original" over "no difference", by the replication's estimate.
 
     Parameters
@@ -140,7 +143,7 @@ def advocate_log_bf(original: tuple[float, float], *, se: float) -> Callable[[fl
     Returns
     -------
     callable
-        From the estimate to the natural logarithm of the replication Bayes factor.
+        From estimates to natural logarithms of the replication Bayes factor.
 
     References
     ----------
@@ -149,20 +152,20 @@ def advocate_log_bf(original: tuple[float, float], *, se: float) -> Callable[[fl
 
     Examples
     --------
-    >>> round(advocate_log_bf((12.7, 5.1787), se=5.1787)(12.7), 3)
+    >>> round(float(advocate_log_bf((12.7, 5.1787), se=5.1787)(12.7)), 3)
     2.66
     """
     expected, nothing = predictive_distribution(normal(*original), se=se), normal(0, se)
 
-    def log_bf(estimate: float) -> float:
-        return float(expected.logpdf(estimate) - nothing.logpdf(estimate))
+    def log_bf(estimate: ArrayLike) -> FloatArray:
+        return expected.logpdf(estimate) - nothing.logpdf(estimate)
 
     return log_bf
 
 
 def skeptical_mixture_log_bf(
     original: tuple[float, float], *, se: float, skeptic: Prior, null_weight: float = 0.5
-) -> Callable[[float], float]:
+) -> Callable[[ArrayLike], FloatArray]:
     """Return log BF of "as in the original" over a skeptic's mixture, by the estimate.
 
     Parameters
@@ -179,7 +182,7 @@ def skeptical_mixture_log_bf(
     Returns
     -------
     callable
-        From the estimate to the natural logarithm of the Bayes factor. The skeptic expects
+        From estimates to natural logarithms of the Bayes factor. The skeptic expects
         ``w delta_0 + (1 - w) skeptic``: the idea of [1]_, with both constants chosen here.
 
     Raises
@@ -195,7 +198,7 @@ def skeptical_mixture_log_bf(
     Examples
     --------
     >>> log_bf = skeptical_mixture_log_bf((12.7, 5.1787), se=5.1787, skeptic=normal(0, 7.879))
-    >>> round(log_bf(12.7), 3)
+    >>> round(float(log_bf(12.7)), 3)
     1.652
     """
     if not 0 <= null_weight < 1:
@@ -205,17 +208,17 @@ def skeptical_mixture_log_bf(
     )
     nothing = normal(0, se)
 
-    def log_bf(estimate: float) -> float:
+    def log_bf(estimate: ArrayLike) -> FloatArray:
         doubt = math.log(1 - null_weight) + granted.logpdf(estimate)
         if null_weight:
             doubt = np.logaddexp(doubt, math.log(null_weight) + nothing.logpdf(estimate))
-        return float(expected.logpdf(estimate) - doubt)
+        return np.asarray(expected.logpdf(estimate) - doubt)
 
     return log_bf
 
 
 def bayes_factor_probability(
-    predictive: Prior, log_bf: Callable[[float], float], *, level: float
+    predictive: Prior, log_bf: Callable[[ArrayLike], FloatArray], *, level: float
 ) -> float:
     """Return the predictive probability that a Bayes factor reaches a level.
 
@@ -249,10 +252,10 @@ def bayes_factor_probability(
     low, high = predictive.quantile([1e-9, 1 - 1e-9])
     ends = np.linspace(float(low), float(high), GRID)
 
-    def above(estimate: float) -> float:
+    def above(estimate: ArrayLike) -> FloatArray:
         return log_bf(estimate) - math.log(level)
 
-    height = np.array([above(float(x)) for x in ends])
+    height = above(ends)
     edges: list[float] = [-math.inf]
     for left, right, start, stop in zip(ends, ends[1:], height, height[1:], strict=False):
         if start * stop < 0:

@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import xarray as xr
 
-from bayes_ptsd.errors import SpecError
-from bayes_ptsd.priors import Prior, mixture, normal
-from bayes_ptsd.replication._heterogeneity import predictive_grid
+from bayes_ptsd.errors import SpecError, StatisticalWarning
+from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.replication.designs import ReplicationDesign
+from bayes_ptsd.replication.exchangeable import (
+    OwnEffect,
+    own_effect,
+    predictive_grid,
+    stated_prior,
+)
 from bayes_ptsd.replication.joint import JointMixture, joint_mixture, nuisance_nodes
 from bayes_ptsd.replication.mixtures import (
     fit_mixture,
-    mixture_of_draws,
-    mixture_parts,
+    mixed,
     robustify,
 )
 from bayes_ptsd.replication.worth import effective_sizes, weak_component_worth
 
-__all__ = ["HETEROGENEITY_GRID", "ReplicationPrior", "posterior_mixture", "replication_prior"]
+__all__ = ["HETEROGENEITY_GRID", "ReplicationPrior", "replication_prior"]
+
+RESTS_ON: Mapping[str, str] = {
+    "published": "printed numbers",
+    "reconstructed": "reconstructed patients: made up to agree with what was printed, not observed",
+    "simulated": "simulated patients",
+}
 
 HETEROGENEITY_GRID = (0.125, 0.25, 0.5)
 """Scales of the half-normal heterogeneity between trials that are always shown, in SDs."""
@@ -52,8 +64,10 @@ class ReplicationPrior:
         Largest Kullback-Leibler distance, in nats, of a mixture from the density it stands for.
     heterogeneity : float
         Scale of the half-normal between-trial standard deviation, in SDs of the endpoint.
-    posteriors : mapping of str to Prior
-        Posterior of this trial's difference by reading, before it was widened.
+    own : mapping of str to OwnEffect
+        By reading, this trial's difference before and after its data.
+    by_reading : mapping of str to Prior
+        The robust prior under each reading, of which `prior` is the mixture.
     joint : JointMixture or None
         The same prior jointly with standard deviations and correlation, where the posterior has
         them.
@@ -61,7 +75,8 @@ class ReplicationPrior:
         What the posterior believes about the sd and the correlation of a patient's scores; empty
         where it has none.
     about : mapping
-        Center, readings with weights, endpoint, unit, SD, evidence kind, source results.
+        Center, readings with weights, endpoint, unit, SD, evidence kind and what the prior rests
+        on, source results, and ``warnings``.
 
     Examples
     --------
@@ -76,7 +91,8 @@ class ReplicationPrior:
     robust_weight: float
     divergence: float
     heterogeneity: float
-    posteriors: Mapping[str, Prior]
+    own: Mapping[str, OwnEffect]
+    by_reading: Mapping[str, Prior]
     joint: JointMixture | None
     nuisance: Sequence[tuple[float, float, float]]
     about: Mapping[str, Any]
@@ -88,10 +104,25 @@ class ReplicationPrior:
         wide = {
             scale: self.informative
             if scale == self.heterogeneity
-            else _widened(self.posteriors, readings, scale * total)[0]
+            else _mixed(_other_trials(self.own, scale * total)[0], readings)
             for scale in HETEROGENEITY_GRID
         }
         return _sensitivity(wide, ReplicationDesign("parallel", sd=total))
+
+    @property
+    def posteriors(self) -> dict[str, Prior]:
+        """Posterior of this trial's difference by reading, before another trial is allowed for."""
+        return {name: own.posterior for name, own in self.own.items()}
+
+    @property
+    def capped(self) -> list[dict[str, Any]]:
+        """Where the sd between trials is capped: by reading and prior sd, weight and mass."""
+        scale = self.heterogeneity * float(self.about["sd"])
+        return [
+            {"reading": name, **line}
+            for name, own in self.own.items()
+            for line in (own.capped(scale) if scale else ())
+        ]
 
     def worth(self, design: ReplicationDesign) -> dict[str, dict[str, float]]:
         """Return the effective sample sizes, in patients of `design`, of every part."""
@@ -114,10 +145,12 @@ def replication_prior(
 ) -> ReplicationPrior:
     """Turn the posterior of this trial into a prior for a replication.
 
-    The posterior is widened by what a second trial may differ, averaged over the readings of the
-    paper it rests on, and mixed with a weakly informative component [1]_. Its center is the prior
-    that the fit was made with, and is named: under ``flat`` the published estimate, which selection
-    has probably made too large; under ``cochrane`` the estimate shrunk as estimates of trials like
+    Another trial's difference is exchangeable with this one's, so that the prior under which this
+    one was estimated holds for both and draws the other's toward its mean, the more the more trials
+    differ (`bayes_ptsd.replication.exchangeable`). It is averaged over the readings of the paper
+    it rests on, and mixed with a weakly informative component [1]_. Its center is the prior that
+    the fit was made with, and is named: under ``flat`` the published estimate, which selection has
+    probably made too large; under ``cochrane`` the estimate shrunk as estimates of trials like
     this one have to be.
 
     Parameters
@@ -149,7 +182,8 @@ def replication_prior(
     Warns
     -----
     StatisticalWarning
-        If the robust component is worth less than 0.1 or more than 2 patients.
+        If the robust component is worth less than 0.1 or more than 2 patients, or a mixture stays
+        farther from its density than it should.
 
     References
     ----------
@@ -175,23 +209,30 @@ def replication_prior(
         raise SpecError(f"heterogeneity between trials is not negative, got {heterogeneity} SD")
     about = _about(by_reading, weights)
     total = _total_sd(about, sd)
-    posteriors = {name: posterior_mixture(fit) for name, fit in by_reading.items()}
-    informative, divergence = _widened(posteriors, weights, heterogeneity * total)
-    spread = WEAK_SDS * total if robust_sd is None else robust_sd
-    weak = normal(robust_mean, spread)
-    design = ReplicationDesign("parallel", sd=total)
-    worth = weak_component_worth(weak, information=design.information)
+    weak = normal(robust_mean, WEAK_SDS * total if robust_sd is None else robust_sd)
+    with _kept_warnings() as told:
+        own = {name: own_effect(fit) for name, fit in by_reading.items()}
+        others, divergence = _other_trials(own, heterogeneity * total)
+        design = ReplicationDesign("parallel", sd=total)
+        worth = weak_component_worth(weak, information=design.information)
+    informative = _mixed(others, weights)
+
+    def robust(prior: Prior) -> Prior:
+        return robustify(prior, weak, weight=robust_weight) if robust_weight else prior
+
     return ReplicationPrior(
-        prior=robustify(informative, weak, weight=robust_weight) if robust_weight else informative,
+        prior=robust(informative),
         informative=informative,
         weak=weak,
         weak_worth=worth,
         robust_weight=robust_weight,
         divergence=divergence,
         heterogeneity=heterogeneity,
-        posteriors=posteriors,
+        own=own,
+        by_reading={name: robust(prior) for name, prior in others.items()},
         joint=joint_mixture(
             list(by_reading.values()), weights=list(weights.values()),
+            priors=[stated_prior(fit) for fit in by_reading.values()],
             scale=heterogeneity * total, weak=weak, weak_weight=robust_weight,
         ),
         nuisance=[
@@ -199,44 +240,20 @@ def replication_prior(
             for name, fit in by_reading.items()
             for w, score_sd, rho in nuisance_nodes(fit)
         ],
-        about={**about, "sd": total},
+        about={**about, "sd": total, "warnings": told},
     )  # fmt: skip
 
 
-def posterior_mixture(fit: xr.DataTree) -> Prior:
-    """Return the posterior of the treatment difference as a mixture of normals.
-
-    Parameters
-    ----------
-    fit : xr.DataTree
-        Any fit: its ``exact`` group where it has one, else its draws.
-
-    Returns
-    -------
-    Prior
-        Fitted by weighted EM to the density, or to the draws (components by BIC).
-
-    Raises
-    ------
-    SpecError
-        If the fit has no treatment difference.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> draws = np.random.default_rng(1).normal(5, 2, size=(2, 500))
-    >>> fit = xr.DataTree.from_dict({"posterior": xr.Dataset(
-    ...     {"treatment_difference": (("chain", "draw"), draws)})})
-    >>> round(posterior_mixture(fit).mean)
-    5
-    """
-    name = "treatment_difference"
-    groups = {key: fit.children[key].to_dataset() for key in fit.children}
-    if "exact" in groups and name in groups["exact"]["estimand"].to_numpy():
-        return fit_mixture(groups["exact"].sel(estimand=name)).prior
-    if "posterior" in groups and name in groups["posterior"]:
-        return mixture_of_draws(groups["posterior"][name].to_numpy().ravel())
-    raise SpecError("this result has no treatment difference, so it cannot become a prior of one")
+@contextmanager
+def _kept_warnings() -> Iterator[list[str]]:
+    """Collect what the statistics warn of, each once, and warn of it afterwards."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", StatisticalWarning)
+        yield told
+    told += dict.fromkeys(str(item.message) for item in caught)
+    for message in told:
+        warnings.warn(message, StatisticalWarning, stacklevel=4)
 
 
 def _by_reading(fits: xr.DataTree | Mapping[str, xr.DataTree]) -> dict[str, xr.DataTree]:
@@ -283,7 +300,8 @@ def _about(fits: Mapping[str, xr.DataTree], weights: Mapping[str, float]) -> dic
         "analysis": str(attrs.get("analysis", "")),
         "crossover": str(attrs.get("analysis", "")) == "crossover",
         "convention": str(attrs.get("convention", "")),
-        "evidence_kind": str(attrs.get("evidence_kind", "")),
+        "evidence_kind": (kind := str(attrs.get("evidence_kind", ""))),
+        "rests_on": RESTS_ON.get(kind, "patients of the trial"),
         "active": str(attrs.get("active", "active treatment")),
         "results": [name for fit in fits.values() for name in _sources(fit)],
     }
@@ -306,24 +324,21 @@ def _total_sd(about: Mapping[str, Any], given: float | None) -> float:
     return float(sd)
 
 
-def _widened(
-    posteriors: Mapping[str, Prior], weights: Mapping[str, float], scale: float
-) -> tuple[Prior, float]:
-    """Return the mixture over readings, each widened by heterogeneity, and its distance."""
-    shares: list[float] = []
-    parts: list[Prior] = []
-    distance = 0.0
-    for name, posterior in posteriors.items():
-        wide = posterior
-        if scale > 0:
-            fitted = fit_mixture(predictive_grid(posterior, scale=scale), tolerance=CLOSE)
-            wide, distance = fitted.prior, max(distance, fitted.divergence)
-        inner, components = mixture_parts(wide)
-        shares += [weights[name] * float(w) for w in inner]
-        parts += components
-    if len(parts) == 1:
-        return parts[0], distance
-    return mixture([share / sum(shares) for share in shares], parts), distance
+def _other_trials(own: Mapping[str, OwnEffect], scale: float) -> tuple[dict[str, Prior], float]:
+    """Return another trial's difference by reading as a mixture, and the largest distance."""
+    fitted = {
+        name: fit_mixture(predictive_grid(one, scale=scale), tolerance=CLOSE)
+        for name, one in own.items()
+    }
+    return (
+        {name: one.prior for name, one in fitted.items()},
+        max(one.divergence for one in fitted.values()),
+    )
+
+
+def _mixed(priors: Mapping[str, Prior], weights: Mapping[str, float]) -> Prior:
+    """Return the mixture of priors over readings."""
+    return mixed(list(priors.values()), [weights[name] for name in priors])
 
 
 def _sensitivity(wide: Mapping[float, Prior], design: ReplicationDesign) -> xr.Dataset:

@@ -11,16 +11,33 @@ from scipy import stats
 
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.replication.assurance import Goal, goal_ceiling, reach_probability
+from bayes_ptsd.replication.assurance import (
+    Case,
+    Goal,
+    cases_label,
+    checked_cases,
+    goal_ceiling,
+    reach_probability,
+)
 from bayes_ptsd.replication.designs import ReplicationDesign
+from bayes_ptsd.replication.mixtures import mixture_parts
 
 __all__ = ["compare_designs", "expected_size", "normal_sample_size", "smallest_size"]
 
 LARGEST = 200_000
+EVERY_SIZE = 60
+GROWTH = 1.05
+"""Under an informative analysis prior assurance need not rise with size. Small trials, whose
+standard error is as wide as the prior, are tried one by one, then sizes 5% apart."""
 
 
 def smallest_size(
-    prior: Prior, design: ReplicationDesign, *, goal: Goal, target: float
+    prior: Prior,
+    design: ReplicationDesign,
+    *,
+    goal: Goal,
+    target: float,
+    cases: Sequence[Case] | None = None,
 ) -> dict[str, Any]:
     """Return the smallest replication whose assurance reaches a target.
 
@@ -34,6 +51,8 @@ def smallest_size(
         What has to be shown.
     target : float
         Assurance to be reached, between 0 and 1.
+    cases : sequence of (weight, prior, design), optional
+        Where prior and precision go together; averaged over instead of `prior` with `design`.
 
     Returns
     -------
@@ -56,20 +75,21 @@ def smallest_size(
     """
     if not 0 < target < 1:
         raise SpecError(f"a target assurance lies between 0 and 1, got {target}")
-    ceiling = goal_ceiling(prior, goal)
+    found = [(1.0, prior, design)] if cases is None else checked_cases(cases)
+    ceiling = sum(weight * goal_ceiling(one, goal) for weight, one, _ in found)
     if target >= ceiling:
         raise SpecError(
             f"no size reaches an assurance of {target:g}: the design prior gives a difference "
             f"above {goal.margin:g} the probability {ceiling:.4f}, and that is the ceiling"
         )
-    low = 2 * math.ceil(5.2 / design.complete / 2)
-    high = low
 
     def reached(n: int) -> float:
-        return reach_probability(prior, design, n=n, goal=goal)
+        return sum(w * reach_probability(one, plan, n=n, goal=goal) for w, one, plan in found)
 
+    settled, growth = _rising_from(found, goal)
+    high = low = max(2 * math.ceil(5.2 / plan.complete / 2) for _, _, plan in found)
     while reached(high) < target:
-        low, high = high, 2 * high
+        low, high = high, high + 2 if high < settled else 2 * math.ceil(growth * high / 2)
         if high > LARGEST:
             raise SpecError(
                 f"an assurance of {target:g} needs more than {LARGEST:,} patients; the ceiling is "
@@ -78,14 +98,33 @@ def smallest_size(
     while high - low > 2:
         middle = 2 * ((low + high) // 4)
         low, high = (low, middle) if reached(middle) >= target else (middle, high)
-    n = low if reached(low) >= target else high
+    complete = sum(weight * plan.complete for weight, _, plan in found)
     return {
-        "n": n,
-        "per_group": n // 2,
-        "complete": n * design.complete,
-        "assurance": reached(n),
+        "n": high,
+        "per_group": high // 2,
+        "complete": high * complete,
+        "assurance": reached(high),
         "ceiling": ceiling,
     }
+
+
+def _rising_from(cases: Sequence[Case], goal: Goal) -> tuple[float, float]:
+    """Return the size from which assurance rises with size, and the pace of a search from there.
+
+    Where the needed estimate is t standard errors above the margin, the probability under a
+    component N(margin + m, s^2) rises as the standard error falls below ``t s^2 / -m``, and always
+    if m is not negative. Nothing is known of informative analysis priors.
+    """
+    if not goal.exact:
+        return EVERY_SIZE, GROWTH
+    needed = float(stats.norm.ppf(goal.level))
+    sizes = [0.0]
+    for _, prior, design in cases:
+        for part in mixture_parts(prior)[1]:
+            below = max(goal.margin - part.params["mu"], 0.0)
+            sizes.append((below / (needed * part.params["sigma"] ** 2)) ** 2 / design.information)
+    # beyond it every size in between would be tried: no prior of a plan knows its difference
+    return min(max(sizes), 10 * EVERY_SIZE), 2.0
 
 
 def expected_size(
@@ -134,7 +173,12 @@ def expected_size(
 
 
 def compare_designs(
-    prior: Prior, designs: Mapping[str, ReplicationDesign], *, goal: Goal, target: float
+    prior: Prior,
+    designs: Mapping[str, ReplicationDesign],
+    *,
+    goal: Goal,
+    target: float,
+    cases: Mapping[str, Sequence[Case] | None] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the smallest size of several designs, with what each costs.
 
@@ -144,6 +188,8 @@ def compare_designs(
         As in `smallest_size`.
     designs : mapping of str to ReplicationDesign
         By name.
+    cases : mapping of str to sequence of (weight, prior, design), optional
+        By name, what a design is averaged over.
 
     Returns
     -------
@@ -169,12 +215,14 @@ def compare_designs(
     first = next(iter(designs.values()))
     rows = []
     for name, design in designs.items():
-        found = smallest_size(prior, design, goal=goal, target=target)
+        own = (cases or {}).get(name) or [(1.0, prior, design)]
+        found = smallest_size(prior, design, goal=goal, target=target, cases=own)
+        information = sum(weight * one.information for weight, _, one in own)
         periods = 1 + design.complete if design.kind == "crossover" else 1.0
         rows.append({
-            "design": name, "label": design.label, **found,
+            "design": name, "label": cases_label(own), **found,
             "treatments": found["n"] * periods,
-            "patient_worth": design.information / first.information,
+            "patient_worth": information / first.information,
         })  # fmt: skip
     return rows
 

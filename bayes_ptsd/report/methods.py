@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 
 import numpy as np
 import pandas as pd
 
 from bayes_ptsd.report.contents import Contents, analysis_name
-from bayes_ptsd.report.markup import Section, bullets, join, paragraph
+from bayes_ptsd.report.markup import ABSENT, Section, bullets, join, paragraph
 from bayes_ptsd.report.table import table_html
 
 __all__ = ["methods_section"]
 
-STAGES = ["left_after_first", "completed_first", "delayed", "left_after_second"]
+POLICY = "treatment policy: rated before the event"
+STRATEGIES: Mapping[str, tuple[str, str]] = {
+    "completed_first": (
+        POLICY, "hypothetical: a second rating as if the protocol had not ended treatment here",
+    ),
+    "left_after_first": (POLICY, "hypothetical: a second rating as if the patient had stayed"),
+    "delayed": (POLICY, "treatment policy: rated as treated, later than planned"),
+    "left_after_second": (
+        POLICY, "hypothetical: a second rating as if treated as planned to the end",
+    ),
+}  # fmt: skip
+"""By stage of the flow: the strategy of the first-period and of the crossover analyses."""
 POPULATIONS: Mapping[str, str] = {
     "crossover": "patients rated in both periods",
     "parallel": "all randomized patients",
 }
 EVENTS: Mapping[str, str] = {
-    "crossover": "patients who left before or in period 2 are outside the analysis (principal "
-    "stratum of those who returned)",
+    "crossover": "by event, in the table below; who is rated twice differs by sequence, so the "
+    "patients analyzed are no principal stratum",
     "first_period": "none between treatment and rating: treatment policy, as randomized; leaving "
     "later cannot change the rating",
     "first_period_longitudinal": "later treatment or leaving: as in the paper, missing visits "
@@ -61,7 +71,7 @@ def methods_section(contents: Contents) -> Section:
     ['crossover', 'first period']
     """
     lines = [_estimand(contents, analysis) for analysis in _analyses(contents)]
-    frame = pd.DataFrame(lines)
+    frame, events = pd.DataFrame(lines), _events(contents)
     html = join(
         paragraph(
             "Aim: to say how large each printed difference is and how probable a benefit is, for "
@@ -75,7 +85,7 @@ def methods_section(contents: Contents) -> Section:
             name="estimands",
             left=[column for column in frame.columns if column != "analysis"],
         ),
-        _left_out(contents),
+        _events_table(contents, events),
         "<h3>Likelihood</h3>",
         _equations(contents),
         paragraph(
@@ -85,8 +95,10 @@ def methods_section(contents: Contents) -> Section:
         ),
         _carryover(contents),
     )
-    numbers = frame.assign(evidence_kind=contents.kind)
-    return Section("methods", "Estimands and likelihood", html, {"estimands": numbers})
+    tables = {"estimands": frame.assign(evidence_kind=contents.kind)}
+    if len(events):
+        tables["intercurrent-events"] = events.assign(evidence_kind=contents.kind)
+    return Section("methods", "Estimands and likelihood", html, tables)
 
 
 def _analyses(contents: Contents) -> list[str]:
@@ -98,7 +110,8 @@ def _estimand(contents: Contents, analysis: str) -> dict[str, str]:
     """Return one analysis with the attributes of its estimand."""
     trial = contents.trial
     rows = [name for name in contents.contrasts if contents.analysis(name) == analysis]
-    basis = contents.rows[rows[0]]["df_basis"]
+    printed = [contents.rows[name] for name in rows]
+    basis = dict.fromkeys(f"{row['df']:g}: {row['df_basis']}" for row in printed if row["df_basis"])
     population = POPULATIONS.get(analysis, "all patients of the first period, as randomized")
     return {
         "analysis": analysis_name(analysis),
@@ -108,7 +121,7 @@ def _estimand(contents: Contents, analysis: str) -> dict[str, str]:
         "intercurrent events": EVENTS.get(analysis, "as in the paper"),
         "summary measure": f"{SUMMARIES.get(analysis, 'difference of means')}; positive = "
         f"{trial.active} better",
-        "degrees of freedom from": str(basis),
+        "degrees of freedom": "; ".join(basis),
     }
 
 
@@ -130,23 +143,49 @@ def _variables(contents: Contents, rows: list[str]) -> str:
     return "; ".join(f"{', '.join(labels)} at {time}" for time, labels in by_time.items())
 
 
-def _left_out(contents: Contents) -> str:
-    """List what happened to patients on the way, as the flow of patients names it."""
+def _events(contents: Contents) -> pd.DataFrame:
+    """Return what happened to patients on the way, with the strategy of each analysis for it."""
     if "flow" not in contents.evidence.data.children:
-        return ""
+        return pd.DataFrame()
     flow = contents.evidence.data["flow"].to_dataset()
-    shown = np.isin(flow["stage"].values, STAGES)
     reading = contents.evidence.assumptions.get("flow_reading", "paper")
-    shown &= np.isin(flow["flow_reading"].values, ["", reading])
-    rows = flow.isel(step=np.flatnonzero(shown))
-    items = [
-        escape(f"{int(count)} of sequence {sequence or 'not stated'}: {item}")
-        for count, sequence, item in zip(
-            rows["count"].values, rows["sequence"].values, rows["item"].values, strict=True
-        )
-        if np.isfinite(count)
-    ]
-    return join("<h3>What happened between the periods</h3>", bullets(items)) if items else ""
+    stages, sequences = flow["stage"].values, flow["sequence"].values
+    own = np.isin(flow["flow_reading"].values, ["", reading]) & np.isfinite(flow["count"].values)
+    sizes = {
+        name: int(flow["count"].values[own & (stages == "randomized") & (sequences == name)].sum())
+        for name in dict.fromkeys(sequences.tolist())
+    }
+    lines = []
+    for place in np.flatnonzero(own & np.isin(stages, list(STRATEGIES))):
+        step = flow.isel(step=place)
+        sequence = str(step["sequence"].item())
+        first, crossover = STRATEGIES[str(step["stage"].item())]
+        lines.append(
+            {"event": str(step["item"].item()), "sequence": sequence or "not stated",
+             "patients": int(step["count"]), "randomized": sizes[sequence],
+             "first period": first, "crossover": crossover}
+        )  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def _events_table(contents: Contents, events: pd.DataFrame) -> str:
+    """Return the intercurrent events as texts."""
+    if not len(events):
+        return ""
+    shown = events.assign(
+        patients=[
+            f"{line['patients']} of {line['randomized'] or ABSENT}"
+            for line in events.to_dict("records")
+        ]
+    ).drop(columns="randomized")
+    return table_html(
+        shown, caption="Intercurrent events, each with its strategy.", kind=contents.kind,
+        name="intercurrent-events", left=["sequence", "first period", "crossover"],
+        notes=[
+            "The printed crossover analyses have those rated twice only: they answer the "
+            "hypothetical question if the other second ratings are missing at random."
+        ],
+    )  # fmt: skip
 
 
 def _equations(contents: Contents) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.evidence.reconstruct.release import load_release
+from bayes_ptsd.evidence.reconstruct.release import OTHER_PRIORS, load_release
 from bayes_ptsd.plots.reconstructed import reconstruction_figure
 from bayes_ptsd.plots.style import figure_svg
 from bayes_ptsd.reconstructed.results import pooled_entries, pooled_results
@@ -25,13 +25,13 @@ from bayes_ptsd.report.markup import (
     paragraph,
 )
 from bayes_ptsd.report.nuisance import nuisance_frame, nuisance_table
+from bayes_ptsd.report.reconstructed_periods import beyond_print, period_frame, period_table
+from bayes_ptsd.report.reconstructed_predictive import predictive_frame, predictive_table
 from bayes_ptsd.report.reconstructed_tables import (
     by_model,
     check_lines,
     estimand_frame,
     estimand_table,
-    predictive_frame,
-    predictive_table,
     reading_table,
     readings_frame,
     sampled_frame,
@@ -48,8 +48,9 @@ WHAT = (
     "independent library; many such tables exist. A model is fitted to each of {sets} sets alone "
     "and the posteriors are mixed with equal weight: sets are never stacked, so more sets are not "
     "more patients. What all sets share is known from print. What differs between them is not, "
-    "and comes from stated priors: its share of the posterior variance is the fraction of missing "
-    "information. Nothing here is a finding about the trial's own patients."
+    "and comes from stated priors and from how the sets are searched for: the share of the "
+    "posterior variance between sets says how far they disagree, no more. Nothing "
+    "here is a finding about the trial's own patients."
 )
 PRIORS = (
     "The treatment prior is the models' own, reference, nearly flat, and where an exact engine "
@@ -82,13 +83,22 @@ def reconstructed_section(contents: Contents) -> Section | None:
     entries = by_model(pooled_entries(contents.store, **_chosen(contents)))
     if not entries:
         return None
+    files = [
+        entry
+        for nuisance in OTHER_PRIORS
+        for entry in pooled_entries(contents.store, nuisance=nuisance, **_chosen(contents))
+    ]
     sampled = by_model(pooled_results(contents.store, engine="nuts", **_chosen(contents)))
     kind = str(entries[0]["evidence_kind"])
-    tables = {"reconstructed-readings": readings_frame(entries)}
+    tables = {"reconstructed-readings": readings_frame([*entries, *files])}
+    periods = period_frame(entries)
+    tables |= {} if periods.empty else {"reconstructed-periods": periods}
     figures, parts = _figures(contents, sampled)
     html = join(
         paragraph(WHAT.format(sets=max(int(entry["reconstructions"]) for entry in entries))),
-        two_column_table(contents, entries, kind),
+        two_column_table(contents, entries, kind, files=files),
+        period_table(contents, entries, kind),
+        beyond_print(contents, entries),
         gallery(parts),
         _paradox(contents),
         reading_table(contents, entries, kind),
@@ -172,7 +182,7 @@ def _paradox(contents: Contents) -> str:
         contents.store, engine="exact", model="crossover-completers", flow_reading="paper",
         prior="reference", **_chosen(contents),
     ):  # fmt: skip
-        sd = fit["spread"].to_dataset()["sd"]
+        sd = fit["periods"].to_dataset()["sd"].sel(patients="completers")
         ratio = (sd.sel(period=2) / sd.sel(period=1)).values
         reading = str(fit.attrs["crossover_reading"]).replace("_", " ")
         said.append(

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.evidence.readings import FLOW_READINGS
+from bayes_ptsd.evidence.reconstruct.plan import READINGS
+from bayes_ptsd.evidence.reconstruct.release import OTHER_PRIORS
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import ABSENT, interval_text, number, probability
 from bayes_ptsd.report.table import table_html
@@ -20,8 +21,6 @@ __all__ = [
     "check_lines",
     "estimand_frame",
     "estimand_table",
-    "predictive_frame",
-    "predictive_table",
     "reading_table",
     "readings_frame",
     "sampled_frame",
@@ -35,13 +34,22 @@ ORDER = (
     "first-period", "crossover-completers", "crossover", "crossover-bivariate",
     "crossover-carryover", "crossover-student-t", "longitudinal", "longitudinal-ar",
 )  # fmt: skip
-READINGS = ("as_published", "unhalved", "change", "carryover_covariate")
 NAMED = ("model", "prior", "engine", "crossover_reading", "flow_reading", "reconstructions")
 SCALARS = (
     "mean", "sd", "low", "high", "prob_benefit", "prob_gt_mcid", "within_sd", "between_sd",
-    "fraction_missing", "fraction_missing_mcse",
+    "between_set_share", "between_set_share_mcse",
 )  # fmt: skip
-FAR = 0.005
+BETWEEN = (
+    "between sets: share of the variance that lies between the means of the sets. They come from a "
+    "search that rejects what does not print, under nuisance priors that the models do not share: "
+    "it says how far these sets disagree, and is no fraction of missing information."
+)
+FILES = (
+    "between files: least and largest pooled mean over sets made under four files of nuisance "
+    "priors (the default, wide, low and high correlation) and under the registry's flow of "
+    "patients, where the models were fitted to all of them."
+)
+HEADS = ("mean (95% interval)", "P(benefit)", "P(> MCID)", "between sets", "between files")
 Result = TypeVar("Result", dict[str, Any], xr.DataTree)
 
 
@@ -76,6 +84,7 @@ def readings_frame(entries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         keys = ("mean", "sd", "prob_benefit", "prob_gt_mcid", *SCALARS[6:])
         lines.append(
             {key: entry[key] for key in NAMED}
+            | {"nuisance_priors": entry.get("nuisance_priors") or "reconstruction"}
             | {key: one[key] for key in keys}
             | dict(zip(("low", "high"), one["eti95"], strict=True))
             | {"checks_passed": entry["checks_passed"], "result_id": entry["result_id"],
@@ -84,22 +93,33 @@ def readings_frame(entries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def two_column_table(contents: Contents, entries: Sequence[Mapping[str, Any]], kind: str) -> str:
-    """Return the first-period and crossover models under both headline readings."""
+def two_column_table(
+    contents: Contents,
+    entries: Sequence[Mapping[str, Any]],
+    kind: str,
+    *,
+    files: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """Return the first-period and crossover models under both headline readings.
+
+    `files` are the results of sets made under other nuisance priors.
+    """
     chosen = {
         (entry["model"], entry["prior"], entry["crossover_reading"]): entry
         for entry in sorted(entries, key=lambda entry: entry["engine"] != "nuts")
         if entry["flow_reading"] == "paper" and not entry["model"].startswith("longitudinal")
     }
     digits = _digits(contents)
-    lines, heads = [], ("mean (95% interval)", "P(benefit)", "P(> MCID)", "missing")
+    lines = []
     shown = dict.fromkeys((str(entry["model"]), str(entry["prior"])) for entry in entries)
     for model, prior in (one for one in shown if (*one, READINGS[0]) in chosen):
         line = {"prior": f"{prior} prior", "model": model}
         for reading in READINGS[:2]:
             entry = chosen.get((model, prior, reading))
-            cells = [ABSENT] * 4 if entry is None else _cells(entry, digits)
-            line |= {f"{reading}|{head}": cell for head, cell in zip(heads, cells, strict=True)}
+            cells = [ABSENT] * len(HEADS) if entry is None else _cells(entry, digits)
+            if entry is not None:
+                cells.append(_between_files(entry, [*entries, *files], digits))
+            line |= {f"{reading}|{head}": cell for head, cell in zip(HEADS, cells, strict=True)}
         lines.append(line)
     if not lines:
         return ""
@@ -109,12 +129,12 @@ def two_column_table(contents: Contents, entries: Sequence[Mapping[str, Any]], k
         caption=f"Pooled treatment difference, {_label(contents)}, under both readings of the "
         "crossover; the flow of patients as in the paper.",
         kind=kind, name="reconstructed-readings", group="prior", stub="model",
-        spanners={_words(reading): [f"{reading}|{head}" for head in heads]
+        spanners={_words(reading): [f"{reading}|{head}" for head in HEADS]
                   for reading in READINGS[:2]},
         notes=[
-            "missing: fraction of missing information, what print leaves open. A model without an "
-            "exact engine is sampled, under the reference prior only. The first-period row does "
-            "not depend on how the crossover is read."
+            BETWEEN, FILES,
+            "A model without an exact engine is sampled, under the reference prior only. The "
+            "first-period row does not depend on how the crossover is read.",
         ],
     )  # fmt: skip
 
@@ -183,8 +203,8 @@ def sampled_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str)
             "within": number(line["within_sd"], 2),
             "between": number(line["between_sd"], 2),
             "total": number(line["sd"], 2),
-            "missing": f"{number(line['fraction_missing'], 3)} \N{PLUS-MINUS SIGN} "
-            f"{number(line['fraction_missing_mcse'], 3)}",
+            "between sets": f"{number(line['between_set_share'], 3)} \N{PLUS-MINUS SIGN} "
+            f"{number(line['between_set_share_mcse'], 3)}",
             "R-hat": number(line["rhat_max"], 3),
             "ESS": number(min(line["ess_bulk_min"], line["ess_tail_min"]), 0),
             "divergences": str(line["divergences"]),
@@ -200,8 +220,10 @@ def sampled_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str)
                   "checks of the fits": ["R-hat", "ESS", "divergences", "passed"]},
         notes=[
             "within, between: root mean variance of the sets' posteriors, and standard deviation "
-            "of their means. missing: fraction of missing information with its Monte Carlo error "
-            "from the number of sets. R-hat is the largest and ESS the least of any parameter in "
+            "of their means.",
+            f"{BETWEEN} Its Monte Carlo error is from the number of sets; what other nuisance "
+            "priors do to it stands in the table with two columns.",
+            "R-hat is the largest and ESS the least of any parameter in "
             "any fit; divergences are summed. The crossover rows change in score units with the "
             "reading: every one of them stands in the table with two columns."
         ],
@@ -256,7 +278,7 @@ def estimand_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str
             "sd": number(line["sd"], 2),
             "95% interval": interval_text(line["low"], line["high"], 2),
             "P(benefit)": probability(line["prob_benefit"]),
-            "missing": number(line["fraction_missing"], 3),
+            "between sets": number(line["between_set_share"], 3),
         }
         for line in estimand_frame(sampled).to_dict("records")
         if line["estimand"] != DIFFERENCE
@@ -264,6 +286,7 @@ def estimand_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str
     return table_html(
         pd.DataFrame(lines), caption=f"Every other estimand, pooled, {_label(contents)}.",
         kind=kind, name="reconstructed-estimands", group="model", stub="estimand",
+        notes=[BETWEEN],
     )  # fmt: skip
 
 
@@ -285,57 +308,6 @@ def sets_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def predictive_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
-    """Return what each model predicts of its sets, over the sets, as numbers.
-
-    Examples
-    --------
-    >>> predictive_frame([]).empty
-    True
-    """
-    lines = []
-    for fit in sampled:
-        if "predictive" not in fit.children:
-            continue
-        table = fit["predictive"].to_dataset()
-        for name in table["statistic"].values.tolist():
-            one = table.sel(statistic=name)
-            tail = np.minimum(one["p"].values, 1 - one["p"].values)
-            lines.append(
-                {"model": fit.attrs["model"], "feature": name,
-                 "crossover_reading": fit.attrs["crossover_reading"],
-                 "observed_least": float(one["observed"].min()),
-                 "observed_most": float(one["observed"].max()),
-                 "replicated_low": float(one["low"].mean()),
-                 "replicated_high": float(one["high"].mean()),
-                 "sets_beyond": int((tail < FAR).sum()),
-                 "sets": table.sizes["reconstruction"],
-                 "evidence_kind": fit.attrs["evidence_kind"]}
-            )  # fmt: skip
-    return pd.DataFrame(lines)
-
-
-def predictive_table(sampled: Sequence[xr.DataTree], kind: str) -> str:
-    """Return the predictive features as texts."""
-    lines = [
-        {
-            "model": f"{line['model']}, {_words(line['crossover_reading'])}",
-            "feature": str(line["feature"]).replace("_", " "),
-            "in the sets": interval_text(line["observed_least"], line["observed_most"], 2),
-            "replicates, 95%": interval_text(line["replicated_low"], line["replicated_high"], 2),
-            "sets beyond": f"{line['sets_beyond']} of {line['sets']}",
-        }
-        for line in predictive_frame(sampled).to_dict("records")
-    ]
-    return table_html(
-        pd.DataFrame(lines),
-        caption="Features of the sets beside what the fitted model predicts of them.",
-        kind=kind, name="reconstructed-predictive", group="model", stub="feature",
-        notes=["sets beyond: sets whose feature lies among the outer 0.5% of its replicates. "
-               "Limits of replicates are means over the sets."],
-    )  # fmt: skip
-
-
 def _cells(entry: Mapping[str, Any], digits: int) -> list[str]:
     """Return one pooled treatment difference as texts."""
     one = entry["summary"][DIFFERENCE]
@@ -344,8 +316,21 @@ def _cells(entry: Mapping[str, Any], digits: int) -> list[str]:
         _mean_text(entry, digits),
         probability(one["prob_benefit"]),
         probability(float("nan") if mcid is None else mcid),
-        number(one["fraction_missing"], 2),
+        number(one["between_set_share"], 2),
     ]
+
+
+def _between_files(
+    entry: Mapping[str, Any], others: Sequence[Mapping[str, Any]], digits: int
+) -> str:
+    """Return the range of the pooled mean over files of nuisance priors and both flows."""
+    keys = ("model", "prior", "crossover_reading")
+    same = [one for one in others if all(one[key] == entry[key] for key in keys)]
+    known = {one.get("nuisance_priors") for one in same}
+    if not set(OTHER_PRIORS) <= known:
+        return ABSENT
+    means = [one["summary"][DIFFERENCE]["mean"] for one in same]
+    return interval_text(min(means), max(means), digits)
 
 
 def _mean_text(entry: Mapping[str, Any], digits: int) -> str:

@@ -27,7 +27,7 @@ from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.evidence.readings import FLOW_READINGS
 from bayes_ptsd.evidence.reconstruct.plan import READINGS
-from bayes_ptsd.evidence.reconstruct.release import load_release
+from bayes_ptsd.evidence.reconstruct.release import OTHER_PRIORS, load_release
 from bayes_ptsd.pooling import pool_crossover, pool_first_period, pooled_summary
 from bayes_ptsd.priors import normal
 from bayes_ptsd.reconstructed.sets import is_shipped
@@ -38,7 +38,6 @@ __all__ = ["one_sided_carryover", "reconstructed_changes"]
 
 FEATURES = ("mean", "sd", "low", "high", "prob_benefit", "prob_gt_mcid")
 PRIORS = ("weak", "skeptical", "enthusiastic")
-NUISANCES = ("wide", "low-correlation", "high-correlation")
 WITH_NUISANCES = ("as_published", "unhalved")
 CARRYOVER_SDS = (0.2, 0.4, 0.8)
 ONE_SIDED_SD = 0.4
@@ -246,7 +245,7 @@ def _other_sets(base: _Base, reading: str, flow: str, *, readings: bool) -> Iter
             pooled = base.pooled(base.spec, load_release(reading, other, m=m))
             yield _change("flow of patients", f"flow of the {other}", pooled)
     if reading in WITH_NUISANCES and flow == "paper":
-        for name in NUISANCES:
+        for name in OTHER_PRIORS:
             pooled = base.pooled(base.spec, load_release(reading, m=m, nuisance=name))
             words = f"nuisance priors: {name.replace('-', ' ')}"
             yield _change("reconstruction", words, pooled)

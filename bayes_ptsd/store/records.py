@@ -41,7 +41,7 @@ REQUIRED = ("result_id", "spec", "evidence_kind", "evidence_digest", "seed", "ve
 OPTIONAL = (
     "seconds", "warnings", "endpoint", "contrast", "prior", "convention", "crossover_reading",
     "engine", "checks_passed", "summary", "reconstructions", "flow_reading",
-    "printed_digest",
+    "printed_digest", "nuisance_priors",
 )  # fmt: skip
 JSON_TEXTS = ("spec", "versions", "warnings", "summary")
 

@@ -12,7 +12,7 @@ def _uses(options: Options) -> tuple[str, ...]:
     if options["form"] == "beta_binomial":
         return ("risk",)
     names = ["treatment"]
-    names += ["period", "sd_subject"] if options["periods"] == "both" else []
+    names += ["period_effect", "sd_subject"] if options["periods"] == "both" else []
     return (*names, *(["baseline_slope"] if options["baseline"] == "covariate" else []))
 
 
@@ -31,12 +31,16 @@ BINARY = Structure(
         "form": ("logistic", "beta_binomial"),
         "baseline": ("none", "covariate"),
     },
-    priors=("treatment", "period", "baseline_slope", "sd_subject", "risk"),
-    equation="logit P(y[i,p] = 1) = -cutpoint + s tau active[i,p] + period 1[p=2] + u[i], s = +1 "
-    "if 1 is better else -1, u ~ Normal(0, sd_subject), no period and no u in one period;  "
-    "P(1) at the reference ~ Uniform(0, 1);  beta_binomial: a Beta prior on the risk of each arm",
+    priors=("treatment", "period_effect", "baseline_slope", "sd_subject", "risk"),
+    equation="logit P(y[i,p] = 1) = -cutpoint + s tau x[i,p] + period_effect (p - 1.5) + u[i], "
+    "x = 1/2 active, -1/2 control, s = +1 if 1 is better else -1, u ~ Normal(0, sd_subject), no "
+    "period and no u in one period;  P(1) midway between the treatments ~ Uniform(0, 1);  "
+    "beta_binomial: a Beta prior on the risk of each arm",
     builder="bayes_ptsd/build/categorical.py",
     uses=_uses,
     conflict=_conflict,
     kinds=("binary",),
+    locations=("period_effect", "baseline_slope"),
+    renamed={"period": "period_effect"},
+    version=2,
 )

@@ -9,7 +9,7 @@ __all__ = ["FIRST_PERIOD"]
 
 def _uses(options: Options) -> tuple[str, ...]:
     """Return the parameters of a first-period model."""
-    names = ["treatment", "intercept"]
+    names = ["treatment", "level"]
     names += ["baseline_slope"] if options["baseline"] == "covariate" else []
     names += ["interaction"] if options["interaction"] else []
     names += ["covariate"] if options["covariates"] else []
@@ -33,12 +33,15 @@ FIRST_PERIOD = Structure(
         "covariates": NAMES,
     },
     priors=(
-        "treatment", "intercept", "baseline_slope", "interaction", "covariate", "sd_residual", "nu"
+        "treatment", "level", "baseline_slope", "interaction", "covariate", "sd_residual", "nu"
     ),
-    equation="y[i] = intercept + baseline_slope b[i] + s (tau + gamma b[i]) active[i] + "
-    "x[i]'covariate + e[i], b = baseline - mean, s = +1 if higher is better else -1;  "
-    "e[i] ~ Normal or Student-t with sd_residual",
+    equation="y[i] = level + baseline_slope b[i] + s (tau + gamma b[i]) x[i] + z[i]'covariate + "
+    "e[i], x = +1/2 active, -1/2 control, b = baseline - mean, s = +1 if higher is better "
+    "else -1;  e[i] ~ Normal or Student-t with sd_residual",
     builder="bayes_ptsd/build/first_period.py",
     uses=_uses,
     conflict=_conflict,
+    locations=("level", "baseline_slope", "interaction", "covariate"),
+    renamed={"intercept": "'level', the mean over both treatments"},
+    version=2,
 )  # fmt: skip

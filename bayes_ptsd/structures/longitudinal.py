@@ -7,7 +7,7 @@ from bayes_ptsd.structures.structure import NAMES, Options, Structure
 __all__ = ["LONGITUDINAL"]
 
 CORRELATIONS = {
-    "unstructured": (),
+    "unstructured": ("correlations",),
     "compound": ("correlation",),
     "autoregressive": ("half_life",),
 }
@@ -16,9 +16,8 @@ SLOPES = ("covariate", "common_slope")
 
 def _uses(options: Options) -> tuple[str, ...]:
     """Return the parameters of a longitudinal model."""
-    names = ["treatment", *(["shrinkage_sd"] if options["shrinkage"] else []), "visit_mean"]
+    names = ["treatment", *(["shrinkage_sd"] if options["shrinkage"] else []), "level"]
     names += ["baseline_slope"] if options["baseline"] in SLOPES else []
-    names += ["baseline_mean"] if options["baseline"] == "joint" else []
     names += ["covariate"] if options["covariates"] else []
     names += ["sd_visit", *CORRELATIONS[options["covariance"]]]
     return (*names, *(["nugget"] if options["nugget"] else []))
@@ -39,18 +38,25 @@ LONGITUDINAL = Structure(
         "visit_sd": ("unequal", "equal"),
         "nugget": (False, True),
         "baseline": ("covariate", "common_slope", "joint", "none"),
-        "shrinkage": (True, False),
+        "shrinkage": (False, True),
         "covariates": NAMES,
     },
     priors=(
-        "treatment", "shrinkage_sd", "visit_mean", "baseline_slope", "baseline_mean", "covariate",
-        "sd_visit", "correlation", "half_life", "nugget",
+        "treatment", "shrinkage_sd", "level", "baseline_slope", "covariate", "sd_visit",
+        "correlations", "correlation", "half_life", "nugget",
     ),
-    equation="y[i,t] = visit_mean[t] + baseline_slope[t] b[i] + s delta[t] active[i] + "
-    "x[i]'covariate + e[i,t], s = +1 if higher is better else -1;  delta[t] ~ Normal(mu, "
-    "shrinkage_sd) or the treatment prior;  e[i] ~ Normal(0, covariance over the visits);  "
+    equation="y[i,t] = level[t] + baseline_slope[t] b[i] + s delta[t] x[i] + z[i]'covariate + "
+    "e[i,t], x = +1/2 active, -1/2 control, s = +1 if higher is better else -1;  delta[t] ~ the "
+    "treatment prior or Normal(mu, shrinkage_sd);  e[i] ~ Normal(0, covariance over the visits);  "
     "treatment difference = mean of delta over the visits",
     builder="bayes_ptsd/build/longitudinal.py",
     uses=_uses,
     conflict=_conflict,
+    locations=("level", "baseline_slope", "covariate"),
+    matrices=("correlations",),
+    renamed={
+        "visit_mean": "'level', the mean over both treatments",
+        "baseline_mean": "'level', whose first element is then the baseline",
+    },
+    version=2,
 )  # fmt: skip

@@ -10,17 +10,23 @@ __all__ = ["PARTS"]
 def _uses(options: Options) -> tuple[str, ...]:
     """Return the parameters of the model."""
     slope = ["baseline_slope"] if options["baseline"] == "covariate" else []
-    return ("treatment", "heterogeneity", "intercept", *slope, "sd_residual")
+    return ("treatment", "heterogeneity", "level", *slope, "sd_residual", "correlations")
 
 
 PARTS = Structure(
     options={"total": NAME, "baseline": ("covariate", "none")},
-    priors=("treatment", "heterogeneity", "intercept", "baseline_slope", "sd_residual"),
-    equation="y[i,k] = intercept[k] + s difference[k] active[i] + baseline_slope[k] b[i,k] + "
-    "e[i,k];  e[i] ~ Normal(0, Sigma), correlations LKJ(2);  difference[k] = w[k] tau + d[k], "
+    priors=(
+        "treatment", "heterogeneity", "level", "baseline_slope", "sd_residual", "correlations"
+    ),
+    equation="y[i,k] = level[k] + s difference[k] x[i] + baseline_slope[k] b[i,k] + e[i,k], "
+    "x = 1/2 active, -1/2 control;  e[i] ~ Normal(0, Sigma);  difference[k] = w[k] tau + d[k], "
     "sum of d = 0, d ~ Normal(0, heterogeneity^2) on that plane;  treatment difference = tau",
     builder="bayes_ptsd/build/parts.py",
     uses=_uses,
     conflict=lambda _: "",
     kinds=(),
-)
+    locations=("level", "baseline_slope"),
+    matrices=("correlations",),
+    renamed={"intercept": "level"},
+    version=2,
+)  # fmt: skip

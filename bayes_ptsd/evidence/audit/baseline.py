@@ -199,7 +199,8 @@ def _missing(evidence: Evidence, baseline: xr.Dataset) -> list[Finding]:
         row = baseline.sel(characteristic=name)
         n, endpoint = float(row["n"].sum()), str(row["endpoint"].item())
         for contrast in rows["contrast"].values[rows["endpoint"].values == endpoint].tolist():
-            stated = float(rows["n"].sel(contrast=contrast))
+            line = rows.sel(contrast=contrast)
+            stated = float(line["n_stated"].fillna(line["n"]))
             text = (
                 f"The baseline table has {endpoint} for {n:g} patients "
                 f"({' + '.join(f'{size:g}' for size in row['n'].values)}); the first-period row is "

@@ -16,7 +16,14 @@ from bayes_ptsd.evidence.audit.polygon import (
     share_printing_p,
 )
 from bayes_ptsd.evidence.audit.repair import Printed, boxes, repairs
-from bayes_ptsd.evidence.intervals import center, critical_value, p_value, rounding_box, se_from_p
+from bayes_ptsd.evidence.intervals import (
+    center,
+    critical_value,
+    p_value,
+    rounding_box,
+    se_from_interval,
+    se_from_p,
+)
 
 __all__ = ["RowCheck", "check_row", "check_rows", "narrowed_se", "printed_of"]
 
@@ -234,7 +241,8 @@ def _with_interval(name: str, row: xr.Dataset, printed: Printed, check: RowCheck
     if not check.consistent:
         found = repairs(printed, df=float(row["df"]))
         figures |= {f"repair_{column}": ", ".join(values) for column, values in found.items()}
-        return _row_finding(name, "contradiction", _disagreement(printed, check, found), figures)
+        text = _disagreement(printed, check, found)
+        return _row_finding(name, "contradiction", text, figures, row)
     text = f"Estimate, limits and P agree within rounding{derived}: P from the width is "
     text += f"{check.p:.3g}"
     if printed.p == printed.p:
@@ -245,7 +253,8 @@ def _with_interval(name: str, row: xr.Dataset, printed: Printed, check: RowCheck
             "interval also print this P"
         )
     low_share = bool(check.share < LOW_SHARE)
-    return _row_finding(name, "caution" if low_share else "consistent", text + ".", figures)
+    severity: Severity = "caution" if low_share else "consistent"
+    return _row_finding(name, severity, text + ".", figures, row)
 
 
 def _disagreement(printed: Printed, check: RowCheck, found: dict[str, list[str]]) -> str:
@@ -298,12 +307,33 @@ def _without_interval(name: str, row: xr.Dataset) -> Finding:
         "se": se, "se_low": narrow, "se_high": wide, "df": df,
         "interval_low": limits[0], "interval_high": limits[1],
     }  # fmt: skip
-    return _row_finding(name, "information", text, figures)
+    return _row_finding(name, "information", text, figures, row)
 
 
-def _row_finding(name: str, severity: Severity, text: str, figures: dict[str, Figure]) -> Finding:
-    """Return a finding at one row."""
+def _row_finding(
+    name: str, severity: Severity, text: str, figures: dict[str, Figure], row: xr.Dataset
+) -> Finding:
+    """Return a finding at one row, with the paper's own count where the analysis has another."""
+    stated, df = float(row["df_stated"]), float(row["df"])
+    if np.isfinite(stated):
+        se = _se(row, df=stated)
+        p = float(p_value(float(row["estimate"]), se, df=stated))
+        n, counted = (float(row[name].fillna(row["n"])) for name in ("n", "n_stated"))
+        figures = {**figures, "n": n, "n_stated": counted,
+                   "df_stated": stated, "se_stated": se, "p_stated": p}  # fmt: skip
+        text += (
+            f" Degrees of freedom {df:g} ({row['df_basis'].item()}); by the paper's own count "
+            f"(n = {counted:g}) {stated:g}, with a standard error of {se:.4g} in "
+            f"place of {float(row['se']):.4g} and P {p:.3g}."
+        )
     return Finding(f"rows.{name}", "rows", severity, name, text, figures)
+
+
+def _se(row: xr.Dataset, *, df: float) -> float:
+    """Return the standard error of a row at other degrees of freedom, score units."""
+    if np.isnan(row["ci_low"]):
+        return float(se_from_p(float(row["estimate"]), float(row["p_value"]), df=df))
+    return float(se_from_interval(float(row["ci_low"]), float(row["ci_high"]), df=df))
 
 
 def _p_text(printed: Printed) -> str:

@@ -72,13 +72,22 @@ def _not_crossover(evidence: Evidence) -> xr.Dataset:
 
 
 def _rows(rows: xr.Dataset, expected: dict[str, int]) -> list[tuple[str, float, float]]:
-    """Return (place, printed, expected) of every printed number of patients."""
-    return [
-        (f"{contrast}, {name}", float(n), float(expected[name]))
-        for name in expected
-        for contrast, n in zip(rows["contrast"].values.tolist(), rows[name].values, strict=True)
-        if expected[name] and np.isfinite(n)
-    ]
+    """Return (place, printed, expected) of every printed number of patients.
+
+    Groups of an analysis of fewer patients than stated may be smaller, not larger.
+    """
+    stated = rows["n_stated"].values
+    found = []
+    for name, size in expected.items():
+        printed = rows[name].values
+        others = stated if name == "n" else np.maximum(printed, size)
+        counted = np.where(np.isnan(stated), printed, others)
+        found += [
+            (f"{contrast}, {name}", float(n), float(size))
+            for contrast, n in zip(rows["contrast"].values.tolist(), counted, strict=True)
+            if size and np.isfinite(n)
+        ]
+    return found
 
 
 def _baseline(evidence: Evidence, groups: dict[str, int]) -> list[tuple[str, float, float]]:

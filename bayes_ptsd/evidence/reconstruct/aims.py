@@ -6,9 +6,10 @@ import numpy as np
 from scipy import stats
 
 from bayes_ptsd.evidence.intervals import FloatArray
+from bayes_ptsd.evidence.readings import crossover_reading_of
 from bayes_ptsd.evidence.reconstruct.boxes import ANYTHING, Box, PrintedRow
 from bayes_ptsd.evidence.reconstruct.forms import Analysis, Response, least_squares
-from bayes_ptsd.evidence.reconstruct.plan import Plan
+from bayes_ptsd.evidence.reconstruct.plan import WITHOUT_CHANGE, Plan
 from bayes_ptsd.evidence.reconstruct.search import Contrast, Goal
 
 __all__ = [
@@ -24,17 +25,17 @@ LEVEL = 0.05
 LEAST_COVARIANCE = 0.02
 
 
-def reading_of(plan: Plan, endpoint: str, *, baseline: bool) -> str:
+def reading_of(plan: Plan, *, baseline: bool) -> str:
     """Return the reading of an endpoint's crossover row: change needs a baseline to change from.
 
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
     >>> from bayes_ptsd.evidence.reconstruct.plan import plan_of
-    >>> reading_of(plan_of(load_published(), reading="change"), "cgi_i", baseline=False)
-    'as_published'
+    >>> reading_of(plan_of(load_published(), reading="change_unhalved"), baseline=False)
+    'unhalved'
     """
-    return "as_published" if plan.reading == "change" and not baseline else plan.reading
+    return plan.reading if baseline else WITHOUT_CHANGE.get(plan.reading, plan.reading)
 
 
 def printed_contrast(
@@ -117,7 +118,7 @@ def _treatment(
         factor = analysis.factor / analysis.df / 2
         return Contrast(line, square, -1.0, factor, row.quantile, boxes)
     difference = Response(second.weight - first.weight, second.offset - first.offset)
-    scale = 1.0 if reading == "unhalved" else 0.5
+    scale = 0.5 / crossover_reading_of(reading).scale
     return printed_contrast(goal, difference, analysis, row, scale=scale)
 
 

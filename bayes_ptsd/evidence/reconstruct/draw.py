@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayes_ptsd.evidence.intervals import FloatArray
-from bayes_ptsd.evidence.reconstruct.aims import reading_of
 from bayes_ptsd.evidence.reconstruct.gate import draw_baseline, draw_two_weeks
 from bayes_ptsd.evidence.reconstruct.mediator import draw_mediator
 from bayes_ptsd.evidence.reconstruct.nuisance import Nuisance
@@ -114,7 +113,7 @@ def _filled(plan: Plan, name: str, columns: Columns, rng: np.random.Generator) -
 
 def _with_change(plan: Plan, name: str, baseline: FloatArray | None) -> Plan:
     """Return the plan without those who have no change to analyze for want of a baseline."""
-    if baseline is None or reading_of(plan, name, baseline=True) != "change":
+    if baseline is None or not plan.analyzes_change:
         return plan
     who = plan.completer & np.isfinite(baseline)
     return plan.among(who, name)

@@ -82,7 +82,7 @@ def draw_baseline(plan: Plan, name: str, rng: np.random.Generator) -> FloatArray
     for active, printed in zip((True, False), plan.baselines[name], strict=True):
         here = np.flatnonzero(plan.active_first == active)
         order = rng.permutation(len(here))
-        if plan.reading == "change":
+        if plan.analyzes_change:
             # who is rated once needs no baseline for a change
             order = order[np.argsort(~plan.completer[here][order], kind="stable")]
         chosen = here[order[: printed.n]]

@@ -160,7 +160,7 @@ def _repaired(
     cells = goal.forms.cells
     baseline = columns[f"{name}.base1"]
     again = columns.get(f"{name}.base2", baseline)
-    change = float(plan.reading == "change")
+    change = float(plan.analyzes_change)
     first = cells.response({f"{name}.1": 1.0}, -change * baseline)
     second = cells.response({f"{name}.2": 1.0}, -change * np.nan_to_num(again))
     score = cells.response({f"{name}.1": 1.0})

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayes_ptsd.errors import EvidenceError, nearest
+from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.audit.finding import printed_rows
 from bayes_ptsd.evidence.audit.flow import total_count
@@ -19,9 +19,11 @@ from bayes_ptsd.evidence.intervals import FloatArray, rounding_box
 from bayes_ptsd.evidence.readings import crossover_reading_of, flow_reading_of
 from bayes_ptsd.evidence.reconstruct.boxes import Box, PrintedRow, printed_row, refuse_higher
 
-__all__ = ["READINGS", "Claim", "Plan", "PrintedBaseline", "plan_of"]
+__all__ = ["READINGS", "WITHOUT_CHANGE", "Claim", "Plan", "PrintedBaseline", "plan_of"]
 
-READINGS = ("as_published", "unhalved", "change", "carryover_covariate")
+READINGS = ("as_published", "unhalved", "change", "change_unhalved", "carryover_covariate")
+WITHOUT_CHANGE = {"change": "as_published", "change_unhalved": "unhalved"}
+"""How a row is read that has no baseline to change from, by the readings that analyze change."""
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 
@@ -114,6 +116,11 @@ class Plan:
         return np.isin(self.fate, ["completed_second", "delayed", "left_after_second"])
 
     @property
+    def analyzes_change(self) -> bool:
+        """Whether the crossover rows are changes from the period's own baseline."""
+        return self.reading in WITHOUT_CHANGE
+
+    @property
     def ket(self) -> FloatArray:
         """1 for patients with the active treatment first, else 0."""
         return self.active_first.astype(float)
@@ -141,6 +148,11 @@ class Plan:
         names = [t.partition("_24h")[0] for t in self.adjusted if t.endswith("_24h")]
         return names[0]
 
+    @property
+    def stated_df(self) -> float:
+        """Degrees of freedom of that regression with an intercept and its printed terms alone."""
+        return float(self.size - len(self.adjusted) - 1)
+
     @cached_property
     def adjusted_rows(self) -> dict[str, PrintedRow]:
         """The rows of that regression by role, with the mediator's own baseline in the model."""
@@ -151,7 +163,7 @@ class Plan:
         }
         effects = self.evidence.data["effects"].to_dataset()
         return {
-            role: printed_row(effects, self.adjusted[term].id, df=self.adjusted[term].df - 1)
+            role: printed_row(effects, self.adjusted[term].id, df=self.stated_df - 1)
             for term, role in roles.items()
         }
 
@@ -215,12 +227,12 @@ def plan_of(
     ----------
     evidence : Evidence
         Of kind ``"published"``, with the nodes `effects`, `baseline`, `flow`, `claims`, `design`.
-    reading : {"as_published", "unhalved", "change", "carryover_covariate"}
+    reading : {"as_published", "unhalved", "change", "change_unhalved", "carryover_covariate"}
         How the crossover rows are read.
     flow_reading : {"paper", "registry"}
         How the flow of patients is read.
     without_baseline : collection of str
-        Endpoints that are not scored before treatment; their rows have one more degree of freedom.
+        Endpoints that are not scored before treatment: their first-period rows have no slope.
 
     Returns
     -------
@@ -230,7 +242,7 @@ def plan_of(
     Raises
     ------
     EvidenceError
-        If the evidence lacks a table or a row, a reading is unknown or cannot be reconstructed,
+        If the evidence lacks a table or a row, a reading is unknown,
         a higher score of an endpoint is better, or the flow of patients does not close.
 
     Examples
@@ -253,9 +265,9 @@ def plan_of(
         elif row.term == "treatment":
             # a baseline that some patients lack leaves the analysis without them
             with_baseline = sum(b.n for b in baselines.get(row.endpoint, ())) or randomized
-            fewer = randomized - with_baseline - (row.endpoint in without_baseline)
-            df = row.df - (fewer if row.analysis == "first_period" else 0)
-            rows[row.endpoint, row.analysis] = printed_row(effects, contrast, df=df)
+            df = with_baseline - (2 if row.endpoint in without_baseline else 3)
+            freedom = df if row.analysis == "first_period" else None
+            rows[row.endpoint, row.analysis] = printed_row(effects, contrast, df=freedom)
     active = evidence.trial.active
     first = {name: order[0] == active for name, order in evidence.trial.sequences.items()}
     everybody = [(first[s], *line) for s in sorted(groups, key=lambda s: not first[s])
@@ -291,11 +303,6 @@ def _check(evidence: Evidence, reading: str, flow_reading: str) -> None:
         )
     crossover_reading_of(reading)
     flow_reading_of(flow_reading)
-    if reading not in READINGS:
-        raise EvidenceError(
-            f"reading '{reading}' is not reconstructed{nearest(reading, READINGS)}; "
-            f"one of {', '.join(READINGS)}"
-        )
     refuse_higher(
         evidence.trial, set(evidence.data["effects"].to_dataset()["endpoint"].values.tolist())
     )

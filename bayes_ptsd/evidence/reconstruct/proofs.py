@@ -35,8 +35,7 @@ def impossibilities(evidence: Evidence) -> list[Finding]:
     -------
     list of Finding
         Rows whose estimate, limits and P value no symmetric interval prints, and the adjusted
-        regression if it cannot hold, at the degrees of freedom that are printed with it, beside
-        the first-period row.
+        regression if its printed terms alone cannot hold beside the first-period row.
 
     Raises
     ------
@@ -83,7 +82,7 @@ def adjusted_gap(plan: Plan) -> float:
     >>> round(adjusted_gap(plan_of(load_published())), 4)
     0.0085
     """
-    treatment, other = plan.adjusted["treatment"], plan.adjusted[f"{plan.mediator}_24h"]
+    treatment, other = _stated(plan)
     first = plan.rows[plan.total, "first_period"]
     corners = admissible_polygon(first.estimate, first.low, first.high)
     tau, se = (points[:, None, None] for points in _edges(corners / [1.0, first.quantile]).T)
@@ -94,6 +93,14 @@ def adjusted_gap(plan: Plan) -> float:
     through = (tau - adjusted) ** 2 / (share * se**2)
     implied = se * np.sqrt((df + 1) / df * (1 - share) * (1 + through / (df + 1)))
     return float((implied - adjusted / treatment.t[0]).min())
+
+
+def _stated(plan: Plan) -> tuple[PrintedRow, PrintedRow]:
+    """Return treatment and mediator in the regression of the printed terms alone."""
+    effects = plan.evidence.data["effects"].to_dataset()
+    names = (plan.adjusted[term].id for term in ("treatment", f"{plan.mediator}_24h"))
+    treatment, other = (printed_row(effects, name, df=plan.stated_df) for name in names)
+    return treatment, other
 
 
 def _edges(corners: FloatArray) -> FloatArray:
@@ -128,7 +135,7 @@ def _row_finding(row: PrintedRow) -> Finding:
 
 def _regression_finding(plan: Plan, gap: float) -> Finding:
     """Return the finding on the adjusted regression."""
-    treatment, other = plan.adjusted["treatment"], plan.adjusted[f"{plan.mediator}_24h"]
+    treatment, other = _stated(plan)
     first = plan.rows[plan.total, "first_period"]
     largest = treatment.estimate[1] / float(treatment.t[0])
     text = (

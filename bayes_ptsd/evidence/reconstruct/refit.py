@@ -98,6 +98,11 @@ class Refits:
         values = self._baseline[self._endpoints.index(endpoint), period - 1]
         return np.asarray(values, dtype=float)
 
+    @property
+    def printed(self) -> float:
+        """How often the treatment difference goes into what the crossover rows print."""
+        return 2.0 if self.reading.endswith("unhalved") else 1.0
+
     def first_period(self, endpoint: str) -> Result:
         """Difference after the first infusion, given the baseline if the endpoint has one."""
         own = self.baseline(endpoint)
@@ -134,7 +139,7 @@ class Refits:
         """Return what the crossover rows analyze, dims (subject, period)."""
         pair = np.stack([self.score(endpoint, period) for period in (1, 2)], axis=1)
         before = np.stack([self.baseline(endpoint, period) for period in (1, 2)], axis=1)
-        change = self.reading == "change" and np.isfinite(before).any()
+        change = self.reading.startswith("change") and np.isfinite(before).any()
         return pair - before if change else pair
 
     def differences(self, endpoint: str, *, what: str, late: bool = True) -> Result:
@@ -161,7 +166,7 @@ class Refits:
         x = np.column_stack([np.ones(2 * count), 1 - active.ravel(), period, last])
         estimate, covariance = _mixed(pair[keep].ravel(), x, np.repeat(np.arange(count), 2))
         result = Result(float(estimate[1]), float(np.sqrt(covariance[1, 1])), count - 2.0)
-        return result.scaled(2.0 if self.reading == "unhalved" else 1.0)
+        return result.scaled(self.printed)
 
     def visits(self, endpoint: str) -> tuple[Result, Mapping[str, float]]:
         """Difference over all visits of period 1, and P of time and of treatment by time."""

@@ -16,13 +16,14 @@ import xarray as xr
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcome_tree
-from bayes_ptsd.evidence.readings import flow_reading_of
-from bayes_ptsd.evidence.reconstruct.plan import READINGS
+from bayes_ptsd.evidence.readings import crossover_reading_of, flow_reading_of
 from bayes_ptsd.trial import Trial, load_trial
 
-__all__ = ["load_release", "release_digest", "write_release"]
+__all__ = ["OTHER_PRIORS", "load_release", "release_digest", "write_release"]
 
 MISSING = 255
+OTHER_PRIORS = ("wide", "low-correlation", "high-correlation")
+"""Files of nuisance priors under which sets of two readings are shipped beside the default."""
 
 
 def load_release(
@@ -36,7 +37,7 @@ def load_release(
 
     Parameters
     ----------
-    reading : {"as_published", "unhalved", "change", "carryover_covariate"}
+    reading : {"as_published", "unhalved", "change", "change_unhalved", "carryover_covariate"}
         How the printed crossover rows are read.
     flow_reading : {"paper", "registry"}
         How the flow of patients is read.
@@ -62,8 +63,7 @@ def load_release(
     >>> len(patients), patients[0].assumptions["crossover_reading"]
     (2, 'unhalved')
     """
-    if reading not in READINGS:
-        raise EvidenceError(f"no shipped reconstructions of reading '{reading}'")
+    crossover_reading_of(reading)
     flow_reading_of(flow_reading)
     with np.load(io.BytesIO(_bytes(reading, flow_reading, nuisance)), allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}

@@ -77,7 +77,7 @@ def reconstruct(
         Printed numbers as `load_published` returns them; those of the shipped paper otherwise.
     m : int
         How many sets of patients.
-    reading : {"as_published", "unhalved", "change", "carryover_covariate"}
+    reading : {"as_published", "unhalved", "change", "change_unhalved", "carryover_covariate"}
         How the printed crossover rows are read.
     flow_reading : {"paper", "registry"}
         How the flow of patients is read.
@@ -98,7 +98,7 @@ def reconstruct(
     Raises
     ------
     EvidenceError
-        If the printed numbers contradict each other, a reading is not one of the four, or no
+        If the printed numbers contradict each other, a reading is unknown, or no
         patients are found.
     SpecError
         If the file of priors is not valid.

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes_ptsd.evidence.intervals import FloatArray
+from bayes_ptsd.evidence.readings import crossover_reading_of
 from bayes_ptsd.evidence.reconstruct.geometry import equicorrelated, orthogonal, with_gram
 from bayes_ptsd.evidence.reconstruct.plan import Plan
 
-__all__ = ["CrossoverTargets", "first_difference", "second_period"]
+__all__ = ["CrossoverTargets", "first_difference", "halves_of", "second_period"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,19 @@ class CrossoverTargets:
     se: FloatArray
     total_se: float
     reading: str
+
+
+def halves_of(reading: str) -> float:
+    """Return how often a printed contrast goes into the sum of the two period differences.
+
+    Examples
+    --------
+    >>> [halves_of(name) for name in ("change", "change_unhalved", "carryover_covariate")]
+    [2.0, 1.0, 1.0]
+    """
+    if reading == "carryover_covariate":  # a difference of the first period, nothing is halved
+        return 1.0
+    return 2 * crossover_reading_of(reading).scale
 
 
 def first_difference(plan: Plan, first: FloatArray) -> FloatArray:
@@ -107,7 +121,7 @@ def second_period(
     root = float(np.sqrt((1 / np.bincount(sequence.astype(int))).sum()))
     df = len(sequence) - 2
     own = before.T @ before
-    halves = 1.0 if targets.reading in ("unhalved", "carryover_covariate") else 2.0
+    halves = halves_of(targets.reading)
     gram = equicorrelated(df * (halves * targets.se / root) ** 2,
                           df * (halves * targets.total_se / root) ** 2)  # fmt: skip
     if gram is None:
@@ -138,5 +152,4 @@ def _second_difference(
     early = first_difference(plan, first)
     if targets.reading == "carryover_covariate":
         return early + shift / len(early)
-    printed = targets.estimate if targets.reading == "unhalved" else 2 * targets.estimate
-    return np.asarray(printed - early)
+    return np.asarray(halves_of(targets.reading) * targets.estimate - early)

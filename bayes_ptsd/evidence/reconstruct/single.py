@@ -9,11 +9,12 @@ from bayes_ptsd.evidence.reconstruct.aims import add_crossover, add_first_period
 from bayes_ptsd.evidence.reconstruct.forms import Cells, Forms
 from bayes_ptsd.evidence.reconstruct.geometry import orthogonal, residuals
 from bayes_ptsd.evidence.reconstruct.nuisance import Nuisance
-from bayes_ptsd.evidence.reconstruct.plan import Plan
+from bayes_ptsd.evidence.reconstruct.plan import WITHOUT_CHANGE, Plan
 from bayes_ptsd.evidence.reconstruct.search import Goal, repair
 from bayes_ptsd.evidence.reconstruct.second import (
     CrossoverTargets,
     first_difference,
+    halves_of,
     second_period,
 )
 from bayes_ptsd.evidence.reconstruct.total import (
@@ -111,7 +112,7 @@ def _first(
     spread = np.sqrt(squares / (has.sum() - columns.shape[1]))
     error = spread * shape
     along = None
-    if reading_of(plan, name, baseline=baseline is not None) == "carryover_covariate":
+    if reading_of(plan, baseline=baseline is not None) == "carryover_covariate":
         weights = contrast_of_completers(plan)
         wanted = plan.rows[name, "crossover"].targets(1, rng)[0]
         outside = float(weights[~has] @ error[~has])
@@ -156,8 +157,8 @@ def add_second(
     """Add period 2 of one endpoint, exact for its crossover row before rounding."""
     bounds = plan.bounds(name)
     baseline = columns.get(f"{name}.base1")
-    reading = reading_of(plan, name, baseline=baseline is not None)
-    change = reading == "change"
+    reading = reading_of(plan, baseline=baseline is not None)
+    change = reading in WITHOUT_CHANGE
     before = np.zeros(plan.size) if baseline is None or not change else np.nan_to_num(baseline)
     first = columns[f"{name}.1"] - before
     given = columns.get(f"{name}.base2")
@@ -203,7 +204,7 @@ def _power(
 ) -> float:
     """Return the exponent that makes scores as two-humped as their spread needs."""
     sizes = np.bincount(plan.active_first[plan.completer].astype(int))
-    halves = 1.0 if reading in ("unhalved", "carryover_covariate") else 2.0
+    halves = halves_of(reading)
     spread = halves * se / np.sqrt((1 / sizes).sum())
     own = float(first[plan.completer].std())
     square = 2 * spread**2 - own**2 if reading == "carryover_covariate" else spread**2 - own**2
@@ -220,8 +221,8 @@ def _repaired(
     goal = Goal(Forms(Cells.of(spaces)))
     cells = goal.forms.cells
     baseline = columns.get(f"{name}.base1")
-    reading = reading_of(plan, name, baseline=baseline is not None)
-    change = reading == "change" and baseline is not None
+    reading = reading_of(plan, baseline=baseline is not None)
+    change = reading in WITHOUT_CHANGE and baseline is not None
     offsets = [np.zeros(plan.size)] * 2
     if change:
         offsets = [-np.nan_to_num(columns[f"{name}.base{period}"]) for period in (1, 2)]

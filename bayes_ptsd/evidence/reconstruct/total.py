@@ -203,7 +203,7 @@ def _second(
     plan: Plan, nuisance: Nuisance, start: _Start, rng: np.random.Generator
 ) -> tuple[Columns, dict[str, float]] | None:
     """Add period 2, with its own baselines where change is analyzed."""
-    before = start.baseline if plan.reading == "change" else 0.0
+    before = start.baseline if plan.analyzes_change else 0.0
     first = start.first - before
     trial = plan.evidence.trial
     sd = trial.endpoint(plan.total).reference_sd or 1.0
@@ -236,7 +236,7 @@ def _rounded(plan: Plan, start: _Start, second: FloatArray, rng: np.random.Gener
         columns[f"{name}.base1"] = baseline
         columns[f"{name}.1"] = np.clip(np.rint(start.first[:, index]), low, high)
         analyzed = second[:, index]
-        if plan.reading == "change":
+        if plan.analyzes_change:
             again = second_baseline(baseline, analyzed, (low, high), rng)
             columns[f"{name}.base2"] = again
             analyzed = analyzed + again
@@ -293,7 +293,7 @@ def _add_rows(goal: Goal, plan: Plan, name: str, parts: tuple[str, ...], columns
     cells = goal.forms.cells
     baseline = sum((columns[f"{part}.base1"] for part in parts), np.zeros(plan.size))
     again = sum((columns.get(f"{part}.base2", baseline) for part in parts), np.zeros(plan.size))
-    change = float(plan.reading == "change")
+    change = float(plan.analyzes_change)
     score = cells.response({f"{part}.1": 1.0 for part in parts})
     first = cells.response({f"{part}.1": 1.0 for part in parts}, -change * baseline)
     second = cells.response({f"{part}.2": 1.0 for part in parts}, -change * np.nan_to_num(again))

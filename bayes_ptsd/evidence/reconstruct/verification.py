@@ -149,8 +149,8 @@ def _effects(refits: Refits, plan: Plan, visits: Visits) -> Iterator[Checked]:
             yield from _compared(row, "REML over visits", visits[endpoint][0])
         elif analysis == "crossover":
             if refits.reading != "carryover_covariate":
-                printed = 2.0 if refits.reading == "unhalved" else 1.0
-                result = refits.differences(endpoint, what="treatment").scaled(printed)
+                result = refits.differences(endpoint, what="treatment")
+                result = result.scaled(refits.printed)
                 yield from _compared(row, "OLS of differences", result)
             yield from _compared(row, "REML over periods", refits.crossover(endpoint))
 

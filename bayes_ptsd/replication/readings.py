@@ -1,0 +1,220 @@
+"""What readings of a printed crossover row mean for a replication: weights, and precision.
+
+The difference of a reading goes with the precision of the same reading, so an average over readings
+is an average of whole predictions and plans, not one plan for an averaged prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.published import select_contrast
+from bayes_ptsd.evidence.reading_weights import weights_of
+from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, TREATMENT_READINGS, of_treatment
+from bayes_ptsd.exact.summary import likelihood_of
+from bayes_ptsd.priors import Prior
+from bayes_ptsd.replication.assurance import Case
+from bayes_ptsd.replication.designs import ReplicationDesign
+from bayes_ptsd.replication.mixtures import mixed
+
+if TYPE_CHECKING:
+    from bayes_ptsd.replication.prior import ReplicationPrior
+
+__all__ = [
+    "AVERAGE",
+    "average_predictions",
+    "averaged_weights",
+    "printed_precision",
+    "row_cases",
+    "row_design",
+]
+
+AVERAGE = "average"
+"""Name of the average over readings, where a reading is named."""
+
+
+def averaged_weights(
+    evidence: Evidence, weights: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return the weight of each scale among the readings of the treatment difference.
+
+    Readings of one scale have one difference and one precision, so that one stands for all of its
+    scale: ``as_published`` also for ``change``, ``unhalved`` also for ``change_unhalved``.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``; its rows weigh the readings.
+    weights : mapping of str to float, optional
+        Weights by reading, instead of those.
+
+    Returns
+    -------
+    dict of str to float
+        By the reading that stands for its scale, adding up to 1.
+
+    Raises
+    ------
+    EvidenceError
+        If no weights are given and the rows do not give any.
+    SpecError
+        If no reading of the treatment difference has a weight.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> found = averaged_weights(load_published())
+    >>> list(found), round(found["unhalved"], 2)
+    (['unhalved', 'as_published'], 0.98)
+    """
+    given = of_treatment(weights_of(evidence) if weights is None else weights)
+    found: dict[str, float] = {}
+    for name, weight in given.items():
+        scale = CROSSOVER_READINGS[name].scale
+        first = next(n for n in CROSSOVER_READINGS if CROSSOVER_READINGS[n].scale == scale)
+        found[first] = found.get(first, 0.0) + weight
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def printed_precision(evidence: Evidence, contrast: str, *, reading: str) -> float | None:
+    """Return the variance of a completer's within-patient difference that a printed row implies.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of kind ``published``.
+    contrast : str
+        Id of the row.
+    reading : str
+        How its crossover contrast is read.
+
+    Returns
+    -------
+    float or None
+        ``SE^2 (df + 2)``, score units squared: what a balanced crossover of as many completers
+        prints the same standard error with. None where the row is no contrast of a crossover.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> one = printed_precision(load_published(), "T2.IESR.X", reading="as_published")
+    >>> round((one / 29) ** 0.5, 2), round(1 - one / (2 * 14.4**2), 2)
+    (4.95, -0.71)
+    """
+    row = select_contrast(evidence, contrast, crossover_reading=reading).data["effects"]
+    crossover = str(row["analysis"].item()) == "crossover"
+    if not crossover or reading not in TREATMENT_READINGS or not np.isfinite(float(row["df"])):
+        return None
+    error = likelihood_of(row.to_dataset(), "T").params["sigma"]
+    return float(error**2 * (float(row["df"]) + 2))
+
+
+def row_design(
+    design: ReplicationDesign, evidence: Evidence, contrast: str, *, reading: str
+) -> ReplicationDesign:
+    """Return a crossover with the precision of a printed row; another design as it is.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> design = ReplicationDesign("crossover", sd=14.4)
+    >>> row_design(design, load_published(), "T2.IESR.X", reading="as_published").label
+    'AB/BA crossover, precision of the row as published (correlation -0.711), sd 14.4'
+    """
+    variance = printed_precision(evidence, contrast, reading=reading)
+    if design.kind != "crossover" or variance is None:
+        return design
+    return design.with_difference(variance, basis=reading.replace("_", " "))
+
+
+def row_cases(found: ReplicationPrior, design: ReplicationDesign, evidence: Evidence) -> list[Case]:
+    """Return what a plan is averaged over: each reading's prior with the precision of the row.
+
+    Parameters
+    ----------
+    found : ReplicationPrior
+        Of a printed row of `evidence`.
+    design : ReplicationDesign
+        Whose precision, in a crossover from a crossover row, becomes that of each reading.
+    evidence : Evidence
+        Of kind ``published``.
+
+    Returns
+    -------
+    list of (weight, prior, design)
+        One case a reading, or one in all where the design is the same under each.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> from bayes_ptsd.replication.document import row_fits
+    >>> from bayes_ptsd.replication.prior import replication_prior
+    >>> evidence = load_published()
+    >>> fits = row_fits(evidence, "T2.IESR.X", center="flat", convention="N",
+    ...     readings=["unhalved", "as_published"])
+    >>> cases = row_cases(replication_prior(fits), ReplicationDesign("crossover", 14.4), evidence)
+    >>> [round(design.correlation, 2) for _, _, design in cases]
+    [0.57, -0.71]
+    """
+    if not found.about["crossover"]:
+        return [(1.0, found.prior, design)]
+    contrast = str(found.about["contrast"])
+    cases = [
+        (weight, found.by_reading[name], row_design(design, evidence, contrast, reading=name))
+        for name, weight in found.about["readings"].items()
+    ]
+    same = all(one == design for *_, one in cases)
+    return [(1.0, found.prior, design)] if same else cases
+
+
+def average_predictions(
+    predictions: Sequence[Mapping[str, Any]],
+    weights: Sequence[float],
+    predictive: Sequence[Prior],
+) -> dict[str, Any]:
+    """Return what is foretold averaged over readings.
+
+    Parameters
+    ----------
+    predictions : sequence of mapping
+        By reading, from `bayes_ptsd.replication.prediction.predict_replication`.
+    weights : sequence of float
+        Belief in each.
+    predictive : sequence of Prior
+        Distribution of the estimate under each.
+
+    Returns
+    -------
+    dict
+        As each of them: probabilities are weighted means, mean, sd and interval those of the
+        mixture.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.priors import normal
+    >>> one, other = {"same_sign": 0.5}, {"same_sign": 0.9}
+    >>> found = average_predictions([one, other], [0.5, 0.5], [normal(0, 1), normal(2, 1)])
+    >>> round(found["same_sign"], 3), found["mean"]
+    (0.7, 1.0)
+    """
+    whole = mixed(predictive, weights)
+    averaged = _mean_of(predictions, np.array(weights))
+    return averaged | {"mean": whole.mean, "sd": whole.sd, "interval95": list(whole.interval())}
+
+
+def _mean_of(documents: Sequence[Mapping[str, Any]], weights: np.ndarray) -> dict[str, Any]:
+    """Return weighted means of the numbers of documents of one form."""
+    found: dict[str, Any] = {}
+    for key, value in documents[0].items():
+        values = [document[key] for document in documents]
+        if isinstance(value, Mapping):
+            found[key] = _mean_of(values, weights)
+        elif isinstance(value, list):
+            found[key] = (weights @ np.array(values)).tolist()
+        else:
+            found[key] = float(weights @ np.array(values))
+    return found

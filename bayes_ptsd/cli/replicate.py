@@ -126,8 +126,8 @@ def predict(
 ) -> None:
     """Foretell what a replication would print, for a relative size or a number of patients."""
     _check_size(n, relative_size)
-    rows, priors = [], []
     readings = asked_readings(reading, reading_weights, contrast=contrast, evidence=evidence)
+    rows, priors = [], []
     with told_warnings() as told:
         for name in [""] if result else readings:
             found = asked_prior(
@@ -148,11 +148,10 @@ def predict(
                 break
     if len(rows) > 1:
         rows.insert(0, _average(rows, priors, readings))
-    if json:
-        kind = rows[0]["evidence_kind"]
-        emit("replicate predict", {"evidence_kind": kind, "predictions": rows, "warnings": told})
-        return
-    show_predictions(rows)
+    if not json:
+        return show_predictions(rows)
+    kind = rows[0]["evidence_kind"]
+    emit("replicate predict", {"evidence_kind": kind, "predictions": rows, "warnings": told})
 
 
 @replicate_app.command()

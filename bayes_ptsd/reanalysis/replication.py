@@ -11,7 +11,7 @@ from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.reanalysis.stages import Progress, silent
 from bayes_ptsd.replication.outlook import CENTERS, Outlook, replication_outlook
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.replication import DOCUMENT, centered_fits
+from bayes_ptsd.report.replication import DOCUMENT, average_weights, centered_fits
 from bayes_ptsd.store import ResultStore
 
 __all__ = ["replication_document", "replication_outlooks"]
@@ -25,7 +25,7 @@ def replication_outlooks(
     seed: int = DEFAULT_SEED,
     progress: Progress = silent,
 ) -> list[Outlook]:
-    """Foretell a replication from the headline rows, under each reading and center.
+    """Foretell a replication from the headline rows, averaged and under each reading and center.
 
     Nothing is sampled and nothing new is stored: an outlook is a function of posteriors that the
     store has, and names them. The report keeps it, in ``priors``.
@@ -46,8 +46,8 @@ def replication_outlooks(
     Returns
     -------
     list of Outlook
-        By headline row and reading, the default center first; none where the first endpoint has
-        no reference SD.
+        The averages over readings, then each row and reading, the default center first; none
+        where the first endpoint has no reference SD.
 
     Examples
     --------
@@ -65,9 +65,14 @@ def replication_outlooks(
     contents = Contents(evidence, store, priors=CENTERS, seed=seed)
     fits = centered_fits(contents)
     outlooks = []
-    for number, fit in enumerate(fits):
+    weights = average_weights(evidence)
+    for number, named in enumerate(fits):
         progress("replication", number, len(fits))
-        outlooks.append(replication_outlook(fit, evidence, quick=quick))
+        outlooks.append(
+            replication_outlook(
+                named, evidence, quick=quick, reading_weights=weights if len(named) > 1 else None
+            )
+        )
     progress("replication", len(fits), len(fits))
     return outlooks
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -293,16 +294,14 @@ def test_effects_are_those_of_independent_regressions() -> None:
 
 
 def test_sampler_agrees_with_the_exact_engine() -> None:
-    """Every parameter and effect: mean and spread of NUTS within 4 Monte Carlo errors."""
+    """Every parameter and effect: mean and spread of NUTS within Monte Carlo error."""
     evidence = example_mediation(subjects=40, seed=5)
-    exact = estimate(fit_model(evidence, SPEC, engine="exact"))
-    sampled = estimate(fit_model(evidence, SPEC, draws=500, tune=600, chains=2, seed=7))
-    assert set(exact["estimand"].values) == set(sampled["estimand"].values)
-    names = exact["estimand"].values
-    error = sampled["mcse_mean"].sel(estimand=names).values
-    gap = exact["mean"].values - sampled["mean"].sel(estimand=names).values
-    assert (np.abs(gap) < 4 * error).all(), dict(zip(names.tolist(), gap / error, strict=True))
-    assert sampled["sd"].sel(estimand=names).values == pytest.approx(exact["sd"].values, rel=0.15)
+    exact = fit_model(evidence, SPEC, engine="exact")
+    sampled = fit_model(evidence, SPEC, draws=500, tune=600, chains=2, seed=7)
+    names = estimate(exact)["estimand"].values.tolist()
+    assert set(names) == set(estimate(sampled)["estimand"].values)
+    draws, known = sampled["posterior"].to_dataset(), exact["exact"].to_dataset()
+    runpy.run_path(str(Path(__file__).with_name("sampled.py")))["meets"](draws, known, *names)
 
 
 def test_known_effects_are_recovered() -> None:

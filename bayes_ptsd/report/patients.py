@@ -122,7 +122,7 @@ def _facts(outcome: PatientOutcome) -> dict[str, str]:
 def _periods(outcome: PatientOutcome) -> dict[str, str]:
     """Return what each period of a crossover says alone; nothing of other designs."""
     found = [json.loads(fit.attrs.get("frequentist", "{}")) for fit in outcome.fits]
-    lines = next((one["periods"] for one in found if one.get("periods")), [])
+    lines: list[dict[str, Any]] = next((o["periods"] for o in found if o.get("periods")), [])
     said = [
         f"{one['patients']}, period {one['period']}: "
         f"{number(_nan(one['difference']), outcome.digits)} (SD within groups "

@@ -35,7 +35,8 @@ TEXT = (
     "the lines are ranked by how far P(benefit) moves. The printed numbers weigh one of these "
     "assumptions, the reading, and inform none of the others: unblinding is an assumed bias (no "
     "guesses of treatment are reported; moderate dissociation stands in for beliefs in one line), "
-    "and Delta is how much the within-patient benefit of patients without a second period differs from the completers'."
+    "and Delta is how much the within-patient benefit of patients without a second period differs "
+    "from the completers'."
 )
 BASES = (
     "Lines about reconstructed patients start from another base: the main model of the analysis, "

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import xarray as xr
 from hypothesis import settings
+
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.published import load_published
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -68,3 +73,17 @@ def browser() -> str:
 def checkout() -> Path:
     """Return the root of the source tree under test."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def counted() -> Evidence:
+    """Return the printed evidence, two rows with the patients and df of their own analyses.
+
+    CGI-I has no baseline (df 39), QIDS-SR has one for 15 of 19 patients (n 37, df 34).
+    """
+    printed = load_published()
+    nodes = {name: node.to_dataset() for name, node in printed.data.children.items()}
+    effects = nodes["effects"].copy(deep=True)
+    for name, df, control in (("T2.CGII.F", 39, 19), ("T2.QIDS.F", 34, 15)):
+        effects["df"].loc[name], effects["n_control"].loc[name] = df, control
+    return replace(printed, data=xr.DataTree.from_dict(nodes | {"effects": effects}))

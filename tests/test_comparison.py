@@ -83,6 +83,37 @@ def test_readings_apply_to_crossover_rows_only(table: xr.Dataset) -> None:
     assert bool(rest["mean"].isnull().all())
 
 
+def test_average_is_the_mixture_of_its_rows(table: xr.Dataset) -> None:
+    """Mean and probabilities of the average are those of the scales, weighted; so are gaps."""
+    from bayes_ptsd.evidence.readings import of_treatment
+
+    weights = of_treatment(json.loads(table.attrs["reading_weights"])["weights"])
+    share = weights["as_published"] + weights["change"]
+    averaged, published, unhalved = (
+        table.sel(contrast=table["analysis"] == "crossover", crossover_reading=name)
+        for name in ("averaged", "as_published", "unhalved")
+    )
+    for key in ("mean", "prob_benefit", "prob_gt_mcid", "rope_narrow", "rope_clinical"):
+        mixed = share * published[key] + (1 - share) * unhalved[key]
+        assert averaged[key].values == pytest.approx(mixed.values, abs=1e-7), key
+    assert set(averaged["result_id"].values.ravel()) == {""}
+
+
+def test_weights_by_hand_make_the_average() -> None:
+    """All weight on one reading gives its row; weights of patients are refused."""
+    one = compare(
+        EVIDENCE, endpoint="madrs", priors=["skeptical"], convention="N",
+        reading_weights={"change_unhalved": 1.0},
+    ).sel(contrast="T2.MADR.X", prior="skeptical")  # fmt: skip
+    averaged, unhalved = (one.sel(crossover_reading=name) for name in ("averaged", "unhalved"))
+    for key in ("mean", "sd", "median", "prob_benefit", "prob_gt_mcid", "rope_clinical"):
+        assert float(averaged[key]) == pytest.approx(float(unhalved[key]), abs=1e-8), key
+    assert averaged["eti95"].values == pytest.approx(unhalved["eti95"].values, abs=1e-6)
+    assert averaged["hdi95"].values == pytest.approx(unhalved["hdi95"].values, abs=1e-3)
+    with pytest.raises(SpecError, match="no reading of the treatment difference"):
+        compare(EVIDENCE, endpoint="madrs", reading_weights={"carryover_covariate": 1.0})
+
+
 def test_gaps_add_up(table: xr.Dataset) -> None:
     """Printed estimate plus the parts of the gap is the posterior mean, to the printed digits."""
     frame = comparison_frame(table)

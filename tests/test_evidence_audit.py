@@ -165,8 +165,14 @@ def test_point_estimates_under_both_scales(findings: dict[str, Finding]) -> None
 
 
 def test_joint_degrees_of_freedom(findings: dict[str, Finding]) -> None:
-    """Nine crossover rows imply 21 to 37 degrees of freedom, most easily 27."""
+    """Nine crossover rows imply 21 to 37 degrees of freedom, most easily 27.
+
+    The upper end is that of CGI-I alone, and the finding says so and that no use is made of it.
+    """
     figures = findings["freedom.crossover"].figures
+    assert figures["upper_end_from"] == "T2.CGII.X"
+    said = findings["freedom.crossover"].statement
+    assert "alone; the other rows allow 60 or more. The profile is shown and not used" in said
     assert figures["rows"] == 9
     assert figures["peak"] == 27
     assert (figures["possible_low"], figures["possible_high"]) == (21, 37)

@@ -7,9 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from bayes_ptsd.errors import StoreError
+from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.evidence.reading_weights import chosen_weights
 from bayes_ptsd.reanalysis import HEADLINE_PRIORS, headline_contrasts, headline_rows, reanalyze, run
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.catalog import list_results, list_runs
@@ -91,7 +94,7 @@ def test_another_seed_is_another_result(done: tuple[ResultStore, dict[str, objec
     """The seed is part of a result's identity; exact summaries do not depend on it."""
     store, document = done
     other = headline_rows(load_published(), store, seed=1)
-    ids = {row["result_id"] for row in document["headline"]}  # type: ignore[attr-defined]
+    ids = {row["result_id"] for row in document["headline"]} - {None}  # type: ignore[attr-defined]
     assert not ids & {row["result_id"] for row in other}
     means = [row["mean"] for row in document["headline"]]  # type: ignore[attr-defined]
     assert [row["mean"] for row in other] == pytest.approx(means, abs=1e-12)
@@ -106,9 +109,49 @@ def test_a_run_leaves_a_manifest(done: tuple[ResultStore, dict[str, object]]) ->
     assert set(runs[0]["results"]) == set(document["results"])  # type: ignore[call-overload]
 
 
-def test_headline_rows_are_the_primary_contrasts_in_both_readings() -> None:
-    """Crossover as published and unhalved, and the first period, under four priors each."""
+def test_headline_rows_are_the_primary_contrasts_in_both_readings(
+    done: tuple[ResultStore, dict[str, object]],
+) -> None:
+    """Crossover averaged, as published and unhalved, and the first period, under four priors each.
+
+    The average leads, and is no stored result.
+    """
     assert headline_contrasts(load_published()) == ["T2.IESR.X", "T2.IESR.F"]
+    rows: list[dict[str, object]] = done[1]["headline"]  # type: ignore[assignment]
+    assert [(row["contrast"], row["crossover_reading"]) for row in rows[::4]] == [
+        ("T2.IESR.X", "averaged"), ("T2.IESR.X", "as_published"), ("T2.IESR.F", "as_published"),
+        ("T2.IESR.X", "unhalved"),
+    ]  # fmt: skip
+    assert [row["result_id"] is None for row in rows] == [True] * 4 + [False] * 12
+
+
+def test_weights_set_by_hand_are_kept(tmp_path: Path) -> None:
+    """The run and its manifest have them, `report` finds them, and other evidence has none."""
+    store, weights = ResultStore(tmp_path / "store"), {"as_published": 0.25, "unhalved": 0.75}
+    printed = load_published()
+    nodes = {name: node.to_dataset() for name, node in printed.data.children.items()}
+    rows = nodes["effects"].sel(contrast=["T2.IESR.X"])
+    evidence = Evidence("published", printed.trial, xr.DataTree.from_dict({"effects": rows}))
+    document = reanalyze(store, evidence=evidence, quick=True, reading_weights=weights)
+    said = document["reading_weights"]
+    assert (said["weights"], said["source"]) == (weights, "set by hand")
+    average, printed_row = document["headline"][0], document["headline"][4]
+    assert average["mean"] == pytest.approx(0.625 * printed_row["mean"])
+    assert run.last_weights(store, evidence.digest) == weights
+    assert run.last_weights(store, "0" * 64) is None
+    page = Path(document["report"]).read_text(encoding="utf-8")
+    assert "unhalved .75, as published .25, set by hand" in page
+
+
+def test_evidence_without_weights_says_why(tmp_path: Path) -> None:
+    """A crossover row alone has nothing to be weighed by: no average, and the reason."""
+    printed = load_published()
+    rows = printed.data["effects"].to_dataset().sel(contrast=["T2.IESR.X"])
+    evidence = Evidence("published", printed.trial, xr.DataTree.from_dict({"effects": rows}))
+    headline = headline_rows(evidence, ResultStore(tmp_path / "store"))
+    assert {row["crossover_reading"] for row in headline} == {"as_published", "unhalved"}
+    assert chosen_weights(evidence)[0] == {}
+    assert "no endpoint has both a crossover and a first_period row" in chosen_weights(evidence)[1]
 
 
 def test_report_lies_inside_the_store(done: tuple[ResultStore, dict[str, object]]) -> None:

@@ -19,6 +19,7 @@ from bayes_ptsd.cli.inspect import models_app, store_app
 from bayes_ptsd.cli.model_comparison import compare_models_command
 from bayes_ptsd.cli.patients import check_data, simulate, template
 from bayes_ptsd.cli.printed import audit, compare, credibility, sensitivity
+from bayes_ptsd.cli.readings import readings_command
 from bayes_ptsd.cli.reconstruct import reconstruct_command
 from bayes_ptsd.cli.replicate import replicate_app
 from bayes_ptsd.cli.run import reanalyze, report
@@ -45,6 +46,7 @@ for command in (
     app.command()(command)
 app.command("fit")(fit_command)
 app.command("map")(map_command)
+app.command("readings")(readings_command)
 models_app.command("compare")(compare_models_command)
 app.command("calibrate")(calibrate_command)
 app.command("reconstruct")(reconstruct_command)

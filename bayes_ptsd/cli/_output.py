@@ -25,16 +25,20 @@ __all__ = [
     "Json",
     "Log",
     "Quiet",
+    "ReadingWeights",
     "Seed",
     "Store",
     "Talk",
+    "chosen_readings",
     "emit",
     "number",
+    "show_prose",
     "show_table",
     "store_path",
 ]
 
 CHECK_FAILED = 3
+WIDTH = 160  # of tables that no terminal limits
 DEFAULT_STORE = "bayes-ptsd-results"
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -51,11 +55,25 @@ Evidence_ = Annotated[
     Path | None,
     typer.Option("--evidence", help="Folder of printed evidence; the shipped paper by default."),
 ]
+ReadingWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--reading-weights",
+        help="Of the crossover readings, 'as_published=0.2,unhalved=0.8'; else those of print.",
+    ),
+]
 
 
 def store_path(option: Path | None) -> Path:
     """Return the store of the option, the environment or the working folder, in that order."""
     return option or Path(os.environ.get("BAYES_PTSD_STORE") or DEFAULT_STORE)
+
+
+def chosen_readings(text: str | None) -> dict[str, float] | None:
+    """Return weights of readings that were typed, None where none were."""
+    from bayes_ptsd.evidence.readings import parse_weights
+
+    return None if text is None else parse_weights(text)
 
 
 def emit(command: str, document: Mapping[str, Any]) -> None:
@@ -80,8 +98,15 @@ def show_table(
     for row in rows:
         # as text: rich takes the label in difference[madrs] for markup
         table.add_row(*map(Text, row))
-    width = None if sys.stdout.isatty() else 160
+    width = None if sys.stdout.isatty() else WIDTH
     Console(width=width, highlight=False).print(table)
+
+
+def show_prose(*paragraphs: str) -> None:
+    """Print paragraphs below a table on stdout, as wide as the table."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    for text in paragraphs:
+        console.print(Text(text))
 
 
 class Talk:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._output import Evidence_, Json, Store, emit, number, show_table, store_path
+from bayes_ptsd.cli._output import (
+    Evidence_,
+    Json,
+    ReadingWeights,
+    Store,
+    chosen_readings,
+    emit,
+    number,
+    show_prose,
+    show_table,
+    store_path,
+)
 from bayes_ptsd.cli.fit import Data, TrialFile, Visit
 from bayes_ptsd.cli.patient_comparison import show_patients
 from bayes_ptsd.errors import SpecError
@@ -59,6 +70,7 @@ def compare(
     convention: Annotated[
         str | None, typer.Option("--convention", help="T or N, of printed rows; T by default.")
     ] = None,
+    reading_weights: ReadingWeights = None,
     store: Store = None,
     json: Json = False,
 ) -> None:
@@ -80,6 +92,7 @@ def compare(
         models=model,
         priors=[_prior(text) for text in prior or PRIOR_FAMILY],
         store=ResultStore(store_path(store)),
+        reading_weights=chosen_readings(reading_weights),
     )
     if json:
         emit("compare", (patient_comparison_document if patients else comparison_document)(table))
@@ -111,6 +124,11 @@ def _show_printed(document: dict[str, Any], convention: str) -> None:
     title = f"Published and Bayesian, convention {convention}, positive = active treatment better"
     columns += ["P(better)", "gap in the mean"]
     show_table(title, columns, rows, prose=["reading", "prior", "gap in the mean"])
+    said = document["reading_weights"]
+    if said["weights"] and any(row["crossover_reading"] == "averaged" for row in document["rows"]):
+        from bayes_ptsd.evidence.reading_notes import average_note
+
+        show_prose(average_note(said["weights"], said["source"]))
 
 
 def credibility(

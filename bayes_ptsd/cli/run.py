@@ -14,11 +14,14 @@ from bayes_ptsd.cli._output import (
     Json,
     Log,
     Quiet,
+    ReadingWeights,
     Seed,
     Store,
     Talk,
+    chosen_readings,
     emit,
     number,
+    show_prose,
     show_table,
     store_path,
 )
@@ -43,6 +46,7 @@ def reanalyze(
         typer.Option("--workers", min=1, help="Processes that fit models; else one a core, to 4."),
     ] = None,
     evidence: Evidence_ = None,
+    reading_weights: ReadingWeights = None,
     seed: Seed = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -59,6 +63,7 @@ def reanalyze(
 
     talk = Talk(quiet=quiet, log=log)
     folder = store_path(store)
+    weights = chosen_readings(reading_weights)
     chosen = DEFAULT_SEED if seed is None else seed
     talk.say(f"store {folder}, seed {chosen}")
     with talk.progress() as progress:
@@ -69,6 +74,7 @@ def reanalyze(
             reconstructions=reconstructions,
             seed=chosen,
             workers=workers or min(os.cpu_count() or 1, MOST_WORKERS),
+            reading_weights=weights,
             progress=progress,
         )
     if json:
@@ -82,15 +88,18 @@ def report(
     store: Store = None,
     output: Output = None,
     evidence: Evidence_ = None,
+    reading_weights: ReadingWeights = None,
     json: Json = False,
     quiet: Quiet = False,
     log: Log = None,
 ) -> None:
     """Write the page from the store: the printed numbers, patients, or both, as it holds them.
 
-    What it lacks of the printed numbers is computed by the exact engine.
+    What it lacks of the printed numbers is computed by the exact engine. Weights of readings are
+    those of the newest reanalysis of these numbers, unless others are given.
     """
     from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.reanalysis.run import last_weights
     from bayes_ptsd.report import write_report
     from bayes_ptsd.report.patient_contents import only_patients
     from bayes_ptsd.store import ResultStore
@@ -99,7 +108,12 @@ def report(
     results = ResultStore(store_path(store))
     alone = evidence is None and only_patients(results)
     printed = None if alone else load_published(evidence)
-    page = write_report(printed, results, output or store_path(store) / "report")
+    weights = chosen_readings(reading_weights)
+    if weights is None and printed is not None:
+        weights = last_weights(results, printed.digest)
+    page = write_report(
+        printed, results, output or store_path(store) / "report", reading_weights=weights
+    )
     if json:
         emit("report", {"report": str(page)})
     talk.say(f"report: {page}")
@@ -113,7 +127,7 @@ def _tell(done: dict[str, Any], talk: Talk) -> None:
     for one in [pooled for pooled in done["pooled"] if not pooled["checks_passed"]]:
         talk.say(f"{one['model']}, reconstructed patients: a fit failed a check; see the page")
     talk.say(f"report: {done['report']}")
-    headline = {row["result_id"] for row in done["headline"]} | set(done["sampled"])
+    headline = {row["result_id"] for row in done["headline"]} - {None} | set(done["sampled"])
     failed = sorted(headline & set(done["failed"]))
     if failed:
         talk.say(f"a headline analysis failed its checks: {', '.join(failed)}")
@@ -156,3 +170,19 @@ def _show_headline(done: dict[str, Any]) -> None:
         rows,
         prose=["published (95% CI)", "prior"],
     )
+    if any(row["analysis"] == "crossover" for row in done["headline"]):
+        show_prose(done["reading_weights"]["note"], *_counted_in(done))
+
+
+def _counted_in(done: dict[str, Any]) -> list[str]:
+    """Say what the first row would be with carryover_covariate counted in."""
+    share = done["reading_weights"]["weights"].get("carryover_covariate", 0.0)
+    first = done["headline"][0]
+    if share == 0 or first["crossover_reading"] != "averaged":
+        return []
+    keys = ("contrast", "prior", "crossover_reading")
+    found = {tuple(row[key] for key in keys): row for row in done["headline"]}
+    printed = found[first["contrast"], first["prior"], "as_published"]
+    from bayes_ptsd.evidence.reading_notes import counted_in
+
+    return [counted_in(first, printed, share)]

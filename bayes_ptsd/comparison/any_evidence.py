@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import xarray as xr
 
@@ -29,6 +29,7 @@ def compare(
     priors: Sequence[str | Prior] = tuple(PRIOR_FAMILY),
     store: ResultStore | None = None,
     seed: int = DEFAULT_SEED,
+    reading_weights: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
     """Put frequentist and Bayesian results side by side, with the reason for each gap.
 
@@ -51,6 +52,8 @@ def compare(
         Read what it holds; what it lacks is computed by an exact engine and not stored.
     seed : int
         Seed of the draws, part of the identity of a stored result.
+    reading_weights : mapping of str to float, optional
+        Of printed crossover rows: weights of their readings, set by hand.
 
     Returns
     -------
@@ -76,10 +79,12 @@ def compare(
             raise SpecError("models and visits are those of patients; this evidence is printed")
         return compare_published(
             evidence, endpoint=endpoint, convention=convention or "T", priors=priors, store=store,
-            seed=seed,
+            seed=seed, reading_weights=reading_weights,
         )  # fmt: skip
     if convention is not None:
         raise SpecError("a convention is that of a printed row; patients have their scores")
+    if reading_weights is not None:
+        raise SpecError("reading weights are those of printed crossover rows, not of patients")
     outcome = select_outcome(evidence, endpoint, visit=visit)
     return compare_patients(
         outcome, models=models or PATIENT_MODELS, priors=priors, store=store, seed=seed

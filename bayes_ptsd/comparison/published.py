@@ -1,22 +1,26 @@
 """Published, recomputed and Bayesian side by side, with the reason for each gap.
 
-One row per printed contrast and reading, one column per prior. Differences are positive when the
-active treatment is better, in score units.
+One row per printed contrast and reading, one column per prior; a crossover contrast also averaged
+over its readings. Differences are positive when the active treatment is better, in score units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.contrasts import analyses, contrast_names
+from bayes_ptsd.contrasts import READINGS, analyses, contrast_names
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import p_value
+from bayes_ptsd.evidence.reading_weights import chosen_weights
+from bayes_ptsd.evidence.readings import AVERAGED, CROSSOVER_READINGS, of_treatment
+from bayes_ptsd.exact.averaged import averaged_posterior, averaged_summary
 from bayes_ptsd.exact.printed import SETTINGS, summarize_exact
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.prior_family import PRIOR_FAMILY
@@ -28,6 +32,7 @@ from bayes_ptsd.store.catalog import read_sidecar
 
 __all__ = ["compare_published", "comparison_document", "comparison_frame", "gap_reason"]
 
+READ, PRINTED = "crossover_reading", "as_published"
 QUANTITIES = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid")
 
 
@@ -39,6 +44,7 @@ def compare_published(
     priors: Sequence[str | Prior] = tuple(PRIOR_FAMILY),
     store: ResultStore | None = None,
     seed: int = DEFAULT_SEED,
+    reading_weights: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
     """Put the published results, their recomputation and the posteriors side by side.
 
@@ -56,6 +62,9 @@ def compare_published(
         Read what it holds; what it lacks is computed by the exact engine and not stored.
     seed : int
         Seed of the draws, part of the identity of a stored result.
+    reading_weights : mapping of str to float, optional
+        Weights of the readings of a crossover contrast, set by hand; by default those that the
+        printed standard errors give.
 
     Returns
     -------
@@ -64,7 +73,9 @@ def compare_published(
         ``read_estimate`` under the reading and ``recomputed_*`` from its interval. By prior:
         ``mean, median, sd, eti95, hdi95, prob_benefit, prob_gt_mcid, rope_narrow, rope_clinical,
         result_id, gap``.
-        NaN where a reading does not apply.
+        Reading ``averaged`` is the mixture of the posteriors under the readings of the treatment
+        difference, and no stored result: it has no id. NaN where a reading does not apply.
+        Attribute ``reading_weights`` (JSON) has the weights and where they are from.
 
     Raises
     ------
@@ -82,14 +93,18 @@ def compare_published(
     names = contrast_names(evidence, endpoint=endpoint)
     if not names:
         raise SpecError(f"no printed treatment contrast for endpoint '{endpoint}'")
+    weights, source = chosen_weights(evidence, reading_weights)
     rows = []
     for row, spec in analyses(evidence, contrasts=names, conventions=[convention], priors=priors):
         rows.append(_posterior_row(row, spec, store=store, seed=seed))
+        if weights and rows[-1]["analysis"] == "crossover" and rows[-1][READ] == PRINTED:
+            rows.append(_averaged_row(evidence, rows[-1], spec, of_treatment(weights)))
     frame = pd.DataFrame(rows).set_index(["contrast", "crossover_reading", "prior"])
     table = _labelled(frame, names, [_label(prior) for prior in priors])
     return table.assign_attrs(
-        evidence_kind=evidence.kind, convention=convention, trial=evidence.trial.name
-    )
+        evidence_kind=evidence.kind, convention=convention, trial=evidence.trial.name,
+        reading_weights=json.dumps({"weights": weights, "source": source}),
+    )  # fmt: skip
 
 
 def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
@@ -111,7 +126,7 @@ def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
     >>> table = compare_published(load_published(), endpoint="caps", priors=["weak"])
     >>> frame = comparison_frame(table)
     >>> frame["crossover_reading"].tolist()
-    ['as_published', 'unhalved']
+    ['averaged', 'as_published', 'unhalved']
     """
     low, high = (table.sel(bound=side, drop=True) for side in ("low", "high"))
     flat = table.drop_dims("bound").assign(
@@ -136,7 +151,7 @@ def comparison_document(table: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``evidence_kind, convention, trial, rows``; missing numbers are None.
+        ``evidence_kind, convention, trial, reading_weights, rows``; missing numbers are None.
 
     Examples
     --------
@@ -147,7 +162,8 @@ def comparison_document(table: xr.Dataset) -> dict[str, Any]:
     """
     frame = comparison_frame(table).astype(object)
     rows = frame.where(frame.notna(), None).to_dict("records")
-    return {**{str(key): value for key, value in table.attrs.items()}, "rows": rows}
+    about = {str(key): value for key, value in table.attrs.items()}
+    return {**about, "reading_weights": json.loads(about["reading_weights"]), "rows": rows}
 
 
 def gap_reason(row: xr.Dataset, *, mean: float, center: float, prior: str) -> str:
@@ -215,14 +231,46 @@ def _posterior_row(
         "recomputed_df": float(printed["df"]),
         "recomputed_t": estimate / se,
         "recomputed_p": float(p_value(estimate, se, df=float(printed["df"]))),
+        **_told(summary),
+        "gap": gap_reason(printed, mean=summary["mean"], center=center,
+                          prior=_label(spec.priors["treatment"])),
+        "result_id": result_id,
+    }  # fmt: skip
+
+
+def _averaged_row(
+    evidence: Evidence, line: dict[str, Any], spec: ModelSpec, weights: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return the line of a crossover contrast averaged over readings, from that as published."""
+    prior = spec.priors["treatment"]
+    asked = prior if isinstance(prior, Prior) else str(prior)
+    posterior = averaged_posterior(
+        evidence, line["contrast"], weights=weights, prior=asked,
+        convention=spec.options["convention"],
+    )  # fmt: skip
+    endpoint = evidence.trial.endpoint(line["endpoint"])
+    summary = averaged_summary(posterior, mcid=endpoint.mcid, sd=endpoint.reference_sd)
+    scale = sum(w * CROSSOVER_READINGS[name].scale for name, w in weights.items())
+    read = {key: scale * line[key] for key in ("read_estimate", "recomputed_center")}
+    one = xr.Dataset({"estimate": read["read_estimate"], "scale": scale})
+    center = read["read_estimate" if spec.options["convention"] == "N" else "recomputed_center"]
+    return line | read | _told(summary) | {
+        READ: AVERAGED,
+        # a mixture of two scales has no standard error of its own
+        "recomputed_se": np.nan,
+        "gap": gap_reason(one, mean=summary["mean"], center=center, prior=_label(prior)),
+        "result_id": "",
+    }  # fmt: skip
+
+
+def _told(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cells of one posterior."""
+    return {
         **{key: summary[key] for key in QUANTITIES},
         "rope_narrow": summary["rope"]["narrow"],
         "rope_clinical": summary["rope"]["clinical"],
         **{f"{key}_{side}": value for key in ("eti95", "hdi95")
            for side, value in zip(("low", "high"), summary[key], strict=True)},
-        "gap": gap_reason(printed, mean=summary["mean"], center=center,
-                          prior=_label(spec.priors["treatment"])),
-        "result_id": result_id,
     }  # fmt: skip
 
 
@@ -245,6 +293,8 @@ def _label(prior: object) -> str:
 def _labelled(frame: pd.DataFrame, names: list[str], priors: list[str]) -> xr.Dataset:
     """Return the lines as a Dataset on named dims, with the intervals on dim bound."""
     table = xr.Dataset.from_dataframe(frame).reindex(contrast=names, prior=priors)
+    order = [name for name in (AVERAGED, *READINGS) if name in table[READ].values]
+    table = table.sel({READ: order})
     for key in ("eti95", "hdi95"):
         sides = [table[f"{key}_{side}"] for side in ("low", "high")]
         table[key] = xr.concat(sides, dim=pd.Index(["low", "high"], name="bound"))

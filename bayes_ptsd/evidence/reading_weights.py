@@ -18,27 +18,35 @@ import numpy as np
 import xarray as xr
 from scipy import special, stats
 
-from bayes_ptsd.errors import SpecError, nearest
+from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import FloatArray
-from bayes_ptsd.evidence.outside_correlations import foretold_correlation
-from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, TREATMENT_READINGS
-from bayes_ptsd.evidence.row_pairs import RowPair, row_pairs
+from bayes_ptsd.evidence.other_trials import foretold_correlation
+from bayes_ptsd.evidence.precision_pairs import RowPair, row_pairs
+from bayes_ptsd.evidence.readings import (
+    CROSSOVER_READINGS,
+    TREATMENT_READINGS,
+    of_treatment,
+    parse_weights,
+)
 
 __all__ = [
     "DEFAULT",
     "Assumption",
     "assumptions",
+    "chosen_weights",
     "log_likelihoods",
     "of_treatment",
     "parse_weights",
+    "ratio_density",
     "weigh_readings",
     "weights_of",
 ]
 
 READINGS = (*TREATMENT_READINGS, "carryover_covariate")
-# 12 Gauss nodes an axis give every weight within .0002 of 40 nodes (tested)
-NODES = 12
+# Gauss nodes of correlation and SD ratio, and of slope and SD of the baseline, which hardly bend
+# the density: every weight is within .0005 of that of 24 and 10 nodes (tested)
+NODES, FEW = 12, 5
 SLOPE = (0.1, 0.8)  # correlation of baseline and score: wide; print has it for no endpoint
 LOG_SD_BASELINE = 0.2  # baselines are about as variable as scores: within a factor of 1.5
 CHANGE_CORRELATION = (-0.3, 0.7)  # of the changes of two periods: a choice, nothing is known
@@ -56,8 +64,10 @@ class Assumption:
     correlation : tuple of float, optional
         Range of a uniform correlation between the periods; None is the distribution that trials
         of other outcomes foretell.
+    sd_ratio : float
+        Median of the ratio of the standard deviations of period 2 and period 1.
     log_sd_ratio : float
-        SD of the log ratio of the standard deviations of period 2 and period 1.
+        SD of its logarithm.
     exponent : float
         Power of the likelihood of all rows: 1/3 where rows share half of what is unknown.
     without : str
@@ -68,6 +78,7 @@ class Assumption:
 
     name: str
     correlation: tuple[float, float] | None = None
+    sd_ratio: float = 1.0
     log_sd_ratio: float = 0.35
     # calibrated on simulated papers (docs/methods/readings.md): at 1/2 slightly bold, at 1 far too
     # bold, at 1/8 timid
@@ -88,18 +99,27 @@ def assumptions(pairs: Sequence[RowPair]) -> list[Assumption]:
     >>> [one.name for one in assumptions(row_pairs(load_published()))][1]
     'correlation uniform from 0 to 0.8'
     """
-    endpoints = [pair.endpoint for pair in pairs] if len(pairs) > 1 else []
-    return [
+    free, wide = (-1.0, 1.0), 1.5
+    shown = [
         DEFAULT,
         replace(DEFAULT, name="correlation uniform from 0 to 0.8", correlation=(0.0, 0.8)),
-        replace(DEFAULT, name="correlation uniform from -1 to 1", correlation=(-1.0, 1.0)),
+        replace(DEFAULT, name="correlation uniform from -1 to 1", correlation=free),
         replace(DEFAULT, name="SD ratio of the periods nearer 1 (log sd 0.2)", log_sd_ratio=0.2),
+        replace(DEFAULT, name=f"period 2 more variable (SD ratio {wide:g})", sd_ratio=wide),
         *(replace(DEFAULT, name=f"exponent {size:g}", exponent=size) for size in SIZES),
         replace(
             DEFAULT, name="readings of the treatment difference only", readings=TREATMENT_READINGS
         ),
-        *(replace(DEFAULT, name=f"without {name}", without=name) for name in endpoints),
     ]
+    if len(pairs) == 1:
+        return shown
+    worst = min(pairs, key=_tail).endpoint
+    kindest = replace(
+        DEFAULT, name=f"period 2 more variable, correlation from -1 to 1, without {worst}",
+        correlation=free, sd_ratio=wide, without=worst,
+    )  # fmt: skip
+    names = [pair.endpoint for pair in pairs]
+    return [*shown, *(replace(DEFAULT, name=f"without {x}", without=x) for x in names), kindest]
 
 
 def weights_of(evidence: Evidence, assumption: Assumption = DEFAULT) -> dict[str, float]:
@@ -125,72 +145,50 @@ def weights_of(evidence: Evidence, assumption: Assumption = DEFAULT) -> dict[str
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> {name: round(weight, 2) for name, weight in weights_of(load_published()).items()}
-    {'as_published': 0.0, 'unhalved': 0.26, 'change': 0.01, 'change_unhalved': 0.25,
-     'carryover_covariate': 0.47}
+    >>> weights = weights_of(load_published())
+    >>> weights["as_published"] < 0.01, round(sum(weights.values()), 6)
+    (True, 1.0)
     """
     return _weights(row_pairs(evidence), assumption)
 
 
-def of_treatment(weights: Mapping[str, float]) -> dict[str, float]:
-    """Return the weights among the readings of the treatment difference, adding up to 1.
-
-    `carryover_covariate` is left out: its contrast is another estimand, the first-period
-    difference of those who completed.
-
-    Raises
-    ------
-    SpecError
-        If none of these readings has a weight.
-
-    Examples
-    --------
-    >>> of_treatment({"as_published": 0.1, "unhalved": 0.3, "carryover_covariate": 0.6})
-    {'as_published': 0.25, 'unhalved': 0.7499999999999999}
-    """
-    kept = {name: weights[name] for name in TREATMENT_READINGS if weights.get(name, 0.0) > 0}
-    total = sum(kept.values())
-    if total == 0:
-        raise SpecError(
-            "reading weights: no reading of the treatment difference has any; give one of "
-            f"{', '.join(TREATMENT_READINGS)} a weight above 0"
-        )
-    return {name: weight / total for name, weight in kept.items()}
-
-
-def parse_weights(text: str) -> dict[str, float]:
-    """Read weights of readings from text, and let them add up to 1.
+def chosen_weights(
+    evidence: Evidence, by_hand: Mapping[str, float] | None = None
+) -> tuple[dict[str, float], str]:
+    """Return the weights that an average takes, and in words where they are from.
 
     Parameters
     ----------
-    text : str
-        As ``"as_published=0.2, unhalved=0.8"``; readings that are not named have none.
+    evidence : Evidence
+        Of kind ``"published"``.
+    by_hand : mapping of str to float, optional
+        Weights that somebody chose; else those that print gives.
+
+    Returns
+    -------
+    dict of str to float
+        By reading; empty where print gives none.
+    str
+        Where they are from, or why there are none.
 
     Raises
     ------
     SpecError
-        If a reading is unknown, a weight is no number or below 0, or none is above 0.
+        If no reading of the treatment difference has a weight.
 
     Examples
     --------
-    >>> parse_weights("as_published=1, unhalved=3")
-    {'as_published': 0.25, 'unhalved': 0.75}
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> chosen_weights(load_published(), {"unhalved": 1.0})
+    ({'unhalved': 1.0}, 'set by hand')
     """
-    found: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, number = (piece.strip() for piece in part.partition("="))
-        if name not in CROSSOVER_READINGS:
-            raise SpecError(f"reading weights: '{name}'{nearest(name, CROSSOVER_READINGS)}")
-        try:
-            found[name] = float(number)
-        except ValueError:
-            raise SpecError(
-                f"reading weights: '{part.strip()}' has no number; write {name}=0.5"
-            ) from None
-    if not (all(0 <= value < math.inf for value in found.values()) and sum(found.values()) > 0):
-        raise SpecError(f"reading weights: '{text}': give numbers from 0, at least one above 0")
-    total = sum(found.values())
-    return {name: value / total for name, value in found.items()}
+    if by_hand is not None:
+        of_treatment(by_hand)
+        return dict(by_hand), "set by hand"
+    try:
+        return weights_of(evidence), "from the printed standard errors and outside correlations"
+    except EvidenceError as error:
+        return {}, str(error)
 
 
 def weigh_readings(evidence: Evidence) -> xr.Dataset:
@@ -254,17 +252,44 @@ def log_likelihoods(pairs: tuple[RowPair, ...], assumption: Assumption) -> Float
     --------
     >>> from bayes_ptsd.evidence.published import load_published
     >>> log_likelihoods(row_pairs(load_published())[:1], DEFAULT).round(2)
-    array([[-2.25, -0.54, -1.63, -0.54, -0.46]])
+    array([[-2.45, -0.58, -1.15, -0.96, -0.37]])
     """
     return np.log([[_density(pair, name, assumption) for name in READINGS] for pair in pairs])
+
+
+def ratio_density(
+    x: FloatArray, pair: RowPair, reading: str, assumption: Assumption = DEFAULT
+) -> FloatArray:
+    """Return the density of log ratios of squared standard errors, averaged over what is unknown.
+
+    Parameters
+    ----------
+    x : ndarray
+        Log ratios, crossover over first period.
+    pair : RowPair
+        Design and degrees of freedom of the two analyses.
+    reading : str
+        How the crossover row is read.
+    assumption : Assumption
+        What is assumed about what print leaves open.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> pair = row_pairs(load_published())[0]
+    >>> ratio_density(np.array([0.0, 1.0]), pair, "carryover_covariate").round(2)
+    array([0.51, 0.55])
+    """
+    log_k, weight = _log_k(pair, reading, assumption)
+    density: FloatArray = _log_f_density(x[:, None] - log_k, pair) @ weight
+    return density
 
 
 def _weights(pairs: tuple[RowPair, ...], assumption: Assumption) -> dict[str, float]:
     """Return weights: the likelihoods of the rows multiplied, to the power, normalized."""
     kept = [pair.endpoint != assumption.without for pair in pairs]
     # power and rows left out do not change the likelihood of a row
-    plain = replace(DEFAULT, name="", correlation=assumption.correlation,
-                    log_sd_ratio=assumption.log_sd_ratio)  # fmt: skip
+    plain = replace(assumption, name="", exponent=1.0, without="", readings=READINGS)
     table = log_likelihoods(pairs, plain)[kept].sum(axis=0)
     chosen = {name: table[READINGS.index(name)] for name in assumption.readings}
     weight = special.softmax(assumption.exponent * np.array(list(chosen.values())))
@@ -273,17 +298,15 @@ def _weights(pairs: tuple[RowPair, ...], assumption: Assumption) -> dict[str, fl
 
 def _density(pair: RowPair, reading: str, assumption: Assumption) -> float:
     """Return the density of one printed log ratio, averaged over rounding and what is unknown."""
-    log_k, weight = _log_k(pair, reading, assumption)
     x, rounding = pair.rounded()
-    return float(rounding @ (_log_f_density(x[:, None] - log_k, pair) @ weight))
+    return float(rounding @ ratio_density(x, pair, reading, assumption))
 
 
 def _tail(pair: RowPair) -> float:
-    """Return the probability of so large a ratio as published."""
+    """Return the probability of a ratio as large as the printed one, as published."""
     log_k, weight = _log_k(pair, "as_published", DEFAULT)
-    x, rounding = pair.rounded()
-    above = stats.f.sf(np.exp(x[:, None] - log_k), pair.df_crossover, pair.df_first)
-    return float(rounding @ (above @ weight))
+    above = stats.f.sf(np.exp(pair.log_ratio - log_k), pair.df_crossover, pair.df_first)
+    return float(above @ weight)
 
 
 def _expected(pair: RowPair) -> list[float]:
@@ -308,8 +331,8 @@ def _log_v(baseline: bool, reading: str, assumption: Assumption) -> tuple[FloatA
 
     Whose scores have no baseline has no slope, and its change is its score.
     """
-    slope = _uniform(*SLOPE) if baseline else (np.zeros(1), np.ones(1))
-    log_q, by_q = _normal(0.0, assumption.log_sd_ratio)
+    slope = _uniform(*SLOPE, FEW) if baseline else (np.zeros(1), np.ones(1))
+    log_q, by_q = _normal(math.log(assumption.sd_ratio), assumption.log_sd_ratio)
     q = np.exp(log_q)
     residual = -np.log1p(-(slope[0] ** 2)), slope[1]
     if reading == "carryover_covariate":
@@ -318,7 +341,7 @@ def _log_v(baseline: bool, reading: str, assumption: Assumption) -> tuple[FloatA
     rho, by_rho = _uniform(*CHANGE_CORRELATION) if changed else _correlation(assumption)
     periods = np.log(1 + q[:, None] ** 2 - 2 * rho * q[:, None]).ravel()
     if changed:
-        log_b, by_b = _normal(0.0, LOG_SD_BASELINE)
+        log_b, by_b = _normal(0.0, LOG_SD_BASELINE, FEW)
         b = np.exp(log_b)[:, None]
         residual = (
             (np.log(1 + b**2 - 2 * slope[0] * b) + residual[0]).ravel(),
@@ -337,15 +360,15 @@ def _correlation(assumption: Assumption) -> tuple[FloatArray, FloatArray]:
     return np.tanh(z), weight
 
 
-def _uniform(low: float, high: float) -> tuple[FloatArray, FloatArray]:
+def _uniform(low: float, high: float, count: int = NODES) -> tuple[FloatArray, FloatArray]:
     """Return Gauss-Legendre nodes of a uniform variable."""
-    node, weight = special.roots_legendre(NODES)
+    node, weight = special.roots_legendre(count)
     return (low + high) / 2 + (high - low) / 2 * node, weight / 2
 
 
-def _normal(mean: float, sd: float) -> tuple[FloatArray, FloatArray]:
+def _normal(mean: float, sd: float, count: int = NODES) -> tuple[FloatArray, FloatArray]:
     """Return Gauss-Hermite nodes of a normal variable."""
-    node, weight = special.roots_hermitenorm(NODES)
+    node, weight = special.roots_hermitenorm(count)
     return mean + sd * node, weight / math.sqrt(2 * math.pi)
 
 

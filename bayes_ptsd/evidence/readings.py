@@ -8,13 +8,15 @@ a judgment about the paper. How well each explains what was printed is weighed i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bayes_ptsd.errors import EvidenceError, nearest
+from bayes_ptsd.errors import EvidenceError, SpecError, nearest
 
 __all__ = [
+    "AVERAGED",
     "CROSSOVER_READINGS",
     "FLOW_READINGS",
     "TREATMENT_READINGS",
@@ -22,6 +24,8 @@ __all__ = [
     "FlowReading",
     "crossover_reading_of",
     "flow_reading_of",
+    "of_treatment",
+    "parse_weights",
 ]
 
 
@@ -140,6 +144,8 @@ CROSSOVER_READINGS: Mapping[str, CrossoverReading] = MappingProxyType(
     }
 )
 
+AVERAGED = "averaged"
+"""Label of what is averaged over the readings of the treatment difference; itself no reading."""
 TREATMENT_READINGS = tuple(name for name, one in CROSSOVER_READINGS.items() if one.treatment)
 
 FLOW_READINGS: Mapping[str, FlowReading] = MappingProxyType(
@@ -201,3 +207,64 @@ def flow_reading_of(name: str) -> FlowReading:
     if name not in FLOW_READINGS:
         raise EvidenceError(f"flow_reading '{name}'{nearest(name, FLOW_READINGS)}")
     return FLOW_READINGS[name]
+
+
+def of_treatment(weights: Mapping[str, float]) -> dict[str, float]:
+    """Return the weights among the readings of the treatment difference, adding up to 1.
+
+    `carryover_covariate` is left out: its contrast is another estimand, the first-period
+    difference of those who completed.
+
+    Raises
+    ------
+    SpecError
+        If none of these readings has a weight.
+
+    Examples
+    --------
+    >>> of_treatment({"as_published": 0.1, "unhalved": 0.3, "carryover_covariate": 0.6})
+    {'as_published': 0.25, 'unhalved': 0.7499999999999999}
+    """
+    kept = {name: weights[name] for name in TREATMENT_READINGS if weights.get(name, 0.0) > 0}
+    total = sum(kept.values())
+    if total == 0:
+        raise SpecError(
+            "reading weights: no reading of the treatment difference has any; give one of "
+            f"{', '.join(TREATMENT_READINGS)} a weight above 0"
+        )
+    return {name: weight / total for name, weight in kept.items()}
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """Read weights of readings from text, and let them add up to 1.
+
+    Parameters
+    ----------
+    text : str
+        As ``"as_published=0.2, unhalved=0.8"``; readings that are not named have none.
+
+    Raises
+    ------
+    SpecError
+        If a reading is unknown, a weight is no number or below 0, or none is above 0.
+
+    Examples
+    --------
+    >>> parse_weights("as_published=1, unhalved=3")
+    {'as_published': 0.25, 'unhalved': 0.75}
+    """
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        if name not in CROSSOVER_READINGS:
+            raise SpecError(f"reading weights: '{name}'{nearest(name, CROSSOVER_READINGS)}")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            raise SpecError(
+                f"reading weights: '{part.strip()}' has no number; write {name}=0.5"
+            ) from None
+    if not (all(0 <= value < math.inf for value in found.values()) and sum(found.values()) > 0):
+        raise SpecError(f"reading weights: '{text}': give numbers from 0, at least one above 0")
+    total = sum(found.values())
+    return {name: value / total for name, value in found.items()}

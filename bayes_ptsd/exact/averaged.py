@@ -52,7 +52,7 @@ def averaged_posterior(
         Id of a crossover row.
     weights : mapping of str to float
         Weight by reading, adding up to 1; see
-        `bayes_ptsd.evidence.reading_weights.of_treatment`. Readings of one scale have one
+        `bayes_ptsd.evidence.readings.of_treatment`. Readings of one scale have one
         posterior.
     prior : str or Prior
         Name in the prior family, resolved for each reading, or a prior in score units.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import xarray as xr
@@ -9,6 +10,7 @@ import xarray as xr
 from bayes_ptsd.comparison import compare
 from bayes_ptsd.contrasts import Analysis, analyses, contrast_names
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.exact.printed import SETTINGS, fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED
@@ -143,9 +145,15 @@ def sampled_checks(
 
 
 def headline_rows(
-    evidence: Evidence, store: ResultStore, *, seed: int = DEFAULT_SEED
+    evidence: Evidence,
+    store: ResultStore,
+    *,
+    seed: int = DEFAULT_SEED,
+    reading_weights: Mapping[str, float] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the headline: primary contrasts under four priors, both readings of the crossover.
+
+    The average over readings comes first, with weights of `reading_weights` or else of print.
 
     Examples
     --------
@@ -157,7 +165,10 @@ def headline_rows(
     ('T2.IESR.X', 'flat', 0.9918)
     """
     primary = next(iter(evidence.trial.endpoints))
-    table = compare(evidence, endpoint=primary, priors=HEADLINE_PRIORS, store=store, seed=seed)
+    table = compare(
+        evidence, endpoint=primary, priors=HEADLINE_PRIORS, store=store, seed=seed,
+        reading_weights=reading_weights,
+    )  # fmt: skip
     rows = []
     for name in headline_contrasts(evidence):
         one = table.sel(contrast=name)
@@ -167,7 +178,8 @@ def headline_rows(
                 rows += [
                     _headline_row(name, str(reading), cell, prior) for prior in HEADLINE_PRIORS
                 ]
-    return sorted(rows, key=lambda row: row["crossover_reading"] != "as_published")
+    order = {AVERAGED: 0, "as_published": 1}
+    return sorted(rows, key=lambda row: order.get(row["crossover_reading"], 2))
 
 
 def _headline_row(name: str, reading: str, cell: xr.Dataset, prior: str) -> dict[str, Any]:
@@ -184,5 +196,6 @@ def _headline_row(name: str, reading: str, cell: xr.Dataset, prior: str) -> dict
         "eti95": one["eti95"].values.tolist(),
         "prob_benefit": float(one["prob_benefit"]),
         "prob_gt_mcid": float(one["prob_gt_mcid"]),
-        "result_id": str(one["result_id"].item()),
+        # an average over readings is no stored result
+        "result_id": str(one["result_id"].item()) or None,
     }

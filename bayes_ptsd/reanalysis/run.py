@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.evidence.reading_notes import average_note
+from bayes_ptsd.evidence.reading_weights import chosen_weights
+from bayes_ptsd.evidence.readings import of_treatment
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 from bayes_ptsd.reanalysis.printed import exact_posteriors, headline_rows, sampled_checks
 from bayes_ptsd.reanalysis.reconstructed import (
@@ -21,7 +25,7 @@ from bayes_ptsd.reanalysis.stages import Outcome, Progress, joined, silent, time
 from bayes_ptsd.report import write_report
 from bayes_ptsd.store import ResultStore
 
-__all__ = ["reanalyze"]
+__all__ = ["last_weights", "reanalyze"]
 
 
 def reanalyze(
@@ -33,6 +37,7 @@ def reanalyze(
     seed: int = DEFAULT_SEED,
     output: str | Path | None = None,
     workers: int = 1,
+    reading_weights: Mapping[str, float] | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Reanalyze the printed evidence and write the report.
@@ -53,6 +58,9 @@ def reanalyze(
         Folder of the report; ``report`` inside the store by default.
     workers : int
         Processes that share the fits of reconstructed patients.
+    reading_weights : mapping of str to float, optional
+        Weights of the readings of the crossover contrast, by which the headline averages over
+        them; by default those that the printed standard errors give.
     progress : callable
         Called with the stage and how much of it is done.
 
@@ -61,9 +69,10 @@ def reanalyze(
     dict
         JSON-safe: ``results`` (ids), ``computed`` and ``found`` counts, ``sampled`` (ids of
         the cross-checks), ``pooled`` (what was fitted to reconstructed patients), ``notes``,
-        ``failed`` (ids that failed a required check), ``headline`` rows, ``replication`` (paths
-        of its document and priors, and what each foretells), ``report`` (path), ``seconds`` by
-        stage.
+        ``failed`` (ids that failed a required check), ``headline`` rows, ``reading_weights`` (of
+        all readings, of those of the treatment difference, and where they are from),
+        ``replication`` (paths of its document and priors, and what each foretells), ``report``
+        (path), ``seconds`` by stage.
 
     Raises
     ------
@@ -81,41 +90,79 @@ def reanalyze(
     printed = load_published() if evidence is None else evidence
     sets = (QUICK_SETS if quick else SETS) if reconstructions is None else reconstructions
     refuse_sets(printed, sets)
+    weights = _describe_weights(*chosen_weights(printed, reading_weights))
     seconds: dict[str, float] = {}
     store.check_writable()
     outcomes = _outcomes(
         printed, store, quick=quick, sets=sets, seed=seed, workers=workers, progress=progress,
         seconds=seconds,
     )  # fmt: skip
-    outcome, fitted = joined(*outcomes.values()), outcomes["reconstructed patients"]
     folder = Path(output) if output is not None else Path(store.path) / "report"
     with timed(seconds, "comparison"):
-        headline = headline_rows(printed, store, seed=seed)
+        headline = headline_rows(printed, store, seed=seed, reading_weights=reading_weights)
     with timed(seconds, "replication"):
         outlooks = replication_outlooks(printed, store, quick=quick, seed=seed, progress=progress)
     progress("report", 0, 1)
     with timed(seconds, "report"):
         page = write_report(
-            printed, store, folder, seconds=dict(seconds), quick=quick, seed=seed, outlooks=outlooks
-        )
+            printed, store, folder, seconds=dict(seconds), quick=quick, seed=seed,
+            outlooks=outlooks, reading_weights=reading_weights,
+        )  # fmt: skip
     progress("report", 1, 1)
-    asked = {"quick": quick, "seed": seed, "evidence": printed.digest, "reconstructions": sets}
-    results = outcome["computed"] + outcome["found"]
-    notes = {"seconds": seconds}
+    by_hand = None if reading_weights is None else dict(reading_weights)
+    asked = {"quick": quick, "seed": seed, "evidence": printed.digest, "reconstructions": sets,
+             "reading_weights": by_hand}  # fmt: skip
+    made = _describe_outcomes(store, outcomes)
+    notes, results = {"seconds": seconds, "reading_weights": weights}, made["results"]
     store.record_run("reanalyze", asked, results=results, versions=library_versions(), notes=notes)
     return {
         **{key: asked[key] for key in ("quick", "seed", "reconstructions")},
-        "results": results,
+        **made,
+        "headline": headline,
+        "reading_weights": weights,
+        "replication": replication_document(outlooks, folder),
+        "report": str(page),
+        "seconds": {key: round(value, 2) for key, value in seconds.items()},
+    }
+
+
+def last_weights(store: ResultStore, digest: str) -> dict[str, float] | None:
+    """Return weights set by hand for the newest reanalysis of this evidence, else None.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     last_weights(ResultStore(folder), "0" * 64) is None
+    True
+    """
+    asked = [run["request"] for run in store.runs() if run["kind"] == "reanalyze"]
+    found = [one for one in asked if one.get("evidence") == digest]
+    weights: dict[str, float] | None = found[-1].get("reading_weights") if found else None
+    return weights
+
+
+def _describe_outcomes(store: ResultStore, outcomes: dict[str, Outcome]) -> dict[str, Any]:
+    """Return what the stages made."""
+    outcome, fitted = joined(*outcomes.values()), outcomes["reconstructed patients"]
+    return {
+        "results": outcome["computed"] + outcome["found"],
         "computed": len(outcome["computed"]),
         "found": len(outcome["found"]),
         "sampled": outcomes["sampled cross-checks"]["sampled"],
         "pooled": describe_pooled(store, fitted["pooled"]),
         "notes": fitted["notes"],
         "failed": outcome["failed"],
-        "headline": headline,
-        "replication": replication_document(outlooks, folder),
-        "report": str(page),
-        "seconds": {key: round(value, 2) for key, value in seconds.items()},
+    }
+
+
+def _describe_weights(weights: Mapping[str, float], source: str) -> dict[str, Any]:
+    """Return what the headline averaged over, and in words; without weights why there are none."""
+    return {
+        "weights": dict(weights),
+        "of_treatment_difference": of_treatment(weights) if weights else {},
+        "source": source,
+        "note": average_note(weights, source) if weights else source,
     }
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.comparison import comparison_frame
+from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.headline import printed_text
 from bayes_ptsd.report.markup import (
@@ -26,7 +27,11 @@ from bayes_ptsd.report.table import table_html
 
 __all__ = ["comparison_section"]
 
-READING_HEADS = {"as_published": "as published", "unhalved": "unhalved"}
+READING_HEADS = {
+    AVERAGED: "averaged over readings",
+    "as_published": "as published",
+    "unhalved": "unhalved",
+}
 GAP = "why the mean is not the printed estimate"
 
 
@@ -127,8 +132,9 @@ def _posterior_tables(contents: Contents, convention: str) -> list[str]:
     """Return the posterior tables: crossover rows with two columns a claim, then the others."""
     crossover = [n for n in contents.contrasts if contents.analysis(n) == "crossover"]
     others = [n for n in contents.contrasts if n not in crossover]
+    heads = tuple(name for name in READING_HEADS if name != AVERAGED or contents.weights[0])
     tables = [
-        (crossover, tuple(READING_HEADS), "Crossover contrasts, both readings"),
+        (crossover, heads, "Crossover contrasts, averaged and under both scales"),
         (others, ("as_published",), "Other contrasts" if crossover else "Contrasts"),
     ]
     return [_posterior_table(contents, convention, *table) for table in tables if table[0]]
@@ -161,8 +167,8 @@ def _posterior_table(
         notes=[
             "P(\N{PLUS-MINUS SIGN}MCID), P(\N{PLUS-MINUS SIGN}0.1 SD): probability that the "
             "difference is no larger, in either direction, than the MCID or a tenth of the "
-            "reference SD (the two regions of practical equivalence). Median, sd, HDI and the "
-            "reason for each gap under the other reading are in the CSV."
+            "reference SD (the two regions of practical equivalence). Median, sd, HDI, the regions "
+            "of the average and the reason for each gap under the other readings are in the CSV."
         ],
     )
 
@@ -175,7 +181,7 @@ def _posterior_line(
     cells = {reading: contents.cells[convention, name, reading, prior] for reading in readings}
     for reading, cell in cells.items():
         line |= _posterior_cells(cell, reading, contents.digits(name))
-    return line | {GAP: str(cells[readings[0]]["gap"]).replace("-", MINUS)}
+    return line | {GAP: str(cells["as_published"]["gap"]).replace("-", MINUS)}
 
 
 def _group_heading(contents: Contents, name: str) -> str:
@@ -186,12 +192,14 @@ def _group_heading(contents: Contents, name: str) -> str:
 
 
 def _posterior_cells(cell: Mapping[str, Any], reading: str, digits: int) -> dict[str, str]:
-    """Return the cells of one posterior."""
-    return {
+    """Return the cells of one posterior; of an average without the regions, for its width."""
+    cells = {
         f"{reading}|mean": number(cell["mean"], digits),
         f"{reading}|95% ETI": interval_text(cell["eti95_low"], cell["eti95_high"], digits),
         f"{reading}|P(>\N{NO-BREAK SPACE}0)": probability(cell["prob_benefit"]),
         f"{reading}|P(>\N{NO-BREAK SPACE}MCID)": probability(cell["prob_gt_mcid"]),
+    }
+    return cells if reading == AVERAGED else cells | {
         f"{reading}|P(\N{PLUS-MINUS SIGN}MCID)": probability(cell["rope_clinical"]),
         f"{reading}|P(\N{PLUS-MINUS SIGN}0.1 SD)": probability(cell["rope_narrow"]),
-    }
+    }  # fmt: skip

@@ -16,6 +16,8 @@ from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.audit import audit_evidence
 from bayes_ptsd.evidence.published import select_contrast
+from bayes_ptsd.evidence.reading_weights import chosen_weights
+from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.exact.printed import SETTINGS, fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
@@ -66,6 +68,8 @@ class Contents:
         Seed of the draws, part of the identity of a stored result.
     outlooks : sequence of Outlook, optional
         What is foretold of a replication; computed for the page where it is not given.
+    reading_weights : mapping of str to float, optional
+        Weights of the readings of the crossover contrast, set by hand; else those of print.
 
     Raises
     ------
@@ -87,6 +91,7 @@ class Contents:
     seconds: Mapping[str, float] = field(default_factory=dict)
     seed: int = DEFAULT_SEED
     outlooks: Sequence[Outlook] | None = None
+    reading_weights: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         """Refuse evidence without a contrast."""
@@ -127,6 +132,21 @@ class Contents:
     def primary(self) -> list[Row]:
         """Contrast and reading of the headline rows."""
         return primary_rows(self.evidence)
+
+    @cached_property
+    def weights(self) -> tuple[dict[str, float], str]:
+        """Weight of each reading of the crossover contrast and where it is from, or why none."""
+        return chosen_weights(self.evidence, self.reading_weights)
+
+    @cached_property
+    def headline(self) -> list[Row]:
+        """Columns of the headline: the headline rows, a crossover first averaged over readings."""
+        found: list[Row] = []
+        for name, reading in self.primary:
+            crossed = self.analysis(name) == "crossover" and reading == "as_published"
+            found += [(name, AVERAGED)] if crossed and self.weights[0] else []
+            found.append((name, reading))
+        return found
 
     @cached_property
     def fits(self) -> dict[Row, list[xr.DataTree]]:
@@ -192,6 +212,7 @@ class Contents:
             priors=self.priors,
             store=self.store,
             seed=self.seed,
+            reading_weights=self.reading_weights,
         )
 
     def _fits(self, row: Row) -> list[xr.DataTree]:

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_ptsd.evidence.published import select_contrast
+from bayes_ptsd.evidence.reading_notes import average_note, counted_in, weights_text
+from bayes_ptsd.evidence.readings import AVERAGED, CROSSOVER_READINGS, of_treatment
 from bayes_ptsd.report.audit import contradictions
 from bayes_ptsd.report.contents import HEADLINE_PRIORS, Contents, Row, analysis_name
 from bayes_ptsd.report.markup import (
@@ -42,8 +44,8 @@ def first_screen(contents: Contents) -> Section:
     Returns
     -------
     Section
-        The trial, the printed results, the headline table with both readings of the crossover,
-        and every finding of severity contradiction or caution.
+        The trial, the printed results, the headline table with the crossover averaged over its
+        readings, as published and unhalved, and every finding of severity contradiction or caution.
 
     Examples
     --------
@@ -69,6 +71,7 @@ def first_screen(contents: Contents) -> Section:
             group="quantity",
             stub="prior",
         ),
+        *_average(contents),
         _ranges(contents),
         paragraph(
             "ETI: equal-tailed interval; the difference lies in it with probability .95 if the "
@@ -175,7 +178,7 @@ def _headline_frame(contents: Contents) -> pd.DataFrame:
     priors = _priors(contents)
     lines = [
         {"quantity": f"Difference, {unit}", "prior": "printed, 95% CI"}
-        | {row_heading(contents, row): _start_text(contents, row) for row in contents.primary}
+        | {row_heading(contents, row): _start_text(contents, row) for row in contents.headline}
     ]
     lines += [_line(contents, f"Difference, {unit}", prior, "mean") for prior in priors]
     better = f"P({contents.evidence.trial.active} better)"
@@ -189,7 +192,7 @@ def _headline_frame(contents: Contents) -> pd.DataFrame:
 def _line(contents: Contents, quantity: str, prior: str, key: str) -> dict[str, str]:
     """Return one prior under every headline row."""
     texts = {}
-    for row in contents.primary:
+    for row in contents.headline:
         cell = _cell(contents, row, prior)
         texts[row_heading(contents, row)] = (
             _mean_text(cell, contents.digits(row[0])) if key == "mean" else probability(cell[key])
@@ -208,6 +211,11 @@ def _start_text(contents: Contents, row: Row) -> str:
     name, reading = row
     if reading == "as_published":
         return printed_text(contents, name)
+    if reading == AVERAGED:
+        weights = of_treatment(contents.weights[0])
+        scale = sum(w * CROSSOVER_READINGS[one].scale for one, w in weights.items())
+        value = number(scale * contents.rows[name]["estimate"], contents.digits(name) + 1)
+        return f"{value} on average"
     selected = select_contrast(contents.evidence, name, crossover_reading=reading)
     read = selected.data["effects"].to_dataset()
     digits = contents.digits(name) + 1
@@ -226,7 +234,7 @@ def _headline_numbers(contents: Contents) -> pd.DataFrame:
         "contrast", "crossover_reading", "prior", "convention", "mean", "median", "sd",
         "eti95_low", "eti95_high", "prob_benefit", "prob_gt_mcid", "result_id", "evidence_kind",
     ]  # fmt: skip
-    cells = [_cell(contents, row, p) for row in contents.primary for p in _priors(contents)]
+    cells = [_cell(contents, row, p) for row in contents.headline for p in _priors(contents)]
     return pd.DataFrame(cells)[columns]
 
 
@@ -238,13 +246,27 @@ def _priors(contents: Contents) -> list[str]:
 def _ranges(contents: Contents) -> str:
     """Say how far the priors move each probability."""
     items = []
-    for row in contents.primary:
+    for row in contents.headline:
         cells = [_cell(contents, row, prior) for prior in _priors(contents)]
         text = f"{row_heading(contents, row)}: P(better) {_span(cells, 'prob_benefit')}"
         if contents.endpoint(row[0]).mcid is not None:
             text += f", P(better by more than the MCID) {_span(cells, 'prob_gt_mcid')}"
         items.append(escape(text))
     return join(paragraph("How far these priors move the answer:"), bullets(items))
+
+
+def _average(contents: Contents) -> list[str]:
+    """Say what the averaged column averages over, and what it leaves out."""
+    averaged = next((row for row in contents.headline if row[1] == AVERAGED), None)
+    if averaged is None:
+        return []
+    weights, source = contents.weights
+    text = average_note(weights, source)
+    if (share := weights.get("carryover_covariate", 0.0)) > 0:
+        prior = _priors(contents)[0] if _priors(contents) else contents.priors[0]
+        printed = _cell(contents, (averaged[0], "as_published"), prior)
+        text = f"{text} {counted_in(_cell(contents, averaged, prior), printed, share)}"
+    return [paragraph(text)]
 
 
 def _span(cells: Sequence[Mapping[str, Any]], key: str) -> str:
@@ -283,11 +305,19 @@ def _contradictions(contents: Contents) -> str:
     if any(contents.analysis(name) == "crossover" for name in contents.contrasts):
         lines.insert(
             min(1, len(lines)),
-            escape(
-                "crossover_reading: print does not settle whether the crossover contrast is the "
-                "treatment difference (as published) or twice that (unhalved), so every claim in "
-                "score units about it has two columns. P and P(better) under flat and cochrane are "
-                "the same in both."
-            ),
+            escape(_reading_line(contents)),
         )
     return bullets(lines) if lines else paragraph("The audit found no contradiction.")
+
+
+def _reading_line(contents: Contents) -> str:
+    """Say what is known of how the crossover contrast was formed."""
+    weights, source = contents.weights
+    text = (
+        "crossover_reading: the paper does not say whether the crossover contrast is the treatment "
+        "difference (as published), twice that (unhalved) or something else, so every claim in "
+        "score units about it stands under both scales. "
+    )
+    if weights:
+        text += f"It can be weighed, not proved: {weights_text(weights)}, {source}. "
+    return text + "P and P(better) under flat and cochrane are the same under both scales."

@@ -34,6 +34,7 @@ from bayes_ptsd.report.patient_contents import PatientOutcome, patient_outcomes
 from bayes_ptsd.report.patients import patient_sections
 from bayes_ptsd.report.priors import priors_section
 from bayes_ptsd.report.provenance import limits_section, provenance_section
+from bayes_ptsd.report.readings import readings_section
 from bayes_ptsd.report.reconstructed import reconstructed_section
 from bayes_ptsd.report.replication import replication_section
 from bayes_ptsd.report.sensitivity import sensitivity_section
@@ -82,6 +83,7 @@ def write_report(
     quick: bool = False,
     seed: int = DEFAULT_SEED,
     outlooks: Sequence[Outlook] | None = None,
+    reading_weights: Mapping[str, float] | None = None,
 ) -> Path:
     """Write the report of a reanalysis, of patients, or of both.
 
@@ -102,6 +104,8 @@ def write_report(
         Seed of the draws, part of the identity of a stored result.
     outlooks : sequence of Outlook, optional
         What is foretold of a replication; computed for the page where it is not given.
+    reading_weights : mapping of str to float, optional
+        Weights of the readings of the crossover contrast, set by hand; else those of print.
 
     Returns
     -------
@@ -145,6 +149,7 @@ def write_report(
         seconds=seconds or {},
         seed=seed,
         outlooks=outlooks,
+        reading_weights=reading_weights,
     )  # fmt: skip
     sections = [] if contents is None else page_sections(contents)
     for number, outcome in enumerate(outcomes, start=1):
@@ -190,6 +195,7 @@ def page_sections(contents: Contents) -> list[Section]:
         update_section(contents),
         curve_section(contents),
         sensitivity_section(contents),
+        readings_section(contents),
         joint_section(contents),
         reconstructed_section(contents),
         depression_section(contents),

@@ -119,7 +119,8 @@ def _rows(results: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _results(contents: Contents) -> list[dict[str, Any]]:
     """Return one line per result on the page, with what its sidecar says where it is stored."""
-    return [_result(contents, cell) for cell in contents.cells.values()]
+    # an average over readings is made of results and is none itself
+    return [_result(contents, cell) for cell in contents.cells.values() if cell["result_id"]]
 
 
 def _result(contents: Contents, cell: Mapping[str, Any]) -> dict[str, Any]:

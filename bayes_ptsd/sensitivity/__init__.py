@@ -1,4 +1,4 @@
-"""What an answer hangs on: assumptions that print cannot settle, moved one at a time."""
+"""What an answer hangs on: assumptions that print leaves open, moved one at a time."""
 
 from bayes_ptsd.sensitivity.bias import Bias, biased_posterior, expectancy_bias, normal_bias
 from bayes_ptsd.sensitivity.change import Change

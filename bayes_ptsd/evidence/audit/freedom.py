@@ -118,11 +118,34 @@ def _finding(analysis: str, rows: xr.Dataset, fits: xr.DataArray, joint: np.ndar
     text = f"{words} allow degrees of freedom from {possible[0]} to {upper} together"
     text += "" if open_ended else f", most easily {peak} (95% of the weight on {low} to {high})"
     text += f"; assumed here: {', '.join(f'{df:g}' for df in assumed)}."
+    text += "" if open_ended else _upper_end(fits)
     text += f" Left out, no degrees of freedom fit: {', '.join(left_out)}." if left_out else ""
     holds = all(possible[0] <= df and (open_ended or df <= possible[-1]) for df in assumed)
     figures |= {
         "possible_low": int(possible[0]), "possible_high": int(possible[-1]),
         "open_ended": bool(open_ended), "peak": peak, "low": low, "high": high,
+        "upper_end_from": ", ".join(_bounding(fits)),
     }  # fmt: skip
     severity = severity_of(holds, otherwise="caution")
     return Finding(f"freedom.{analysis}", "freedom", severity, place, text, figures)
+
+
+def _bounding(fits: xr.DataArray) -> list[str]:
+    """Return the rows that fit no more degrees of freedom than all rows together do."""
+    highest = DF_GRID[-1] - np.argmax(fits.values[:, ::-1] > 0, axis=1)
+    kept = (highest == highest.min()) & (highest < DF_GRID[-1])
+    return [str(name) for name in fits["contrast"].values[kept]]
+
+
+def _upper_end(fits: xr.DataArray) -> str:
+    """Say which rows the upper end comes from; one row alone is no joint evidence."""
+    names = _bounding(fits)
+    if len(names) != 1:
+        return ""
+    others = fits.drop_sel(contrast=names).prod("contrast").values
+    reach = int(DF_GRID[others > 0][-1])
+    more = " or more" if reach == DF_GRID[-1] else ""
+    return (
+        f" The upper end is that of {names[0]} alone; the other rows allow {reach}{more}. The "
+        "profile is shown and not used: no reading is weighed by it."
+    )

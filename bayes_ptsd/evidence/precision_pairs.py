@@ -88,7 +88,7 @@ def row_pairs(evidence: Evidence) -> tuple[RowPair, ...]:
     >>> from bayes_ptsd.evidence.published import load_published
     >>> pairs = row_pairs(load_published())
     >>> len(pairs), pairs[0].endpoint, round(pairs[0].log_ratio, 3)
-    (8, 'ies_r', 0.543)
+    (8, 'ies_r', 0.544)
     """
     crossover, first = (
         {_key(row): row for row in _intervals(evidence, analysis)}

@@ -13,8 +13,8 @@ import numpy as np
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import select_contrast
-from bayes_ptsd.evidence.reading_weights import of_treatment, weights_of
-from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, TREATMENT_READINGS
+from bayes_ptsd.evidence.reading_weights import weights_of
+from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, TREATMENT_READINGS, of_treatment
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.replication.assurance import Case
@@ -25,16 +25,12 @@ if TYPE_CHECKING:
     from bayes_ptsd.replication.prior import ReplicationPrior
 
 __all__ = [
-    "AVERAGE",
     "average_predictions",
     "averaged_weights",
     "printed_precision",
     "row_cases",
     "row_design",
 ]
-
-AVERAGE = "average"
-"""Name of the average over readings, where a reading is named."""
 
 
 def averaged_weights(

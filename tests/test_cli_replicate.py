@@ -119,7 +119,7 @@ def test_replicate_predict() -> None:
     document = run("replicate", "predict", "--contrast", "T2.IESR.X", *QUICK,
                    "--convention", "N", "--heterogeneity", "0", "--robust", "0")  # fmt: skip
     rows = document["predictions"]
-    assert [row["reading"] for row in rows] == ["average", "unhalved", "as_published"]
+    assert [row["reading"] for row in rows] == ["averaged", "unhalved", "as_published"]
     weights = rows[0]["reading_weights"]
     for key in ("same_sign", "mean", "estimate_above_mcid"):
         mean = sum(weights[row["reading"]] * row[key] for row in rows[1:])
@@ -150,7 +150,7 @@ def test_readings_are_averaged_by_weights_of_print_or_by_hand() -> None:
     crossover = ("replicate", "prior", "--contrast", "T2.IESR.X", *QUICK, "--convention", "N")
     printed = run(*crossover)
     assert printed["readings"]["unhalved"] > 0.9
-    same = run(*crossover, "--reading", "average")
+    same = run(*crossover, "--reading", "averaged")
     assert same["prior"]["mean"] == printed["prior"]["mean"]
     by_hand = run(*crossover, "--reading-weights", "as_published=0.3,change_unhalved=0.7")
     assert by_hand["readings"] == pytest.approx({"unhalved": 0.7, "as_published": 0.3})

@@ -38,7 +38,7 @@ def test_every_headline_row_reading_and_center(
     outlooks: dict[tuple[str, str, str], Outlook],
 ) -> None:
     """The crossover row on average and in both readings, and the first period, by center."""
-    rows = [("T2.IESR.X", "average"), ("T2.IESR.X", "as_published"), ("T2.IESR.X", "unhalved"),
+    rows = [("T2.IESR.X", "averaged"), ("T2.IESR.X", "as_published"), ("T2.IESR.X", "unhalved"),
             ("T2.IESR.F", "as_published")]  # fmt: skip
     assert list(outlooks) == [(*row, center) for row in rows for center in ("cochrane", "flat")]
 
@@ -82,7 +82,7 @@ def test_predictions_are_sums_of_normal_tails(
     outlooks: dict[tuple[str, str, str], Outlook],
 ) -> None:
     """Same sign, P < .05 and > MCID are tails of the mixture widened by the standard error."""
-    for one in (one for one in outlooks.values() if one.reading != "average"):
+    for one in (one for one in outlooks.values() if one.reading != "averaged"):
         se = one.original[1]
         parts = [(part["weight"], part["mu"], np.hypot(part["sigma"], se))
                  for part in outlook_document(one)["prior"]["components"]]  # fmt: skip
@@ -103,7 +103,7 @@ def test_average_is_the_mean_of_the_readings(
 ) -> None:
     """Every probability, and the assurance of a crossover, is a weighted mean over readings."""
     for center in ("cochrane", "flat"):
-        whole = outlooks["T2.IESR.X", "average", center]
+        whole = outlooks["T2.IESR.X", "averaged", center]
         weights = whole.found.about["readings"]
         parts = {name: outlooks["T2.IESR.X", name, center] for name in weights}
         for key in ("same_sign", "p_below_05", "estimate_above_mcid", "mean"):
@@ -120,7 +120,7 @@ def test_smallest_sizes_are_the_smallest(outlooks: dict[tuple[str, str, str], Ou
     """Each size reaches its target and two patients fewer do not; none where the ceiling is low."""
     goals = {"benefit": Goal(), "worthwhile": Goal(margin=7.2, level=0.8)}
     unreachable = 0
-    for one in (one for one in outlooks.values() if one.reading != "average"):
+    for one in (one for one in outlooks.values() if one.reading != "averaged"):
         for line in one.sizes:
             goal, design = goals[line["goal"]], one.designs[line["design"]]
             if line["n"] is None:
@@ -193,7 +193,7 @@ def test_figures_name_evidence_rows_and_centers(
     """Each panel is a row and reading; evidence, convention and centers stand in the legend."""
     figure = replication_prior_figure(list(outlooks.values()))
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["Crossover, average", "Crossover, as published", "Crossover, unhalved",
+    assert titles == ["Crossover, averaged", "Crossover, as published", "Crossover, unhalved",
                       "First period"]  # fmt: skip
     legend = figure.legends[0]
     assert legend.get_title().get_text() == "published evidence, convention T"

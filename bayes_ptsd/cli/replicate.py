@@ -342,8 +342,9 @@ def _average(
     rows: list[dict[str, Any]], priors: list[Any], weights: dict[str, float]
 ) -> dict[str, Any]:
     """Return what is foretold averaged over readings, with the weights."""
+    from bayes_ptsd.evidence.readings import AVERAGED
     from bayes_ptsd.replication.prediction import predictive_distribution
-    from bayes_ptsd.replication.readings import AVERAGE, average_predictions
+    from bayes_ptsd.replication.readings import average_predictions
 
     expected = [
         predictive_distribution(prior, se=row["replication"]["se"])
@@ -359,7 +360,7 @@ def _average(
     plans = dict.fromkeys(row["replication"]["design"] for row in rows)
     return {
         **{key: rows[0][key] for key in _LABELS},
-        "reading": AVERAGE,
+        "reading": AVERAGED,
         "reading_weights": dict(weights),
         "replication": {
             "n": rows[0]["replication"]["n"], "se": averaged.pop("se"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ def replication_outlooks(
     quick: bool = False,
     seed: int = DEFAULT_SEED,
     progress: Progress = silent,
+    reading_weights: Mapping[str, float] | None = None,
 ) -> list[Outlook]:
     """Foretell a replication from the headline rows, averaged and under each reading and center.
 
@@ -42,6 +43,8 @@ def replication_outlooks(
         Seed of the stored posteriors.
     progress : callable
         Called with the stage and how much of it is done.
+    reading_weights : mapping of str to float, optional
+        Weights of the readings, set by hand.
 
     Returns
     -------
@@ -62,10 +65,10 @@ def replication_outlooks(
     >>> [outlook.name for outlook in found]
     ['T2-IESR-F-cochrane', 'T2-IESR-F-flat']
     """
-    contents = Contents(evidence, store, priors=CENTERS, seed=seed)
+    contents = Contents(evidence, store, priors=CENTERS, seed=seed, reading_weights=reading_weights)
     fits = centered_fits(contents)
     outlooks = []
-    weights = average_weights(evidence)
+    weights = average_weights(contents)
     for number, named in enumerate(fits):
         progress("replication", number, len(fits))
         outlooks.append(

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.plots.assurance import assurance_figure
 from bayes_ptsd.plots.replication import prediction_figure, replication_prior_figure
 from bayes_ptsd.plots.style import figure_svg
@@ -20,7 +19,7 @@ from bayes_ptsd.replication.outlook import (
     outlook_document,
     replication_outlook,
 )
-from bayes_ptsd.replication.readings import AVERAGE, averaged_weights
+from bayes_ptsd.replication.readings import averaged_weights
 from bayes_ptsd.report.contents import Contents, Row
 from bayes_ptsd.report.markup import (
     Section,
@@ -102,7 +101,7 @@ def centered_fits(contents: Contents) -> list[dict[str, xr.DataTree]]:
     """
     if any(contents.endpoint(row[0]).reference_sd is None for row in contents.primary):
         return []
-    weights = average_weights(contents.evidence)
+    weights = average_weights(contents)
     crossed = {name for name, _ in contents.primary if contents.analysis(name) == "crossover"}
     rows = [{reading: (name, reading) for reading in weights} for name in sorted(crossed)]
     rows = [row for row in rows if row and set(row.values()) <= set(contents.primary)]
@@ -115,19 +114,17 @@ def centered_fits(contents: Contents) -> list[dict[str, xr.DataTree]]:
     ]
 
 
-def average_weights(evidence: Evidence) -> dict[str, float]:
-    """Return the weights of the average over readings; none where print does not weigh them.
+def average_weights(contents: Contents) -> dict[str, float]:
+    """Return the weights of the average over readings by scale; none where there are none.
 
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
-    >>> list(average_weights(load_published()))
+    >>> list(average_weights(Contents(load_published())))
     ['unhalved', 'as_published']
     """
-    try:
-        return averaged_weights(evidence)
-    except EvidenceError:
-        return {}
+    given = contents.weights[0]
+    return averaged_weights(contents.evidence, given) if given else {}
 
 
 def _under(contents: Contents, row: Row, center: str) -> xr.DataTree:
@@ -154,13 +151,13 @@ def replication_section(contents: Contents) -> Section | None:
     >>> section = replication_section(Contents(load_published(), priors=("flat",),
     ...     conventions=("T",)))
     >>> sorted(section.priors)
-    ['T2-IESR-F-flat', 'T2-IESR-X-as-published-flat', 'T2-IESR-X-average-flat',
+    ['T2-IESR-F-flat', 'T2-IESR-X-as-published-flat', 'T2-IESR-X-averaged-flat',
      'T2-IESR-X-unhalved-flat', 'replication']
     """
     quick = contents.normal is None
     outlooks = contents.outlooks
     if outlooks is None:
-        weights = average_weights(contents.evidence)
+        weights = average_weights(contents)
         outlooks = [
             replication_outlook(
                 fits, contents.evidence, quick=quick,
@@ -199,7 +196,7 @@ def _weights_text(outlooks: Sequence[Outlook]) -> str:
     """Return how readings were averaged, if they were, and what the mixtures warn of."""
     told = [str(text) for one in outlooks for text in one.found.about["warnings"]]
     warned = "".join(f" Warning: {text}." for text in dict.fromkeys(told))
-    averaged = [one for one in outlooks if one.reading == AVERAGE]
+    averaged = [one for one in outlooks if one.reading == AVERAGED]
     if not averaged:
         return warned
     weights = averaged[0].found.about["readings"]

@@ -121,7 +121,7 @@ CROSSOVER_READINGS: Mapping[str, CrossoverReading] = MappingProxyType(
             "H_C",
             0.5,
             "sum of the two within-sequence mean differences: twice the treatment difference",
-            "between-period correlations of 0.4 to 0.6 for every 24-hour row but MADRS; half the "
+            "between-period correlations of 0.3 to 0.6 for every 24-hour row but MADRS; half the "
             "crossover estimate is below the first-period one for all eight endpoints",
             "does not fit MADRS, unless that row is a contrast of patient totals",
         ),

@@ -31,6 +31,7 @@ from bayes_ptsd.checks.categorical import (
     prior_conflict_check,
     proportional_odds_check,
 )
+from bayes_ptsd.checks.crossover import crossover_checks
 from bayes_ptsd.checks.example import example_fit
 from bayes_ptsd.checks.first_period import arm_features
 from bayes_ptsd.checks.longitudinal import visit_boundary_checks
@@ -157,11 +158,24 @@ def categories() -> list[Check]:
     active = model.scores.active == 1
     ends = np.where(np.arange(score.size).reshape(score.shape) % 2 == 0, 1.0, float(top))
     spread = score.copy(data=np.where(active, ends, np.median(model.categories)))
+    alike = score.copy(data=score.isel(period=[0, 0]).values)
     found = []
-    for other in (upside, spread):
+    for other in (upside, spread, alike):
         fit["observed_data"] = xr.DataTree(other.to_dataset(name="score"))
         found += predictive_checks(feature_table(fit, category_features(model)))
     return found
+
+
+def lonely() -> list[xr.Dataset]:
+    """Return the checks of a crossover of which one patient of a sequence has a second score."""
+    fit = example_fit()
+    score = fit["observed_data"].to_dataset()["score"]
+    same = score["sequence"] == "KM"
+    lost = same & (same.cumsum("subject") > 1) & (score["period"] == 2)
+    kept = score.where(~lost).transpose(*score.dims)
+    fit["observed_data"] = xr.DataTree(kept.to_dataset(name="score"))
+    priors = {"sd_subject": HALF, "sd_within": HALF}
+    return [crossover_checks(fit, range_=(0.0, 88.0), priors=priors)["checks"]]
 
 
 def left_out() -> list[Check]:
@@ -204,7 +218,7 @@ def power_scaled() -> list[Check]:
 
 MAKERS: dict[str, Callable[[], list[Check] | list[xr.Dataset]]] = {
     "sampled": sampled, "integrated": integrated, "printed": printed, "pooled": pooled,
-    "replicated": replicated, "categories": categories, "left out": left_out,
+    "replicated": replicated, "categories": categories, "lonely": lonely, "left out": left_out,
     "at boundaries": at_boundaries, "power-scaled": power_scaled,
 }  # fmt: skip
 

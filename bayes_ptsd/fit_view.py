@@ -17,6 +17,7 @@ from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["fit_document"]
 
+CHECK = ("check", "figure", "threshold", "passed", "role", "meaning")
 DIAGNOSTICS = ("rhat_max", "ess_bulk_min", "ess_tail_min", "divergences", "ebfmi_min")
 
 
@@ -40,10 +41,12 @@ def fit_document(
     -------
     dict
         ``result_id, model, endpoint, evidence_kind, prior, engine, estimands, diagnostics,
-        checks, frequentist, n, warnings, seconds``; what does not exist is None. A fit with a
-        mediator also has ``mediation``: the share mediated, and direct and indirect effect by the
-        correlation of the errors; one of several endpoints ``joint``, the probabilities that at
-        least one, two, ... of them exceed 0, or their MCID.
+        checks, frequentist, n, warnings, seconds``; what does not exist is None. ``passed`` of the
+        diagnostics is that of every required check. A fit of patients has ``power_scaling``, a
+        line for every prior, and with proper priors ``prior_scores``, what they alone make of
+        scores. A fit with a mediator also has ``mediation``: the share mediated, and direct and
+        indirect effect by the correlation of the errors; one of several endpoints ``joint``, the
+        probabilities that at least one, two, ... of them exceed 0, or their MCID.
 
     Examples
     --------
@@ -60,12 +63,13 @@ def fit_document(
     named = ("result_id", "model", "endpoint", "evidence_kind", "prior", "engine", "contrast")
     document: dict[str, Any] = {key: str(attrs[key]) for key in named if key in attrs}
     checks = {
-        str(name): {"figure": finite(figure), "threshold": finite(limit), "passed": bool(passed)}
-        for name, figure, limit, passed in zip(
-            *(fit["checks"][key].values for key in ("check", "figure", "threshold", "passed")),
-            strict=True,
+        str(name): {"figure": finite(figure), "threshold": finite(limit), "passed": bool(passed),
+                    "role": str(role), "meaning": str(meaning)}
+        for name, figure, limit, passed, role, meaning in zip(
+            *(fit["checks"][key].values for key in CHECK), strict=True
         )
-    }
+    }  # fmt: skip
+    document |= _prior_document(fit)
     figures = {name: checks.get(name, {}).get("figure") for name in DIAGNOSTICS}
     if "mediation" in fit.children:
         document["mediation"] = mediation_document(fit["mediation"].to_dataset())
@@ -83,6 +87,38 @@ def fit_document(
         "warnings": json.loads(attrs["warnings"]),
         "seconds": float(attrs["seconds"]),
     }
+
+
+def _prior_document(fit: xr.DataTree) -> dict[str, Any]:
+    """Return which prior moves each estimand by how much, and what the priors make of scores."""
+    found: dict[str, Any] = {}
+    if "sensitivity" in fit.children and "part" in fit["sensitivity"].dims:
+        table = fit["sensitivity"].to_dataset()
+        found["power_scaling"] = [
+            {
+                "estimand": str(name),
+                "part": str(part),
+                "kind": str(one["kind"].item()),
+                "sensitivity": finite(float(one["sensitivity"])),
+                "moved_per_doubling": finite(float(one["moved"])),
+            }
+            for name in table["estimand"].values
+            for part, one in ((part, table.sel(estimand=name, part=part))
+                              for part in table["part"].values)
+        ]  # fmt: skip
+    if "prior_scores" in fit.children:
+        scores = fit["prior_scores"].to_dataset()
+        rows = scores.expand_dims("endpoint") if "endpoint" not in scores.dims else scores
+        found["prior_scores"] = [
+            {
+                "endpoint": str(one["endpoint"].item()) if "endpoint" in scores.dims
+                else str(fit.attrs["endpoint"]),
+                "interval95": [finite(float(one[key])) for key in ("low", "high")],
+                "share_inside_range": finite(float(one["inside"])),
+            }
+            for one in (rows.isel(endpoint=place) for place in range(rows.sizes["endpoint"]))
+        ]  # fmt: skip
+    return found
 
 
 def _printed_size(evidence: Evidence) -> dict[str, Any]:

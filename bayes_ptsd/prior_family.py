@@ -33,7 +33,7 @@ COCHRANE_SDS = (0.61, 1.42, 2.16, 5.64)
 
 PRIOR_FAMILY: Mapping[str, str] = {
     "flat": "improper, constant density; only the exact engines use it",
-    "reference": "normal, mean 0, sd 10 SD: no information on any plausible scale",
+    "reference": "normal, mean 0, sd 10 SD: a stand-in for flat where samplers need one, no belief",
     "weak": "normal, mean 0, sd 2 SD: rules out absurd effects only",
     "skeptical": "normal, mean 0, with probability .05 above the design alternative 0.9 SD",
     "enthusiastic": "normal, mean 0.9 SD, same sd as skeptical: probability .05 below 0",

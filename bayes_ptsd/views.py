@@ -122,14 +122,18 @@ def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
     analysis["likelihood"] = STRUCTURES[spec["structure"]].equation
     checks = fit["checks"].to_dataset()
     rows = zip(
-        *(checks[key].values for key in ("check", "figure", "threshold", "passed")), strict=True
+        *(checks[key].values for key in ("check", "figure", "threshold", "passed", "role")),
+        strict=True,
     )
     summary = summary_document(estimate(fit))
     origin = ("engine", "seed", "seconds", "settings", "evidence_digest", "versions", "warnings")
     return {
         "analysis": analysis,
         "estimates": summary.get("treatment_difference", summary),
-        "checks": {str(name): _check(figure, limit, bool(ok)) for name, figure, limit, ok in rows},
+        "checks": {
+            str(name): _check(figure, limit, bool(ok), str(role))
+            for name, figure, limit, ok, role in rows
+        },
         "provenance": {key: _plain(fit.attrs[key]) for key in origin}
         | {"spec_id": spec["spec_id"], "assumptions": fit.attrs["assumptions"]},
     }
@@ -164,9 +168,11 @@ def example_evidence(spec: ModelSpec) -> Evidence:
     raise EvidenceError(f"model '{spec.name}' accepts no contrast of the shipped evidence")
 
 
-def _check(figure: float, limit: float, passed: bool) -> str:
+def _check(figure: float, limit: float, passed: bool, role: str) -> str:
     """Return one check in words."""
-    return f"{figure:.4g} (threshold {limit:g}) {'passed' if passed else 'FAILED'}"
+    if role == "shown":
+        return f"{figure:.4g} (shown, no threshold)"
+    return f"{figure:.4g} (threshold {limit:g}, {role}) {'passed' if passed else 'FAILED'}"
 
 
 def _plain(value: Any) -> Any:

@@ -92,26 +92,34 @@ Markdown(
 # %% [markdown]
 # ## From posterior to prior
 #
-# Four steps, each named in the result: the **center**; the **readings** of the paper, averaged, where the
-# row is of the crossover; **another trial**, whose difference is not this one's (a half-normal standard
-# deviation between trials, integrated); and a **robust component**, wide and worth one patient, that takes
-# over if the next trial contradicts everything. Each step widens.
+# Four steps, each named in the result: the **center**; **another trial**, whose difference is not this one's
+# (a half-normal standard deviation between trials, integrated); the **readings** of the paper, averaged with
+# the weights that print gives them, where the row is of the crossover; and a **robust component**, wide and
+# worth one patient, that takes over if the next trial contradicts everything.
+#
+# The two trials are exchangeable. So the prior that shrank this trial's difference holds for the other's as
+# well, and draws it closer to no difference the more trials differ. Only under a flat prior does another
+# trial's difference stay where this one's estimate is, and get wider.
 
 # %%
+from bayes_ptsd.replication.readings import averaged_weights
+
 sources = {
     "first period, flat": stored("T2.IESR.F", "as_published", "flat"),
     "first period, cochrane": stored("T2.IESR.F", "as_published", "cochrane"),
-    "crossover, both readings, cochrane": {
-        reading: stored("T2.IESR.X", reading, "cochrane")
-        for reading in ("as_published", "unhalved")
-    },
 }
-priors = {label: bp.replication_prior(fits) for label, fits in sources.items()}
+priors = {label: bp.replication_prior(fit) for label, fit in sources.items()}
+weights = averaged_weights(evidence)
+priors["crossover, averaged over readings, cochrane"] = bp.replication_prior(
+    {reading: stored("T2.IESR.X", reading, "cochrane") for reading in weights},
+    reading_weights=weights,
+)
 chosen = priors["first period, cochrane"]
 Markdown(f"The prior that is used below: `{chosen.prior.formula}` (IES-R points).")
 
 # %%
 from bayes_ptsd.replication.designs import ReplicationDesign
+from bayes_ptsd.replication.exchangeable import predictive_grid
 from bayes_ptsd.replication.prior import ReplicationPrior
 
 designs = {
@@ -145,6 +153,12 @@ lines.round(2)
 x = np.linspace(-25, 35, 601)
 figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
 (posterior,) = chosen.posteriors.values()
+(own,) = chosen.own.values()
+# more heterogeneity, a smaller difference: never the other way round
+means = [
+    float(predictive_grid(own, scale=scale * sd)["mean"]) for scale in (0, 0.125, 0.25, 0.5, 1)
+]
+assert (np.diff(means) < 0).all()
 axes.plot(x, posterior.pdf(x), color="#8e3b90", label="posterior of this trial (cochrane)")
 axes.plot(x, chosen.informative.pdf(x), color="#0b5cad", linestyle="--", label="of another trial")
 axes.plot(x, chosen.prior.pdf(x), color="#c2410c", label="with the robust component")
@@ -208,7 +222,7 @@ Markdown(
     f"If the published estimate were the truth, a trial of this size would have P < .05 with "
     f"probability {naive:.2f}: that is its power at the estimate, and all that a power calculation sees. "
     f"With what another trial may differ it is {agreed['first period, flat']:.2f}, and "
-    f"{agreed['first period, cochrane']:.2f} once the winner's curse is taken off. A replication that fails "
+    f"{agreed['first period, cochrane']:.2f} once the winner's curse is taken off both. A replication that fails "
     "is therefore no surprise, and proves little."
 )
 
@@ -216,7 +230,7 @@ Markdown(
 # ## How large?
 #
 # **Assurance** is power averaged over the prior. It has a ceiling, the probability that there is a benefit at
-# all; no number of patients passes it. The goal here, in the title of the figure, is a posterior probability of
+# all, to which it tends as trials grow. The goal here, in the title of the figure, is a posterior probability of
 # benefit that under a flat analysis prior is a two-sided P < .05 in the right direction.
 
 # %%
@@ -224,7 +238,7 @@ from bayes_ptsd.plots.assurance import assurance_figure
 from bayes_ptsd.replication.assurance import Goal, assurance_curve
 from bayes_ptsd.replication.sample_size import compare_designs
 
-sizes = [20, 40, 80, 120, 200, 300, 400]
+sizes = [20, 40, 80, 120, 200, 400, 700]
 goal = Goal()
 curves = {
     f"{name}, cochrane": assurance_curve(chosen.prior, design, sizes=sizes, goal=goal)
@@ -251,8 +265,9 @@ assurance_figure(curves, kind=evidence.kind)
 
 # %% [markdown]
 # The crossover needs fewest patients because each is his or her own control. That rests on three things which
-# the trial does not tell: the correlation of a patient's two scores (one half is assumed), no carryover, and
-# patients who come back. The share that was too well to cross over in this trial is already counted.
+# the first period does not tell: the correlation of a patient's two scores (one half is assumed; a plan from
+# the crossover row has the precision that the row printed), no carryover, and patients who come back. The share
+# that was too well to cross over in this trial is already counted.
 
 # %% [markdown]
 # ## Take it along

@@ -80,6 +80,34 @@ def test_compare_reads_the_store_and_prints_json(store: Path) -> None:
     assert first["prob_benefit"] == pytest.approx(0.9751, abs=5e-5)
 
 
+def test_readings_are_weighed_in_json_and_in_words() -> None:
+    """`readings` prints the weights of every assumption, as one document or as tables."""
+    document = json.loads(run("readings", "--json").stdout)
+    assert document["command"] == "readings"
+    assert sum(document["weights"].values()) == pytest.approx(1.0)
+    assert document["weights"]["as_published"] < 0.05
+    shown = run("readings").stdout
+    assert "without madrs" in shown
+    assert "Nothing here is proof" in shown
+
+
+def test_weights_by_hand_reach_the_comparison(store: Path) -> None:
+    """With all weight on unhalved the averaged line is the unhalved one."""
+    done = run(
+        "compare", "--endpoint", "ies_r", "--prior", "flat", "--reading-weights", "unhalved=1",
+        "--store", str(store), "--json",
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+    lines = {
+        row["crossover_reading"]: row for row in document["rows"] if row["contrast"] == "T2.IESR.X"
+    }
+    assert document["reading_weights"] == {
+        "weights": {"unhalved": 1.0}, "source": "set by hand",
+    }  # fmt: skip
+    assert lines["averaged"]["mean"] == pytest.approx(lines["unhalved"]["mean"])
+    assert lines["averaged"]["mean"] == pytest.approx(lines["as_published"]["mean"] / 2)
+
+
 def test_credibility_of_one_interval() -> None:
     """The skepticism limit of the first-period result is 14.92."""
     done = run("credibility", "--estimate", "8.6", "--ci", "0.94", "16.2", "--df", "38", "--json")
@@ -111,6 +139,9 @@ FAULTS = {
     "missing model file": (["models", "show", "own.toml"], "no such model file"),
     "unknown key in a spec": (["models", "show", "{tmp}/bad.toml"], "unknown key 'prioors'"),
     "unknown prior": (["compare", "--prior", "sceptical"], "did you mean 'skeptical'"),
+    "unknown reading": (
+        ["compare", "--reading-weights", "unhaved=1"], "did you mean 'unhalved'",
+    ),
     "unknown endpoint": (["compare", "--endpoint", "iesr"], "did you mean 'ies_r'"),
     "unknown convention": (["compare", "--convention", "Z"], "'Z' not allowed"),
     "swapped limits": (

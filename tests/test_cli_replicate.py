@@ -115,11 +115,15 @@ def test_replicate_prior(tmp_path: Path) -> None:
 
 
 def test_replicate_predict() -> None:
-    """Both readings of a crossover row are foretold; same size by default, or n patients."""
+    """A crossover row is foretold on average and under each reading, at one size or for n."""
     document = run("replicate", "predict", "--contrast", "T2.IESR.X", *QUICK,
                    "--convention", "N", "--heterogeneity", "0", "--robust", "0")  # fmt: skip
     rows = document["predictions"]
-    assert [row["reading"] for row in rows] == ["as_published", "unhalved"]
+    assert [row["reading"] for row in rows] == ["averaged", "unhalved", "as_published"]
+    weights = rows[0]["reading_weights"]
+    for key in ("same_sign", "mean", "estimate_above_mcid"):
+        mean = sum(weights[row["reading"]] * row[key] for row in rows[1:])
+        assert rows[0][key] == pytest.approx(mean)
     for row in rows:
         assert row["relative_size"] == pytest.approx(1)
         # flat posterior, same size: Phi((z - 1.96) / sqrt 2) and Phi(z / sqrt 2)
@@ -141,9 +145,33 @@ def test_replicate_assurance_and_sample_size() -> None:
     assert curve["evidence_kind"] == sizes["evidence_kind"] == "published"
 
 
+def test_readings_are_averaged_by_weights_of_print_or_by_hand() -> None:
+    """The average is the default of a crossover row; weights by hand move it between readings."""
+    crossover = ("replicate", "prior", "--contrast", "T2.IESR.X", *QUICK, "--convention", "N")
+    printed = run(*crossover)
+    assert printed["readings"]["unhalved"] > 0.9
+    same = run(*crossover, "--reading", "averaged")
+    assert same["prior"]["mean"] == printed["prior"]["mean"]
+    by_hand = run(*crossover, "--reading-weights", "as_published=0.3,change_unhalved=0.7")
+    assert by_hand["readings"] == pytest.approx({"unhalved": 0.7, "as_published": 0.3})
+    assert by_hand["informative"]["mean"] == pytest.approx(0.3 * 12.7 + 0.7 * 6.35, abs=0.01)
+
+
+def test_crossover_is_planned_with_the_precision_of_its_row() -> None:
+    """34 patients at the row's own precision; a stated correlation is an option, and said."""
+    asked = ("replicate", "sample-size", "--contrast", "T2.IESR.X", *QUICK,
+             "--reading", "as_published")  # fmt: skip
+    own = {row["design"]: row for row in run(*asked)["designs"]}["crossover"]
+    assert (own["n"], "precision of the row as published" in own["label"]) == (34, True)
+    stated = {row["design"]: row for row in run(*asked, "--correlation", "0.5")["designs"]}
+    assert stated["crossover"]["n"] == 12
+    assert "correlation 0.5" in stated["crossover"]["label"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
+        (["prior", "--reading", "unhalved", "--reading-weights", "unhalved=1"], "one of the two"),
         (["prior", "--reading", "as_published=0.5", "--reading", "unhalved=0.6"], "sum to one"),
         (["prior", "--reading", "as_published=half"], "'half' is not a weight"),
         (["prior", "--robust-sd", "-3"], "'sigma' must be positive"),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,15 +21,18 @@ from bayes_ptsd.comparison import patient_comparison_document
 from bayes_ptsd.comparison.posteriors import PosteriorSource
 from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.crossover.model import crossover_model
-from bayes_ptsd.errors import SpecError
+from bayes_ptsd.errors import SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
-from bayes_ptsd.evidence.patients import write_patients, write_template
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.outcome import select_outcome
+from bayes_ptsd.evidence.patients import load_patients, write_patients, write_template
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.fit import fit_model, stored_fit
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
 from bayes_ptsd.priors import normal
 from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.trial import load_trial
 
 PARTS = ("gap_model", "gap_other_priors", "gap_treatment_prior")
 
@@ -79,9 +85,12 @@ def test_one_period_patients_win_precision_in_numbers() -> None:
     (step,) = patient_comparison_document(found)["steps"]
     assert step["patients"] == 15
     assert step["sd_ratio"] < 0.97
-    sds = [estimate(fit_model(example_patients(subjects=40, missing=14, seed=4), load_model(name),
-                              engine="exact"))["sd"].sel(estimand="treatment_difference")
-           for name in models]  # fmt: skip
+    with warnings.catch_warnings():
+        # a single patient's Pareto k is not what this is about
+        warnings.simplefilter("ignore", StatisticalWarning)
+        fits = [fit_model(example_patients(subjects=40, missing=14, seed=4), load_model(name),
+                          engine="exact") for name in models]  # fmt: skip
+    sds = [estimate(fit)["sd"].sel(estimand="treatment_difference") for fit in fits]
     assert step["sd_ratio"] == pytest.approx(float(sds[1] / sds[0]), rel=1e-6)
     worth = 25 * (step["sd_ratio"] ** -2 - 1)
     assert step["worth_in_complete_patients"] == pytest.approx(worth)
@@ -107,6 +116,67 @@ def test_a_subject_sd_at_zero_is_named() -> None:
                     priors=["flat"])  # fmt: skip
     (line,) = patient_comparison_document(found)["posteriors"]
     assert "REML puts the subject sd at zero" in line["why"]
+
+
+def half_missing(**more: Any) -> Evidence:
+    """Return twelve patients of whom those of sequence MK have no second period."""
+    evidence = example_patients(subjects=12, missing=0, **more)
+    outcomes = evidence.data["outcomes"].to_dataset()
+    gone = (outcomes["sequence"] == "MK") & (outcomes["period"] == 2)
+    value = outcomes["value"].where(~gone).transpose(*outcomes["value"].dims)
+    tree = xr.DataTree.from_dict({"outcomes": outcomes.assign(value=value)})
+    return replace(evidence, data=tree)
+
+
+def test_analyses_that_exist_are_shown_and_why_others_do_not() -> None:
+    """A sequence without second period: REML and first period; the reason for each of the rest.
+
+    A model without posterior has the reason in its line, and completers of one sequence are none.
+    """
+    evidence = half_missing(seed=5)
+    found = compare(evidence, models=["crossover", "crossover-completers"], priors=["weak"])
+    document = json.loads(json.dumps(patient_comparison_document(found), allow_nan=False))
+    exists = {one["analysis"] for one in document["analyses"]}
+    assert exists == {"reml", "first_period", "first_period_adjusted"}
+    reasons = document["not_possible"]
+    assert set(reasons) == {"hills_armitage", "reml_sequence", "grizzle"}
+    assert "6 have both, none of them in one of the sequences" in reasons["grizzle"]
+    assert "aliased" in reasons["reml_sequence"]
+    one, none = document["posteriors"]
+    pairs = crossover_model(evidence, load_model("crossover")).pairs
+    reml = reml_crossover(pairs, benefit_sign=-1).sel(estimand="treatment_difference")
+    assert one["mirror"]["estimate"] == pytest.approx(float(reml["estimate"]))
+    assert one["mean"] is not None
+    assert none["mean"] is None
+    assert none["why"].startswith("6 subjects have both periods, none of them in one of")
+
+
+@pytest.mark.shared
+def test_a_public_case_of_one_sequence_without_second_period(shared: Path) -> None:
+    """METHODS: REML 11.70 (SE 3.72, Kenward-Roger df 11.18), sds 5.712 and 2.986; t test 11.70."""
+    folder = shared / "cases" / "c09-one-sequence-has-no-period-2"
+    rows = load_patients(folder / "b37_noP2_BA.csv", load_trial(folder / "toy.toml"))
+    found = compare(select_outcome(rows, None), models=["crossover"], priors=["flat"])
+    reml, alone = (found.sel(analysis=name) for name in ("reml", "first_period"))
+    figures = {"estimate": 11.70, "se": 3.72, "df": 11.18, "sd_subject": 5.712, "sd_within": 2.986}
+    for name, figure in figures.items():
+        assert float(reml[name]) == pytest.approx(figure, abs=6e-3), name
+    assert float(alone["estimate"]) == pytest.approx(11.70, abs=5e-3)
+
+
+def test_the_prior_that_moves_a_mean_is_named(table: xr.Dataset) -> None:
+    """Gaps of single priors add up to that of all others; a large one is in the words by name."""
+    exact = table.sel(model=[name for name in table["model"].values if "student" not in name])
+    total = exact["gap_of"].sum("parameter")
+    np.testing.assert_allclose(total, exact["gap_other_priors"], atol=1e-12)
+    one = exact.sel(model="crossover-carryover", prior="skeptical")
+    assert abs(float(one["gap_of"].sel(parameter="carryover"))) > 0.5
+    for name in ("level", "period_effect"):
+        assert abs(float(one["gap_of"].sel(parameter=name))) < 0.01 * float(one["mirror_se"])
+    lines = patient_comparison_document(table)["posteriors"]
+    (line,) = (x for x in lines if (x["model"], x["prior"]) == ("crossover-carryover", "skeptical"))
+    assert "(carryover " in line["why"]
+    assert "level" not in line["why"]
 
 
 def test_stored_results_are_read(tmp_path: Path) -> None:

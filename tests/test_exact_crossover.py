@@ -17,6 +17,8 @@ from scipy import integrate, stats
 
 from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.evidence.pairs import CrossoverPairs, crossover_pairs
+from bayes_ptsd.exact._problem import crossover_problem, solve_problem
+from bayes_ptsd.exact._summaries import solution_summaries
 from bayes_ptsd.exact.carryover import carryover_sweep, carryover_tipping, fixed_carryover
 from bayes_ptsd.exact.crossover import (
     crossover_batch,
@@ -25,7 +27,7 @@ from bayes_ptsd.exact.crossover import (
     inverse_sd,
 )
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
-from bayes_ptsd.frequentist import first_period, hills_armitage
+from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
 from bayes_ptsd.priors import Prior, mixture, normal, student_t
 
 FLAT = Prior("flat")
@@ -200,6 +202,121 @@ def test_random_intercept_equals_brute_force() -> None:
     assert fit.attrs["log_marginal_likelihood"] == pytest.approx(evidence, abs=1e-6)
     for name, mean in zip(("sd_subject", "sd_within"), moments[2:], strict=True):
         assert float(estimand(fit, name)["mean"]) == pytest.approx(mean, rel=1e-6)
+
+
+@pytest.mark.parametrize("both", [[], [0], [0, 2], [0, 1]], ids=len)
+def test_few_pairs_equal_brute_force(both: list[int]) -> None:
+    """With no, one or two patients with both periods the posterior is proper, and met.
+
+    Two of one sequence leave one residual within patients, the others none: sd_within is then free
+    to be zero.
+    """
+    pairs = simulated(22, count=10, missing=0)
+    alone = ~np.isin(np.arange(10), both)
+    score = np.where(np.stack([0 * alone, alone], axis=1) == 1, np.nan, pairs.score)
+    priors = vague(9.0, treatment=normal(2, 15), level=normal(35, 12), period_effect=normal(1, 7))
+    few = replace(pairs, score=score)
+    fit = crossover_posterior(few, priors, benefit_sign=-1, draws=10)
+
+    def integrand(points: Any) -> Any:
+        log, center, spread = dense_moments(
+            few, points, sign=-1, prior_sd=[12, 7, 15], prior_mean=[35, 1, 2],
+            covariance=intercept_covariance,
+        )  # fmt: skip
+        log = log + stats.halfnorm(0, 9).logpdf(points).sum(axis=1) + 40
+        return posterior_moments(log, center, spread, points)
+
+    # a corner where both are zero has no density: ten scores vary
+    low, high = np.array([1e-6, 1e-6]), np.array([60.0, 60.0])
+    total = integrate.cubature(integrand, low, high, rtol=1e-6, atol=0).estimate
+    moments = total[1:] / total[0]
+    ours = estimand(fit, "treatment_difference")
+    assert float(ours["mean"]) == pytest.approx(moments[0], rel=1e-4)
+    assert float(ours["sd"]) == pytest.approx(np.sqrt(moments[1] - moments[0] ** 2), rel=1e-4)
+    for name, mean in zip(("sd_subject", "sd_within"), moments[2:], strict=True):
+        assert float(estimand(fit, name)["mean"]) == pytest.approx(mean, rel=1e-4)
+
+
+def test_nobody_with_both_periods_is_the_first_period() -> None:
+    """Two half-normals add to a Rayleigh sd: the first-period model under it, to 1e-5."""
+    pairs = simulated(23, missing=0)
+    score = np.stack([pairs.score[:, 0], np.full(20, np.nan)], axis=1)
+    nobody = replace(pairs, score=score)
+    fit = crossover_posterior(nobody, vague(9.0, period_effect=normal(0, 40)), draws=10)
+
+    def rayleigh(sd: Any) -> Any:
+        return np.log(sd) - sd**2 / 162
+
+    plain = {"level": FLAT, "treatment": FLAT, "sd_residual": rayleigh}
+    alone = crossover_posterior(nobody, plain, covariance="first_period", draws=10)
+    ours, theirs = (estimand(one, "treatment_difference") for one in (fit, alone))
+    assert float(ours["mean"]) == pytest.approx(float(theirs["mean"]), rel=1e-5)
+    assert float(ours["sd"]) == pytest.approx(float(theirs["sd"]), rel=1e-5)
+
+
+def additive(between: float, *, by_period: bool = False, shift: float = 0.0) -> CrossoverPairs:
+    """Return twelve patients whose differences are all the same, of treatments or periods."""
+    first = np.arange(12) < 6
+    score = 40 + 3.0 * np.arange(12)[:, None] + np.zeros((12, 2))
+    step = np.full(12, between) if by_period else np.where(first, -between, between + shift)
+    score[:, 1] += step
+    return CrossoverPairs(score, first, np.arange(12))
+
+
+ADDITIVE = {
+    "all 12 within-patient differences between the treatments are 5": additive(5.0),
+    "all 12 within-patient differences between the periods are 11": additive(11.0, by_period=True),
+    "12 within-patient differences do not vary within the sequences": additive(5.0, shift=0.5),
+}
+CONTRASTS = dict(zip(ADDITIVE, (5.0, 0.0, 5.25), strict=True))
+
+
+@pytest.mark.parametrize("message", ADDITIVE)
+def test_patients_without_residual_variation_are_named(message: str) -> None:
+    """One true sentence under half-normal priors, which nobody is advised to take, in either form.
+
+    A log-normal prior of sd_within has no density at zero: its posterior is proper, and there.
+    """
+    pairs = ADDITIVE[message]
+    with pytest.raises(FitError, match=message) as caught:
+        crossover_posterior(pairs, vague())
+    assert "half_normal" not in str(caught.value)
+    with pytest.raises(FitError, match="no residual variation"):
+        crossover_posterior(pairs, COVARIANCE_PRIORS["bivariate"], covariance="bivariate")
+    own = vague() | {"sd_within": Prior("log_normal", {"mu": 1.5, "sigma": 0.5})}
+    found = estimand(crossover_posterior(pairs, own, draws=10), "treatment_difference")
+    assert float(found["mean"]) == pytest.approx(CONTRASTS[message], abs=1e-6)
+
+
+def test_an_empty_cell_has_a_posterior_where_it_is_proper() -> None:
+    """A sequence without second period: near REML (.25 SE); without any, one true sentence.
+
+    Following the sentence works: a proper prior of the period effect.
+    """
+    pairs = simulated(24, count=12, missing=0)
+    half = np.where(pairs.active_first[:, None] | [True, False], pairs.score, np.nan)
+    cell = replace(pairs, score=half)
+    row = reml_crossover(cell, benefit_sign=-1).sel(estimand="treatment_difference")
+    fit = crossover_posterior(cell, vague(), benefit_sign=-1, draws=10)
+    mean = float(estimand(fit, "treatment_difference")["mean"])
+    assert mean == pytest.approx(float(row["estimate"]), abs=0.25 * float(row["se"]))
+    late = replace(pairs, score=np.where([True, False], pairs.score, np.nan))
+    with pytest.raises(SpecError, match=r"flat priors on level, period_effect .* period_effect="):
+        crossover_posterior(late, vague())
+    told = vague(period_effect=normal(0, 20))
+    assert crossover_posterior(late, told, draws=10)["posterior"].sizes["draw"] == 10
+
+
+def test_singular_nodes_leave_finite_moments() -> None:
+    """Two patients in all: nodes at correlations of +-1 are singular, and moments are numbers."""
+    pairs = simulated(25, count=2, missing=0)
+    priors = dict.fromkeys(("level", "period_effect", "treatment"), FLAT) | {
+        name: COVARIANCE_PRIORS["bivariate"][name] for name in ("sd_period", "correlation")
+    }
+    problem = crossover_problem(pairs, priors, benefit_sign=1, covariance="bivariate")
+    solved = solve_problem(problem, tolerance=1.0, nodes=24)
+    assert np.isfinite(solved.weight).all()
+    assert np.isfinite(solution_summaries(solved, (0.0,))["mean"]).all()
 
 
 def test_bivariate_equals_brute_force() -> None:

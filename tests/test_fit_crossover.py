@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import runpy
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import arviz_stats
 import numpy as np
 import nutpie
 import pandas as pd
@@ -30,6 +30,7 @@ from bayes_ptsd.spec import ModelSpec, load_model
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.trial import load_trial
 
+meets = runpy.run_path(str(Path(__file__).with_name("sampled.py")))["meets"]
 TRIALS = ("senn_pef", "patel_fev1", "raynaud_attacks", "mental_fatigue")
 FLAT, INVERSE = Prior("flat"), Prior("inverse_sd")
 NAMES = {"sigma_s": "sd_subject", "sigma_e": "sd_within"}
@@ -75,12 +76,8 @@ def public(shared: Path, name: str) -> tuple[Evidence, float]:
 
 
 def close(sampled: xr.DataTree, exact: xr.Dataset, name: str) -> None:
-    """Assert that mean and sd of an estimand agree within 4 Monte Carlo standard errors."""
-    draws = sampled["posterior"].to_dataset()[[name]]
-    for method, found in (("mean", draws[name].mean()), ("sd", draws[name].std(ddof=1))):
-        error = float(arviz_stats.mcse(draws, method=method)[name])
-        known = float(exact[method].sel(estimand=name))
-        assert float(found) == pytest.approx(known, abs=4 * error), (name, method)
+    """Assert that mean and sd of an estimand agree within their Monte Carlo errors."""
+    meets(sampled["posterior"].to_dataset(), exact, name)
 
 
 @pytest.mark.shared
@@ -244,11 +241,14 @@ def test_a_fit_has_every_group_and_says_what_it_is(sampled: xr.DataTree) -> None
 
 
 def test_boundary_is_warned_of_and_stored(tmp_path: Path) -> None:
-    """Negatively correlated scores put the subject sd at zero: a warning, in the result too."""
+    """Negatively correlated scores put the subject sd at zero: a warning, in the result too.
+
+    A random intercept cannot have their correlation, so the result is marked as failed as well.
+    """
     evidence = example_patients(correlation=-0.8, subjects=60, missing=0, seed=7)
     with pytest.warns(StatisticalWarning, match="sd_subject_at_zero"):
         fit = fit_model(evidence, load_model("crossover"), engine="exact")
-    assert fit.attrs["checks_passed"] == 1
+    assert fit.attrs["checks_passed"] == 0
     store = ResultStore(tmp_path / "store")
     loaded = store.load(store.save(fit))
     assert any("crossover-bivariate" in text for text in json.loads(loaded.attrs["warnings"]))

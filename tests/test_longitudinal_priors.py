@@ -15,6 +15,7 @@ import pytest
 import xarray as xr
 
 from bayes_ptsd.checks.longitudinal import visit_boundary_checks
+from bayes_ptsd.checks.table import Check
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.frequentist.ancova import ancova_analysis
@@ -283,10 +284,14 @@ def test_correlations_at_an_end_are_judged_against_their_prior() -> None:
     """Draws from uniform correlations do not fail the check; a posterior there does."""
     model = longitudinal_model(visits(), load_model("longitudinal"))
     prior = draw_priors(model, 4000, seed=1)
-    assert 0.04 < visit_boundary_checks(prior)[0].figure < 0.065
-    assert visit_boundary_checks(prior, prior)[0].passed
     posterior = prior.assign(visit_correlation=abs(prior["visit_correlation"]) ** 0.1)
-    assert not visit_boundary_checks(posterior, prior)[0].passed
+
+    def check(draws: xr.Dataset) -> Check:
+        return visit_boundary_checks(xr.DataTree.from_dict({"posterior": draws, "prior": prior}))[0]
+
+    assert 0.04 < check(prior).figure < 0.065
+    assert check(prior).passed
+    assert not check(posterior).passed
 
 
 def test_scales_follow_the_visit() -> None:

@@ -37,10 +37,10 @@ def test_quick_run_stores_every_row_reading_and_headline_prior(
 ) -> None:
     """9 crossover rows in two readings and 13 others, under four priors, convention T.
 
-    Beside them five models of reconstructed patients under each of four readings.
+    Beside them five models of reconstructed patients under each of five readings.
     """
     store, document = done
-    assert document["computed"] == (2 * 9 + 13) * len(HEADLINE_PRIORS) + 4 * 5
+    assert document["computed"] == (2 * 9 + 13) * len(HEADLINE_PRIORS) + 5 * 5
     assert document["failed"] == document["notes"] == []
     entries = list_results(store.path).entries
     printed = [entry for entry in entries if entry["evidence_kind"] == "published"]

@@ -35,7 +35,8 @@ from bayes_ptsd.report.nuisance import nuisance_frame
 from bayes_ptsd.report.page import _printed_head
 from bayes_ptsd.report.patient_contents import patient_outcomes
 from bayes_ptsd.report.reconstructed import reconstructed_section
-from bayes_ptsd.report.reconstructed_tables import check_lines, period_frame
+from bayes_ptsd.report.reconstructed_periods import period_frame
+from bayes_ptsd.report.reconstructed_tables import check_lines
 from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 

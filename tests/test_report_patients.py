@@ -104,11 +104,15 @@ def test_page_has_the_stored_numbers(folder: Path, page: str) -> None:
         mirror = json.loads(store.load(entry["result_id"]).attrs["frequentist"])
         assert line["frequentist_estimate"] == pytest.approx(mirror["estimate"])
         assert f"{one['mean']:.2f}" in page
+        first = mirror["periods"][0]
+        assert (first["patients"], first["period"], first["n"]) == ("all", 1, 24)
+        said = f"{first['difference']:.2f} (SD within groups {first['sd']:.2f}, n 24)"
+        assert f"all, period 1: {said}" in page
     assert "Not a gate" in page
     sweep = pd.read_csv(tables / "patients1-carryover.csv")
     assert sweep["carryover_sd"].tolist()[0] == 0
     checks = pd.read_csv(tables / "patients1-checks.csv")
-    assert {"power_scaling_prior", "loo_pareto_k_max"} <= set(checks["check"])
+    assert {"power_scaling_treatment", "loo_pareto_k_max"} <= set(checks["check"])
 
 
 def test_no_row_of_a_patient_is_in_store_or_page(folder: Path) -> None:

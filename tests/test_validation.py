@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,12 @@ from bayes_ptsd.calibration.document import characteristics_rows
 from bayes_ptsd.calibration.ranks import simulated_ranks
 from bayes_ptsd.calibration.uniformity import uniformity_table
 from bayes_ptsd.calibration.work import BLOCK
+from bayes_ptsd.crossover.exact import exact_priors
+from bayes_ptsd.crossover.example import example_patients
+from bayes_ptsd.crossover.model import crossover_model
+from bayes_ptsd.exact.crossover import crossover_batch
+from bayes_ptsd.spec import load_model
+from bayes_ptsd.trial import Endpoint
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "validation"
@@ -176,6 +183,48 @@ def test_characteristics_can_be_had_again(study: ModuleType) -> None:
             assert value == pytest.approx(float(committed[key]), rel=2e-5, abs=1e-6), key
         else:
             assert committed[key] == value
+
+
+def test_type_one_errors_are_those_of_the_test(study: ModuleType) -> None:
+    """In every cell the rule errs as often as the frequentist test on the same trials.
+
+    Within .012 in trials of 13 and fewer, .006 in larger ones, wherever on the scale scores lie.
+    """
+    rows = study.read_rows(FOLDER / "crossover" / "errors-crossover.csv")
+    assert [(row["patients"], row["place"]) for row in rows] == [
+        (size, place) for size in study.ERRORS for place in study.PLACES
+    ]
+    for row in rows:
+        small = sum(study.ERRORS[row["patients"]][0]) <= 13
+        assert abs(float(row["difference"])) <= (0.012 if small else 0.006), row
+        assert int(row["trials"]) == 2000
+
+
+def test_type_one_errors_can_be_had_again(study: ModuleType) -> None:
+    """One cell computed again gives the committed row."""
+    committed = study.read_rows(FOLDER / "crossover" / "errors-crossover.csv")[2]
+    again = study.error_row("6 + 6", "1 SD from an end")
+    assert {key: study._text(value) for key, value in again.items()} == committed
+
+
+def test_trials_of_the_study_have_the_shipped_priors(study: ModuleType) -> None:
+    """Trials moved to one location and unit have the posterior of the model built for each."""
+    score, first = study.null_trials("6 + 6", "1 SD from an end")[:3], np.repeat([True, False], 6)
+    mean, benefit = study.benefit_of(score, first)
+    evidence = example_patients(subjects=12, missing=0)
+    outcomes = evidence.data["outcomes"].to_dataset()
+    endpoint = Endpoint("ies_r", "Y", "continuous", "higher", reference_sd=study.SCALE_SD)
+    trial = replace(evidence.trial, endpoints={"ies_r": endpoint})
+    # the example alternates between its sequences
+    order = np.r_[[(i, i + 6) for i in range(6)]].ravel()
+    for number, table in enumerate(score):
+        value = outcomes["value"].copy(data=table[order][:, :, None, None])
+        tree = xr.DataTree.from_dict({"outcomes": outcomes.assign(value=value)})
+        built = crossover_model(replace(evidence, trial=trial, data=tree), load_model("crossover"))
+        batch = replace(built.pairs, score=built.pairs.score[None])
+        one = crossover_batch(batch, exact_priors(built)).sel(estimand="treatment_difference")
+        assert mean[number] == pytest.approx(float(one["mean"].item()), abs=1e-4)
+        assert benefit[number] == pytest.approx(float(one["prob_greater"].item()), abs=1e-5)
 
 
 def test_page_shows_the_committed_numbers(study: ModuleType, summary: dict[str, Any]) -> None:

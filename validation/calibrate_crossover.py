@@ -3,7 +3,7 @@
 Parts whose digest still holds are kept; `--all` makes every part anew, `--check` only says which
 parts are stale. `--confirm` is for code that was rearranged without changing a number: a stale part
 of the exact engine is kept, and says so, if its first simulations come out the same. Ranks,
-operating characteristics and summary go to `validation/crossover/`, the tables into
+operating characteristics, type I errors and summary go to `validation/crossover/`, the tables into
 `docs/validation/calibration.md`.
 """
 
@@ -22,24 +22,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from scipy import stats
 
 from bayes_ptsd.calibration.decisions import DECISION, operating_characteristics
 from bayes_ptsd.calibration.document import characteristics_rows, model_document, ranks_document
 from bayes_ptsd.calibration.pattern import trial_pattern
 from bayes_ptsd.calibration.ranks import exact_engine, simulated_ranks
 from bayes_ptsd.calibration.scenarios import Scenario, scenario_grid
-from bayes_ptsd.calibration.work import BLOCK
+from bayes_ptsd.calibration.work import BLOCK, seed_of
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
+from bayes_ptsd.evidence.pairs import CrossoverPairs
+from bayes_ptsd.exact.crossover import crossover_batch
+from bayes_ptsd.frequentist import reml_crossover
+from bayes_ptsd.patient_scale import OccasionScale, endpoint_scale, in_score_units, occasion_scale
 from bayes_ptsd.plots.ranks import ranks_figure
+from bayes_ptsd.priors import FloatArray, normal
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 from bayes_ptsd.spec import load_model
+from bayes_ptsd.trial import Endpoint
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "validation" / "crossover"
 PAGE = ROOT / "docs" / "validation" / "calibration.md"
 
 DRAWS = 100
+# A location taken from the data is no prior that a truth can be drawn from: it is stated.
+STATED = {"level": normal(50, 10), "period_effect": normal(0, 10)}
 RANKS = {
     "crossover-exact": ("crossover", "exact", 1000),
     "crossover-bivariate-exact": ("crossover-bivariate", "exact", 1000),
@@ -59,6 +69,19 @@ SCENARIOS = [
     *(Scenario(t, crossing="informative") for t in (0.0, 0.6)),
 ]
 
+# Trials without effect: patients by sequence, how many of them have both periods, trials.
+ERRORS = {
+    "6 + 6": ((6, 6), (6, 6), 2000),
+    "9 + 4": ((9, 4), (9, 4), 2000),
+    "12 + 12": ((12, 12), (12, 12), 2000),
+    "20 + 20": ((20, 20), (20, 20), 2000),
+    "22 + 19": ((22, 19), (22, 19), 2000),
+    "22 + 19, both periods 13 + 16": ((22, 19), (13, 16), 2000),
+}
+# Mean score on a scale from 0 to 100 with SD 10 and correlation 1/2; scores are whole numbers.
+PLACES = {"mid-scale": 50.0, "3 SD from an end": 30.0, "1 SD from an end": 10.0}
+SCALE_SD = 10.0
+
 # What the numbers are made by: the model's likelihood and priors, the engine, the study itself.
 COMMON = ("crossover/likelihood", "crossover/priors", "calibration/work")
 SOURCES = {
@@ -69,6 +92,7 @@ SOURCES = {
     "nuts": ("build/crossover", "build/priors", "calibration/nuts"),
     "ranks": ("calibration/ranks",),
     "decisions": ("calibration/scenarios", "calibration/decisions"),
+    "errors": ("patient_scale", "frequentist/reml"),
 }  # fmt: skip
 
 
@@ -86,9 +110,15 @@ def code_of(text: str) -> str:
     return "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
 
 
-def model_of(name: str, prior: str = "reference") -> CrossoverModel:
-    """Return a shipped model with the pattern of the published trial."""
-    return crossover_model(trial_pattern(), load_model(name).having(priors={"treatment": prior}))
+def model_of(name: str, prior: str | None = None) -> CrossoverModel:
+    """Return a shipped model with the pattern of the published trial.
+
+    Under a prior of the family as it is shipped, its location that of the placeholders, around
+    which scores are simulated; without one with the stated location that ranks need.
+    """
+    spec = load_model(name)
+    spec = spec.having(priors=STATED) if prior is None else spec.under(prior)
+    return crossover_model(trial_pattern(), spec)
 
 
 def digest_of(
@@ -115,6 +145,10 @@ def digests(package: Path | None = None) -> dict[str, str]:
         for name, (model, engine, count) in RANKS.items()
     }
     truths = [vars(scenario) for scenario in SCENARIOS]
+    found["errors crossover"] = digest_of(
+        ("errors", "exact"), model_of("crossover", "reference"), [ERRORS, PLACES, SCALE_SD],
+        package=package,
+    )  # fmt: skip
     return found | {
         f"decisions {name}": digest_of(
             ("decisions", "exact"), model_of(model, prior), [count, truths], package=package
@@ -144,6 +178,8 @@ def confirmed(part: str, content: Mapping[str, Any]) -> int:
     The model with its priors and pattern, and the study, must be the committed ones.
     """
     kind, _, name = part.partition(" ")
+    if kind == "errors":
+        return 0  # made in a minute
     if kind == "decisions":
         model_name, prior, count = DECISIONS[name]
         model = model_of(model_name, prior)
@@ -207,6 +243,94 @@ def make_decisions(name: str, executor: Any) -> dict[str, Any]:
     return {**model_document(model), "simulations": count, "seconds": seconds}
 
 
+def null_trials(size: str, place: str) -> FloatArray:
+    """Simulate trials without effect, dims (trial, subject, period), active first at the front."""
+    (first, second), both, count = ERRORS[size]
+    key = [list(ERRORS).index(size), list(PLACES).index(place)]
+    rng = np.random.default_rng(seed_of(DEFAULT_SEED, *key))
+    subject = rng.normal(size=(count, first + second, 1))
+    noise = (subject + rng.normal(size=(count, first + second, 2))) * SCALE_SD / np.sqrt(2)
+    score = np.clip(np.round(PLACES[place] + noise), 0, 100)
+    score[:, both[0] : first, 1] = np.nan
+    score[:, first + both[1] :, 1] = np.nan
+    return np.asarray(score)
+
+
+def benefit_of(score: FloatArray, active_first: Any) -> tuple[FloatArray, FloatArray]:
+    """Return posterior means and P(benefit) of trials under `crossover`, priors as shipped.
+
+    Each trial is moved to its own location and divided by its own SD, which is what the priors of a
+    model file do, so that all trials have the same priors.
+    """
+    spec, endpoint = load_model("crossover"), Endpoint("y", "Y", "continuous", "higher",
+                                                       reference_sd=SCALE_SD)  # fmt: skip
+    moved, units = [], []
+    for table in score:
+        arms = [[table[active_first == one, p] for one in (True, False)] for p in (0, 1)]
+        _, scale, _ = endpoint_scale(endpoint, arms[0], occasion="first-period")
+        late = occasion_scale(arms[1], least_sd=scale.sd)
+        moved.append((table - [scale.location, late.location]) / scale.sd)
+        units.append(scale.sd)
+    unit = OccasionScale(1.0, 0.0)
+    priors = {
+        name: in_score_units(spec.priors[name], scale=unit, reference_sd=1.0,
+                             standard_error=lambda: np.nan)
+        for name in spec.parameters
+    }  # fmt: skip
+    pairs = CrossoverPairs(np.stack(moved), active_first, np.arange(len(active_first)))
+    table = crossover_batch(pairs, priors).sel(estimand="treatment_difference")
+    benefit = table["prob_greater"].sel(threshold=0.0)
+    return np.asarray(table["mean"].values * units), np.asarray(benefit.values)
+
+
+def tested(score: FloatArray, active_first: Any) -> tuple[FloatArray, FloatArray]:
+    """Return estimates and one-sided P values of the t test; REML where periods are missing."""
+    if np.isnan(score).any():
+        rows = [
+            reml_crossover(CrossoverPairs(one, active_first, np.arange(len(active_first))))
+            .sel(estimand="treatment_difference")
+            for one in score
+        ]  # fmt: skip
+        estimate, se, df = (np.array([float(row[key]) for row in rows])
+                            for key in ("estimate", "se", "df"))  # fmt: skip
+        return estimate, stats.t.sf(estimate / se, df)
+    change = score[:, :, 0] - score[:, :, 1]
+    found = stats.ttest_ind(change[:, active_first], change[:, ~active_first], axis=1,
+                            alternative="greater")  # fmt: skip
+    mean = [change[:, chosen].mean(axis=1) for chosen in (active_first, ~active_first)]
+    return (mean[0] - mean[1]) / 2, found.pvalue
+
+
+def error_row(size: str, place: str) -> dict[str, Any]:
+    """Return both type I errors of one cell, on the same trials."""
+    score = null_trials(size, place)
+    active_first = np.repeat([True, False], ERRORS[size][0])
+    mean, benefit = benefit_of(score, active_first)
+    estimate, p_value = tested(score, active_first)
+    taken, rejected = benefit > DECISION, p_value < 1 - DECISION
+    return {
+        "patients": size,
+        "place": place,
+        "trials": len(score),
+        "posterior": float(taken.mean()),
+        "test": float(rejected.mean()),
+        "difference": float(taken.mean() - rejected.mean()),
+        "largest_shift": float(np.abs(mean - estimate).max()),
+    }
+
+
+def make_errors(name: str) -> dict[str, Any]:
+    """Compute the type I errors of every cell."""
+    start, rows = time.perf_counter(), []
+    for size in ERRORS:
+        for place in PLACES:
+            rows.append(error_row(size, place))
+            print(rows[-1], file=sys.stderr, flush=True)
+    write_rows(rows, RESULTS / f"errors-{name}.csv")
+    document = model_document(model_of(name, "reference"))
+    return {**document, "decision": DECISION, "seconds": time.perf_counter() - start}
+
+
 def write_ranks(ranks: xr.Dataset, path: Path) -> None:
     """Write ranks, one row a simulation."""
     table = ranks["rank"].to_series().unstack("quantity")
@@ -236,6 +360,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def page_tables(summary: Mapping[str, Any]) -> dict[str, str]:
     """Return the tables of the page, made from the committed results alone."""
     tables = {"ranks": _ranks_table(summary), "sampler": _sampler_table(summary)}
+    tables["errors"] = _errors_table()
     for figure, error in (("probability", "probability_error"), ("coverage", "coverage_error"),
                           ("bias", "bias_error")):  # fmt: skip
         tables[figure] = _decisions_table(figure, error)
@@ -267,6 +392,18 @@ def _sampler_table(summary: Mapping[str, Any]) -> str:
         if "sampler" in part:
             cells = [f"`{part['model']}`", part["simulations"], *part["sampler"].values()]
             lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def _errors_table() -> str:
+    """Return one row a size of trials, with both type I errors at each place of the scale."""
+    table = read_rows(RESULTS / "errors-crossover.csv")
+    rows = {(row["patients"], row["place"]): row for row in table}
+    lines = [f"| patients by sequence | {' | '.join(PLACES)} |", "|---" * (1 + len(PLACES)) + "|"]
+    for size in ERRORS:
+        cells = [rows[size, place] for place in PLACES]
+        shown = [f"{float(c['posterior']):.3f} v {float(c['test']):.3f}" for c in cells]
+        lines.append("| " + " | ".join([size, *shown]) + " |")
     return "\n".join(lines)
 
 
@@ -358,7 +495,7 @@ def main() -> None:
     current = digests()
     RESULTS.mkdir(exist_ok=True)
     with _pool(asked.workers) as executor:
-        for part in stale:
+        for part in sorted(stale, key=lambda one: one.endswith("-nuts")):
             old = summary.get(part)
             if asked.confirm and old and (count := confirmed(part, old)):
                 print(f"{part}: {count} simulations came out the same", file=sys.stderr)
@@ -369,11 +506,10 @@ def main() -> None:
                 _write_summary(summary, current)
                 continue
             kind, _, name = part.partition(" ")
-            made = (
-                make_ranks(name, executor, asked.workers)
-                if kind == "ranks"
-                else make_decisions(name, executor)
-            )
+            if kind == "ranks":
+                made = make_ranks(name, executor, asked.workers)
+            else:
+                made = make_errors(name) if kind == "errors" else make_decisions(name, executor)
             made |= {"seed": DEFAULT_SEED, "workers": asked.workers, "digest": current[part]}
             summary[part] = made | {"versions": dict(library_versions())}
             _write_summary(summary, current)

@@ -166,7 +166,7 @@ def exact_engine(model: CrossoverModel) -> Sampler:
     >>> model = crossover_model(trial_pattern(), load_model("crossover"))
     >>> scores = np.random.default_rng(1).normal(40, 10, size=(2, 41, 2))
     >>> dict(exact_engine(model)(scores, 2, 50, 1).sizes)
-    {'dataset': 2, 'draw': 50, 'period': 2}
+    {'dataset': 2, 'draw': 50}
     """
     if reason := why_not_exact(model.options):
         raise SpecError(f"no exact engine for model '{model.spec.name}': {reason}; take nuts")

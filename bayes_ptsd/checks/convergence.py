@@ -9,11 +9,17 @@ import arviz_stats
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.checks.table import Check, check_table
+from bayes_ptsd.check_roles import Check, check_table
 
 __all__ = ["check_fit"]
 
-RHAT, ESS, EBFMI, MCSE = 1.01, 400.0, 0.3, 0.1
+# Vehtari et al. [1]: R-hat of 1.1, used before, misses chains that differ; 400 effective draws are
+# where estimates of R-hat and of the Monte Carlo error become stable themselves.
+RHAT, ESS = 1.01, 400.0
+# Betancourt [2]: below .3 the momentum is renewed in steps too small for the tails of the energy.
+EBFMI = 0.3
+# A tenth of a posterior sd makes a reported sd of estimate and simulation together .5% too small.
+MCSE = 0.1
 DRAW_DIMS = {"chain", "draw"}
 
 
@@ -28,10 +34,10 @@ def check_fit(fit: xr.DataTree) -> xr.Dataset:
     Returns
     -------
     xr.Dataset
-        Dim ``check``: ``figure, threshold, passed, required, meaning``. Split R-hat below 1.01,
-        bulk and tail effective sample size of at least 400 for every parameter [1]_, no
-        divergences, energy Bayesian fraction of missing information above 0.3 [2]_, Monte Carlo
-        error of every reported mean below a tenth of its posterior standard deviation.
+        Dim ``check``, as in `check_table`. Split R-hat below 1.01, bulk and tail effective sample
+        size of at least 400 for every parameter [1]_, no divergences, energy Bayesian fraction of
+        missing information above 0.3 [2]_, Monte Carlo error of every reported mean below a tenth
+        of its posterior standard deviation.
 
     References
     ----------
@@ -69,9 +75,7 @@ def check_fit(fit: xr.DataTree) -> xr.Dataset:
         "ebfmi_min": (EBFMI, figures["ebfmi_min"] > EBFMI),
         "mcse_mean_max": (MCSE, figures["mcse_mean_max"] < MCSE),
     }
-    return check_table(
-        [Check(name, figure, *limits[name], required=True) for name, figure in figures.items()]
-    )
+    return check_table([Check(name, figure, *limits[name]) for name, figure in figures.items()])
 
 
 def _relative_error(posterior: xr.Dataset) -> float:

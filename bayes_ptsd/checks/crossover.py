@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import xarray as xr
 
+from bayes_ptsd.check_roles import Check
 from bayes_ptsd.checks.patients import patient_checks
 from bayes_ptsd.checks.predictive import predictive_features
 from bayes_ptsd.checks.sensitivity import boundary_checks
-from bayes_ptsd.checks.table import Check
+from bayes_ptsd.priors import Prior
 
 __all__ = ["crossover_checks"]
 
@@ -16,7 +19,7 @@ LEAST = 2.0
 
 
 def crossover_checks(
-    fit: xr.DataTree, *, range_: tuple[float, float] | None
+    fit: xr.DataTree, *, range_: tuple[float, float] | None, priors: Mapping[str, Prior]
 ) -> dict[str, xr.Dataset]:
     """Run the predictive, cross-validation, sensitivity and boundary checks of a crossover.
 
@@ -26,22 +29,26 @@ def crossover_checks(
         A fit of a crossover, from either engine.
     range_ : tuple of float, optional
         Lowest and highest possible score.
+    priors : mapping of str to Prior
+        Of the model, in score units.
 
     Returns
     -------
     dict of str to xr.Dataset
         ``checks`` and, so that a report needs no patients' rows, the tables behind them:
-        ``predictive_summary``, ``loo``, ``sensitivity``.
+        ``predictive_summary``, ``loo``, ``sensitivity``, ``prior_scores``.
 
     Examples
     --------
     >>> from bayes_ptsd.checks.example import example_fit
-    >>> sorted(crossover_checks(example_fit(), range_=(0.0, 88.0)))
-    ['checks', 'loo', 'predictive_summary', 'sensitivity']
+    >>> half = Prior("half_normal", {"sigma": 15.12})
+    >>> priors = {"sd_subject": half, "sd_within": half}
+    >>> sorted(crossover_checks(example_fit(), range_=(0.0, 88.0), priors=priors))
+    ['checks', 'loo', 'predictive_summary', 'prior_scores', 'sensitivity']
     """
     features = predictive_features(fit, range_=range_)
-    further = [*_cell_checks(fit), *boundary_checks(fit["posterior"].to_dataset())]
-    return patient_checks(fit, features, further=further)
+    boundary = boundary_checks(fit["posterior"].to_dataset(), priors)
+    return patient_checks(fit, features, ranges=range_, further=[*_cell_checks(fit), *boundary])
 
 
 def _cell_checks(fit: xr.DataTree) -> list[Check]:

@@ -14,6 +14,9 @@ from bayes_ptsd.estimands import prob_benefit
 
 __all__ = ["depression_checks", "mediation_features"]
 
+CONFOUNDED = ("mediator_slope", "interaction")
+"""Theta and omega: slopes on a score that was not randomized, whose priors are meant to inform."""
+
 
 def depression_checks(fit: xr.DataTree, model: DepressionModel) -> dict[str, xr.Dataset]:
     """Run the predictive, cross-validation and sensitivity checks, and the sweep of confounding.
@@ -29,7 +32,8 @@ def depression_checks(fit: xr.DataTree, model: DepressionModel) -> dict[str, xr.
     -------
     dict of str to xr.Dataset
         ``checks`` and, so that a report needs no patients' rows, the tables behind them:
-        ``predictive_summary``, ``loo`` (both scores of a subject together), ``sensitivity``, and
+        ``predictive_summary``, ``loo`` (both scores of a subject together), ``sensitivity``,
+        ``prior_scores``, and
         ``mediation``, what correlated errors would make of the effects.
 
     Examples
@@ -49,7 +53,10 @@ def depression_checks(fit: xr.DataTree, model: DepressionModel) -> dict[str, xr.
     features = feature_table(
         fit, mediation_features(fit["observed_data"].to_dataset()["score"], model)
     )
-    return patient_checks(fit, features, estimand="controlled_direct_effect") | {
+    ranges = {one.id: one.range for one in (model.endpoint, model.mediator)}
+    return patient_checks(
+        fit, features, estimand="controlled_direct_effect", ranges=ranges, beliefs=CONFOUNDED
+    ) | {
         "mediation": mediation_summary(
             [fit["posterior"].to_dataset()], [model], prob_total=prob_benefit(fit)
         ),

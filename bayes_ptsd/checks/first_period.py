@@ -30,7 +30,7 @@ def first_period_checks(
     -------
     dict of str to xr.Dataset
         ``checks`` and, so that a report needs no patients' rows, the tables behind them:
-        ``predictive_summary``, ``loo``, ``sensitivity``.
+        ``predictive_summary``, ``loo``, ``sensitivity``, ``prior_scores``.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def first_period_checks(
     features = feature_table(
         fit, arm_features(fit["observed_data"].to_dataset()["score"]) | end_features(range_)
     )
-    return patient_checks(fit, features)
+    return patient_checks(fit, features, ranges=range_)
 
 
 def arm_features(observed: xr.DataArray) -> dict[str, Feature]:

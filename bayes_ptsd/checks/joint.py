@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import xarray as xr
 
+from bayes_ptsd.check_roles import Check, check_table
 from bayes_ptsd.checks.quadrature import quadrature_checks
-from bayes_ptsd.checks.table import Check, check_table
 from bayes_ptsd.joint.groups import predictive_tail
 from bayes_ptsd.joint.model import JointModel
 from bayes_ptsd.joint.posterior import joint_posterior, joint_probabilities, share_above
 
 __all__ = ["joint_checks"]
 
+# The usual 5%: estimates that one trial in twenty shows under the prior are no news.
 CONFLICT = 0.05
 
 

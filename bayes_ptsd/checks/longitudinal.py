@@ -8,15 +8,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from bayes_ptsd.check_roles import Check
 from bayes_ptsd.checks.patients import patient_checks
 from bayes_ptsd.checks.predictive import Feature, end_features, feature_table
-from bayes_ptsd.checks.table import Check
+from bayes_ptsd.checks.sensitivity import boundary_check
 
 __all__ = ["longitudinal_checks", "visit_boundary_checks", "visit_features"]
 
-NEAR_ONE, EDGE = 0.95, 0.05
-# Half as much again as the prior says without data: uniform correlations alone have .05 out there.
-MORE = 1.5
+# Two scores that share 90% of their variance tell one thing.
+NEAR_ONE = 0.95
+# Two scores always lie on a line: of fewer than three no spread or correlation is a feature.
 FEWEST = 3
 
 
@@ -36,7 +37,7 @@ def longitudinal_checks(
     -------
     dict of str to xr.Dataset
         ``checks`` and, so that a report needs no patients' rows, the tables behind them:
-        ``predictive_summary``, ``loo``, ``sensitivity``.
+        ``predictive_summary``, ``loo``, ``sensitivity``, ``prior_scores``.
 
     Examples
     --------
@@ -45,14 +46,13 @@ def longitudinal_checks(
     >>> from bayes_ptsd.spec import load_model
     >>> fit = fit_model(example_trajectories(), load_model("longitudinal"))  # doctest: +SKIP
     >>> sorted(longitudinal_checks(fit, range_=(0.0, 88.0)))  # doctest: +SKIP
-    ['checks', 'loo', 'predictive_summary', 'sensitivity']
+    ['checks', 'loo', 'predictive_summary', 'prior_scores', 'sensitivity']
     """
     features = feature_table(
         fit, visit_features(fit["observed_data"].to_dataset()["score"]) | end_features(range_)
     )
-    prior = fit["prior"].to_dataset() if "prior" in fit.children else None
-    boundary = visit_boundary_checks(fit["posterior"].to_dataset(), prior)
-    return patient_checks(fit, features, further=boundary)
+    boundary = visit_boundary_checks(fit)
+    return patient_checks(fit, features, ranges=range_, further=boundary)
 
 
 def visit_features(observed: xr.DataArray) -> dict[str, Feature]:
@@ -97,34 +97,37 @@ def visit_features(observed: xr.DataArray) -> dict[str, Feature]:
     return found
 
 
-def visit_boundary_checks(posterior: xr.Dataset, prior: xr.Dataset | None = None) -> list[Check]:
-    """Warn where correlations of visits pile up at one.
+def visit_boundary_checks(fit: xr.DataTree) -> list[Check]:
+    """Warn where the data push correlations of visits to one.
 
     Parameters
     ----------
-    posterior, prior : xr.Dataset
-        Draws with ``visit_correlation``; without a prior it is taken to have none at the ends.
+    fit : xr.DataTree
+        With ``visit_correlation`` in ``posterior`` and, where every prior is proper, in ``prior``.
 
     Returns
     -------
     list of Check
-        The largest probability, over pairs, of a correlation beyond +-0.95, against 0.05 or 1.5
-        times the prior's, whichever is larger.
+        The largest probability, over pairs, of a correlation beyond +-0.95, against that of the
+        prior as in `boundary_check`.
 
     Examples
     --------
     >>> table = xr.DataArray([[[0.5, 0.99]]], dims=("chain", "draw", "visit_pair"))
-    >>> visit_boundary_checks(xr.Dataset({"visit_correlation": table}))[0].passed
+    >>> draws = xr.Dataset({"visit_correlation": table})
+    >>> visit_boundary_checks(xr.DataTree.from_dict({"posterior": draws}))[0].passed
     False
     """
-    share = _share_at_an_end(posterior)
-    limit = EDGE if prior is None else max(EDGE, MORE * _share_at_an_end(prior))
+    after, before = (
+        _end_share(fit[group].to_dataset()) if group in fit.children else np.nan
+        for group in ("posterior", "prior")
+    )
     said = "scores of two visits are almost the same, which is hard to tell from a patient effect"
-    return [Check("visit_correlation_at_an_end", share, limit, share < limit, meaning=said)]
+    return [boundary_check("visit_correlation_at_an_end", after, before, said)]
 
 
-def _share_at_an_end(draws: xr.Dataset) -> float:
-    """Return the largest probability, over pairs, of a correlation beyond +-0.95."""
+def _end_share(draws: xr.Dataset) -> float:
+    """Return the largest share, over pairs of visits, of correlations beyond +-0.95."""
     beyond = abs(draws["visit_correlation"]) > NEAR_ONE
     return float(beyond.mean(("chain", "draw")).max())
 

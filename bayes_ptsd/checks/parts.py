@@ -29,7 +29,7 @@ def parts_checks(fit: xr.DataTree, model: PartsModel) -> dict[str, xr.Dataset]:
     -------
     dict of str to xr.Dataset
         ``checks`` and the tables behind them: ``predictive_summary``, ``loo`` (all parts of a
-        subject together), ``sensitivity``.
+        subject together), ``sensitivity``, ``prior_scores``.
 
     Examples
     --------
@@ -43,7 +43,8 @@ def parts_checks(fit: xr.DataTree, model: PartsModel) -> dict[str, xr.Dataset]:
     True
     """
     observed = fit["observed_data"].to_dataset()["score"]
-    return patient_checks(fit, feature_table(fit, part_features(observed, model)))
+    features = feature_table(fit, part_features(observed, model))
+    return patient_checks(fit, features, ranges={part.id: part.range for part in model.parts})
 
 
 def part_features(observed: xr.DataArray, model: PartsModel) -> dict[str, Feature]:

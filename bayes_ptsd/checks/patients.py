@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import xarray as xr
 
+from bayes_ptsd.check_roles import Check, check_table
 from bayes_ptsd.checks.loo import loo_checks, loo_groups
-from bayes_ptsd.checks.predictive import predictive_checks
+from bayes_ptsd.checks.predictive import predictive_checks, prior_scores
 from bayes_ptsd.checks.quadrature import quadrature_checks
-from bayes_ptsd.checks.sensitivity import sensitivity_checks, sensitivity_table
-from bayes_ptsd.checks.table import Check, check_table
+from bayes_ptsd.checks.sensitivity import BELIEFS, sensitivity_checks, sensitivity_table
 
 __all__ = ["patient_checks"]
+
+Range = tuple[float, float] | None
 
 
 def patient_checks(
@@ -20,6 +22,8 @@ def patient_checks(
     features: xr.Dataset,
     *,
     estimand: str = "treatment_difference",
+    ranges: Range | Mapping[str, Range] = None,
+    beliefs: Collection[str] = BELIEFS,
     further: Sequence[Check] = (),
 ) -> dict[str, xr.Dataset]:
     """Run the integration, predictive, cross-validation and sensitivity checks.
@@ -32,6 +36,10 @@ def patient_checks(
         From `feature_table`: what the data show beside what the model predicts.
     estimand : str
         The one that the prior of the treatment is about.
+    ranges : tuple of float, or mapping of str to tuple, optional
+        Lowest and highest possible score, by endpoint where there are several.
+    beliefs : collection of str
+        Parameters besides the treatment whose priors are meant to inform.
     further : sequence of Check
         Checks of this model alone.
 
@@ -39,7 +47,8 @@ def patient_checks(
     -------
     dict of str to xr.Dataset
         ``checks`` and, so that a report needs no patients' rows, the tables behind them:
-        ``predictive_summary``, ``loo``, ``sensitivity``.
+        ``predictive_summary``, ``loo``, ``sensitivity`` and, where every prior is proper,
+        ``prior_scores``.
 
     Examples
     --------
@@ -47,9 +56,9 @@ def patient_checks(
     >>> from bayes_ptsd.checks.predictive import predictive_features
     >>> fit = example_fit()
     >>> sorted(patient_checks(fit, predictive_features(fit, range_=(0.0, 88.0))))
-    ['checks', 'loo', 'predictive_summary', 'sensitivity']
+    ['checks', 'loo', 'predictive_summary', 'prior_scores', 'sensitivity']
     """
-    sensitivity = sensitivity_table(fit)
+    sensitivity = sensitivity_table(fit, beliefs=beliefs)
     loo = loo_groups(fit)["loo"]
     checks = [
         *quadrature_checks(fit),
@@ -58,9 +67,12 @@ def patient_checks(
         *sensitivity_checks(sensitivity, estimand=estimand),
         *further,
     ]
-    return {
+    found = {
         "checks": check_table(checks),
         "predictive_summary": features,
         "loo": loo,
         "sensitivity": sensitivity,
     }
+    if "prior_predictive" in fit.children:
+        found["prior_scores"] = prior_scores(fit["prior_predictive"].to_dataset(), ranges)
+    return found

@@ -12,10 +12,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayes_ptsd.checks.table import Check
+from bayes_ptsd.check_roles import Check
 
-__all__ = ["Feature", "end_features", "feature_table", "predictive_checks", "predictive_features"]
+__all__ = [
+    "Feature",
+    "end_features",
+    "feature_table",
+    "predictive_checks",
+    "predictive_features",
+    "prior_scores",
+]
 
+# Each tail. Of four standard deviations under a common one, the most features that one parameter
+# has, a true model fails one in 1.1% of trials of 12 patients and in .5% of trials of 80.
 FAR = 0.005
 Scores = xr.DataArray
 Feature = Callable[[Scores], Scores]
@@ -106,7 +115,8 @@ def predictive_checks(features: xr.Dataset) -> list[Check]:
     Returns
     -------
     list of Check
-        One a feature; the figure is the smaller tail probability.
+        One a feature that the data have (there is no correlation of scores that are all alike);
+        the figure is the smaller tail probability.
 
     Examples
     --------
@@ -115,6 +125,7 @@ def predictive_checks(features: xr.Dataset) -> list[Check]:
     >>> all(check.passed for check in predictive_checks(features))
     True
     """
+    features = features.isel(statistic=np.isfinite(features["observed"].values))
     p = features["p"].values
     tails = np.minimum(p, 1 - p)
     return [
@@ -129,6 +140,50 @@ def predictive_checks(features: xr.Dataset) -> list[Check]:
             strict=True,
         )
     ]  # fmt: skip
+
+
+def prior_scores(
+    replicated: xr.Dataset,
+    ranges: tuple[float, float] | Mapping[str, tuple[float, float] | None] | None,
+) -> xr.Dataset:
+    """Summarize what the priors alone make of scores: shown, and never a check.
+
+    Priors of levels are wide on purpose, so that they cannot move a difference; that many of the
+    scores they allow lie beyond the ends of the scale is how wide they are, not a fault.
+
+    Parameters
+    ----------
+    replicated : xr.Dataset
+        Prior predictive draws.
+    ranges : tuple of float, or mapping of str to tuple, optional
+        Lowest and highest possible score, by endpoint where there are several.
+
+    Returns
+    -------
+    xr.Dataset
+        ``low, high`` of the central 95% of scores and ``inside``, the share of them inside the
+        range, NaN without one; on dim ``endpoint`` where there are several.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.checks.example import example_fit
+    >>> drawn = example_fit()["prior_predictive"].to_dataset()
+    >>> 0.5 < float(prior_scores(drawn, (0.0, 88.0))["inside"]) < 1
+    True
+    """
+    score = replicated["score"]
+    over = [dim for dim in score.dims if dim != "endpoint"]
+    low, high = score.quantile([0.025, 0.975], dim=over).drop_vars("quantile")
+    if isinstance(ranges, Mapping):
+        ends = np.array(
+            [ranges[str(name)] or (np.nan, np.nan) for name in score["endpoint"].values]
+        )
+        least, most = (xr.DataArray(end, dims="endpoint") for end in ends.T)
+    else:
+        least, most = map(xr.DataArray, ranges or (np.nan, np.nan))
+    there = score.notnull() & least.notnull()
+    inside = ((score >= least) & (score <= most)).where(there).mean(over)
+    return xr.Dataset({"low": low, "high": high, "inside": inside})
 
 
 def _features(observed: Scores) -> dict[str, Feature]:

@@ -57,7 +57,7 @@ Reading = Annotated[
     list[str] | None,
     typer.Option(
         "--reading",
-        help="Of a crossover row: average (the default), or 'unhalved', or several as "
+        help="Of a crossover row: averaged (the default), or 'unhalved', or several as "
         "'unhalved=0.5'.",
     ),
 ]
@@ -123,12 +123,14 @@ def asked_readings(
 ) -> dict[str, float]:
     """Return the readings of a row with their weights; those of the average by default."""
     from bayes_ptsd.evidence.published import load_published, select_contrast
-    from bayes_ptsd.evidence.readings import parse_weights
-    from bayes_ptsd.replication.readings import AVERAGE, averaged_weights
+    from bayes_ptsd.evidence.readings import AVERAGED, parse_weights
+    from bayes_ptsd.replication.readings import averaged_weights
 
-    if asked and asked != [AVERAGE]:
+    if asked and asked != [AVERAGED]:
         if weights is not None:
-            raise SpecError("--reading-weights are those of --reading average; give one of the two")
+            raise SpecError(
+                "--reading-weights are those of --reading averaged; give one of the two"
+            )
         return _stated_weights(asked)
     printed = load_published(evidence)
     row = select_contrast(printed, contrast).data["effects"]

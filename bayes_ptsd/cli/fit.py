@@ -50,7 +50,11 @@ Outcome = Annotated[str | None, typer.Option("--endpoint", help="Endpoint of the
 Visit = Annotated[str | None, typer.Option("--visit", help="Visit of the patients.")]
 Contrast = Annotated[str | None, typer.Option("--contrast", help="Printed row, T2.IESR.X.")]
 Priors = Annotated[
-    list[str] | None, typer.Option("--prior", help="Prior of the family; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--prior",
+        help="Prior of the family; repeatable. reference is a stand-in for flat, not a belief.",
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -312,3 +316,30 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
     columns = ["estimand", "unit", "mean", "sd or SE", "95% interval", "P(better)", "P(> MCID)"]
     show_table(f"{title} ({first['evidence_kind']})", columns, rows)
     show_periods(mirror.get("periods", ()))
+    _show_priors(documents)
+
+
+def _show_priors(documents: Sequence[dict[str, Any]]) -> None:
+    """Print which prior moves the answer by how much, and what the priors alone make of scores."""
+    rows = [
+        [f"{document['prior']}: {name.removeprefix('power_scaling_')}", number(one["figure"], 3),
+         one["meaning"]]
+        for document in documents
+        for name, one in document["checks"].items()
+        if name.startswith("power_scaling_") and name != "power_scaling_likelihood"
+    ]  # fmt: skip
+    if rows:
+        show_table(
+            "Power-scaling: what each kind of prior does to the answer (0.05 and more is felt)",
+            ["prior", "sensitivity", "what it says"], rows, prose=["what it says"],
+        )  # fmt: skip
+    rows = [
+        [f"{one['endpoint']} ({document['prior']})",
+         " to ".join(number(limit, 1) for limit in one["interval95"]),
+         number(one["share_inside_range"], 3)]
+        for document in documents
+        for one in document.get("prior_scores", [])
+    ]  # fmt: skip
+    if rows:
+        columns = ["endpoint", "95% of scores", "share inside the range"]
+        show_table("Scores under the priors alone (shown, no check)", columns, rows)

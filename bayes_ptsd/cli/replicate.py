@@ -126,8 +126,8 @@ def predict(
 ) -> None:
     """Foretell what a replication would print, for a relative size or a number of patients."""
     _check_size(n, relative_size)
-    rows, priors = [], []
     readings = asked_readings(reading, reading_weights, contrast=contrast, evidence=evidence)
+    rows, priors = [], []
     with told_warnings() as told:
         for name in [""] if result else readings:
             found = asked_prior(
@@ -148,11 +148,10 @@ def predict(
                 break
     if len(rows) > 1:
         rows.insert(0, _average(rows, priors, readings))
-    if json:
-        kind = rows[0]["evidence_kind"]
-        emit("replicate predict", {"evidence_kind": kind, "predictions": rows, "warnings": told})
-        return
-    show_predictions(rows)
+    if not json:
+        return show_predictions(rows)
+    kind = rows[0]["evidence_kind"]
+    emit("replicate predict", {"evidence_kind": kind, "predictions": rows, "warnings": told})
 
 
 @replicate_app.command()
@@ -343,8 +342,9 @@ def _average(
     rows: list[dict[str, Any]], priors: list[Any], weights: dict[str, float]
 ) -> dict[str, Any]:
     """Return what is foretold averaged over readings, with the weights."""
+    from bayes_ptsd.evidence.readings import AVERAGED
     from bayes_ptsd.replication.prediction import predictive_distribution
-    from bayes_ptsd.replication.readings import AVERAGE, average_predictions
+    from bayes_ptsd.replication.readings import average_predictions
 
     expected = [
         predictive_distribution(prior, se=row["replication"]["se"])
@@ -360,7 +360,7 @@ def _average(
     plans = dict.fromkeys(row["replication"]["design"] for row in rows)
     return {
         **{key: rows[0][key] for key in _LABELS},
-        "reading": AVERAGE,
+        "reading": AVERAGED,
         "reading_weights": dict(weights),
         "replication": {
             "n": rows[0]["replication"]["n"], "se": averaged.pop("se"),

@@ -130,9 +130,10 @@ def _why(one: xr.Dataset, *, boundary: bool) -> str:
         model, other, prior = (_signed(value[part], digits) for part in PARTS)
         each = {str(name): float(one["gap_of"].sel(parameter=name))
                 for name in one["parameter"].values}  # fmt: skip
-        named = [f"{name} {_signed(moved, digits)}" for name, moved in each.items()
+        named = [f"{name} {_signed(moved, digits)}, {moved / value['mirror_se']:+.2f} SE"
+                 for name, moved in each.items()
                  if abs(moved) >= NAMED * value["mirror_se"]]  # fmt: skip
-        other += f" ({', '.join(named)})" if named else ""
+        other += f" ({'; '.join(named)})" if named else ""
         words[0] += f" = model {model}, other priors {other}, treatment prior {prior}"
     wide = (value["eti95_high"] - value["eti95_low"]) / 2 / value["sd"]
     usual = (value["mirror_high"] - value["mirror_low"]) / 2 / value["mirror_se"]

@@ -69,7 +69,7 @@ def carryover_study(model: CrossoverModel, *, levels: Sequence[float] = LEVELS) 
     >>> model = crossover_model(example_patients(), load_model("crossover-carryover"))
     >>> study = carryover_study(model, levels=[0.95])
     >>> study["mean"].sel(carryover_sd=[0, np.inf]).round(1).values.tolist()
-    [5.2, 1.7]
+    [5.1, 0.4]
     """
     if reason := why_not_exact(model.options):
         raise SpecError(f"carryover is not swept for model '{model.spec.name}': {reason}")

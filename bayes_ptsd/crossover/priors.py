@@ -158,7 +158,27 @@ def log_priors(draws: xr.Dataset, model: CrossoverModel) -> xr.Dataset:
         if name in draws:
             values = draws[name]
             found[name] = values.copy(data=_log_density(key, prior, values.values))
+    if "covariance" in draws:
+        found |= _joint_log_priors(draws, model)
     return xr.Dataset(found)
+
+
+def _joint_log_priors(draws: xr.Dataset, model: CrossoverModel) -> dict[str, xr.DataArray]:
+    """Return the log densities of a joint model's correlations and sds of baselines.
+
+    That of the correlations up to a constant.
+    """
+    covariance = draws["covariance"].transpose("chain", "draw", ...).values
+    sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    log_det = np.linalg.slogdet(covariance)[1] - 2 * np.log(sd).sum(axis=-1)
+    shape = float(model.priors["correlations"].params["shape"])
+    before = _log_density("sd_period", model.priors["sd_period"], sd[..., [0, 2]])
+    coords = {name: draws[name] for name in ("chain", "draw")}
+    dims = ("chain", "draw", "period")
+    return {
+        "correlations": xr.DataArray((shape - 1) * log_det, coords=coords, dims=dims[:2]),
+        "sd_baseline": xr.DataArray(before, coords=coords | {"period": [1, 2]}, dims=dims),
+    }
 
 
 def _quantile(key: str, prior: Prior | PriorVector, p: FloatArray) -> FloatArray:

@@ -23,10 +23,16 @@ from bayes_ptsd.patient_scale import (
     predictor_sd,
 )
 from bayes_ptsd.priors import FloatArray, Prior
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.spec import ModelSpec, PriorValue
 from bayes_ptsd.trial import Endpoint
 
-__all__ = ["DepressionModel", "depression_model", "mediator_columns", "outcome_columns"]
+__all__ = [
+    "DepressionModel",
+    "depression_model",
+    "mediator_columns",
+    "outcome_columns",
+    "rests_on",
+]
 
 NAMES: Mapping[str, str] = {
     "treatment": "controlled_direct_effect",
@@ -185,7 +191,8 @@ def depression_model(evidence: Evidence, spec: ModelSpec) -> DepressionModel:
         visit=arrays.attrs["visit"],
     )
     priors = _priors(without, scales)
-    return replace(without, priors=priors, notes=(*without.notes, _rests_on(priors)))
+    named = rests_on(priors, unit=f" ({outcome.id} per {mediator.id})")
+    return replace(without, priors=priors, notes=(*without.notes, named))
 
 
 def outcome_columns(model: DepressionModel) -> dict[str, FloatArray]:
@@ -254,6 +261,23 @@ def mediator_columns(model: DepressionModel) -> dict[str, FloatArray]:
     if model.mediator_baseline is not None:
         columns["mediator_own_slope"] = model.mediator_baseline
     return columns
+
+
+def rests_on(priors: Mapping[str, PriorValue], *, unit: str = "") -> str:
+    """Name the informative priors that direct and indirect effects rest on.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.spec import load_model
+    >>> rests_on(load_model("depression-adjusted").priors)[:60]
+    'direct and indirect effects rest on more than the data: the '
+    """
+    named = [
+        f"{said} has prior {prior if isinstance(prior, str) else prior.formula}{unit}"
+        for said, prior in ((INFORMATIVE[name], priors[name]) for name in INFORMATIVE
+                            if name in priors)
+    ]  # fmt: skip
+    return f"direct and indirect effects rest on more than the data: the {' and '.join(named)}"
 
 
 def _both(evidence: Evidence, mediator: str) -> tuple[xr.Dataset, Endpoint, Endpoint]:
@@ -353,19 +377,6 @@ def _predictor_sd(model: DepressionModel, name: str, mediator: OccasionScale) ->
         assert model.mediator_baseline is not None
         return predictor_sd(model.mediator_baseline, f"baseline of {model.mediator.id}")
     return None
-
-
-def _rests_on(priors: Mapping[str, Prior]) -> str:
-    """Name the informative priors that the split of the total rests on."""
-    named = [
-        f"{said} has prior {priors[name].formula}"
-        for name, said in INFORMATIVE.items()
-        if name in priors
-    ]
-    return (
-        "direct and indirect effects rest on more than the data: the "
-        f"{' and '.join(named)}, outcome units per unit of the mediator"
-    )
 
 
 def _standard_error(model: DepressionModel, name: str) -> float:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from bayes_ptsd.depression.effects import mediation_summary
 from bayes_ptsd.depression.exact import effect_mixtures, regressions
-from bayes_ptsd.depression.model import depression_model
+from bayes_ptsd.depression.model import depression_model, rests_on
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.exact._problem import Solution, solve_problem
@@ -97,6 +97,7 @@ def pool_depression(
         "timepoint": visit,
         "reconstructions": len(models),
         "seed": seed,
+        "rests_on": rests_on({name: spec.priors[name] for name in spec.parameters}),
         **assumptions,
     }
     return tree

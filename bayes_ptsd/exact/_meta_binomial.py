@@ -1,11 +1,14 @@
 """Binomial trials given the standard deviation between them: two inner integrals, vectorized.
 
-The mean log odds is integrated on a grid around its approximate posterior for each tau; each
-trial's own log odds around the mode of its integrand, on points that spread like a sinh.
+The mean log odds is integrated for each tau on a grid that is found: its log posterior is concave,
+so that an interval holds it when both ends lie far below the middle, and is narrowed to where it
+matters. Each trial's own log odds is integrated around the mode of its integrand, on points that
+spread like a sinh.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +21,17 @@ from bayes_ptsd.priors import FloatArray
 
 __all__ = ["BinomialNodes", "binomial_nodes"]
 
-STEP, REACH = 0.25, 12.0
+DROP = 40.0
+"""Log units below the peak at which the grid of the mean ends: a mass of 1e-17."""
+SCAN = 25
+"""Points that narrow the interval of the mean: each round keeps a twelfth of it at best."""
+LEAST_POINTS, MOST_POINTS = 97, 1537
+"""Of the grid of the mean; doubled until leaving out every second point changes nothing."""
+GRID_TOLERANCE = 1e-5
+"""Change of a log likelihood without every second point; the error with them is its square."""
 INNER = np.sinh(np.linspace(-3.6, 3.6, 49)) / 1.5
 INNER_WEIGHT = np.cosh(np.linspace(-3.6, 3.6, 49)) * 7.2 / 48 / 1.5
 HERMITE, HERMITE_WEIGHT = np.polynomial.hermite_e.hermegauss(24)
-EDGE = 1e-9
 FLOOR = 1e-4
 """Below it the likelihood, a function of tau squared, is flat to a relative 1e-6."""
 
@@ -56,6 +65,12 @@ class BinomialNodes:
         weight = np.exp(self.log_density) * step
         center = (weight * self.mu).sum(axis=1)
         return center, (weight * (self.mu - center[:, None]) ** 2).sum(axis=1)
+
+    def beyond(self, tau: FloatArray, low: float, high: float) -> FloatArray:
+        """Return the probability of a new trial's log odds below `low` and above `high`."""
+        weight = np.exp(self.log_density) * (self.mu[:, 1:2] - self.mu[:, :1])
+        sides = ((low - self.mu) / tau[:, None], (self.mu - high) / tau[:, None])
+        return np.stack([(weight * special.ndtr(side)).sum(axis=1) for side in sides])
 
     def predictive(self, index: int, tau: float, theta: FloatArray) -> FloatArray:
         """Return the density of a new trial's log odds given one tau."""
@@ -95,7 +110,7 @@ def binomial_nodes(
     Raises
     ------
     FitError
-        If a grid does not hold the posterior.
+        If a grid does not resolve the posterior.
 
     Examples
     --------
@@ -105,23 +120,70 @@ def binomial_nodes(
     >>> abs(round(float(nodes.moments()[0][0]), 6))
     0.0
     """
-    tau = np.maximum(tau, FLOOR)
-    logit, se = rough_logit(trials)
-    weight = 1 / (se**2 + tau[:, None] ** 2)
-    precision = weight.sum(axis=1) + sigma**-2
-    middle = (weight @ logit + center / sigma**2) / precision
-    steps = np.arange(-REACH, REACH + STEP / 2, STEP)
-    mu = middle[:, None] + steps / np.sqrt(precision)[:, None]
-    logs = -0.5 * ((mu - center) / sigma) ** 2
-    for size, events in zip(trials.size, trials.events, strict=True):
-        logs = logs + _log_inner(mu, tau[:, None], size=size, events=events)
-    step = np.log(STEP / np.sqrt(precision))
-    total = special.logsumexp(logs, axis=1) + step
-    density = logs - total[:, None]
-    edge = np.maximum(density[:, 0], density[:, -1]) - density.max(axis=1)
-    if not (edge < np.log(EDGE)).all():
-        raise FitError("the posterior of the mean log odds leaves its grid")
-    return BinomialNodes(mu, density, total)
+    # every tau below the floor is one
+    tau, every = np.unique(np.maximum(tau, FLOOR), return_inverse=True)
+
+    def log_joint(mu: FloatArray) -> FloatArray:
+        logs = -0.5 * ((mu - center) / sigma) ** 2
+        for (size, events), count in _alike(trials):
+            logs = logs + count * _log_inner(mu, tau[:, None], size=size, events=events)
+        return np.asarray(logs)
+
+    low, high = _interval(log_joint, trials, len(tau), center=center, sigma=sigma)
+    points = LEAST_POINTS
+    while True:
+        mu = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, points)
+        logs = log_joint(mu)
+        step = np.log((high - low) / (points - 1))
+        total = special.logsumexp(logs, axis=1) + step
+        coarse = special.logsumexp(logs[:, ::2], axis=1) + step + np.log(2)
+        if np.abs(total - coarse).max() < GRID_TOLERANCE:
+            return BinomialNodes(mu[every], (logs - total[:, None])[every], total[every])
+        points = 2 * points - 1
+        if points > MOST_POINTS:
+            raise FitError(
+                f"the posterior of the mean log odds is not resolved by {MOST_POINTS} points; "
+                f"narrow its prior, whose sd is {sigma:g} log odds: an sd of 5 reaches beyond one "
+                "event in a thousand million"
+            )
+
+
+def _alike(trials: HistoricalTrials) -> list[tuple[tuple[float, float], int]]:
+    """Return sizes and events with how many trials have both."""
+    pairs = list(zip(trials.size.tolist(), trials.events.tolist(), strict=True))
+    return [(pair, pairs.count(pair)) for pair in dict.fromkeys(pairs)]
+
+
+def _interval(
+    log_joint: Callable[[FloatArray], FloatArray],
+    trials: HistoricalTrials,
+    count: int,
+    *,
+    center: float,
+    sigma: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Return for each tau an interval beyond whose ends the posterior of the mean is nothing."""
+    logit = rough_logit(trials)[0]
+    # beyond the prior's own reach on either side of everything that was seen
+    reach = sigma * np.sqrt(2 * DROP) + 5
+    low = np.full(count, min(center, float(logit.min())) - reach)
+    high = np.full(count, max(center, float(logit.max())) + reach)
+    place = np.linspace(0, 1, SCAN)
+    while True:
+        mu = low[:, None] + (high - low)[:, None] * place
+        logs = log_joint(mu)
+        inside = logs > logs.max(axis=1, keepdims=True) - DROP
+        first, last = inside.argmax(axis=1), SCAN - 1 - inside[:, ::-1].argmax(axis=1)
+        width = high - low
+        open_low, open_high = first == 0, last == SCAN - 1
+        if (open_low | open_high).any():
+            low, high = low - width * open_low, high + width * open_high
+            continue
+        row = np.arange(count)
+        low, high = mu[row, first - 1], mu[row, last + 1]
+        # the ends move by less than two of the spaces that the kept points span
+        if (last - first >= SCAN // 2).all():
+            return low, high
 
 
 def _log_inner(mu: FloatArray, tau: FloatArray, *, size: float, events: float) -> FloatArray:

@@ -158,9 +158,7 @@ def _binomial(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneit
     narrow = float(spread[int(np.argmax(nodes.weight))])
     grid = LogOddsGrid.around(middle, narrow=narrow, wide=sd)
     densities = np.stack([given.predictive(i, tau, grid.theta) for i, tau in enumerate(nodes.tau)])
-    beyond = special.ndtr(
-        np.stack([(grid.theta[0] - mu_mean) / spread, (mu_mean - grid.theta[-1]) / spread])
-    )
+    beyond = given.beyond(nodes.tau, float(grid.theta[0]), float(grid.theta[-1]))
     parts = np.column_stack([beyond[0], densities, beyond[1]])
     low, *density, high = nodes.average(parts)
     value, pdf, cdf, p_mean, p_sd = grid.on_probability_scale(np.array(density), low, high)

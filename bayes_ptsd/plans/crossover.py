@@ -13,6 +13,7 @@ from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.plans.patients import patient_attrs, prior_kinds
 from bayes_ptsd.plans.plan import Groups, Plan
+from bayes_ptsd.priors import Prior
 from bayes_ptsd.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def crossover_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
         found = crossover_groups(posterior, problem, seed=seed, prior=prior)
         return {"posterior": posterior} | found | carryover_groups(problem)
 
+    single = {name: one for name, one in problem.priors.items() if isinstance(one, Prior)}
     return Plan(
         endpoint=problem.endpoint,
         attrs=patient_attrs(spec, problem.priors, visit=problem.visit, size=problem.size),
@@ -52,7 +54,7 @@ def crossover_plan(evidence: Evidence, spec: ModelSpec) -> Plan:
         build=build,
         exact=lambda seed: exact_crossover(problem, seed=seed),
         derive=derive,
-        check=lambda fit: crossover_checks(fit, range_=problem.endpoint.range),
+        check=lambda fit: crossover_checks(fit, range_=problem.endpoint.range, priors=single),
     )
 
 

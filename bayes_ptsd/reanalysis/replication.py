@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.reanalysis.stages import Progress, silent
 from bayes_ptsd.replication.outlook import CENTERS, Outlook, replication_outlook
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.replication import DOCUMENT, centered_fits
+from bayes_ptsd.report.replication import DOCUMENT, average_weights, centered_fits
 from bayes_ptsd.store import ResultStore
 
 __all__ = ["replication_document", "replication_outlooks"]
@@ -24,8 +24,9 @@ def replication_outlooks(
     quick: bool = False,
     seed: int = DEFAULT_SEED,
     progress: Progress = silent,
+    reading_weights: Mapping[str, float] | None = None,
 ) -> list[Outlook]:
-    """Foretell a replication from the headline rows, under each reading and center.
+    """Foretell a replication from the headline rows, averaged and under each reading and center.
 
     Nothing is sampled and nothing new is stored: an outlook is a function of posteriors that the
     store has, and names them. The report keeps it, in ``priors``.
@@ -42,12 +43,14 @@ def replication_outlooks(
         Seed of the stored posteriors.
     progress : callable
         Called with the stage and how much of it is done.
+    reading_weights : mapping of str to float, optional
+        Weights of the readings, set by hand.
 
     Returns
     -------
     list of Outlook
-        By headline row and reading, the default center first; none where the first endpoint has
-        no reference SD.
+        The averages over readings, then each row and reading, the default center first; none
+        where the first endpoint has no reference SD.
 
     Examples
     --------
@@ -62,12 +65,17 @@ def replication_outlooks(
     >>> [outlook.name for outlook in found]
     ['T2-IESR-F-cochrane', 'T2-IESR-F-flat']
     """
-    contents = Contents(evidence, store, priors=CENTERS, seed=seed)
+    contents = Contents(evidence, store, priors=CENTERS, seed=seed, reading_weights=reading_weights)
     fits = centered_fits(contents)
     outlooks = []
-    for number, fit in enumerate(fits):
+    weights = average_weights(contents)
+    for number, named in enumerate(fits):
         progress("replication", number, len(fits))
-        outlooks.append(replication_outlook(fit, evidence, quick=quick))
+        outlooks.append(
+            replication_outlook(
+                named, evidence, quick=quick, reading_weights=weights if len(named) > 1 else None
+            )
+        )
     progress("replication", len(fits), len(fits))
     return outlooks
 

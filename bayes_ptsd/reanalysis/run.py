@@ -101,7 +101,8 @@ def reanalyze(
     with timed(seconds, "comparison"):
         headline = headline_rows(printed, store, seed=seed, reading_weights=reading_weights)
     with timed(seconds, "replication"):
-        outlooks = replication_outlooks(printed, store, quick=quick, seed=seed, progress=progress)
+        outlooks = replication_outlooks(printed, store, quick=quick, seed=seed, progress=progress,
+                                        reading_weights=reading_weights)  # fmt: skip
     progress("report", 0, 1)
     with timed(seconds, "report"):
         page = write_report(

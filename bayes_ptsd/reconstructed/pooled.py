@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.checks.table import Check, check_table, failed_checks
+from bayes_ptsd.check_roles import Check, check_table, failed_checks
 from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.estimands import estimand_draws, estimate, summary_document
 from bayes_ptsd.evidence import Evidence
@@ -119,7 +119,7 @@ def pooled_exact(
     groups = {
         "pooled": summary.drop_vars(GRID).drop_attrs().expand_dims(named),
         "exact": mixture.drop_attrs().expand_dims(named),
-        "checks": check_table([Check("failed_fits", 0.0, 0.0, True, required=True)]),
+        "checks": check_table([Check("failed_fits", 0.0, 0.0, True)]),
     }
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = stamp(
@@ -207,7 +207,7 @@ def pooled_fits(
         "checks": check_table(
             [
                 Check(
-                    "failed_fits", failed, 0.0, failed == 0, required=True,
+                    "failed_fits", failed, 0.0, failed == 0,
                     meaning=f"{failed} of {len(fits)} fits failed a required check",
                 )
             ]

@@ -15,6 +15,7 @@ import xarray as xr
 
 from bayes_ptsd.errors import SpecError, StatisticalWarning
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.replication.assurance import Case, Goal, assurance_curve, goal_ceiling
@@ -23,7 +24,7 @@ from bayes_ptsd.replication.document import curve_document, original_estimate, p
 from bayes_ptsd.replication.mixtures import mixed
 from bayes_ptsd.replication.prediction import predict_replication, predictive_distribution
 from bayes_ptsd.replication.prior import ReplicationPrior, replication_prior
-from bayes_ptsd.replication.readings import AVERAGE, average_predictions, row_cases
+from bayes_ptsd.replication.readings import average_predictions, row_cases
 from bayes_ptsd.replication.sample_size import smallest_size
 
 __all__ = [
@@ -53,8 +54,8 @@ class Outlook:
     Attributes
     ----------
     contrast, reading, center : str
-        The row, how its crossover contrast is read ("average" over its readings), and the prior its
-        posterior was made under.
+        The row, how its crossover contrast is read ("averaged" over its readings), and the prior
+        its posterior was made under.
     found : ReplicationPrior
         The replication prior.
     originals : mapping of str to tuple of float
@@ -179,7 +180,7 @@ def replication_outlook(
     designs = {name: max(cases, key=lambda case: case[0])[2] for name, cases in plans.items()}
     return Outlook(
         contrast=contrast,
-        reading=next(iter(fits)) if len(fits) == 1 else AVERAGE,
+        reading=next(iter(fits)) if len(fits) == 1 else AVERAGED,
         center=str(about["center"]),
         found=found,
         originals=originals,

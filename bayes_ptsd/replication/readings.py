@@ -25,16 +25,12 @@ if TYPE_CHECKING:
     from bayes_ptsd.replication.prior import ReplicationPrior
 
 __all__ = [
-    "AVERAGE",
     "average_predictions",
     "averaged_weights",
     "printed_precision",
     "row_cases",
     "row_design",
 ]
-
-AVERAGE = "average"
-"""Name of the average over readings, where a reading is named."""
 
 
 def averaged_weights(

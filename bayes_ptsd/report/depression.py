@@ -108,7 +108,7 @@ def depression_section(contents: Contents) -> Section | None:
         _table(frame, trees, kind, {"mediator": other.label}),
         figure_html(svg, alt=alt, name="depression-errors"),
         '<p class="note"><a href="tables/depression-errors.csv">The figure as CSV</a></p>',
-        bullets([*shares, *CAVEATS]),
+        bullets([*shares, _sentence(str(trees[0].attrs["rests_on"])), *CAVEATS]),
     )
     tables = {"depression": frame, "depression-errors": errors}
     return Section(
@@ -181,6 +181,11 @@ def _text(contents: Contents, outcome: str, mediator: str) -> str:
         "the mediator may differ between the arms. Natural direct: every patient keeps the "
         "mediator of the control arm. Controlled direct: every patient has the mean mediator."
     )
+
+
+def _sentence(text: str) -> str:
+    """Return a note as a sentence."""
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _frame(tree: xr.DataTree) -> pd.DataFrame:

@@ -110,7 +110,8 @@ def _estimand(contents: Contents, analysis: str) -> dict[str, str]:
     """Return one analysis with the attributes of its estimand."""
     trial = contents.trial
     rows = [name for name in contents.contrasts if contents.analysis(name) == analysis]
-    basis = contents.rows[rows[0]]["df_basis"]
+    printed = [contents.rows[name] for name in rows]
+    basis = dict.fromkeys(f"{row['df']:g}: {row['df_basis']}" for row in printed if row["df_basis"])
     population = POPULATIONS.get(analysis, "all patients of the first period, as randomized")
     return {
         "analysis": analysis_name(analysis),
@@ -120,7 +121,7 @@ def _estimand(contents: Contents, analysis: str) -> dict[str, str]:
         "intercurrent events": EVENTS.get(analysis, "as in the paper"),
         "summary measure": f"{SUMMARIES.get(analysis, 'difference of means')}; positive = "
         f"{trial.active} better",
-        "degrees of freedom from": str(basis),
+        "degrees of freedom": "; ".join(basis),
     }
 
 

@@ -72,8 +72,8 @@ def check_section(outcome: PatientOutcome, name: str) -> Section:
             )
             parts.append(figure_html(figures[key], alt=alt, name=key))
     summary = (
-        f"{len(frame) - len(failed)} of {len(frame)} checks passed. Required checks mark a result "
-        "as failed; the others say what to look at."
+        f"{len(frame) - len(failed)} of {len(frame)} checks passed, {_required(frame)}. Required "
+        "checks mark a result as failed; the others warn, and some figures are only shown."
     )
     table = table_html(
         pd.DataFrame(_check_lines(frame)),
@@ -85,10 +85,17 @@ def check_section(outcome: PatientOutcome, name: str) -> Section:
         "" if not said else join("<h3>What to know</h3>", bullets(said)),
         gallery(parts) if parts else "",
         _sensitivity(outcome, name),
+        _prior_scores(outcome, name),
         details("All checks", table),
     )
     title = f"{outcome.constants['label']}: checks"
     return Section(f"{name}-checks", title, html, {f"{name}-checks": frame}, figures)
+
+
+def _required(frame: pd.DataFrame) -> str:
+    """Say of how many results every required check passed."""
+    passed = (frame["passed"] | ~frame["required"].astype(bool)).groupby(frame["result_id"]).all()
+    return f"all required ones in {int(passed.sum())} of {len(passed)} results"
 
 
 def _warnings(outcome: PatientOutcome) -> list[str]:
@@ -122,7 +129,7 @@ def _check_lines(frame: pd.DataFrame) -> list[dict[str, str]]:
             "figure": f"{row['figure']:.4g}" if np.isfinite(row["figure"]) else ABSENT,
             "threshold": f"{row['threshold']:.4g}" if np.isfinite(row["threshold"]) else ABSENT,
             "passed": "yes" if row["passed"] else "no",
-            "required": "yes" if row.get("required") else "",
+            "role": str(row["role"]),
             "meaning": str(row.get("meaning", "")),
         }
         for row in frame.to_dict("records")
@@ -130,22 +137,57 @@ def _check_lines(frame: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _sensitivity(outcome: PatientOutcome, name: str) -> str:
-    """Return how the treatment difference moves when prior or likelihood is made stronger."""
+    """Return how the answer moves when a kind of prior, or the data, are made stronger."""
     lines = []
     for fit in outcome.fits:
-        if "sensitivity" in fit.children:
-            one = fit["sensitivity"].to_dataset().sel(estimand="treatment_difference")
-            lines.append(
-                {"model, prior": f"{fit.attrs['model']}, {fit.attrs['prior']}",
-                 "prior": number(float(one["prior"]), 3),
-                 "likelihood": number(float(one["likelihood"]), 3)}
-            )  # fmt: skip
+        checks = fit["checks"].to_dataset()
+        for check in checks["check"].values:
+            if str(check).startswith("power_scaling_"):
+                one = checks.sel(check=check)
+                lines.append(
+                    {"model, prior": f"{fit.attrs['model']}, {fit.attrs['prior']}",
+                     "made stronger": str(check).removeprefix("power_scaling_"),
+                     "sensitivity": number(float(one["figure"]), 3),
+                     "what it says": "" if check == "power_scaling_likelihood" and one["passed"]
+                     else str(one["meaning"].item())}
+                )  # fmt: skip
     if not lines:
         return ""
     return table_html(
         pd.DataFrame(lines),
-        caption="Power-scaling: sensitivity of the treatment difference to prior and likelihood.",
-        kind=outcome.kind,
-        name=f"{name}-checks",
-        notes=["0.05 and more is a sensitive answer; the figures are among the checks in the CSV."],
-    )
+        caption="Power-scaling: what moves the treatment difference, in its own unit.",
+        kind=outcome.kind, name=f"{name}-checks", left=["made stronger", "what it says"],
+        notes=[
+            "0.05 and more is a sensitive answer. The treatment prior is meant to inform, nuisance "
+            "priors (levels, slopes, spreads) are not; the prior of each parameter alone is in the "
+            "stored result. Positive = active treatment better.",
+        ],
+    )  # fmt: skip
+
+
+def _prior_scores(outcome: PatientOutcome, name: str) -> str:
+    """Return what the priors alone make of scores: shown, and no check."""
+    lines = []
+    for fit in outcome.fits:
+        if "prior_scores" not in fit.children:
+            continue
+        frame = fit["prior_scores"].to_dataset().expand_dims("row").to_dataframe().reset_index()
+        lines += [
+            {"model, prior": f"{fit.attrs['model']}, {fit.attrs['prior']}",
+             "endpoint": str(row.get("endpoint", fit.attrs["endpoint"])),
+             "95% of scores": f"{number(row['low'], 1)} to {number(row['high'], 1)}",
+             "share inside the range": number(row["inside"], 3)
+             if np.isfinite(row["inside"]) else ABSENT}
+            for row in frame.to_dict("records")
+        ]  # fmt: skip
+    if not lines:
+        return ""
+    return table_html(
+        pd.DataFrame(lines),
+        caption="Scores under the priors alone, before any score was seen.",
+        kind=outcome.kind, name=f"{name}-checks", left=["endpoint"],
+        notes=[
+            "Shown, and never a check: priors of levels are so wide that they cannot move the "
+            "difference, and therefore reach beyond the scale.",
+        ],
+    )  # fmt: skip

@@ -115,7 +115,21 @@ def _facts(outcome: PatientOutcome) -> dict[str, str]:
         f"that {attrs['active']} is better, in {unit or outcome.constants['unit']}",
         "Patients": "; ".join(_sizes(outcome)),
         "Smallest difference that matters": str(outcome.constants["mcid"] or "not given"),
+        **_periods(outcome),
     }
+
+
+def _periods(outcome: PatientOutcome) -> dict[str, str]:
+    """Return what each period of a crossover says alone; nothing of other designs."""
+    found = [json.loads(fit.attrs.get("frequentist", "{}")) for fit in outcome.fits]
+    lines: list[dict[str, Any]] = next((o["periods"] for o in found if o.get("periods")), [])
+    said = [
+        f"{one['patients']}, period {one['period']}: "
+        f"{number(_nan(one['difference']), outcome.digits)} (SD within groups "
+        f"{number(_nan(one['sd']), outcome.digits)}, n {one['n']})"
+        for one in lines
+    ]
+    return {"Each period alone, difference of means": "; ".join(said)} if said else {}
 
 
 def _sizes(outcome: PatientOutcome) -> list[str]:

@@ -57,7 +57,8 @@ def priors_section(contents: Contents) -> Section:
     ]
     text = (
         "A prior states which treatment differences were plausible before this trial. No single "
-        "one is right; the spread of the answers shows how much the data settle. All but "
+        "one is right; the spread of the answers shows how much the data settle. reference is no "
+        "belief but a stand-in for flat, which samplers cannot take. All but "
         "cochrane are multiples of the endpoint's reference SD; cochrane is a multiple of the "
         "standard error of its row, so it differs between rows and says something about the "
         "study, not about the treatment."

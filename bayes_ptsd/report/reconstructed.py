@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.evidence.intervals import center, p_value
 from bayes_ptsd.evidence.reconstruct.release import OTHER_PRIORS, load_release
 from bayes_ptsd.plots.reconstructed import reconstruction_figure
 from bayes_ptsd.plots.style import figure_svg
@@ -25,18 +23,15 @@ from bayes_ptsd.report.markup import (
     join,
     number,
     paragraph,
-    probability,
 )
 from bayes_ptsd.report.nuisance import nuisance_frame, nuisance_table
+from bayes_ptsd.report.reconstructed_periods import beyond_print, period_frame, period_table
+from bayes_ptsd.report.reconstructed_predictive import predictive_frame, predictive_table
 from bayes_ptsd.report.reconstructed_tables import (
     by_model,
     check_lines,
     estimand_frame,
     estimand_table,
-    period_frame,
-    period_table,
-    predictive_frame,
-    predictive_table,
     reading_table,
     readings_frame,
     sampled_frame,
@@ -56,13 +51,6 @@ WHAT = (
     "and comes from stated priors and from how the sets are searched for: the share of the "
     "posterior variance between sets says how far they disagree, no more. Nothing "
     "here is a finding about the trial's own patients."
-)
-SURER = (
-    "The model crossover has a P(benefit) of {benefit}, more than the printed analyses give each "
-    "(one-sided, t: {words}). It is sure because of what is assumed: in the sets those who left in "
-    "remission are among the best of the first period, which nothing printed says; the model has "
-    "one treatment difference where those of the two periods are as far apart as above; and it has "
-    "one standard deviation for two periods that need not be alike."
 )
 PRIORS = (
     "The treatment prior is the models' own, reference, nearly flat, and where an exact engine "
@@ -110,7 +98,7 @@ def reconstructed_section(contents: Contents) -> Section | None:
         paragraph(WHAT.format(sets=max(int(entry["reconstructions"]) for entry in entries))),
         two_column_table(contents, entries, kind, files=files),
         period_table(contents, entries, kind),
-        _beyond_print(contents, entries),
+        beyond_print(contents, entries),
         gallery(parts),
         _paradox(contents),
         reading_table(contents, entries, kind),
@@ -185,25 +173,6 @@ def _figures(contents: Contents, sampled: list[xr.DataTree]) -> tuple[dict[str, 
         )
         parts.append(figure_html(figures[name], alt=alt, name=name))
     return figures, parts
-
-
-def _beyond_print(contents: Contents, entries: list[dict[str, Any]]) -> str:
-    """Say why all patients together look surer than either printed analysis."""
-    key = {"model": "crossover", "prior": "reference", "crossover_reading": "as_published",
-           "flow_reading": "paper"}  # fmt: skip
-    found = [one for one in entries if all(one[name] == value for name, value in key.items())]
-    names = dict.fromkeys(name for name, _ in contents.primary)
-    printed = [contents.rows[name] for name in names]
-    alone = [
-        1 - float(p_value(center(row["interval_low"], row["interval_high"]), row["se"],
-                          df=row["df"])) / 2
-        for row in printed
-    ]  # fmt: skip
-    benefit = found[0]["summary"]["treatment_difference"]["prob_benefit"] if found else 0.0
-    if len(alone) < 2 or benefit <= max(alone):
-        return ""
-    words = ", ".join(f"{probability(p)} of {name}" for name, p in zip(names, alone, strict=True))
-    return paragraph(SURER.format(benefit=probability(benefit), words=words))
 
 
 def _paradox(contents: Contents) -> str:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -22,10 +21,6 @@ __all__ = [
     "check_lines",
     "estimand_frame",
     "estimand_table",
-    "period_frame",
-    "period_table",
-    "predictive_frame",
-    "predictive_table",
     "reading_table",
     "readings_frame",
     "sampled_frame",
@@ -44,7 +39,6 @@ SCALARS = (
     "mean", "sd", "low", "high", "prob_benefit", "prob_gt_mcid", "within_sd", "between_sd",
     "between_set_share", "between_set_share_mcse",
 )  # fmt: skip
-FAR = 0.005
 BETWEEN = (
     "between sets: share of the variance that lies between the means of the sets. They come from a "
     "search that rejects what does not print, under nuisance priors that the models do not share: "
@@ -56,11 +50,6 @@ FILES = (
     "patients, where the models were fitted to all of them."
 )
 HEADS = ("mean (95% interval)", "P(benefit)", "P(> MCID)", "between sets", "between files")
-PERIODS: Mapping[str, tuple[str, int]] = {
-    "D1, all": ("all", 1),
-    "D1, completers": ("completers", 1),
-    "D2, completers": ("completers", 2),
-}
 Result = TypeVar("Result", dict[str, Any], xr.DataTree)
 
 
@@ -172,58 +161,6 @@ def reading_table(contents: Contents, entries: Sequence[Mapping[str, Any]], kind
         pd.DataFrame(lines),
         caption=f"All readings side by side: mean (95% interval), {_label(contents)}.",
         kind=kind, name="reconstructed-readings", group="flow", stub="model",
-    )  # fmt: skip
-
-
-def period_frame(entries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return what each period says alone as numbers, a line for each reading, flow and period.
-
-    Examples
-    --------
-    >>> period_frame([]).empty
-    True
-    """
-    lines, seen = [], set()
-    for entry in entries:
-        place = (entry["crossover_reading"], entry["flow_reading"])
-        periods = entry["summary"][DIFFERENCE].get("periods")
-        if periods is None or place in seen:
-            continue
-        seen.add(place)
-        named = dict(zip(("crossover_reading", "flow_reading"), place, strict=True))
-        kinds = {key: entry[key] for key in ("reconstructions", "evidence_kind")}
-        lines += [named | line | kinds for line in periods]
-    return pd.DataFrame(lines)
-
-
-def period_table(contents: Contents, entries: Sequence[Mapping[str, Any]], kind: str) -> str:
-    """Return what each period says alone, by reading and flow, as texts."""
-    frame = period_frame(entries)
-    if frame.empty:
-        return ""
-    digits, lines = _digits(contents), []
-    for (flow, reading), group in frame.groupby(["flow_reading", "crossover_reading"], sort=False):
-        at = {(one["patients"], one["period"]): one for one in group.to_dict("records")}
-        cells = {
-            head: f"{number(at[key]['difference'], digits)} "
-            f"({interval_text(at[key]['lowest'], at[key]['highest'], digits)})"
-            for head, key in PERIODS.items()
-        }
-        spread = {f"SD {n}": number(at["completers", n]["sd"], digits) for n in (1, 2)}
-        line = {"flow": f"flow of patients as in the {flow}", "reading": _words(str(reading))}
-        lines.append(line | cells | spread)
-    return table_html(
-        pd.DataFrame(lines),
-        caption=f"Each period alone: differences of means, {_label(contents)}.",
-        kind=kind, name="reconstructed-periods", group="flow", stub="reading",
-        spanners={"mean over the sets (lowest to highest)": list(PERIODS),
-                  "SD of completers": ["SD 1", "SD 2"]},
-        notes=[
-            "D1, D2: difference in the first and in the second period, no model and no baseline. "
-            "Of completers they add up to twice the crossover contrast as published, to the "
-            "contrast itself unhalved; under the other readings print is of changes, or of the "
-            "first period. SD: of the scores within a sequence, mean over the sets."
-        ],
     )  # fmt: skip
 
 
@@ -369,57 +306,6 @@ def sets_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
         named = ("model", "prior", "crossover_reading", "evidence_kind")
         frames.append(frame.assign(**{key: fit.attrs[key] for key in named}))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-
-def predictive_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
-    """Return what each model predicts of its sets, over the sets, as numbers.
-
-    Examples
-    --------
-    >>> predictive_frame([]).empty
-    True
-    """
-    lines = []
-    for fit in sampled:
-        if "predictive" not in fit.children:
-            continue
-        table = fit["predictive"].to_dataset()
-        for name in table["statistic"].values.tolist():
-            one = table.sel(statistic=name)
-            tail = np.minimum(one["p"].values, 1 - one["p"].values)
-            lines.append(
-                {"model": fit.attrs["model"], "feature": name,
-                 "crossover_reading": fit.attrs["crossover_reading"],
-                 "observed_least": float(one["observed"].min()),
-                 "observed_most": float(one["observed"].max()),
-                 "replicated_low": float(one["low"].mean()),
-                 "replicated_high": float(one["high"].mean()),
-                 "sets_beyond": int((tail < FAR).sum()),
-                 "sets": table.sizes["reconstruction"],
-                 "evidence_kind": fit.attrs["evidence_kind"]}
-            )  # fmt: skip
-    return pd.DataFrame(lines)
-
-
-def predictive_table(sampled: Sequence[xr.DataTree], kind: str) -> str:
-    """Return the predictive features as texts."""
-    lines = [
-        {
-            "model": f"{line['model']}, {_words(line['crossover_reading'])}",
-            "feature": str(line["feature"]).replace("_", " "),
-            "in the sets": interval_text(line["observed_least"], line["observed_most"], 2),
-            "replicates, 95%": interval_text(line["replicated_low"], line["replicated_high"], 2),
-            "sets beyond": f"{line['sets_beyond']} of {line['sets']}",
-        }
-        for line in predictive_frame(sampled).to_dict("records")
-    ]
-    return table_html(
-        pd.DataFrame(lines),
-        caption="Features of the sets beside what the fitted model predicts of them.",
-        kind=kind, name="reconstructed-predictive", group="model", stub="feature",
-        notes=["sets beyond: sets whose feature lies among the outer 0.5% of its replicates. "
-               "Limits of replicates are means over the sets."],
-    )  # fmt: skip
 
 
 def _cells(entry: Mapping[str, Any], digits: int) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.plots.assurance import assurance_figure
 from bayes_ptsd.plots.replication import prediction_figure, replication_prior_figure
 from bayes_ptsd.plots.style import figure_svg
@@ -18,10 +19,9 @@ from bayes_ptsd.replication.outlook import (
     outlook_document,
     replication_outlook,
 )
-from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.headline import row_heading
+from bayes_ptsd.replication.readings import averaged_weights
+from bayes_ptsd.report.contents import Contents, Row
 from bayes_ptsd.report.markup import (
-    ABSENT,
     Section,
     details,
     figure_html,
@@ -33,13 +33,19 @@ from bayes_ptsd.report.markup import (
     probability,
 )
 from bayes_ptsd.report.replication_numbers import outlook_tables
+from bayes_ptsd.report.replication_plans import (
+    DESIGN_NAMES,
+    assurance_table,
+    line_heading,
+    size_table,
+    trade_off_table,
+)
 from bayes_ptsd.report.table import table_html
 
-__all__ = ["DOCUMENT", "centered_fits", "replication_section"]
+__all__ = ["DOCUMENT", "average_weights", "centered_fits", "replication_section"]
 
 DOCUMENT = "replication"
 """Name of the JSON file that holds everything about a replication."""
-SHOWN_SIZES = (40, 80, 160, 320)
 CURSE = (
     "A result is repeated because it stood out, and it stood out partly by luck. Among results "
     "chosen for being large, estimates overshoot on average: the winner's curse. A replication "
@@ -49,35 +55,30 @@ CURSE = (
 )
 WEAKENED = (
     "From posterior to prior: another trial has other patients and raters (half-normal SD/4 "
-    "between trials, integrated), and the prior may be wrong altogether (a component of weight .2 "
-    "around no difference, with an SD of 2 SD, worth one patient of a parallel trial). That "
-    "component is why the 95% intervals are wide; the 50% intervals show where most of the weight "
-    "is."
+    "between trials, integrated; the two trials are exchangeable, so that a prior which shrank "
+    "this one's difference shrinks the other's too, and more where trials differ more), and the "
+    "prior may be wrong altogether (a component of weight .2 around no difference, with an SD of "
+    "2 SD, worth one patient of a parallel trial). That component is why the 95% intervals are "
+    "wide; the 50% intervals show where most of the weight is."
 )
-READINGS = " Readings of the crossover contrast are kept apart."
+READINGS = (
+    " The average over readings of the crossover contrast comes first ({}; readings of one scale "
+    "are one), each reading beside it."
+)
 PLANS = (
-    "Assurance is power averaged over the prior. It has a ceiling that no size can pass: the "
-    "prior's own probability of the goal's event. Two scores of one patient are taken to correlate "
-    "by .5, which print does not settle."
+    "Assurance is power averaged over the prior. It tends to a ceiling: the prior's own "
+    "probability of the goal's event. Two scores of one patient are taken to correlate by .5, "
+    "which print does not settle."
 )
 CROSSOVERS = (
-    " The crossover is shown twice: everybody crosses, or this trial's own shares of patients were "
-    "too well to cross or left. The last table varies the correlation."
+    " A crossover planned from the crossover row has, per completer, the precision that the row "
+    "printed under the same reading; the label of each design says which. It is shown twice: "
+    "everybody crosses, or this trial's own shares of patients were too well to cross or left. The "
+    "last table states correlations instead."
 )
-GOALS = {
-    "benefit": "benefit",
-    "worthwhile": "worthwhile difference",
-    "benefit_skeptical": "benefit, skeptical analysis",
-}
-DESIGNS = {
-    "parallel": "parallel",
-    "repeated": "parallel, mean of 4 visits",
-    "crossover": "crossover, all cross",
-    "crossover_leavers": "crossover, leavers as here",
-}
 
 
-def centered_fits(contents: Contents) -> list[xr.DataTree]:
+def centered_fits(contents: Contents) -> list[dict[str, xr.DataTree]]:
     """Return the exact fits of the headline rows that replication priors are centered on.
 
     Parameters
@@ -87,25 +88,48 @@ def centered_fits(contents: Contents) -> list[xr.DataTree]:
 
     Returns
     -------
-    list of xr.DataTree
-        By row and reading, the default center first; none without a reference SD.
+    list of dict of str to xr.DataTree
+        By reading: first all readings of a crossover row together, to be averaged, then each row
+        and reading alone; the default center first; none without a reference SD.
 
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published
     >>> fits = centered_fits(Contents(load_published(), priors=("flat", "cochrane")))
-    >>> [fit.attrs["prior"] for fit in fits][:2]
-    ['cochrane', 'flat']
+    >>> [list(one) for one in fits][:4:2]
+    [['unhalved', 'as_published'], ['as_published']]
     """
     if any(contents.endpoint(row[0]).reference_sd is None for row in contents.primary):
         return []
+    weights = average_weights(contents)
+    crossed = {name for name, _ in contents.primary if contents.analysis(name) == "crossover"}
+    rows = [{reading: (name, reading) for reading in weights} for name in sorted(crossed)]
+    rows = [row for row in rows if row and set(row.values()) <= set(contents.primary)]
+    rows += [{reading: (name, reading)} for name, reading in contents.primary]
     return [
-        fit
-        for row in contents.primary
+        {reading: _under(contents, row, center) for reading, row in named.items()}
+        for named in rows
         for center in CENTERS
-        for fit in contents.fits[row]
-        if fit.attrs["prior"] == center
+        if center in contents.priors
     ]
+
+
+def average_weights(contents: Contents) -> dict[str, float]:
+    """Return the weights of the average over readings by scale; none where there are none.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published
+    >>> list(average_weights(Contents(load_published())))
+    ['unhalved', 'as_published']
+    """
+    given = contents.weights[0]
+    return averaged_weights(contents.evidence, given) if given else {}
+
+
+def _under(contents: Contents, row: Row, center: str) -> xr.DataTree:
+    """Return the fit of one row under one prior."""
+    return next(fit for fit in contents.fits[row] if fit.attrs["prior"] == center)
 
 
 def replication_section(contents: Contents) -> Section | None:
@@ -127,13 +151,20 @@ def replication_section(contents: Contents) -> Section | None:
     >>> section = replication_section(Contents(load_published(), priors=("flat",),
     ...     conventions=("T",)))
     >>> sorted(section.priors)
-    ['T2-IESR-F-flat', 'T2-IESR-X-as-published-flat', 'T2-IESR-X-unhalved-flat', 'replication']
+    ['T2-IESR-F-flat', 'T2-IESR-X-as-published-flat', 'T2-IESR-X-averaged-flat',
+     'T2-IESR-X-unhalved-flat', 'replication']
     """
     quick = contents.normal is None
     outlooks = contents.outlooks
     if outlooks is None:
-        fits = centered_fits(contents)
-        outlooks = [replication_outlook(fit, contents.evidence, quick=quick) for fit in fits]
+        weights = average_weights(contents)
+        outlooks = [
+            replication_outlook(
+                fits, contents.evidence, quick=quick,
+                reading_weights=weights if len(fits) > 1 else None,
+            )
+            for fits in centered_fits(contents)
+        ]  # fmt: skip
     if not outlooks:
         return None
     documents = [outlook_document(outlook) for outlook in outlooks]
@@ -141,7 +172,7 @@ def replication_section(contents: Contents) -> Section | None:
     tables = outlook_tables(documents)
     crossed = "crossover" in outlooks[0].designs
     html = join(
-        paragraph(CURSE), paragraph(WEAKENED + READINGS * crossed),
+        paragraph(CURSE), paragraph(WEAKENED + _weights_text(outlooks)),
         gallery(_shown(figures)),
         _prior_table(contents, tables["replication-priors"]),
         details("The mixtures, component by component",
@@ -150,15 +181,27 @@ def replication_section(contents: Contents) -> Section | None:
         paragraph(PLANS + CROSSOVERS * crossed),
         gallery(_shown(curves)),
         details("Assurance in numbers, and where P(benefit) will lie",
-                _assurance_table(contents, tables["replication-assurance"])),
-        _size_table(contents, tables["replication-sizes"]),
-        _trade_off_table(contents, tables["replication-trade-off"]) if crossed else "",
+                assurance_table(contents, tables["replication-assurance"])),
+        size_table(contents, tables["replication-sizes"]),
+        trade_off_table(contents, tables["replication-trade-off"]) if crossed else "",
         _files(outlooks),
     )  # fmt: skip
     files = {outlook.name: document["exports"]["rbest"]
              for outlook, document in zip(outlooks, documents, strict=True)}  # fmt: skip
     files[DOCUMENT] = _whole(contents, documents)
     return Section("replication", "A replication", html, tables, figures | curves, files)
+
+
+def _weights_text(outlooks: Sequence[Outlook]) -> str:
+    """Return how readings were averaged, if they were, and what the mixtures warn of."""
+    told = [str(text) for one in outlooks for text in one.found.about["warnings"]]
+    warned = "".join(f" Warning: {text}." for text in dict.fromkeys(told))
+    averaged = [one for one in outlooks if one.reading == AVERAGED]
+    if not averaged:
+        return warned
+    weights = averaged[0].found.about["readings"]
+    words = ", ".join(f"{name.replace('_', ' ')} {w:.2f}" for name, w in weights.items())
+    return READINGS.format(words) + warned
 
 
 def _whole(contents: Contents, documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -175,11 +218,6 @@ def _whole(contents: Contents, documents: Sequence[dict[str, Any]]) -> dict[str,
     }
 
 
-def _heading(contents: Contents, line: Mapping[Any, Any]) -> str:
-    """Return the row and the reading of a line."""
-    return row_heading(contents, (str(line["contrast"]), str(line["reading"]) or "as_published"))
-
-
 def _figures(
     contents: Contents, outlooks: Sequence[Outlook]
 ) -> tuple[dict[str, str], dict[str, str]]:
@@ -190,11 +228,11 @@ def _figures(
     }
     curves = {}
     for outlook in outlooks:
-        title = _heading(contents, {"contrast": outlook.contrast, "reading": outlook.reading})
+        title = line_heading(contents, {"contrast": outlook.contrast, "reading": outlook.reading})
         # the others are in the CSV file
         for goal in ("benefit", "worthwhile") if outlook.center == CENTERS[0] else ("benefit",):
             if goal in outlook.curves and not (outlook.quick and goal == "worthwhile"):
-                named = {DESIGNS[key]: curve for key, curve in outlook.curves[goal].items()}
+                named = {DESIGN_NAMES[key]: curve for key, curve in outlook.curves[goal].items()}
                 figure = assurance_figure(
                     named, kind=contents.kind, heading=f"{title}, center {outlook.center}"
                 )
@@ -215,7 +253,7 @@ def _prior_table(contents: Contents, frame: pd.DataFrame) -> str:
     lines = []
     for line in frame.to_dict("records"):
         texts = {
-            "row": _heading(contents, line), "center": str(line["center"]),
+            "row": line_heading(contents, line), "center": str(line["center"]),
             "posterior widened: mean (SD)":
                 f"{number(line['informative_mean'])} ({number(line['informative_sd'])})",
             "robust: mean (SD)": f"{number(line['mean'])} ({number(line['sd'])})",
@@ -238,14 +276,14 @@ def _prior_table(contents: Contents, frame: pd.DataFrame) -> str:
         kind=contents.kind, convention="T", name="replication-priors", group="row", stub="center",
         spanners=spanners,
         notes=["Worth of the robust prior by three definitions; ELIR before: of its informative "
-               "part."],
+               "part. Worth in crossover patients is at the precision of the likeliest reading."],
     )  # fmt: skip
 
 
 def _mixture_table(contents: Contents, frame: pd.DataFrame) -> str:
     """Return the components as texts."""
     lines = [
-        {"row": _heading(contents, line), "center": f"{line['center']}, {line['component']}",
+        {"row": line_heading(contents, line), "center": f"{line['center']}, {line['component']}",
          "weight": number(line["weight"], 3), "mean": number(line["mean"], 2),
          "SD": number(line["sd"], 2)}
         for line in frame.to_dict("records")
@@ -262,7 +300,7 @@ def _prediction_table(contents: Contents, frame: pd.DataFrame) -> str:
     for line in frame.to_dict("records"):
         digits = contents.digits(str(line["contrast"]))
         lines.append({
-            "row": _heading(contents, line),
+            "row": line_heading(contents, line),
             "center": f"{line['center']}, size {line['relative_size']:g}",
             "estimate: mean": number(line["mean"], digits),
             "95% prediction interval": interval_text(line["low"], line["high"], digits),
@@ -283,94 +321,6 @@ def _prediction_table(contents: Contents, frame: pd.DataFrame) -> str:
                "in its golden calibration, the others are in the CSV file; BF is the replication "
                "Bayes factor, of the original's posterior against no difference."],
     )  # fmt: skip
-
-
-def _assurance_table(contents: Contents, frame: pd.DataFrame) -> str:
-    """Return assurance and pre-posterior quantiles of two designs as texts."""
-    shown = frame[
-        (frame["goal"] == "benefit")
-        & frame["design"].isin(["parallel", "crossover_leavers"])
-        & frame["n"].isin(SHOWN_SIZES)
-    ]
-    lines = [
-        {
-            "row": f"{_heading(contents, line)}, center {line['center']}: "
-            f"{DESIGNS[str(line['design'])]}",
-            "patients": f"{line['n']}", "complete": number(line["complete"], 0),
-            "SE": number(line["standard_error"]), "assurance": probability(line["assurance"]),
-            **{f"{q}%": probability(line[f"prob_q{q}"]) for q in (10, 25, 50, 75, 90)},
-        }
-        for line in shown.to_dict("records")
-    ]  # fmt: skip
-    return table_html(
-        pd.DataFrame(lines), kind=contents.kind, convention="T", name="replication-assurance",
-        caption="Assurance of benefit, and where the replication's own P(benefit) will lie: its "
-        "quantiles as foretold today.", group="row", stub="patients",
-        spanners={"P(benefit), pre-posterior": [f"{q}%" for q in (10, 25, 50, 75, 90)]},
-        notes=["Flat analysis prior. Other designs, goals and sizes are in the CSV file."],
-    )  # fmt: skip
-
-
-def _size_table(contents: Contents, frame: pd.DataFrame) -> str:
-    """Return the smallest sizes as texts, one column a target."""
-    lines = []
-    for _, group in frame.groupby(["contrast", "reading", "center", "goal"], sort=False):
-        reached = bool(group["n"].notna().any())
-        # one line is enough where no design reaches any target
-        designs = list(DESIGNS) if reached else list(DESIGNS)[:1]
-        for design in designs:
-            own = group[group["design"] == design]
-            if own.empty:
-                continue
-            first = own.to_dict("records")[0]
-            lines.append({
-                "row": f"{_heading(contents, first)}, center {first['center']}: "
-                f"{GOALS[str(first['goal'])]}",
-                "design": DESIGNS[design] if reached else "any design",
-                "ceiling": probability(first["ceiling"]),
-                **{f"n for {probability(target, 1)}": "none" if pd.isna(n) else f"{int(n):,}"
-                   for target, n in zip(own["target"], own["n"], strict=True)},
-            })  # fmt: skip
-    goals = frame.drop_duplicates("goal").to_dict("records")
-    words = "; ".join(f"{GOALS[str(line['goal'])]}: {line['goal_words']}" for line in goals)
-    return table_html(
-        pd.DataFrame(lines),
-        caption="Smallest number of patients randomized, in all, that reaches an assurance.",
-        kind=contents.kind, convention="T", name="replication-sizes", group="row", stub="design",
-        notes=[f"Goals. {words}. none: the target is at or above the ceiling, which no size "
-               "passes, or more than 200,000 patients are needed."],
-    )  # fmt: skip
-
-
-def _trade_off_table(contents: Contents, frame: pd.DataFrame) -> str:
-    """Return crossover against parallel as texts."""
-    names = [name for name in DESIGNS if f"{name}_worth" in frame]
-    lines = []
-    for line in frame.to_dict("records"):
-        texts = {
-            "row": f"{_heading(contents, line)}, center {line['center']}",
-            "correlation": f"{line['correlation']:g}", "parallel": _size(line["parallel"]),
-        }  # fmt: skip
-        for name in names:
-            texts[f"{name}|n"] = _size(line[name])
-            texts[f"{name}|one is worth"] = number(line[f"{name}_worth"])
-        lines.append(texts)
-    target = probability(frame["target"].iloc[0], 1)
-    return table_html(
-        pd.DataFrame(lines),
-        caption=f"Crossover against parallel: patients for an assurance of {target} of benefit, by "
-        "the correlation of a patient's two scores.",
-        kind=contents.kind, convention="T", name="replication-trade-off", group="row",
-        stub="correlation",
-        spanners={DESIGNS[name]: [f"{name}|n", f"{name}|one is worth"] for name in names},
-        notes=["one is worth: one patient of that crossover, in patients of a parallel trial. It "
-               "rests on no carryover and on patients who come back."],
-    )  # fmt: skip
-
-
-def _size(n: float) -> str:
-    """Return a number of patients, or that there is none."""
-    return ABSENT if pd.isna(n) else f"{int(n):,}"
 
 
 def _files(outlooks: Sequence[Outlook]) -> str:

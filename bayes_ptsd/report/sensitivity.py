@@ -32,10 +32,11 @@ __all__ = ["sensitivity_section"]
 
 TEXT = (
     "One assumption is changed at a time, starting from the printed interval under a flat prior; "
-    "the lines are ranked by how far P(benefit) moves. The printed numbers inform none of these "
-    "assumptions: unblinding is an assumed bias (no guesses of treatment are reported; moderate "
-    "dissociation stands in for beliefs in one line), and Delta is how much the within-patient "
-    "benefit of patients without a second period differs from the completers'."
+    "the lines are ranked by how far P(benefit) moves. The printed numbers weigh one of these "
+    "assumptions, the reading, and inform none of the others: unblinding is an assumed bias (no "
+    "guesses of treatment are reported; moderate dissociation stands in for beliefs in one line), "
+    "and Delta is how much the within-patient benefit of patients without a second period differs "
+    "from the completers'."
 )
 BASES = (
     "Lines about reconstructed patients start from another base: the main model of the analysis, "

@@ -116,27 +116,30 @@ def visit_posterior(problem: VisitProblem, *, draws: int, seed: int) -> VisitPos
     whole = np.isfinite(problem.values).all(axis=1)
     squares, freedom = _residual_squares(problem.values[whole], problem.columns[whole])
     covariance, inverse = _inverse_wishart(squares, freedom, draws, rng)
+    log_det = np.linalg.slogdet(covariance)[1]
     precision, pull, fit = _prior_terms(problem, draws)
     log_likelihood = np.zeros(draws)
     there = np.isfinite(problem.values)
     for pattern in np.unique(there, axis=0):
         rows, cells = np.flatnonzero((there == pattern).all(axis=1)), np.flatnonzero(pattern)
-        part = covariance[np.ix_(range(draws), cells, cells)]
+        part = covariance[:, cells[:, None], cells]
         weight = inverse if pattern.all() else np.linalg.inv(part)
         y, x = problem.values[np.ix_(rows, cells)], problem.columns[np.ix_(rows, cells)]
         precision += np.einsum("nab,iap,ibq->npq", weight, x, x, optimize=True)
         pull += np.einsum("nab,iap,ib->np", weight, x, y, optimize=True)
         fit += np.einsum("nab,ia,ib->n", weight, y, y, optimize=True)
-        log_likelihood -= 0.5 * len(rows) * np.linalg.slogdet(part)[1]
-    mean = np.linalg.solve(precision, pull[..., None])[..., 0]
+        part_det = log_det if pattern.all() else np.linalg.slogdet(part)[1]
+        log_likelihood -= 0.5 * len(rows) * part_det
+    spread = np.linalg.inv(precision)
+    mean = (spread @ pull[..., None])[..., 0]
     log_likelihood -= 0.5 * (fit - (mean * pull).sum(axis=1) + np.linalg.slogdet(precision)[1])
     log_weight = (
         log_likelihood
-        + _log_prior(problem, covariance, inverse)
-        - _log_proposal(squares, freedom, covariance, inverse)
+        + _log_prior(problem, covariance, inverse, log_det)
+        - _log_proposal(squares, freedom, inverse, log_det)
     )
     weight = np.exp(log_weight - log_weight.max())
-    return VisitPosterior(weight / weight.sum(), covariance, mean, np.linalg.inv(precision))
+    return VisitPosterior(weight / weight.sum(), covariance, mean, spread)
 
 
 def _columns(model: LongitudinalModel) -> dict[str, list[Floats]]:
@@ -183,18 +186,19 @@ def _inverse_wishart(
     return np.linalg.inv(inverse), inverse
 
 
-def _log_proposal(squares: Floats, freedom: float, covariance: Floats, inverse: Floats) -> Floats:
+def _log_proposal(squares: Floats, freedom: float, inverse: Floats, log_det: Floats) -> Floats:
     """Return the log density of the proposal, up to a constant."""
-    log_det = np.linalg.slogdet(covariance)[1]
     trace = np.einsum("ab,nab->n", squares, inverse)
     return np.asarray(-0.5 * ((freedom + len(squares) + 1) * log_det + trace))
 
 
-def _log_prior(problem: VisitProblem, covariance: Floats, inverse: Floats) -> Floats:
+def _log_prior(
+    problem: VisitProblem, covariance: Floats, inverse: Floats, log_det: Floats
+) -> Floats:
     """Return the log prior density of covariances, up to a constant, as it is published."""
     variance = np.einsum("naa->na", covariance)
     sd, count = np.sqrt(variance), covariance.shape[1]
-    log_det = np.linalg.slogdet(covariance)[1] - np.log(variance).sum(axis=1)
+    log_det = log_det - np.log(variance).sum(axis=1)
     if problem.matrix.dist == "lkj":
         density = (problem.matrix.params["shape"] - 1) * log_det
     else:

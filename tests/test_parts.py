@@ -23,10 +23,12 @@ from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.fit_view import fit_document
+from bayes_ptsd.longitudinal.covariance import log_matrix_density
 from bayes_ptsd.mirrors.parts import parts_mirror
 from bayes_ptsd.parts.example import example_parts
-from bayes_ptsd.parts.groups import draw_priors, parts_groups
+from bayes_ptsd.parts.groups import draw_priors, log_matrix, part_correlations, parts_groups
 from bayes_ptsd.parts.model import parts_model
+from bayes_ptsd.plans.parts import parts_plan
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.spec import load_model
 
@@ -104,6 +106,27 @@ def test_prior_is_coherent() -> None:
         assert stats.kstest(unit, stats.beta(2.5, 2.5).cdf).pvalue > 1e-3, pair
     share = draws["endpoint_difference"].mean() / draws["treatment_difference"].mean()
     assert np.isfinite(share)
+
+
+@pytest.mark.parametrize("dist", ["lkj", "uniform_correlations"])
+def test_prior_of_the_matrix_is_a_choice(dist: str) -> None:
+    """Drawn, as a density, and in PyMC alike; under the second every correlation is uniform."""
+    prior = Prior(dist, {"shape": 3.0} if dist == "lkj" else {})
+    spec = SPEC.having(priors={"correlations": prior})
+    model = parts_model(example_parts(subjects=8), spec)
+    draws = draw_priors(model, 20_000, seed=1)["part_correlation"].values[0]
+    marginal = stats.beta(3.5, 3.5) if dist == "lkj" else stats.uniform()
+    assert stats.kstest((1 + draws.ravel()[::3]) / 2, marginal.cdf).pvalue > 1e-3
+    partial = np.random.default_rng(1).uniform(-0.9, 0.9, size=(20, 3))
+    matrix = np.broadcast_to(np.eye(3), (20, 3, 3)).copy()
+    rows, columns = np.tril_indices(3, -1)
+    found = np.stack(part_correlations(partial, 3), axis=-1)
+    matrix[:, rows, columns] = matrix[:, columns, rows] = found
+    # the volume of matrices in partial correlations is the density of LKJ(1)
+    known = log_matrix_density(prior, list(partial.T), 3)
+    known = known - log_matrix_density(Prior("lkj", {"shape": 1.0}), list(partial.T), 3)
+    assert np.ptp(log_matrix(prior, matrix) - known) < 1e-9
+    assert parts_plan(example_parts(subjects=8), spec).kind.count(dist) == 1
 
 
 def test_likelihood_is_that_of_scipy() -> None:

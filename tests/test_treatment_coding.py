@@ -266,7 +266,7 @@ def test_parts_add_up_to_least_squares_whatever_their_covariance() -> None:
                 "level": np.zeros(3), "treatment_difference": np.zeros(()),
                 "plane_standard": np.zeros(2), "heterogeneity_log__": np.log(1e4),
                 "sd_residual_log__": np.log([5.0, 5.0, 3.5]) + 0.3 * rng.normal(size=3),
-                "partial_unit_logodds__": rng.normal(1.0, 0.5, size=3),
+                "partial_unit_interval__": rng.normal(1.0, 0.5, size=3),
             }  # fmt: skip
             mean = _mode_of_quadratic(log_density, point, names)
             gap = float(mean["treatment_difference"]) - float(known["estimate"])

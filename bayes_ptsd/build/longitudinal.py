@@ -18,9 +18,10 @@ from bayes_ptsd.longitudinal.covariance import (
 )
 from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.scaled_priors import PriorVector
 from bayes_ptsd.spec import ModelSpec
 
-__all__ = ["build_longitudinal", "longitudinal_pymc"]
+__all__ = ["build_longitudinal", "longitudinal_pymc", "partial_correlations"]
 
 
 def build_longitudinal(evidence: Evidence, spec: ModelSpec) -> pm.Model:
@@ -139,7 +140,8 @@ def _covariance(problem: LongitudinalModel) -> Any:
     columns = [sd[i] if problem.options["visit_sd"] == "unequal" else sd for i in range(count)]
     found: dict[str, Any] = {}
     if structure == "unstructured":
-        found["partial"] = _partials(problem, count)
+        prior = problem.priors["correlations"]
+        found["partial"] = partial_correlations(prior, count, dim="visit_pair")
     elif structure == "compound":
         found["correlation"] = _variable(problem, "correlation")
     else:
@@ -151,13 +153,34 @@ def _covariance(problem: LongitudinalModel) -> Any:
     return pt.stack([pt.stack(row) for row in rows])
 
 
-def _partials(problem: LongitudinalModel, count: int) -> list[Any]:
-    """Return the partial correlations of an unstructured matrix under the prior of that matrix."""
-    unit = pm.Uniform("partial_unit", 0, 1, dims="visit_pair")
-    partial = pm.Deterministic("partial_correlation", 2 * unit - 1, dims="visit_pair")
-    pairs = [partial[k] for k in range(count * (count - 1) // 2)]
-    prior = problem.priors["correlations"]
+def partial_correlations(prior: Prior | PriorVector, count: int, *, dim: str) -> list[Any]:
+    """Return the partial correlations of an unstructured matrix under the prior of that matrix.
+
+    Parameters
+    ----------
+    prior : Prior
+        ``lkj`` or ``uniform_correlations``.
+    count : int
+        Number of occasions or outcomes.
+    dim : str
+        Of the model in context, one entry a pair.
+
+    Returns
+    -------
+    list of tensor
+        By pair, in the order (1, 0), (2, 0), (2, 1), ...
+
+    Examples
+    --------
+    >>> with pm.Model(coords={"pair": [0, 1, 2]}) as model:
+    ...     found = partial_correlations(Prior("uniform_correlations"), 3, dim="pair")
+    >>> len(found), sorted(model.named_vars)
+    (3, ['correlations', 'partial_correlation', 'partial_unit'])
+    """
     assert isinstance(prior, Prior)
+    unit = pm.Uniform("partial_unit", 0, 1, dims=dim)
+    partial = pm.Deterministic("partial_correlation", 2 * unit - 1, dims=dim)
+    pairs = [partial[k] for k in range(count * (count - 1) // 2)]
     # densities of the partial correlations, whose range is twice that of the units
     density = log_matrix_density(prior, pairs, count, log=pt.log) + len(pairs) * np.log(2)
     pm.Potential("correlations", density)

@@ -7,11 +7,11 @@ from typing import Any
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayes_ptsd.build.longitudinal import partial_correlations
 from bayes_ptsd.build.masked_normal import observe_masked
 from bayes_ptsd.build.priors import prior_variable
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.longitudinal.covariance import correlation_entries, covariance_entries
-from bayes_ptsd.parts.groups import part_shapes
 from bayes_ptsd.parts.model import PartsModel, parts_model, plane_root
 from bayes_ptsd.spec import ModelSpec
 
@@ -29,7 +29,7 @@ def build_parts(evidence: Evidence, spec: ModelSpec) -> pm.Model:
         mean[i,k]  = level[k] + s * endpoint_difference[k] * x[i]
                    + baseline_slope[k] * b[i,k]                              (option baseline)
         score[i]   ~ Normal(mean[i], covariance over the parts)
-        covariance = sd_residual[k] sd_residual[l] correlation[k,l],   correlation ~ LKJ(shape)
+        covariance = sd_residual[k] sd_residual[l] correlation[k,l],   a prior of the matrix
 
     with P P' = I - 1/parts, so that the differences of the parts add up to that of the total, in
     the prior too. Correlations are made from their partial correlations.
@@ -99,11 +99,8 @@ def parts_pymc(problem: PartsModel) -> pm.Model:
             mean = mean + variable("baseline_slope") * before
 
         spread = variable("sd_residual")
-        shapes = part_shapes(problem)
-        partial = 2 * pm.Beta("partial_unit", shapes, shapes, dims="pair") - 1
-        entries = correlation_entries(
-            "unstructured", count, partial=[partial[k] for k in range(len(shapes))]
-        )
+        partial = partial_correlations(problem.priors["correlations"], count, dim="pair")
+        entries = correlation_entries("unstructured", count, partial=partial)
         pairs = [entries[i][j] for i in range(count) for j in range(i)]
         pm.Deterministic("part_correlation", pt.stack(pairs), dims="pair")
         rows = covariance_entries(entries, [spread[k] for k in range(count)])

@@ -7,28 +7,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.longitudinal.covariance import correlation_entries, partial_shapes
+from bayes_ptsd.longitudinal.covariance import correlation_entries, draw_partials
 from bayes_ptsd.parameters import draw_parameters, log_prior_densities
 from bayes_ptsd.parts.model import PartsModel, plane_root
-from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["draw_priors", "part_correlations", "part_shapes", "parts_groups"]
+__all__ = ["draw_priors", "log_matrix", "part_correlations", "parts_groups"]
 
 PRIOR_DRAWS = 1000
-
-
-def part_shapes(model: PartsModel) -> FloatArray:
-    """Return the beta shapes of the partial correlations whose matrix has the model's LKJ prior.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.parts.example import example_parts
-    >>> from bayes_ptsd.parts.model import parts_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> part_shapes(parts_model(example_parts(), load_model("subscales-patients")))
-    array([2.5, 2.5, 2. ])
-    """
-    return partial_shapes(len(model.parts)) + (model.correlation_shape - 1)
 
 
 def part_correlations(partial: Any, count: int) -> list[Any]:
@@ -84,8 +70,7 @@ def draw_priors(model: PartsModel, size: int, *, seed: int) -> xr.Dataset:
     noise = rng.normal(size=(1, size, count - 1)) @ plane_root(count).T
     apart = drawn["heterogeneity"] * xr.DataArray(noise, dims=("chain", "draw", "endpoint"))
     weight = xr.DataArray(model.weight, dims="endpoint", coords={"endpoint": model.names})
-    shapes = part_shapes(model)
-    partial = 2 * rng.beta(shapes, shapes, size=(1, size, len(shapes))) - 1
+    partial = draw_partials(model.matrix, count, (1, size), rng)
     correlation = np.stack(part_correlations(partial, count), axis=-1)
     return drawn.assign(
         endpoint_difference=(weight * drawn["treatment_difference"] + apart).transpose(
@@ -141,10 +126,25 @@ def parts_groups(posterior: xr.Dataset, model: PartsModel, *, seed: int) -> dict
 def _log_prior(draws: xr.Dataset, model: PartsModel) -> xr.Dataset:
     """Return the log prior density of each parameter, of the correlations up to a constant."""
     found = log_prior_densities(draws, model.parameters)
-    correlation = _correlation(draws, model)
+    logs = log_matrix(model.matrix, _correlation(draws, model))
     shape = draws["treatment_difference"].shape
-    logs = (model.correlation_shape - 1) * np.linalg.slogdet(correlation)[1].reshape(shape)
-    return found.assign(part_correlation=(("chain", "draw"), logs))
+    return found.assign(part_correlation=(("chain", "draw"), logs.reshape(shape)))
+
+
+def log_matrix(prior: Prior, correlation: FloatArray) -> FloatArray:
+    """Return the log prior density of correlation matrices, first dim draw, up to a constant.
+
+    Examples
+    --------
+    >>> log_matrix(Prior("lkj", {"shape": 3.0}), np.array([[[1.0, 0.6], [0.6, 1.0]]])).round(3)
+    array([-0.893])
+    """
+    log_det = np.linalg.slogdet(correlation)[1]
+    if prior.dist == "lkj":
+        return np.asarray((prior.params["shape"] - 1) * log_det)
+    size = correlation.shape[-1] + 1
+    diagonal = np.einsum("dii->di", np.linalg.inv(correlation))
+    return np.asarray(-size * log_det - size / 2 * np.log(diagonal).sum(axis=1))
 
 
 def _correlation(draws: xr.Dataset, model: PartsModel) -> FloatArray:

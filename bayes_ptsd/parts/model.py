@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.pairs import BoolArray
@@ -92,11 +92,11 @@ class PartsModel:
         return np.asarray(self.active - 0.5, dtype=float)
 
     @property
-    def correlation_shape(self) -> float:
-        """Shape of the LKJ prior of the correlations between the parts of a patient."""
+    def matrix(self) -> Prior:
+        """Prior of the correlation matrix of a patient's parts."""
         prior = self.priors["correlations"]
         assert isinstance(prior, Prior)
-        return float(prior.params["shape"])
+        return prior
 
     @property
     def names(self) -> list[str]:
@@ -316,18 +316,12 @@ def _priors(
         )
 
     spreads = _baseline_sds(model)
-    found: dict[str, Prior | PriorVector] = {
+    return {
         name: PriorVector(tuple(map(resolved, [name] * len(parts), parts, spreads)))
         if name in DIMS
         else resolved(name, total)
         for name in model.spec.parameters
     }
-    if found["correlations"].dist != "lkj":
-        raise SpecError(
-            f"model '{model.spec.name}': correlations of parts have an LKJ prior; write "
-            'correlations = { dist = "lkj", shape = 2.0 }'
-        )
-    return found
 
 
 def _baseline_sds(model: PartsModel) -> list[float | None]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["parts_plan"]
 
-INTERNAL = ("plane_standard", "partial_unit")
+INTERNAL = ("plane_standard", "partial_unit", "partial_correlation")
 NO_EXACT = "it has no quadrature over the covariance of several outcomes"
 
 

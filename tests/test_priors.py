@@ -13,6 +13,7 @@ from scipy import integrate, stats
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.priors import (
     DISTRIBUTIONS,
+    MATRICES,
     Prior,
     mixture,
     normal,
@@ -83,7 +84,7 @@ def test_draws_follow_the_distribution_and_repeat_with_the_seed() -> None:
     assert np.array_equal(draws, prior.draw(20_000, seed=7))
 
 
-@pytest.mark.parametrize("dist", sorted(set(DISTRIBUTIONS) - {"flat", "inverse_sd"}))
+@pytest.mark.parametrize("dist", sorted(set(DISTRIBUTIONS) - {"flat", "inverse_sd"} - {*MATRICES}))
 def test_every_distribution_integrates_to_one(dist: str) -> None:
     """Each member of the closed list is a probability distribution with the named parameters."""
     values = {"low": -1.0, "high": 2.0}
@@ -128,6 +129,14 @@ def test_bad_tables_are_refused(table: dict[str, object], message: str) -> None:
     """A table that is no distribution is refused, and the message says why."""
     with pytest.raises(SpecError, match=message):
         prior_from_table(table)
+
+
+@pytest.mark.parametrize("dist", MATRICES)
+def test_a_prior_of_a_matrix_is_none_of_a_number(dist: str) -> None:
+    """It has no density, draws or quantiles of one number, and says so."""
+    prior = Prior(dist, {"shape": 2.0} if dist == "lkj" else {})
+    with pytest.raises(SpecError, match="correlation matrix"):
+        prior.logpdf(0.5)
 
 
 @pytest.mark.parametrize("text", ["", "normal", "normal(0)", "normal(0, x)", "gauss(0, 1)", "1"])

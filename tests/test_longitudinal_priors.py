@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from bayes_ptsd.check_roles import Check
 from bayes_ptsd.checks.longitudinal import visit_boundary_checks
-from bayes_ptsd.checks.table import Check
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.frequentist.ancova import ancova_analysis

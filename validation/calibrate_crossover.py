@@ -60,7 +60,7 @@ DECISIONS = {
     "crossover": ("crossover", "reference", 2000),
     "crossover, skeptical prior": ("crossover", "skeptical", 2000),
     "crossover-carryover": ("crossover-carryover", "reference", 2000),
-    "crossover-bivariate": ("crossover-bivariate", "reference", 1000),
+    "crossover-bivariate": ("crossover-bivariate", "reference", 500),
 }
 SCENARIOS = [
     *scenario_grid(treatment=(0.0, 0.3, 0.6, 0.9), carryover=(0.0, 0.4)),

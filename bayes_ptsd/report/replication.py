@@ -70,6 +70,7 @@ PLANS = (
     "probability of the goal's event. Two scores of one patient are taken to correlate by .5, "
     "which print does not settle."
 )
+PRECISION = " Worth in crossover patients is at the precision of the likeliest reading."
 CROSSOVERS = (
     " A crossover planned from the crossover row has, per completer, the precision that the row "
     "printed under the same reading; the label of each design says which. It is shown twice: "
@@ -276,7 +277,7 @@ def _prior_table(contents: Contents, frame: pd.DataFrame) -> str:
         kind=contents.kind, convention="T", name="replication-priors", group="row", stub="center",
         spanners=spanners,
         notes=["Worth of the robust prior by three definitions; ELIR before: of its informative "
-               "part. Worth in crossover patients is at the precision of the likeliest reading."],
+               "part." + PRECISION * ("crossover" in designs)],
     )  # fmt: skip
 
 

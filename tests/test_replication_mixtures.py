@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from bayes_ptsd.errors import EvidenceError, SpecError, StatisticalWarning
+from bayes_ptsd.exact.grid import grid_of_distribution, spread_grid
 from bayes_ptsd.exact.history import Heterogeneity, binomial_trials, normal_trials
 from bayes_ptsd.priors import Prior, mixture, normal
 from bayes_ptsd.replication.export import (
@@ -26,7 +28,12 @@ from bayes_ptsd.replication.export import (
     write_mixture,
 )
 from bayes_ptsd.replication.historical import MapPrior, map_document, map_prior
-from bayes_ptsd.replication.mixtures import robustify, update_binomial, update_normal
+from bayes_ptsd.replication.mixtures import (
+    fit_mixture,
+    robustify,
+    update_binomial,
+    update_normal,
+)
 from bayes_ptsd.replication.worth import (
     effective_size,
     effective_sizes,
@@ -279,3 +286,16 @@ def test_pymc_code_runs(prior: Prior) -> None:
     value = theta if normal_data else np.log(theta / (1 - theta))
     found = float(logp({name: np.array(value)}))
     assert found == pytest.approx(float(prior.logpdf(theta) + likelihood), abs=1e-6)
+
+
+def test_a_mixture_that_misses_its_target_says_so() -> None:
+    """Four normals cannot stand for a Cauchy; the distance is named. Enough components are quiet."""
+    points = spread_grid([(0.0, 1.0)], heavy=True)
+    heavy = grid_of_distribution(Prior("cauchy", {"mu": 0.0, "sigma": 1.0}), points)
+    with pytest.warns(StatisticalWarning, match=r"mixture of 4 normal densities stays .* above"):
+        found = fit_mixture(heavy)
+    assert found.divergence > 1e-4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fit_mixture(heavy, components=4).divergence == found.divergence
+        fit_mixture(grid_of_distribution(normal(2, 3), spread_grid([(2.0, 3.0)], heavy=False)))

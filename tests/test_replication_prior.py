@@ -367,3 +367,11 @@ def test_predictions_from_a_stored_fit_of_patients(
     tail = sum(w * stats.norm.sf(limit, p.params["mu"], np.hypot(p.params["sigma"], 2.5))
                for w, p in parts)  # fmt: skip
     assert row["p_below_05"] == pytest.approx(tail, abs=1e-6)
+
+
+def test_prior_of_reconstructions_says_what_it_rests_on() -> None:
+    """A pooled result's prior names reconstructed patients, in the document too."""
+    found = replication_prior(pooled_fit([drawn_fit(6.0, "a"), drawn_fit(10.0, "b")]))
+    assert found.about["rests_on"].startswith("reconstructed patients")
+    document = prior_document(found, {"parallel": ReplicationDesign("parallel", sd=SD)})
+    assert document["rests_on"] == found.about["rests_on"]

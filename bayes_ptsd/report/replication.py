@@ -255,7 +255,7 @@ def _prior_table(contents: Contents, frame: pd.DataFrame) -> str:
     for line in frame.to_dict("records"):
         texts = {
             "row": line_heading(contents, line), "center": str(line["center"]),
-            "posterior widened: mean (SD)":
+            "another trial: mean (SD)":
                 f"{number(line['informative_mean'])} ({number(line['informative_sd'])})",
             "robust: mean (SD)": f"{number(line['mean'])} ({number(line['sd'])})",
             "P(benefit)": probability(line["prob_benefit"]),

@@ -164,7 +164,7 @@ def _mixture_information(prior: Prior) -> float:
         density = weight * _standard_density(distance, nu) / sigma
         slope = (density * _score(distance, nu) / sigma).sum(axis=-1)
         whole = density.sum(axis=-1)
-        return np.divide(np.square(slope), whole, out=np.zeros_like(x), where=whole > 0)
+        return np.asarray(np.divide(slope**2, whole, out=np.zeros_like(x), where=whole > 0))
 
     return float(integrate.tanhsinh(integrand, edges[:-1], edges[1:], rtol=1e-10).integral.sum())
 

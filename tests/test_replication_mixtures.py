@@ -289,7 +289,7 @@ def test_pymc_code_runs(prior: Prior) -> None:
 
 
 def test_a_mixture_that_misses_its_target_says_so() -> None:
-    """Four normals cannot stand for a Cauchy; the distance is named. Enough components are quiet."""
+    """Four normals cannot stand for a Cauchy, and it says how far; enough are quiet."""
     points = spread_grid([(0.0, 1.0)], heavy=True)
     heavy = grid_of_distribution(Prior("cauchy", {"mu": 0.0, "sigma": 1.0}), points)
     with pytest.warns(StatisticalWarning, match=r"mixture of 4 normal densities stays .* above"):

@@ -167,7 +167,7 @@ def test_one_compilation_serves_endpoints_priors_and_data(
 
 def test_nuts_meets_the_exact_bivariate_posterior(compiled: CompiledModels) -> None:
     """With scores that are negatively correlated the bivariate form holds and agrees."""
-    evidence = example_patients(correlation=-0.5, seed=6)
+    evidence = example_patients(correlation=-0.8, seed=6)
     spec = load_model("crossover-bivariate")
     fit = fit_model(evidence, spec, compiled=compiled)
     exact = exact_crossover(crossover_model(evidence, spec), seed=1)["exact"]

@@ -168,7 +168,7 @@ def prior_scores(
     --------
     >>> from bayes_ptsd.checks.example import example_fit
     >>> drawn = example_fit()["prior_predictive"].to_dataset()
-    >>> 0.5 < float(prior_scores(drawn, (0.0, 88.0))["inside"]) < 1
+    >>> 0 < float(prior_scores(drawn, (0.0, 88.0))["inside"]) < 0.5  # levels spread 5 ranges wide
     True
     """
     score = replicated["score"]

@@ -215,7 +215,7 @@ def outcome_columns(model: DepressionModel) -> dict[str, FloatArray]:
     >>> from bayes_ptsd.spec import load_model
     >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
     >>> list(outcome_columns(model))[:3]
-    ['controlled_direct_effect', 'intercept', 'baseline_slope']
+    ['controlled_direct_effect', 'level', 'baseline_slope']
     """
     treatment = model.contrast
     columns = {

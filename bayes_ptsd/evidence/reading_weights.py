@@ -278,7 +278,7 @@ def ratio_density(
     >>> from bayes_ptsd.evidence.published import load_published
     >>> pair = row_pairs(load_published())[0]
     >>> ratio_density(np.array([0.0, 1.0]), pair, "carryover_covariate").round(2)
-    array([0.51, 0.55])
+    array([0.35, 0.57])
     """
     log_k, weight = _log_k(pair, reading, assumption)
     density: FloatArray = _log_f_density(x[:, None] - log_k, pair) @ weight

@@ -139,7 +139,8 @@ def fixed_carryover(
     """
     carryover = np.asarray(values, dtype=float)
     score = np.repeat(_batch(pairs).score, len(carryover), axis=0)
-    score[:, pairs.active_first, 1] -= benefit_sign * carryover[:, None]
+    # half of it up, half down, as the column of the model: the level's prior then sees none of it
+    score[:, :, 1] -= benefit_sign * carryover[:, None] * (pairs.active_first - 0.5)
     table = crossover_batch(
         replace(pairs, score=score),
         {name: prior for name, prior in priors.items() if name != "carryover"},

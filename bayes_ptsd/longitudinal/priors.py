@@ -101,7 +101,7 @@ def log_priors(draws: xr.Dataset, model: LongitudinalModel) -> xr.Dataset:
     >>> from bayes_ptsd.longitudinal.example import example_trajectories
     >>> from bayes_ptsd.longitudinal.model import longitudinal_model
     >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
+    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal-shrunk"))
     >>> "visit_difference" in log_priors(draw_priors(model, 10, seed=1), model)
     False
     """

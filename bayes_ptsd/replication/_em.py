@@ -41,7 +41,7 @@ def maximize(
     >>> x = np.linspace(-4, 4, 401)
     >>> weight = np.exp(-0.5 * x**2)
     >>> found = maximize(x, weight / weight.sum(), family="normal", size=1, start="scale")
-    >>> np.abs(found.round(3))
+    >>> np.abs(found.round(2))
     array([[0., 0., 0.]])
     """
     state = np.column_stack([

@@ -64,7 +64,7 @@ class OwnEffect:
     Examples
     --------
     >>> one = OwnEffect.of_normal(normal(8.6, 3.0), normal(0, 4.0))
-    >>> float(one.mean[0].round(6)), float(one.sd[0])
+    >>> float(one.mean[0].round(6)), float(one.sd[0].round(6))
     (5.504, 2.4)
     """
 

@@ -107,8 +107,8 @@ def crossings(goal: Goal, scale: FloatArray, df: float, ends: tuple[float, float
     --------
     >>> from bayes_ptsd.priors import normal
     >>> goal = Goal(analysis=normal(0, 7.88))
-    >>> crossings(goal, np.array([7.0]), 6.0, (-200.0, 200.0)).round()
-    array([[ 22., 116.]])
+    >>> crossings(goal, np.array([4.0]), 6.0, (-200.0, 200.0)).round(1)
+    array([[12.8, 32.7]])
     """
     points = _looked_at(goal, scale, ends)
     above = posterior_above(goal, points, scale[:, None], df) > goal.level
@@ -123,7 +123,7 @@ def crossings(goal: Goal, scale: FloatArray, df: float, ends: tuple[float, float
     order = np.arange(len(node)) - np.searchsorted(node, node) + held[node]
     cuts = np.full((len(scale), int(order.max(initial=-1)) + 1 + bool(held.any())), np.inf)
     cuts[node, order] = high
-    cuts[held, 0] = -np.inf
+    cuts[held, :1] = -np.inf
     return cuts
 
 

@@ -83,7 +83,7 @@ def estimand_tables(outcome: PatientOutcome, name: str) -> tuple[str, dict[str, 
     >>> from bayes_ptsd.crossover.example import example_patients
     >>> from bayes_ptsd.fit import fit_model
     >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_model(example_patients(seed=2), load_model("first-period"), engine="exact")
+    >>> fit = fit_model(example_patients(seed=0), load_model("first-period"), engine="exact")
     >>> html, tables = estimand_tables(PatientOutcome((fit,), {}), "p1")
     >>> tables["p1-estimands"]["estimand"].tolist()[:2]
     ['treatment_difference', 'baseline_slope']

@@ -42,7 +42,7 @@ def figure_section(outcome: PatientOutcome, name: str) -> Section:
     >>> from bayes_ptsd.crossover.example import example_patients
     >>> from bayes_ptsd.fit import fit_model
     >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_model(example_patients(seed=2), load_model("first-period"), engine="exact")
+    >>> fit = fit_model(example_patients(seed=0), load_model("first-period"), engine="exact")
     >>> list(figure_section(PatientOutcome((fit,), {}), "p1").figures)
     ['p1-update-first-period', 'p1-curve-first-period']
     """

@@ -95,7 +95,7 @@ def reconstructed_changes(
     >>> from bayes_ptsd.evidence.published import load_published
     >>> changes = reconstructed_changes(load_published(), "T2.IESR.F", m=2)
     >>> changes[0].assumption, round(changes[0].summary["mean"], 1)
-    ('base', 8.8)
+    ('base', 8.6)
     """
     row = select_contrast(evidence, contrast, crossover_reading=crossover_reading)
     if not is_shipped(evidence):
@@ -171,7 +171,8 @@ def one_sided_carryover(
     place = low + (nodes + 1) / 2 * (REACH - low)
     log_prior = np.log(weights) - 0.5 * place**2
     score = np.repeat(pairs.score, len(place), axis=0)
-    score[:, pairs.active_first, 1] -= sign * np.tile(scale * place, len(models))[:, None]
+    # half of it up, half down, as the column of the model: the level's prior then sees none of it
+    score[:, :, 1] -= sign * np.tile(scale * place, len(models))[:, None] * (pairs.active_first - 0.5)
     shifted = replace(pairs, score=score)
     settings: dict[str, Any] = {"benefit_sign": sign, "covariance": str(spec.options["form"])}
     found = batch_with_tails(shifted, priors, STEPS, **settings)

@@ -122,10 +122,11 @@ assert (needed.sel(crossover_reading="as_published") < 0).all()
 assert int((needed.sel(crossover_reading="unhalved") < 0).sum()) == 1
 
 # %% [markdown]
-# Print does not say which reading is right, and none is called an error here. The P value is the
-# same under both, because estimate and standard error shrink together. Everything *in points* is
-# not, so every statement in points about the crossover is made twice: **as published** and
-# **unhalved**.
+# Print does not say which reading is right, but its standard errors say how probable each one is:
+# `bayes-ptsd readings` weighs them, and the headline stands for their average. As published stays
+# beside it, as what the paper says; none is called an error here. The P value is the same under both,
+# because estimate and standard error shrink together. Everything *in points* is not, so the rows
+# below are there in both: **as published** and **unhalved**.
 
 # %% [markdown]
 # ## From the interval to a posterior

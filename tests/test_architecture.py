@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,12 +73,34 @@ def imports(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
             yield from ((node, f"{origin}.{alias.name}") for alias in node.names)
 
 
-def internal(tree: ast.Module, modules: set[str], *, without: Collection[ast.AST] = ()) -> set[str]:
-    """Return the modules of the package that a module imports, wherever it does so."""
+@dataclass(frozen=True)
+class Facts:
+    """What the rules ask of one module: what it imports, when it runs or at all, and its faults."""
+
+    imported: frozenset[str]
+    named: frozenset[str]
+    faults: tuple[str, ...]
+
+
+@cache
+def facts(name: str, text: str) -> Facts:
+    """Return the facts of a module; of a text that was read before, without parsing it again."""
+    tree = ast.parse(text)
+    allowed = typing_only(tree)
+    found = list(imports(tree))
+    return Facts(
+        frozenset(one for node, one in found if node not in allowed),
+        frozenset(one for _, one in found),
+        tuple(_shape_violations(name, tree, text)),
+    )
+
+
+def internal(names: Collection[str], modules: set[str]) -> set[str]:
+    """Return the modules of the package among imported names."""
     return {
         next(part for part in _prefixes(name) if part in modules)
-        for node, name in imports(tree)
-        if name.partition(".")[0] == PACKAGE and node not in without
+        for name in names
+        if name.partition(".")[0] == PACKAGE
     }
 
 
@@ -110,14 +133,14 @@ def violations(root: Path) -> list[str]:
     found += [
         f"{name}: in the module map, no such file" for name in sorted(rows.keys() - paths.keys())
     ]
-    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in paths.items()}
-    graph = {name: internal(tree, set(paths)) - {name} for name, tree in trees.items()}
-    graph[PACKAGE] = internal(trees[PACKAGE], set(paths), without=typing_only(trees[PACKAGE]))
+    known = {name: facts(name, path.read_text(encoding="utf-8")) for name, path in paths.items()}
+    graph = {name: internal(one.named, set(paths)) - {name} for name, one in known.items()}
+    graph[PACKAGE] = internal(known[PACKAGE].imported, set(paths))
     for name in sorted(paths.keys() & rows.keys()):
         found += _layer_violations(name, graph[name], rows)
-        found += _sampler_violations(name, trees[name], rows[name])
-    for name, tree in trees.items():
-        found += _shape_violations(name, tree, paths[name].read_text(encoding="utf-8"))
+        found += _sampler_violations(name, known[name], rows[name])
+    for one in known.values():
+        found += one.faults
     return found + _cycles(graph)
 
 
@@ -127,14 +150,9 @@ def _layer_violations(name: str, imported: set[str], rows: dict[str, Row]) -> li
     return [f"{name}: layer {rows[name].layer} imports {m} of layer {rows[m].layer}" for m in above]
 
 
-def _sampler_violations(name: str, tree: ast.Module, row: Row) -> list[str]:
+def _sampler_violations(name: str, one: Facts, row: Row) -> list[str]:
     """Return imports of PyMC and its kin where the map does not grant them."""
-    allowed = typing_only(tree)
-    used = {
-        top
-        for node, imported in imports(tree)
-        if (top := imported.partition(".")[0]) in SAMPLERS and node not in allowed
-    }
+    used = {top for imported in one.imported if (top := imported.partition(".")[0]) in SAMPLERS}
     return [] if row.samplers else [f"{name}: imports {top}" for top in sorted(used)]
 
 

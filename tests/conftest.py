@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 import xarray as xr
+from filelock import FileLock
 from hypothesis import settings
 
 from bayes_ptsd.evidence import Evidence
@@ -73,6 +77,27 @@ def browser() -> str:
 def checkout() -> Path:
     """Return the root of the source tree under test."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def quick_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """Return the store of one quick reanalysis, its document and its messages; to be copied.
+
+    A run takes a minute or more, so the processes that share the tests share it as well.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "quick-run"
+    with FileLock(f"{folder}.lock"):
+        if not (said := folder / "said.json").exists():
+            command = [sys.executable, "-W", "error", "-m", "bayes_ptsd", "reanalyze", "--quick"]
+            done = subprocess.run(
+                [*command, "--store", str(folder / "store"), "--json"],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            said.write_text(json.dumps([done.stdout, done.stderr]), encoding="utf-8")
+    document, messages = json.loads(said.read_text(encoding="utf-8"))
+    return folder / "store", document, messages
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,13 @@ from bayes_ptsd.store.upkeep import remove_result
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[ResultStore, dict[str, object]]:
+def done(
+    quick_run: tuple[Path, str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ResultStore, dict[str, object]]:
     """Return a store after a quick reanalysis, and what it returned."""
-    store = ResultStore(tmp_path_factory.mktemp("main") / "store")
-    return store, reanalyze(store, quick=True)
+    folder = tmp_path_factory.mktemp("main") / "store"
+    shutil.copytree(quick_run[0], folder)
+    return ResultStore(folder), json.loads(quick_run[1])
 
 
 @pytest.fixture
@@ -125,6 +128,7 @@ def test_headline_rows_are_the_primary_contrasts_in_both_readings(
     assert [row["result_id"] is None for row in rows] == [True] * 4 + [False] * 12
 
 
+@pytest.mark.usefixtures("no_page")
 def test_weights_set_by_hand_are_kept(tmp_path: Path) -> None:
     """The run and its manifest have them, `report` finds them, and other evidence has none."""
     store, weights = ResultStore(tmp_path / "store"), {"as_published": 0.25, "unhalved": 0.75}

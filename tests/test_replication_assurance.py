@@ -12,6 +12,7 @@ from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import FloatArray, Prior, mixture, normal
 from bayes_ptsd.replication.assurance import Goal, assurance_curve, reach_probability
 from bayes_ptsd.replication.designs import DESIGNS, ReplicationDesign
+from bayes_ptsd.replication.goals import crossings
 from bayes_ptsd.replication.sample_size import smallest_size
 
 SD = 14.4
@@ -138,3 +139,12 @@ def test_cases_are_averaged() -> None:
     assert float(curve["assurance"][0]) == pytest.approx(known)
     size = smallest_size(BELIEF, narrow, goal=Goal(), target=known - 1e-6, cases=cases)
     assert size["n"] == 30
+
+
+def test_a_goal_that_no_estimate_reaches() -> None:
+    """A prior that is surer than the trial: P(benefit) stays below .975 whatever is seen."""
+    surer = Goal(analysis=normal(0, 7.88))
+    assert crossings(surer, np.array([7.0]), 6.0, (-200.0, 200.0)).size == 0
+    sure = Goal(analysis=normal(0, 1))
+    # what is left are trials whose standard error comes out twenty times too small
+    assert reach_probability(BELIEF, ReplicationDesign("parallel", SD), n=8, goal=sure) < 1e-7

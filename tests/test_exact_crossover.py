@@ -445,6 +445,18 @@ def test_known_carryover_shifts_the_within_patient_contrast_by_half() -> None:
     assert float(at["prob_benefit"].item()) == pytest.approx(0.95, abs=1e-6)
 
 
+def test_known_carryover_is_that_of_the_model() -> None:
+    """As under a carryover prior without width, whatever the priors of level and period say."""
+    pairs = simulated(5, missing=4)
+    priors = vague() | {"level": normal(45, 3), "period_effect": normal(0, 2)}
+    known = fixed_carryover(pairs, priors, values=[6.0], benefit_sign=-1)
+    sharp = crossover_batch(pairs, priors | {"carryover": normal(6, 1e-5)}, benefit_sign=-1)
+    for key in ("mean", "sd"):
+        found = sharp[key].sel(estimand="treatment_difference").item()
+        # two integrations, each to about a millionth of its posterior sd
+        assert known[key].item() == pytest.approx(found, abs=2e-5), key
+
+
 def test_a_tipping_carryover_out_of_reach_is_nan() -> None:
     """A prior that settles the question leaves no carryover that could overturn it."""
     settled = vague() | {"treatment": normal(10, 0.01)}

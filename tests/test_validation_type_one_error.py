@@ -50,10 +50,7 @@ def test_nothing_is_stale(study: ModuleType, tmp_path: Path) -> None:
 
 
 def test_model_and_test_call_as_many_trials_a_benefit(study: ModuleType) -> None:
-    """Nine cells of each analysis: within .012 at 12 patients, .006 at 24 and 40.
-
-    Cells of 500 trials are taken together over the three places on the scale.
-    """
+    """Nine cells of each analysis: within .012 at 12 patients, .006 at 24 and 40."""
     rows, summary = study.read_rows(study.FOLDER / "type-one-error.csv"), study.read_summary()
     assert len(rows) == 9 * len(study.ANALYSES)
     for name, content in summary.items():

@@ -172,7 +172,9 @@ def one_sided_carryover(
     log_prior = np.log(weights) - 0.5 * place**2
     score = np.repeat(pairs.score, len(place), axis=0)
     # half of it up, half down, as the column of the model: the level's prior then sees none of it
-    score[:, :, 1] -= sign * np.tile(scale * place, len(models))[:, None] * (pairs.active_first - 0.5)
+    score[:, :, 1] -= (
+        sign * np.tile(scale * place, len(models))[:, None] * (pairs.active_first - 0.5)
+    )
     shifted = replace(pairs, score=score)
     settings: dict[str, Any] = {"benefit_sign": sign, "covariance": str(spec.options["form"])}
     found = batch_with_tails(shifted, priors, STEPS, **settings)

@@ -128,7 +128,6 @@ def test_headline_rows_are_the_primary_contrasts_in_both_readings(
     assert [row["result_id"] is None for row in rows] == [True] * 4 + [False] * 12
 
 
-@pytest.mark.usefixtures("no_page")
 def test_weights_set_by_hand_are_kept(tmp_path: Path) -> None:
     """The run and its manifest have them, `report` finds them, and other evidence has none."""
     store, weights = ResultStore(tmp_path / "store"), {"as_published": 0.25, "unhalved": 0.75}
@@ -158,11 +157,10 @@ def test_evidence_without_weights_says_why(tmp_path: Path) -> None:
     assert "no endpoint has both a crossover and a first_period row" in chosen_weights(evidence)[1]
 
 
-def test_report_lies_inside_the_store(done: tuple[ResultStore, dict[str, object]]) -> None:
+def test_report_lies_inside_the_store(quick_run: tuple[Path, str, str]) -> None:
     """The page and its tables are written where the document says."""
-    store, document = done
-    page = Path(str(document["report"]))
-    assert page == Path(store.path) / "report" / "index.html"
+    page = Path(json.loads(quick_run[1])["report"])
+    assert page == quick_run[0] / "report" / "index.html"
     assert page.is_file()
 
 

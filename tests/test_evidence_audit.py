@@ -29,8 +29,9 @@ from bayes_ptsd.evidence.audit import (
     audit_frame,
 )
 from bayes_ptsd.evidence.audit.adverse import counts_printing
-from bayes_ptsd.evidence.audit.planning import t_test_power
-from bayes_ptsd.evidence.audit.precision import needed_sd
+from bayes_ptsd.evidence.audit.finding import printed_rows, sections_of
+from bayes_ptsd.evidence.audit.planning import paper_alpha, t_test_power
+from bayes_ptsd.evidence.audit.precision import implied_correlation, needed_sd
 from bayes_ptsd.evidence.audit.subscales import mean_correlation
 from bayes_ptsd.evidence.published import load_published
 
@@ -159,6 +160,13 @@ def test_needed_sd_gives_back_its_difference() -> None:
     second = needed_sd(29.24, 8.0, correlation=0.3)
     assert math.sqrt(64 + second**2 - 2 * 0.3 * 8 * second) == pytest.approx(29.24)
     assert math.isnan(needed_sd(1.0, 8.0, correlation=0.0))
+
+
+@pytest.mark.parametrize("correlation", [-1.0, -0.3, 0.0, 0.8])
+def test_implied_correlation_gives_back_that_of_a_covariance(correlation: float) -> None:
+    """The difference of two scores of SD 3 has the variance 2 x 9 (1 - correlation)."""
+    spread = math.sqrt(18 * (1 - correlation))
+    assert implied_correlation(spread, 3.0) == pytest.approx(correlation)
 
 
 def test_point_estimates_under_both_scales(findings: dict[str, Finding]) -> None:
@@ -353,6 +361,37 @@ def test_caps_prints_the_same_p_under_either_analysis(findings: dict[str, Findin
     figures = findings["unstated.TX.CAPS.X"].figures
     assert round(float(figures["p_crossover"] or 0), 2) == 0.20
     assert round(float(figures["p_first_period"] or 0), 2) == 0.20
+
+
+def test_what_the_shipped_evidence_agrees_in(findings: dict[str, Finding]) -> None:
+    """Numbers of patients fit the flow and no row stands alone in its direction: one line each."""
+    for check in ("sizes", "direction"):
+        found = [one for name, one in findings.items() if name.startswith(f"{check}.")]
+        assert [one.severity for one in found] == ["consistent"]
+
+
+def test_a_derived_row_stands_in_for_its_printed_row(evidence: Evidence) -> None:
+    """Avoidance is printed once in each selection: as printed, or with the corrected limit."""
+    for corrected, name in ((False, "T2.AVOI.F"), (True, "T2.AVOI.F*")):
+        rows = printed_rows(evidence, ["first_period"], corrected=corrected)
+        names = rows["contrast"].values.tolist()
+        assert [one for one in names if "AVOI" in one] == [name]
+
+
+def test_the_level_is_that_of_the_paper_and_else_a_twentieth(evidence: Evidence) -> None:
+    """A printed level is used; evidence without a design is held to .05."""
+    assert paper_alpha(altered(evidence, "design", "number", 0.01, item="D.ALPHA")) == 0.01
+    rows = xr.DataTree.from_dict({"effects": evidence.data["effects"].to_dataset()})
+    assert paper_alpha(Evidence("published", evidence.trial, rows)) == 0.05
+
+
+def test_a_place_in_the_paper_is_said_once() -> None:
+    """Sections are listed in their order without repeats; where none is given, that is said."""
+    for sections, said in (
+        (["Table 1", "", "Fig 2", "Table 1"], "Table 1; Fig 2"),
+        ([""], "no place given"),
+    ):
+        assert sections_of(xr.Dataset(coords={"section": ("row", sections)})) == said
 
 
 # what has been altered is found where it has been altered

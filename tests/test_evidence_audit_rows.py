@@ -17,10 +17,12 @@ from bayes_ptsd.evidence.audit.polygon import (
     area,
     mean_half_width,
     p_range,
+    share_between,
     share_printing_p,
+    slopes_printing_p,
 )
 from bayes_ptsd.evidence.audit.repair import Printed, agrees, repairs
-from bayes_ptsd.evidence.audit.rows import check_row, check_rows, narrowed_se
+from bayes_ptsd.evidence.audit.rows import check_row, check_rows, narrowed_se, printed_of
 from bayes_ptsd.evidence.intervals import interval, p_value
 from bayes_ptsd.evidence.published import load_published
 
@@ -93,6 +95,29 @@ def test_polygon_share_and_mean_agree_with_simulation() -> None:
     assert share == pytest.approx(prints.sum() / inside.sum(), rel=0.1)
     mean = mean_half_width(polygon, (0.0025, 0.0035), df=27)
     assert mean == pytest.approx(half[prints].mean(), abs=5e-4)
+
+
+def test_share_between_two_slopes_of_a_square() -> None:
+    """Of the unit square, s / 2 lies above the line of slope s up to 1: half, a quarter, .15."""
+    square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    for shallow, steep, share in ((0.0, 1.0, 0.5), (0.0, 0.5, 0.25), (0.2, 0.5, 0.15)):
+        assert share_between(square, shallow=shallow, steep=steep) == pytest.approx(share)
+
+
+def test_slopes_print_their_p_again() -> None:
+    """An estimate of a slope times the half-width has the P at the other end of the box."""
+    df = np.array([5.0, 27.0])
+    shallow, steep = slopes_printing_p((0.045, 0.055), df=df)
+    half = stats.t.ppf(0.975, df)
+    assert p_value(shallow * half, 1.0, df=df) == pytest.approx([0.055] * 2)
+    assert p_value(steep * half, 1.0, df=df) == pytest.approx([0.045] * 2)
+    assert math.isinf(slopes_printing_p((0.0, 0.0005), df=27)[1])
+
+
+def test_digits_of_a_printed_row() -> None:
+    """Hyperarousal in the crossover is 3.9 (0.6 to 7.2), P .02: one digit each, two of P."""
+    row = load_published().data["effects"].to_dataset().sel(contrast="T2.HYPE.X")
+    assert printed_of(row) == Printed(3.9, 0.6, 7.2, 0.02, (1, 1, 1, 2))
 
 
 def test_empty_and_flat_polygons_are_said_to_be_so() -> None:

@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from scipy import stats
 
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.outcome import endpoint_of_kind
+from bayes_ptsd.evidence.patient_cells import cell_number, cell_text
+from bayes_ptsd.evidence.patient_readers import plain_cell
 from bayes_ptsd.evidence.patient_writers import trial_toml
 from bayes_ptsd.evidence.patients import (
     crossover_arrays,
@@ -399,6 +403,44 @@ def test_value_labels_name_treatments(tmp_path: Path) -> None:
     assert load_patients(path, TRIAL, key="k").digest == expected.digest
     coded = replace(TRIAL, active="1", control="2")
     assert load_patients(path, coded, key="k").trial.active == "1"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "number", "problem"),
+    [
+        (" 12.5 ", "12.5", 12.5, ""),
+        (7.0, "7", 7.0, ""),
+        (np.int64(7), "7", 7.0, ""),
+        (Decimal("1.5"), "1.5", 1.5, ""),
+        (" ", None, np.nan, ""),
+        (float("nan"), None, np.nan, ""),
+        (pd.NaT, None, np.nan, ""),
+        ("MK", "MK", np.nan, "'MK' is not a number"),
+        ("1,5", "1,5", np.nan, "write a decimal point, no thousands separator"),
+        (np.bool_(True), None, np.nan, "is a truth value"),
+        (np.inf, "inf", np.nan, "is infinite"),
+        (2e15, "2000000000000000", np.nan, "too large for a score"),
+    ],
+)
+def test_a_cell_is_one_label_and_one_number(
+    raw: object, text: str | None, number: float, problem: str
+) -> None:
+    """7 and 7.0 are one label, blanks and NaN are missing, and what is no number says why."""
+    cell = plain_cell(raw)
+    if raw is not np.inf:
+        assert cell_text(cell)[0] == text
+    found, said = cell_number(cell)
+    assert found == pytest.approx(number, nan_ok=True)
+    assert problem in said
+    assert bool(said) == bool(problem)
+
+
+def test_the_only_endpoint_of_a_kind_is_taken() -> None:
+    """One endpoint of a kind needs no name; none, or two, are no choice."""
+    two = replace(TRIAL, endpoints={"ies_r": SCORE, "cgi": RATING})
+    assert endpoint_of_kind(two, ["ordinal"]) == "cgi"
+    assert endpoint_of_kind(two, ["binary"]) is None
+    assert endpoint_of_kind(two, ["ordinal", "continuous"]) is None
 
 
 def adam() -> Table:

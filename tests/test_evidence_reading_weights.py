@@ -19,15 +19,18 @@ from bayes_ptsd.evidence.precision_pairs import RowPair, row_pairs
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.evidence.reading_notes import (
     average_note,
+    counted_in,
     readings_document,
     readings_notes,
     weight_text,
+    weights_text,
 )
 from bayes_ptsd.evidence.reading_weights import (
     DEFAULT,
     READINGS,
     Assumption,
     assumptions,
+    ratio_density,
     weigh_readings,
     weights_of,
 )
@@ -290,8 +293,35 @@ def test_what_cannot_be_weighed_says_what_to_do(
         weights_of(evidence)
 
 
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_ratio_has_a_density_whose_logarithm_is_its_likelihood(
+    pairs: tuple[RowPair, ...], reading: str
+) -> None:
+    """It integrates to 1; at the printed ratio it is the likelihood but for 3% of rounding."""
+    x = np.linspace(-12, 12, 4001)
+    for pair in (pairs[0], next(pair for pair in pairs if not pair.baseline)):
+        density = ratio_density(x, pair, reading)
+        assert np.trapezoid(density, x) == pytest.approx(1.0, abs=1e-4)
+        here = ratio_density(np.array([pair.log_ratio]), pair, reading)[0]
+        logs = reading_weights.log_likelihoods((pair,), DEFAULT)[0]
+        assert here == pytest.approx(np.exp(logs[READINGS.index(reading)]), rel=0.03)
+
+
+def test_a_row_of_two_quantities_is_said_to_be_one() -> None:
+    """Half of 6 and 12, .9 and .9, .4 and .8; without an MCID nothing is said of it."""
+    averaged = {"mean": 6.0, "prob_benefit": 0.9, "prob_gt_mcid": 0.4, "prior": "flat"}
+    printed = {"mean": 12.0, "prob_benefit": 0.9, "prob_gt_mcid": 0.8}
+    assert counted_in(averaged, printed, 0.5) == (
+        "Counted in with weight .50 it would make the row, under flat, mean 9.00, "
+        "P(better) .900 and P(> MCID) .600: a mixture of two quantities."
+    )
+    assert "MCID" not in counted_in(averaged, printed | {"prob_gt_mcid": np.nan}, 0.5)
+
+
 def test_weights_in_words() -> None:
     """Weights below .05 are told as below .05; weights by hand add up to 1 or are refused."""
+    told = weights_text({"as_published": 0.2, "carryover_covariate": 0.01, "unhalved": 0.79})
+    assert told == "unhalved .79, as published .20, carryover covariate below .05"
     assert (weight_text(0.0004), weight_text(0.05), weight_text(1.0)) == (
         "below .05", ".05", "1.00",
     )  # fmt: skip

@@ -18,17 +18,27 @@ from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.evidence.reconstruct.aims import reading_of
 from bayes_ptsd.evidence.reconstruct.boxes import printed_row
 from bayes_ptsd.evidence.reconstruct.forms import Cells, Forms, least_squares
+from bayes_ptsd.evidence.reconstruct.gate import whole_scores
+from bayes_ptsd.evidence.reconstruct.geometry import equicorrelated, orthogonal, with_gram
 from bayes_ptsd.evidence.reconstruct.nuisance import load_nuisance
-from bayes_ptsd.evidence.reconstruct.plan import READINGS, plan_of
+from bayes_ptsd.evidence.reconstruct.plan import READINGS, PrintedBaseline, plan_of
 from bayes_ptsd.evidence.reconstruct.proofs import adjusted_gap, impossibilities
+from bayes_ptsd.evidence.reconstruct.refit import moment_start
 from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.evidence.reconstruct.run import reconstructions
+from bayes_ptsd.evidence.reconstruct.screen import (
+    FirstPeriod,
+    regression_targets,
+    share_explained,
+)
 from bayes_ptsd.evidence.reconstruct.search import Goal, repair
 from bayes_ptsd.evidence.reconstruct.second import (
     CrossoverTargets,
     first_difference,
+    halves_of,
     second_period,
 )
 from bayes_ptsd.evidence.reconstruct.verification import Checked, verified, verify
@@ -330,6 +340,102 @@ def test_search_gives_up_on_an_empty_box() -> None:
     goal = Goal(forms, others=[(lambda line, _: line[[mean]], [(1.05, 1.15)])])
     found, used = repair(goal, np.zeros(4), np.random.default_rng(1), rounds=40)
     assert (found, used) == (None, 40)
+
+
+@pytest.mark.parametrize(
+    ("reading", "without_baseline", "halves"),
+    [
+        ("as_published", "as_published", 2.0),
+        ("unhalved", "unhalved", 1.0),
+        ("change", "as_published", 2.0),
+        ("change_unhalved", "unhalved", 1.0),
+        ("carryover_covariate", "carryover_covariate", 1.0),
+    ],
+)
+def test_how_a_row_is_read(
+    published: Evidence, reading: str, without_baseline: str, halves: float
+) -> None:
+    """A change needs a baseline; the sum of differences is two halved contrasts, one unhalved."""
+    plan = plan_of(published, reading=reading)
+    assert reading_of(plan, baseline=True) == reading
+    assert reading_of(plan, baseline=False) == without_baseline
+    assert halves_of(reading) == halves
+
+
+def test_completers_of_the_registry(published: Evidence) -> None:
+    """29 completed both periods: 16 had ketamine first by the registry, 13 by the paper."""
+    for flow_reading, first in (("registry", 16), ("paper", 13)):
+        plan = plan_of(published, flow_reading=flow_reading)
+        assert (plan.completer & plan.active_first).sum() == first
+        assert plan.completer.sum() == 29
+
+
+def test_a_row_says_what_it_prints(published: Evidence) -> None:
+    """The primary crossover row is quoted as the paper has it, on 27 degrees of freedom."""
+    row = printed_row(published.data["effects"].to_dataset(), "T2.IESR.X")
+    assert (row.text, row.df) == ("12.7 (2.5 to 22.8), P = 0.02", 27)
+
+
+def test_whole_scores_print_a_baseline() -> None:
+    """CAPS of the ketamine-first group: 82.5 (14.1) of 22 patients, whole, none below 50."""
+    printed = PrintedBaseline(22, (82.45, 82.55), (14.05, 14.15))
+    scores = whole_scores(printed, (50.0, 136.0), np.random.default_rng(1))
+    assert (round(scores.mean(), 1), round(scores.std(ddof=1), 1)) == (82.5, 14.1)
+    assert (scores == np.rint(scores)).all()
+    assert 50 <= scores.min() <= scores.max() <= 136
+    with pytest.raises(EvidenceError, match="no whole scores from 82 to 83"):
+        whole_scores(printed, (82.0, 83.0), np.random.default_rng(1))
+
+
+def test_vectors_with_given_products() -> None:
+    """Residuals are orthogonal to the columns and have the cross-products, or there are none."""
+    rng = np.random.default_rng(1)
+    vectors, columns = rng.normal(size=(9, 2)), np.column_stack([np.ones(9), rng.normal(size=9)])
+    gram = np.array([[4.0, 1.0], [1.0, 2.0]])
+    made = with_gram(vectors, columns, gram)
+    assert made is not None
+    assert np.allclose(made.T @ made, gram)
+    assert np.allclose(columns.T @ made, 0)
+    assert with_gram(vectors, columns, np.array([[1.0, 2.0], [2.0, 1.0]])) is None
+    fit = sm.OLS(vectors[:, 0], columns).fit()
+    assert np.allclose(orthogonal(vectors, columns)[:, 0], fit.resid)
+
+
+def test_parts_of_one_correlation_add_up_to_a_total() -> None:
+    """Parts of length 2 and 3, correlated .5: 4 + 9 + 2 x .5 x 6 = 19; beyond 25 there is none."""
+    gram = equicorrelated(np.array([4.0, 9.0]), 19.0)
+    assert gram is not None
+    assert np.allclose(gram, [[4, 3], [3, 9]])
+    assert equicorrelated(np.array([4.0, 9.0]), 26.0) is None
+
+
+def test_moments_of_balanced_scores_by_hand() -> None:
+    """Means 1.5, 5.75, 3.25: between 2 x 9.125 / 1 = 18.25, within 1.75, (18.25 / 1.75 - 1) / 2.
+
+    One degree of freedom: two columns of the arms are taken off, as in every analysis here.
+    """
+    start = moment_start(np.array([1.0, 2.0, 5.0, 6.5, 3.0, 3.5]), np.ones((6, 1)), 3)
+    assert start.fe_params == pytest.approx([3.5])
+    assert start.cov_re == pytest.approx(np.array([[(18.25 / 1.75 - 1) / 2]]))
+
+
+def test_targets_of_the_adjusted_regression_print_it(published: Evidence) -> None:
+    """Treatment 6.5, MADRS 0.9 and baseline 0.2 follow from the results; no draw, no result."""
+    first = FirstPeriod(8.6, 0.2, 5500.0, 0.0985, 0.0001, 0.5)
+    plan, rng = plan_of(published), np.random.default_rng(1)
+    found = regression_targets(plan, first, rng, tries=200)
+    assert found is not None
+    treatment = first.estimate - found.theta * (found.slope * first.gap - found.gap)
+    coefficients = (treatment, found.theta, first.slope - found.theta * found.slope)
+    assert [round(float(one), 1) for one in coefficients] == [6.5, 0.9, 0.2]
+    assert regression_targets(plan, replace(first, estimate=40.0), rng, tries=200) is None
+
+
+def test_share_explained_solves_its_equation() -> None:
+    """The share x in (0, 1) has (1 - x)(first + difference^2 / (df x)) equal to the variance."""
+    share = share_explained(np.array([10.2]), np.array([15.0]), np.array([2.1]), 36)
+    assert 0 < share < 1
+    assert (1 - share) * (15.0 + 2.1**2 / (36 * share)) == pytest.approx(10.2, rel=1e-12)
 
 
 def test_a_check_is_a_value() -> None:

@@ -25,24 +25,7 @@ NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file as text, one dict per row.
-
-    Attributes
-    ----------
-    file : str
-        Name of the file, for messages.
-    rows : tuple of dict
-        Cells by column, stripped; an empty cell is ``""``.
-    lines : tuple of int
-        Line of each row in the file.
-    key : str
-        Column that names the rows.
-
-    Examples
-    --------
-    >>> Table("x.csv", ({"id": "a", "p": ".050"},), (2,)).decimals("p").tolist()
-    [3]
-    """
+    """A CSV file as text, one dict per row; an empty cell is ``""``, `lines` are of the file."""
 
     file: str
     rows: tuple[dict[str, str], ...]
@@ -54,13 +37,7 @@ class Table:
         return np.array([row.get(column, "") for row in self.rows], dtype=np.str_)
 
     def number(self, column: str, *, default: float = np.nan) -> FloatArray:
-        """Cells of a column as numbers, `default` where empty.
-
-        Raises
-        ------
-        EvidenceError
-            If a cell is not a plain decimal number.
-        """
+        """Return a column as numbers, `default` where empty; other cells are refused by line."""
         return np.array(
             [self._number(index, column, default) for index in range(len(self.rows))], dtype=float
         )
@@ -72,13 +49,7 @@ class Table:
     def one_of(
         self, column: str, allowed: Collection[str], *, empty: bool = False
     ) -> NDArray[np.str_]:
-        """Cells of a column that may hold only some words.
-
-        Raises
-        ------
-        EvidenceError
-            If a cell holds another word, or none although `empty` is false.
-        """
+        """Return a column that may hold only some words; other cells are refused by line."""
         for index, row in enumerate(self.rows):
             cell = row.get(column, "")
             if not (cell in allowed or (empty and not cell)):
@@ -111,38 +82,10 @@ def read_table(
     optional: Sequence[str] = (),
     key: str = "id",
 ) -> Table:
-    """Read a CSV file with a header and unique ids.
+    """Read a CSV file with a header, unique ids and a row at least; messages call it `file`.
 
-    Parameters
-    ----------
-    path : Path or Traversable
-        Where the file is.
-    file : str
-        How messages call it.
-    required, optional : sequence of str
-        Columns that must and that may be there; no other is accepted.
-    key : str
-        The required column that names the rows.
-
-    Returns
-    -------
-    Table
-        Its rows as text, at least one.
-
-    Raises
-    ------
-    EvidenceError
-        If the file is missing, is not UTF-8 CSV, has an unknown, missing or repeated column, a row
-        with more or fewer cells than the header, no rows, or an empty or repeated id.
-
-    Examples
-    --------
-    >>> from importlib import resources
-    >>> path = resources.files("bayes_ptsd.evidence") / "feder2014" / "design.csv"
-    >>> read_table(path, "design.csv", required=["id", "item", "value", "unit", "section"]).rows[0][
-    ...     "value"
-    ... ]
-    '0.5'
+    Refused: no UTF-8 CSV, an unknown, missing or repeated column, a row of another length than the
+    header, an empty or repeated id (column `key`).
     """
     header, body, lines = _parse(path, file)
     _check_header(header, file, required, optional)

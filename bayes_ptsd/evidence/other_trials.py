@@ -36,14 +36,7 @@ class Foretold(NamedTuple):
 
 @cache
 def outside_correlations() -> tuple[FloatArray, FloatArray]:
-    """Return correlation and number of patients of each trial.
-
-    Examples
-    --------
-    >>> correlation, n = outside_correlations()
-    >>> len(n), float(correlation.min()), float(correlation.max())
-    (14, 0.29, 0.88)
-    """
+    """Return correlation and number of patients of each trial."""
     place = resources.files("bayes_ptsd.evidence") / FILE
     table = read_table(place, FILE, required=("id", "n", "correlation"), optional=("section",))
     return table.number("correlation"), table.number("n")
@@ -54,12 +47,6 @@ def foretold_correlation() -> Foretold:
     """Return the predictive distribution of Fisher's z in a new trial.
 
     Random effects by DerSimonian and Laird, a trial of n patients with variance 1 / (n - 3).
-
-    Examples
-    --------
-    >>> found = foretold_correlation()
-    >>> round(found.mean, 4), round(found.sd, 4), round(found.tau_squared, 4)
-    (0.7022, 0.2747, 0.0671)
     """
     correlation, n = outside_correlations()
     z, weight = np.arctanh(correlation), n - 3

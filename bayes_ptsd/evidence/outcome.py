@@ -17,33 +17,7 @@ __all__ = ["endpoint_of_kind", "select_outcome", "select_outcomes"]
 def select_outcome(
     evidence: Evidence, endpoint: str | None = None, *, visit: str | None = None
 ) -> Evidence:
-    """Select one endpoint, and one visit, of patients.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients.
-    endpoint : str, optional
-        Id of the endpoint; not needed where there is one.
-    visit : str, optional
-        Label of the visit; not needed where the endpoint was scored at one.
-
-    Returns
-    -------
-    Evidence
-        Of the same kind and trial, with one endpoint and one visit; its digest is its own.
-
-    Raises
-    ------
-    EvidenceError
-        If this is no evidence on patients, or the outcome is not named or not there.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> select_outcome(example_patients(), "ies_r").data["outcomes"].sizes["endpoint"]
-    1
-    """
+    """Select one endpoint, and one visit, of patients; named where there are several."""
     outcomes = _outcomes(evidence)
     return _selected(evidence, outcomes, [_one(outcomes, "endpoint", endpoint)], visit)
 
@@ -51,33 +25,9 @@ def select_outcome(
 def select_outcomes(
     evidence: Evidence, endpoints: Sequence[str], *, visit: str | None = None
 ) -> Evidence:
-    """Select several endpoints of patients at one visit.
+    """Select several endpoints of patients at one visit, in the order of `endpoints`.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients.
-    endpoints : sequence of str
-        Ids of the endpoints, in the order wanted.
-    visit : str, optional
-        Label of the visit; not needed where any of them was scored at one only.
-
-    Returns
-    -------
-    Evidence
-        Of the same kind and trial; its digest is its own.
-
-    Raises
-    ------
-    EvidenceError
-        If this is no evidence on patients, or an endpoint or the visit is not there.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> two = select_outcomes(load_release(m=1)[0], ["ies_r", "madrs"], visit="24h")
-    >>> two.data["outcomes"]["endpoint"].values.tolist()
-    ['ies_r', 'madrs']
+    The visit has to be named where none of them was scored at one only.
     """
     outcomes = _outcomes(evidence)
     chosen = [_one(outcomes, "endpoint", name) for name in endpoints]
@@ -104,26 +54,7 @@ def _selected(
 
 
 def endpoint_of_kind(trial: Trial, kinds: Sequence[str]) -> str | None:
-    """Return the only endpoint of a trial whose kind is among `kinds`.
-
-    Parameters
-    ----------
-    trial : Trial
-        The trial.
-    kinds : sequence of str
-        Kinds that a model is for.
-
-    Returns
-    -------
-    str or None
-        Its id; None where there is none, or more than one.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.simulate import made_up_trial
-    >>> endpoint_of_kind(made_up_trial(kind="ordinal", range=(1, 4)), ["ordinal"])
-    'score'
-    """
+    """Return the only endpoint whose kind is among `kinds`, None if there is none, or more."""
     found = [key for key, endpoint in trial.endpoints.items() if endpoint.kind in kinds]
     return found[0] if len(found) == 1 else None
 

@@ -30,25 +30,9 @@ class CrossoverPairs:
         a period is missing.
     active_first : ndarray of bool
         Whether the patient's first period was under the active treatment, dim ``(subject,)``.
-    subject : ndarray
-        Labels of the patients, dim ``(subject,)``.
     baseline : ndarray, optional
         A score taken before the first treatment, in its own unit, dim ``(subject,)`` or
-        ``(dataset, subject)``.
-
-    Raises
-    ------
-    EvidenceError
-        If the shapes do not match, a baseline is missing, a score is infinite, or only one
-        sequence is there.
-
-    Examples
-    --------
-    >>> pairs = CrossoverPairs(
-    ...     np.array([[5.0, 7.0], [8.0, 4.0]]), np.array([True, False]), np.array([1, 2])
-    ... )
-    >>> pairs.complete
-    array([ True,  True])
+        ``(dataset, subject)``; none may be missing.
     """
 
     score: FloatArray
@@ -82,23 +66,7 @@ class CrossoverPairs:
         return self.score.ndim == 3
 
     def completers(self) -> CrossoverPairs:
-        """Return the patients with both periods.
-
-        Raises
-        ------
-        EvidenceError
-            If there is a ``dataset`` dim: its data sets can have different completers.
-
-        Examples
-        --------
-        >>> pairs = CrossoverPairs(
-        ...     np.array([[5.0, 7.0], [8.0, 4.0], [6.0, np.nan]]),
-        ...     np.array([True, False, False]),
-        ...     np.arange(3),
-        ... )
-        >>> len(pairs.completers().subject)
-        2
-        """
+        """Return the patients with both periods, of one data set: several can differ in them."""
         if self.batched:
             raise EvidenceError("take the completers of one data set at a time")
         keep = self.complete
@@ -117,44 +85,11 @@ def crossover_pairs(
     active: object,
     baseline: ArrayLike | None = None,
 ) -> CrossoverPairs:
-    """Arrange the rows of a crossover by patient and period.
+    """Arrange the rows of a crossover by patient and period, patients without any score left out.
 
-    Parameters
-    ----------
-    subject : array_like
-        Patient of each row.
-    period : array_like of int
-        1 or 2 for each row.
-    treatment : array_like
-        Treatment of each row; two labels.
-    score : array_like of float
-        Outcome of each row as recorded; NaN where missing.
-    active : object
-        Label of the active treatment.
-    baseline : array_like of float, optional
-        Score before the first treatment, the same in every row of a patient. A second-period
-        baseline is a post-treatment variable and must not be given here.
-
-    Returns
-    -------
-    CrossoverPairs
-        Patients without any score are left out.
-
-    Raises
-    ------
-    EvidenceError
-        If a column has another length, a period is not 1 or 2, a patient has two rows in a period
-        or the same treatment twice, there are not two treatments, or the baseline of a patient
-        changes between rows.
-
-    Examples
-    --------
-    >>> pairs = crossover_pairs(
-    ...     ["a", "a", "b"], [1, 2, 1], treatment=["K", "M", "M"], score=[5.0, 7.0, 8.0], active="K"
-    ... )
-    >>> pairs.score
-    array([[ 5.,  7.],
-           [ 8., nan]])
+    `score` is as recorded, NaN where missing. `baseline` is from before the first treatment, the
+    same in every row of a patient: a second-period baseline is a post-treatment variable and must
+    not be given.
     """
     columns = _columns(subject, period, treatment, score)
     labels, row = np.unique(columns["subject"], return_inverse=True)

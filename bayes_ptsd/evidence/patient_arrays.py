@@ -35,36 +35,8 @@ def outcome_tree(
 ) -> xr.DataTree:
     """Arrange patients as every kind of patient evidence has them.
 
-    Parameters
-    ----------
-    values : xr.DataArray
-        Scores as recorded, dims (subject, period, visit, endpoint), with coordinates
-        ``sequence(subject)`` and ``treatment(subject, period)``.
-    baseline : xr.DataArray, optional
-        Dims (subject, period, endpoint), NaN where there is none.
-    covariates : xr.Dataset, optional
-        Variables of dim (subject).
-
-    Returns
-    -------
-    xr.DataTree
-        Nodes ``outcomes`` and, with covariates, ``covariates``.
-
-    Raises
-    ------
-    EvidenceError
-        If a dim or coordinate is missing.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> values = xr.DataArray(
-    ...     np.zeros((1, 1, 1, 1)),
-    ...     dims=("subject", "period", "visit", "endpoint"),
-    ...     coords={"sequence": ("subject", ["KM"]), "treatment": (("subject", "period"), [["K"]])},
-    ... )
-    >>> list(outcome_tree(values).children)
-    ['outcomes']
+    Scores as recorded have dims (subject, period, visit, endpoint), a baseline (subject, period,
+    endpoint), NaN where there is none; covariates (subject).
     """
     dims = ("subject", "period", "visit", "endpoint")
     if values.dims != dims or not {"sequence", "treatment"} <= set(values.coords):
@@ -77,36 +49,10 @@ def outcome_tree(
 
 
 def crossover_arrays(evidence: Evidence, endpoint: str, *, visit: str | None = None) -> xr.Dataset:
-    """Return the scores of one endpoint of a crossover, one row a subject and one column a period.
+    """Return the scores of one endpoint of a crossover, dims (subject, period), NaN where missing.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients of a crossover.
-    endpoint : str
-        Id of the endpoint.
-    visit : str, optional
-        Needed where the endpoint was scored at more than one.
-
-    Returns
-    -------
-    xr.Dataset
-        Dims (subject, period): ``y`` (score as recorded, NaN where missing), ``active`` (1 under
-        the active treatment, else 0), ``observed``; coordinates ``sequence(subject)`` and
-        ``treatment(subject, period)``; ``baseline(subject, period)`` where there is any. Subjects
-        with one score are kept, those with none are left out and counted in the attribute
-        ``subjects_without_score``.
-
-    Raises
-    ------
-    EvidenceError
-        If this is no crossover, has no such endpoint or visit, or a visit has to be named.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.simulate import simulate_trial
-    >>> crossover_arrays(simulate_trial(n_by_sequence=10, seed=1), "score").sizes["subject"]
-    20
+    ``y`` is as recorded, ``active`` 1 under the active treatment. Subjects with one score are kept,
+    those with none are left out and counted in the attribute ``subjects_without_score``.
     """
     outcomes = outcomes_of(evidence, endpoint)
     if evidence.trial.design != "crossover":
@@ -135,29 +81,9 @@ def period_differences(
 ) -> xr.Dataset:
     """Compare the treatments in each period alone: what a crossover puts together, before it does.
 
-    Parameters
-    ----------
-    evidence, endpoint, visit
-        As in `crossover_arrays`.
-
-    Returns
-    -------
-    xr.Dataset
-        Dims (patients, period), patients ``all`` with a score in the period or ``completers`` with
-        one in both: ``difference`` of means between the groups of the period (score units,
-        positive = active treatment better), ``sd`` of scores, pooled within the groups, ``n``.
-
-    Raises
-    ------
-    EvidenceError
-        As in `crossover_arrays`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.simulate import simulate_trial
-    >>> found = period_differences(simulate_trial(n_by_sequence=10, seed=1), "score")
-    >>> found["n"].sel(patients="all").values
-    array([20, 20])
+    Dims (patients, period), patients ``all`` with a score in the period or ``completers`` of both:
+    ``difference`` of means (score units, positive = active better), ``sd`` pooled within groups,
+    ``n``.
     """
     arrays = crossover_arrays(evidence, endpoint, visit=visit)
     sign, active = evidence.trial.endpoint(endpoint).benefit_sign, arrays["active"] == 1
@@ -174,25 +100,7 @@ def period_differences(
 
 
 def period_lines(table: xr.Dataset) -> list[dict[str, Any]]:
-    """Return what `period_differences` found as JSON-safe lines, one a period and set of patients.
-
-    Parameters
-    ----------
-    table : xr.Dataset
-        From `period_differences`.
-
-    Returns
-    -------
-    list of dict
-        ``patients, period, difference, sd, n``; None where a number does not exist.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.simulate import simulate_trial
-    >>> found = period_differences(simulate_trial(n_by_sequence=10, seed=1), "score")
-    >>> [(one["patients"], one["period"]) for one in period_lines(found)][:2]
-    [('all', 1), ('all', 2)]
-    """
+    """Return what `period_differences` found as JSON-safe lines, None where there is no number."""
     lines = []
     for patients in table["patients"].values.tolist():
         for period in table["period"].values.tolist():
@@ -207,29 +115,9 @@ def period_lines(table: xr.Dataset) -> list[dict[str, Any]]:
 def flow(evidence: Evidence) -> xr.Dataset:
     """Count patients by sequence and period.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients.
-
-    Returns
-    -------
-    xr.Dataset
-        ``subjects(sequence)``, all in the file; ``scored(sequence, period, visit, endpoint)``,
-        those with a score; ``complete(sequence, visit, endpoint)``, those with a score in every
-        period. In a parallel trial the sequence is the treatment.
-
-    Raises
-    ------
-    EvidenceError
-        If this is not evidence on patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.simulate import simulate_trial
-    >>> counts = flow(simulate_trial(n_by_sequence={"AB": 12, "BA": 11}, seed=1))
-    >>> counts["scored"].sel(period=2).values.ravel()
-    array([12, 11])
+    ``subjects(sequence)`` are all in the file, ``scored(sequence, period, visit, endpoint)`` have a
+    score, ``complete(sequence, visit, endpoint)`` one in every period. In a parallel trial the
+    sequence is the treatment.
     """
     outcomes = outcomes_of(evidence)
     there = outcomes["value"].notnull()
@@ -245,31 +133,7 @@ def flow(evidence: Evidence) -> xr.Dataset:
 
 
 def outcomes_of(evidence: Evidence, endpoint: str | None = None) -> xr.Dataset:
-    """Return the outcomes of patients.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients, of any kind.
-    endpoint : str, optional
-        Only this one, without the dim.
-
-    Returns
-    -------
-    xr.Dataset
-        ``value`` and, where given, ``baseline``, as `outcome_tree` arranges them.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence has no patients, or they have no such endpoint.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.simulate import simulate_trial
-    >>> outcomes_of(simulate_trial(n_by_sequence=3, seed=1))["value"].dims
-    ('subject', 'period', 'visit', 'endpoint')
-    """
+    """Return the outcomes of patients as `outcome_tree` has them; of one, without the dim."""
     if "outcomes" not in evidence.data.children:
         raise EvidenceError(f"evidence of kind '{evidence.kind}' has no patients")
     outcomes = evidence.data["outcomes"].to_dataset()

@@ -23,30 +23,14 @@ __all__ = ["cell_number", "cell_text", "parse_rows"]
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?", re.ASCII)
 MISSING_NUMBERS = {"NA", "N/A", "NaN", "nan", "."}
+# beyond any score, and below 2^53 = 9.0e15, up to which a float has every whole number
 LARGEST = 1e15
+# characters of a cell that a message quotes: whole words are told apart, a line is not filled
 LONGEST = 40
 
 
 def cell_text(cell: Cell) -> tuple[str | None, str]:
-    """Return a cell as text, or why it is none.
-
-    Parameters
-    ----------
-    cell : Cell
-        A plain cell.
-
-    Returns
-    -------
-    text : str or None
-        Whole numbers without a decimal point, so that 7 and 7.0 are one label.
-    problem : str
-        What is wrong; empty if nothing is.
-
-    Examples
-    --------
-    >>> cell_text(7.0), cell_text("MK"), cell_text(None)
-    (('7', ''), ('MK', ''), (None, 'is missing'))
-    """
+    """Return a cell as text, and why it is none; 7 and 7.0 are one label."""
     if cell is None:
         return None, "is missing"
     if isinstance(cell, str):
@@ -61,26 +45,9 @@ def cell_text(cell: Cell) -> tuple[str | None, str]:
 
 
 def cell_number(cell: Cell, *, truth_values: bool = False) -> tuple[float, str]:
-    """Return a cell as a number, or why it is none.
+    """Return a cell as a number, NaN where missing or none, and why it is none (else empty).
 
-    Parameters
-    ----------
-    cell : Cell
-        A plain cell; numbers may be written as text with a decimal point.
-    truth_values : bool, optional
-        Whether true and false are 1 and 0.
-
-    Returns
-    -------
-    number : float
-        NaN if the cell is missing (empty, NA, NaN or a single point) or wrong.
-    problem : str
-        What is wrong; empty if nothing is.
-
-    Examples
-    --------
-    >>> cell_number("12.5"), cell_number("1,5")[1]
-    ((12.5, ''), "'1,5' is not a number; write a decimal point, no thousands separator")
+    Numbers may be text with a decimal point; truth values are refused unless allowed.
     """
     if cell is None or (isinstance(cell, str) and cell in MISSING_NUMBERS):
         return np.nan, ""
@@ -107,38 +74,10 @@ def parse_rows(
     labels: Mapping[str, Mapping[Cell, str]],
     endpoint: str | None = None,
 ) -> tuple[pd.DataFrame, list[Refusal]]:
-    """Turn plain cells into labels of the trial and numbers.
+    """Turn plain cells into labels of the trial and numbers, with a refusal per wrong cell.
 
-    Parameters
-    ----------
-    rows : pd.DataFrame
-        From `score_rows`, with ids already replaced.
-    trial : Trial
-        Its treatments, sequences, visits and endpoints are the only labels allowed.
-    layout : Layout
-        Says which roles have a column.
-    labels : mapping
-        Value labels by column of the file.
-    endpoint : str, optional
-        What a file without an endpoint column holds.
-
-    Returns
-    -------
-    parsed : pd.DataFrame
-        Columns row, subject, sequence, period, treatment, endpoint, visit (None or NaN where
-        refused), value and baseline (NaN where missing or refused).
-    refusals : list of Refusal
-        One per wrong cell.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.trial import load_trial
-    >>> roles = ["subject", "sequence", "period", "treatment", "endpoint", "value"]
-    >>> cells = [[2, "p1", "KM", "1", "ketamine", "ies_r", "95", "24h", None]]
-    >>> rows = pd.DataFrame(cells, columns=["row", *roles, "visit", "baseline"])
-    >>> layout = Layout({role: role for role in [*roles, "visit"]}, {"ies_r": "value"}, long=True)
-    >>> parse_rows(rows, load_trial(), layout=layout, labels={})[1]
-    [(2, "value 95 is outside the range 0 to 88 of endpoint 'ies_r'")]
+    Labels are None or NaN where refused, value and baseline NaN where missing or refused.
+    `endpoint` is what a file without an endpoint column holds.
     """
     refusals: list[Refusal] = []
     parsed = pd.DataFrame({"row": rows["row"], "subject": rows["subject"]})

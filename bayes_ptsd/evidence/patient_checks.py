@@ -20,33 +20,16 @@ __all__ = ["Orders", "check_design", "check_rows", "refuse"]
 Orders = Mapping[str, tuple[str, ...]]
 """Order of treatments by sequence label; in a parallel trial the label is the treatment."""
 
+# reasons of one message, so that a refused file fits a screen
 LISTED = 20
+# row numbers of one reason, so that it stays on one line
 ROWS_LISTED = 8
 
 
 def refuse(refusals: Iterable[Refusal], *, where: str, unit: str) -> None:
-    """Raise one error that lists all refusals.
+    """Raise one error that lists all refusals, if any: equal reasons share a line.
 
-    Parameters
-    ----------
-    refusals : iterable of Refusal
-        Row (0: the file as a whole) and reason.
-    where : str
-        Path of the file.
-    unit : {"line", "row"}
-        What rows are counted in.
-
-    Raises
-    ------
-    EvidenceError
-        If there is any refusal: equal reasons share a line, the first 20 reasons are listed.
-
-    Examples
-    --------
-    >>> refuse([(4, "value 'x' is not a number")], where="f.csv", unit="line")
-    Traceback (most recent call last):
-    bayes_ptsd.errors.EvidenceError: f.csv: 1 refusal, nothing was read
-      line 4: value 'x' is not a number
+    Row 0 is the file as a whole; `unit` is what rows are counted in, "line" or "row".
     """
     rows: dict[str, list[int]] = {}
     for row, reason in sorted(set(refusals)):
@@ -63,23 +46,7 @@ def refuse(refusals: Iterable[Refusal], *, where: str, unit: str) -> None:
 
 
 def check_design(trial: Trial) -> None:
-    """Refuse a crossover that is not one of two sequences and two periods.
-
-    Parameters
-    ----------
-    trial : Trial
-        Its sequences may be empty: they are then inferred from the rows.
-
-    Raises
-    ------
-    SpecError
-        If the trial file names other than the two sequences AB and BA.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.trial import load_trial
-    >>> check_design(load_trial())
-    """
+    """Refuse a crossover that names other sequences than AB and BA; it may name none yet."""
     if trial.design == "parallel" or not trial.sequences:
         return
     wanted = {(trial.active, trial.control), (trial.control, trial.active)}
@@ -93,33 +60,10 @@ def check_design(trial: Trial) -> None:
 
 
 def check_rows(parsed: pd.DataFrame, trial: Trial) -> tuple[Orders, list[Refusal]]:
-    """Check that rows fit together.
+    """Return the order of treatments by sequence, inferred if not said, and how rows contradict.
 
-    Parameters
-    ----------
-    parsed : pd.DataFrame
-        From `parse_rows`; cells that were refused there are None or NaN and skipped here.
-    trial : Trial
-        Says whether this is a crossover and, if it does, what the sequences are.
-
-    Returns
-    -------
-    orders : Orders
-        Order of treatments of each sequence, inferred where the trial does not say.
-    refusals : list of Refusal
-        Duplicates, subjects with two sequences or treatments, treatments that contradict the
-        sequence, baselines that vary, a sequence too many or too few, endpoints without a score.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.trial import load_trial
-    >>> columns = ["row", "subject", "sequence", "period", "treatment", "endpoint", "visit"]
-    >>> cells = [[2, "p1", "KM", 1, "ketamine", "ies_r", "24h"],
-    ...          [3, "p1", "KM", 1, "ketamine", "ies_r", "24h"],
-    ...          [4, "p2", "MK", 1, "midazolam", "ies_r", "24h"]]
-    >>> rows = pd.DataFrame(cells, columns=columns).assign(value=12.0, baseline=None)
-    >>> check_rows(rows, load_trial())[1]
-    [(3, 'repeats row 2 (subject, period, visit and endpoint are the same)')]
+    Refused: duplicates, subjects with two sequences or treatments, treatments that contradict the
+    sequence, baselines that vary, a sequence too many or too few, endpoints without a score.
     """
     orders, refusals = (
         _crossover(parsed, trial) if trial.design == "crossover" else _parallel(parsed, trial)

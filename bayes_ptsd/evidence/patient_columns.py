@@ -36,22 +36,7 @@ KIND_COLUMN = "evidence_kind"
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a file holds what.
-
-    Attributes
-    ----------
-    columns : mapping of str to str
-        Column of the file by role (``subject``, ``period``, ...); absent roles are left out.
-    scores : mapping of str to str
-        Column of the scores by endpoint id; one shared column if `long`.
-    long : bool
-        Whether one column of scores serves all endpoints.
-
-    Examples
-    --------
-    >>> Layout({"subject": "id"}, {"pef": "PEF"}, long=False).scores["pef"]
-    'PEF'
-    """
+    """Where a file holds what: columns by role, scores by endpoint, one for all if `long`."""
 
     columns: Mapping[str, str]
     scores: Mapping[str, str]
@@ -61,37 +46,10 @@ class Layout:
 def find_columns(
     table: PatientTable, trial: Trial, *, where: str, endpoint: str | None = None
 ) -> Layout:
-    """Find the columns of a patient file.
+    """Find the columns of a patient file; all that are missing are named in one error.
 
-    Parameters
-    ----------
-    table : PatientTable
-        The cells of the file.
-    trial : Trial
-        Its ``columns`` name columns of the file by role, or scores by endpoint.
-    where : str
-        Path of the file, for messages.
-    endpoint : str, optional
-        The only endpoint of interest; all of the trial otherwise.
-
-    Returns
-    -------
-    Layout
-        For each role the column that the trial file names, else the column of that name in any
-        case, else the ADaM column.
-
-    Raises
-    ------
-    EvidenceError
-        With all columns that are missing, or if one baseline would serve several endpoints.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.trial import load_trial
-    >>> names = ["USUBJID", "TRTSEQP", "APERIOD", "TRTP", "PARAMCD", "AVISIT", "AVAL"]
-    >>> table = PatientTable(pd.DataFrame(columns=names), (), "row")
-    >>> find_columns(table, load_trial(), where="adqs.xpt").columns["period"]
-    'APERIOD'
+    A role's column is the one that the trial file names, else that of its name in any case, else
+    the ADaM column. One baseline for several endpoints is refused.
     """
     names = [str(name) for name in table.cells.columns]
     columns: dict[str, str] = {}
@@ -123,39 +81,10 @@ def find_columns(
 def score_rows(
     table: PatientTable, layout: Layout, *, covariates: Sequence[str], where: str
 ) -> tuple[pd.DataFrame, list[Refusal]]:
-    """Arrange the cells by role, one row per score.
+    """Arrange the cells by role, one row per score; rows that ADaM marks as derived are refused.
 
-    Parameters
-    ----------
-    table : PatientTable
-        The cells of the file.
-    layout : Layout
-        From `find_columns`.
-    covariates : sequence of str
-        Columns to keep beside the roles.
-    where : str
-        Path of the file, for messages.
-
-    Returns
-    -------
-    rows : pd.DataFrame
-        Column ``row`` and one per role (None throughout where the file has none), the covariates
-        as ``covariate:<name>``; in wide files ``endpoint`` is the endpoint's id.
-    refusals : list of Refusal
-        Rows that ADaM marks as derived.
-
-    Raises
-    ------
-    EvidenceError
-        If a covariate is not in the file or is one of the columns with a role.
-
-    Examples
-    --------
-    >>> cells = pd.DataFrame({"id": ["a"], "t": ["K"], "PEF": [310.0]}, dtype=object)
-    >>> layout = Layout({"subject": "id", "treatment": "t"}, {"pef": "PEF"}, long=False)
-    >>> rows, _ = score_rows(PatientTable(cells, (2,), "line"), layout, covariates=(), where="f")
-    >>> rows.loc[0, ["subject", "endpoint", "value"]].to_list()
-    ['a', 'pef', 310.0]
+    A role without a column is None throughout, covariates are ``covariate:<name>``, and in wide
+    files ``endpoint`` is the endpoint's id.
     """
     cells, refusals = _without_baseline_records(table, layout)
     blank = pd.Series([None] * len(cells), index=cells.index, dtype=object)

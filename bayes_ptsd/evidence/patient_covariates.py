@@ -14,6 +14,7 @@ from bayes_ptsd.evidence.patient_readers import Cell, Refusal
 
 __all__ = ["read_covariates"]
 
+# up to three subjects can well have three categories; four texts of four subjects are none
 FEW = 3
 
 
@@ -24,33 +25,11 @@ def read_covariates(
     labels: Mapping[str, Mapping[Cell, str]],
     key: str | bytes,
 ) -> tuple[xr.Dataset | None, list[Refusal]]:
-    """Return covariates by subject.
+    """Return covariates by subject, sorted, dim (subject), or None without names; and refusals.
 
-    Parameters
-    ----------
-    rows : pd.DataFrame
-        From `score_rows`, with pseudonyms for subjects.
-    names : sequence of str
-        The covariates.
-    labels : mapping
-        Value labels by column of the file.
-    key : str or bytes
-        Key of the pseudonyms, by which a repeated id is recognized.
-
-    Returns
-    -------
-    covariates : xr.Dataset or None
-        One variable per covariate, dim (subject), subjects sorted: numbers (NaN where missing) if
-        all cells are numbers, else text (empty where missing). None without names.
-    refusals : list of Refusal
-        Cells that are neither, covariates that change within a subject, that repeat the id, or
-        whose text is different for each subject.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"row": [2, 3], "subject": ["p1", "p1"], "covariate:age": ["41", None]})
-    >>> read_covariates(rows, ["age"], labels={}, key=b"k")[0]["age"].item()
-    41.0
+    Numbers (NaN where missing) if all cells are numbers, else text (empty where missing). Refused:
+    covariates that change within a subject, repeat the id (which `key` recognizes), or whose text
+    is different for each subject.
     """
     refusals: list[Refusal] = []
     found = {}

@@ -42,6 +42,7 @@ SUFFIXES: Mapping[str, str] = {
 }
 """File suffixes that are read, with the format each stands for."""
 
+# the magic number at the start of every SAS data set: twelve zeros and these twenty bytes
 SAS_MAGIC = bytes(12) + bytes.fromhex("c2ea8160b31411cfbd92080009c7318c181f1011")
 STARTS = (
     (b"PAR1", "parquet"),
@@ -57,6 +58,7 @@ FOREIGN = (
     (b"**COMPRESSED**", "made by PROC CPORT; write it with the XPORT engine instead"),
     (b"\x1f\x8b", "a gzip archive; unpack it"),
 )
+# release bytes of Stata formats 105, 108, 110, 111 and 113 to 115, as they stand in hexadecimal
 OLD_STATA = {0x69, 0x6C, 0x6E, 0x6F, 0x71, 0x72, 0x73}
 
 
@@ -66,8 +68,6 @@ class PatientTable:
 
     Attributes
     ----------
-    cells : pd.DataFrame
-        One row per row of the file and one column per named column, cells as in `Cell`.
     row : tuple of int
         Number of each row as its reader sees it.
     unit : {"line", "row"}
@@ -78,11 +78,6 @@ class PatientTable:
         Rows that could not be split into columns.
     digest : bytes
         BLAKE2b of the bytes of the file.
-
-    Examples
-    --------
-    >>> PatientTable(pd.DataFrame({"subject": ["a"]}), (2,), "line").cells.shape
-    (1, 1)
     """
 
     cells: pd.DataFrame
@@ -94,32 +89,7 @@ class PatientTable:
 
 
 def read_patient_table(path: str | Path) -> PatientTable:
-    r"""Read the cells of a patient file without deciding what they mean.
-
-    Parameters
-    ----------
-    path : str or Path
-        A file with one of the `SUFFIXES`.
-
-    Returns
-    -------
-    PatientTable
-        Cells, row numbers and value labels; rows without any content are left out.
-
-    Raises
-    ------
-    EvidenceError
-        If the file is missing, empty, not what its suffix says, damaged, has two columns of one
-        name or no row of data.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "trial.csv"
-    >>> _ = path.write_text("subject,value\n7,12\n")
-    >>> read_patient_table(path).cells.loc[0].to_list()
-    ['7', '12']
-    """
+    """Read the cells of a patient file without deciding what they mean; empty rows are left out."""
     path = Path(path)
     content = _bytes(path)
     kind = _kind(path, content)

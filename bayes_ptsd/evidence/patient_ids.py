@@ -19,29 +19,9 @@ NO_IDS = {"NA", "N/A", "NaN", "nan", "."}
 
 
 def pseudonym(subject: str, key: str | bytes) -> str:
-    """Return the label under which a subject is known: ``p`` and a keyed BLAKE2b digest.
+    """Return the label of a subject: ``p`` and 16 hexadecimal digits of a keyed BLAKE2b digest.
 
-    Parameters
-    ----------
-    subject : str
-        The id in the file.
-    key : str or bytes
-        Secret key; without it ids cannot be tried one by one.
-
-    Returns
-    -------
-    str
-        ``p`` and 16 hexadecimal digits.
-
-    Raises
-    ------
-    EvidenceError
-        If the key is empty.
-
-    Examples
-    --------
-    >>> pseudonym("001-17", "a secret") == pseudonym("001-17", b"a secret")
-    True
+    The key is secret, without it ids cannot be tried one by one; an empty one is refused.
     """
     secret = key.encode() if isinstance(key, str) else key
     if not secret:
@@ -52,49 +32,12 @@ def pseudonym(subject: str, key: str | bytes) -> str:
 
 
 def file_key(digest: bytes) -> bytes:
-    """Return a key that only the holder of the file can compute.
-
-    Parameters
-    ----------
-    digest : bytes
-        Digest of the bytes of the file.
-
-    Returns
-    -------
-    bytes
-        The key.
-
-    Examples
-    --------
-    >>> file_key(b"one file") == file_key(b"another file")
-    False
-    """
+    """Return a key that only the holder of the file, by its digest, can compute."""
     return blake2b(digest, person=b"pseudonyms").digest()
 
 
 def pseudonyms(rows: pd.DataFrame, key: str | bytes) -> tuple[list[str | None], list[Refusal]]:
-    """Replace the ids of the subjects.
-
-    Parameters
-    ----------
-    rows : pd.DataFrame
-        Columns ``row`` and ``subject``.
-    key : str or bytes
-        Key of the pseudonyms.
-
-    Returns
-    -------
-    labels : list of str
-        None where there is no id.
-    refusals : list of Refusal
-        Ids that are missing, or neither text nor number.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"row": [2, 3], "subject": ["NA", None]}, dtype=object)
-    >>> pseudonyms(rows, "key")[1]
-    [(2, 'subject is missing'), (3, 'subject is missing')]
-    """
+    """Replace the ids of the subjects, None where there is none, and refuse odd or missing ids."""
     labels: list[str | None] = []
     refusals: list[Refusal] = []
     for row, cell in zip(rows["row"], rows["subject"], strict=True):

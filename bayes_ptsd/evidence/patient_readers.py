@@ -34,22 +34,9 @@ SHEET = "patients"
 
 
 def plain_cell(value: object) -> Cell:
-    """Return a cell as None, str, bool, int or float; anything else comes back as it is.
+    """Return a cell as None, stripped str, bool, int or float.
 
-    Parameters
-    ----------
-    value : object
-        What a library made of a cell.
-
-    Returns
-    -------
-    Cell
-        Text without surrounding blanks; None for empty text, NaN and the like.
-
-    Examples
-    --------
-    >>> [plain_cell(value) for value in (" a ", "", float("nan"), Decimal("1.5"), True)]
-    ['a', None, None, 1.5, True]
+    None stands for empty text, NaN and the like; anything else comes back as it is.
     """
     if isinstance(value, str):
         return value.strip() or None

@@ -23,6 +23,7 @@ HEADER = """\
 # Describe the trial, then fill patients.csv. Lines that begin with # can stay or go.
 # In patients.csv: one row per subject, period, visit and endpoint; an empty score is a missing one.
 """
+# the endpoint of a template: every field that a trial file can give has a value to be replaced
 SCORE = Endpoint("score", "Name for people", "continuous", "lower", range=(0.0, 100.0), mcid=5.0)
 HINTS = {
     "[treatments]": "# a positive difference will mean that the active treatment is better",
@@ -36,24 +37,7 @@ HINTS = {
 
 
 def trial_toml(trial: Trial) -> str:
-    """Return a trial as the text of a trial file.
-
-    Parameters
-    ----------
-    trial : Trial
-        Its ``columns`` are left out: files written here have the names that need no mapping.
-
-    Returns
-    -------
-    str
-        TOML that `load_trial` reads back.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.trial import load_trial
-    >>> trial_toml(load_trial()).splitlines()[1]
-    'name = "feder2014"'
-    """
+    """Return a trial as TOML that `load_trial` reads back, without ``columns``."""
     lines = ["schema = 1", *_pairs({k: getattr(trial, k) for k in ("name", "title", "design")})]
     lines += ["", "[treatments]", *_pairs({"active": trial.active, "control": trial.control})]
     lines += ["", "[sequences]", *_pairs(trial.sequences)] if trial.sequences else []
@@ -71,38 +55,9 @@ def trial_toml(trial: Trial) -> str:
 def write_template(
     folder: str | Path, trial: Trial | None = None, *, design: str = "crossover"
 ) -> tuple[Path, Path]:
-    r"""Write a trial file and a patient file without patients, to be filled in.
+    """Write ``trial.toml`` and ``patients.csv`` without patients, to be filled in.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Made if it is not there.
-    trial : Trial, optional
-        Already described; without it the trial file has places to fill in.
-    design : {"crossover", "parallel"}
-        Of the trial to be described.
-
-    Returns
-    -------
-    trial_file, patient_file : Path
-        ``trial.toml`` and ``patients.csv``.
-
-    Raises
-    ------
-    EvidenceError
-        If one of the files exists; nothing is overwritten.
-    SpecError
-        If `design` is neither of the two.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.trial import load_trial
-    >>> trial_file, patient_file = write_template(tempfile.mkdtemp())
-    >>> load_trial(trial_file).sequences["AB"]
-    ('active drug', 'control drug')
-    >>> patient_file.read_text()
-    'subject,sequence,period,treatment,value,baseline\n'
+    Files that exist are not overwritten. Without a trial, the trial file has places to fill in.
     """
     text = trial_toml(trial) if trial else HEADER + _with_hints(trial_toml(_to_describe(design)))
     files = (Path(folder) / "trial.toml", Path(folder) / "patients.csv")
@@ -115,35 +70,10 @@ def write_template(
 
 
 def write_patients(evidence: Evidence, path: str | Path) -> Path:
-    """Write patients as a long CSV file that `load_patients` takes back.
+    """Write patients as a new long CSV file that `load_patients` takes back.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients, of any kind. What is not a real patient says so in the column
-        ``evidence_kind``, and is read back as what it is.
-    path : str or Path
-        A new file ending in ``.csv``; its folder is made if it is not there.
-
-    Returns
-    -------
-    Path
-        The file: one row per subject, period, visit and endpoint, scores as recorded, empty where
-        missing. Subjects have the labels they have in `evidence`.
-
-    Raises
-    ------
-    EvidenceError
-        If the file exists, does not end in ``.csv``, or the evidence has no patients.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.evidence.simulate import simulate_trial
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> path = write_patients(simulate_trial(n_by_sequence=1, seed=1), folder / "simulated.csv")
-    >>> path.read_text().splitlines()[0]
-    'subject,sequence,period,treatment,value,evidence_kind'
+    One row per subject, period, visit and endpoint, empty where missing. What is not a real patient
+    says so in the column ``evidence_kind``, and is read back as what it is.
     """
     path = Path(path)
     if path.suffix.lower() != ".csv":

@@ -76,19 +76,8 @@ class RowPair:
 def row_pairs(evidence: Evidence) -> tuple[RowPair, ...]:
     """Return the endpoints that have a crossover and a first-period interval at the same time.
 
-    A row derived from a printed one (id with a ``*``) stands for it.
-
-    Raises
-    ------
-    EvidenceError
-        If there is none, or a row does not say its degrees of freedom or patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> pairs = row_pairs(load_published())
-    >>> len(pairs), pairs[0].endpoint, round(pairs[0].log_ratio, 3)
-    (8, 'ies_r', 0.544)
+    A row derived from a printed one (id with a ``*``) stands for it. No such endpoint, or a row
+    without degrees of freedom or patients, is refused.
     """
     crossover, first = (
         {_key(row): row for row in _intervals(evidence, analysis)}

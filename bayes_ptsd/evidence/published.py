@@ -105,33 +105,10 @@ def load_published(folder: str | Path | None = None) -> Evidence:
 def select_contrast(
     evidence: Evidence, contrast: str, *, crossover_reading: str = "as_published"
 ) -> Evidence:
-    """Take one printed row, under a reading of the crossover contrast.
+    """Take one printed row, under a reading of the crossover contrast (of crossover rows only).
 
-    Parameters
-    ----------
-    evidence : Evidence
-        As `load_published` returns it.
-    contrast : str
-        Id of the row, such as ``"T2.IESR.X"``.
-    crossover_reading : str, default "as_published"
-        A name of `CROSSOVER_READINGS`; other than ``"as_published"`` for crossover rows only.
-
-    Returns
-    -------
-    Evidence
-        Node `effects` with that row as 0-d variables, and `scale`, the factor (1 or 0.5) by which
-        estimate, limits and standard error have been multiplied. P does not change.
-
-    Raises
-    ------
-    EvidenceError
-        If there is no such row or no such reading, or the reading is not for that row.
-
-    Examples
-    --------
-    >>> row = select_contrast(load_published(), "T2.IESR.X", crossover_reading="unhalved")
-    >>> float(row.data["effects"]["estimate"]), dict(row.assumptions)
-    (6.35, {'crossover_reading': 'unhalved'})
+    Variables are 0-d; estimate, limits and standard error have been multiplied by `scale`, 1 or
+    0.5. P does not change.
     """
     reading = crossover_reading_of(crossover_reading)
     effects = evidence.data["effects"].to_dataset()

@@ -26,48 +26,18 @@ SMALL = 0.05
 
 
 def weight_text(weight: float) -> str:
-    """Return a weight for a sentence.
-
-    Examples
-    --------
-    >>> weight_text(0.264), weight_text(0.0004)
-    ('.26', 'below .05')
-    """
+    """Return a weight for a sentence."""
     return f"below {SMALL:.2f}".replace("0.", ".") if weight < SMALL else _bare(weight)
 
 
 def weights_text(weights: Mapping[str, float]) -> str:
-    """Return weights for a sentence, the largest first.
-
-    Examples
-    --------
-    >>> weights_text({"as_published": 0.2, "unhalved": 0.8})
-    'unhalved .80, as published .20'
-    """
+    """Return weights for a sentence, the largest first."""
     kept = sorted(weights.items(), key=lambda pair: -pair[1])
     return ", ".join(f"{_words(name)} {weight_text(weight)}" for name, weight in kept)
 
 
 def average_note(weights: Mapping[str, float], source: str) -> str:
-    """Say which readings an average is over, and what it leaves out.
-
-    Parameters
-    ----------
-    weights : mapping of str to float
-        Of all readings, adding up to 1.
-    source : str
-        Where they are from.
-
-    Returns
-    -------
-    str
-        Two or three sentences.
-
-    Examples
-    --------
-    >>> average_note({"as_published": 0.2, "unhalved": 0.8}, "set by hand").split(", set")[0]
-    'Averaged over the readings of the treatment difference: unhalved .80, as published .20'
-    """
+    """Say which readings an average is over, and what it leaves out."""
     text = (
         "Averaged over the readings of the treatment difference: "
         f"{weights_text(of_treatment(weights))}, {source}. The weights "
@@ -86,19 +56,7 @@ def average_note(weights: Mapping[str, float], source: str) -> str:
 def counted_in(averaged: Mapping[str, Any], printed: Mapping[str, Any], share: float) -> str:
     """Say what a row would be with carryover_covariate, whose row is the printed one, counted in.
 
-    Parameters
-    ----------
-    averaged, printed : mapping
-        ``mean, prob_benefit, prob_gt_mcid`` and ``prior`` of the average and as published.
-    share : float
-        Weight of `carryover_covariate` among all readings.
-
-    Examples
-    --------
-    >>> one = {"mean": 6.0, "prob_benefit": 0.9, "prob_gt_mcid": 0.4, "prior": "flat"}
-    >>> counted_in(one, {"mean": 12.0, "prob_benefit": 0.9, "prob_gt_mcid": 0.8}, 0.5)
-    'Counted in with weight .50 it would make the row, under flat, mean 9.00, P(better) .900 and
-     P(> MCID) .600: a mixture of two quantities.'
+    `share` is its weight among all readings; `averaged` also names the prior.
     """
     mean, better, beyond = (
         share * printed[key] + (1 - share) * averaged[key]
@@ -113,25 +71,7 @@ def counted_in(averaged: Mapping[str, Any], printed: Mapping[str, Any], share: f
 
 
 def readings_notes(table: xr.Dataset) -> list[str]:
-    """Say what the weights of the readings mean and what they rest on.
-
-    Parameters
-    ----------
-    table : xr.Dataset
-        From `bayes_ptsd.evidence.reading_weights.weigh_readings`.
-
-    Returns
-    -------
-    list of str
-        Paragraphs.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.evidence.reading_weights import weigh_readings
-    >>> readings_notes(weigh_readings(load_published()))[0].split(":")[0]
-    'Nothing here is proof'
-    """
+    """Say what the weights of the readings mean and what they rest on."""
     weight = table["weight"].sel(assumption="default")
     of = {str(name): float(weight.sel(reading=name)) for name in table["reading"].values}
     notes = [_what(of), _published(table, of["as_published"])]
@@ -146,24 +86,7 @@ def readings_notes(table: xr.Dataset) -> list[str]:
 def readings_document(table: xr.Dataset) -> dict[str, Any]:
     """Return the weights of the readings as a document that JSON can hold.
 
-    Parameters
-    ----------
-    table : xr.Dataset
-        From `bayes_ptsd.evidence.reading_weights.weigh_readings`.
-
-    Returns
-    -------
-    dict
-        ``weights`` and ``weights_of_treatment_difference`` under the default assumption,
-        ``assumptions`` (a line each, with its weights), ``rows`` (a line per endpoint),
-        ``readings`` (scale and estimand of each), ``outside_correlations`` and ``notes``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.evidence.reading_weights import weigh_readings
-    >>> readings_document(weigh_readings(load_published()))["rows"][0]["endpoint"]
-    'ies_r'
+    ``assumptions`` has a line each, ``rows`` a line per endpoint, ``readings`` scale and estimand.
     """
     names = [str(name) for name in table["reading"].values]
     lines = [

@@ -50,6 +50,7 @@ NODES, FEW = 12, 5
 SLOPE = (0.1, 0.8)  # correlation of baseline and score: wide; print has it for no endpoint
 LOG_SD_BASELINE = 0.2  # baselines are about as variable as scores: within a factor of 1.5
 CHANGE_CORRELATION = (-0.3, 0.7)  # of the changes of two periods: a choice, nothing is known
+# powers beside the calibrated 1/3: eight endpoints count as one, as four, as eight
 SIZES = (1 / 8, 1 / 2, 1.0)
 
 
@@ -91,14 +92,7 @@ DEFAULT = Assumption("default")
 
 
 def assumptions(pairs: Sequence[RowPair]) -> list[Assumption]:
-    """Return the assumptions under which the weights are shown, the default first.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> [one.name for one in assumptions(row_pairs(load_published()))][1]
-    'correlation uniform from 0 to 0.8'
-    """
+    """Return the assumptions under which the weights are shown, the default first."""
     free, wide = (-1.0, 1.0), 1.5
     shown = [
         DEFAULT,
@@ -123,31 +117,10 @@ def assumptions(pairs: Sequence[RowPair]) -> list[Assumption]:
 
 
 def weights_of(evidence: Evidence, assumption: Assumption = DEFAULT) -> dict[str, float]:
-    """Return the weight of each reading of the crossover contrast given what is printed.
+    """Return the weight of each reading of the crossover contrast given what is printed, sum 1.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``, with crossover and first-period rows of the same endpoints.
-    assumption : Assumption
-        What is assumed about what print leaves open.
-
-    Returns
-    -------
-    dict of str to float
-        By reading, adding up to 1. Of the readings alone: no prior on the difference enters.
-
-    Raises
-    ------
-    EvidenceError
-        If no endpoint has both rows, or a row lacks its degrees of freedom or patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> weights = weights_of(load_published())
-    >>> weights["as_published"] < 0.01, round(sum(weights.values()), 6)
-    (True, 1.0)
+    Of the readings alone: no prior on the difference enters. Refused: no endpoint with both rows,
+    or a row without degrees of freedom or patients.
     """
     return _weights(row_pairs(evidence), assumption)
 
@@ -155,32 +128,9 @@ def weights_of(evidence: Evidence, assumption: Assumption = DEFAULT) -> dict[str
 def chosen_weights(
     evidence: Evidence, by_hand: Mapping[str, float] | None = None
 ) -> tuple[dict[str, float], str]:
-    """Return the weights that an average takes, and in words where they are from.
+    """Return the weights that an average takes, empty if print gives none, and their source.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``.
-    by_hand : mapping of str to float, optional
-        Weights that somebody chose; else those that print gives.
-
-    Returns
-    -------
-    dict of str to float
-        By reading; empty where print gives none.
-    str
-        Where they are from, or why there are none.
-
-    Raises
-    ------
-    SpecError
-        If no reading of the treatment difference has a weight.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> chosen_weights(load_published(), {"unhalved": 1.0})
-    ({'unhalved': 1.0}, 'set by hand')
+    Weights by hand replace those of print; one of the treatment difference has to be above 0.
     """
     if by_hand is not None:
         of_treatment(by_hand)
@@ -194,30 +144,9 @@ def chosen_weights(
 def weigh_readings(evidence: Evidence) -> xr.Dataset:
     """Return the weights of the readings under every assumption, and what they rest on.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``, with crossover and first-period rows of the same endpoints.
-
-    Returns
-    -------
-    xr.Dataset
-        ``weight`` (assumption, reading), NaN where a reading is left out; by `endpoint` the rows
-        compared (``crossover, first_period``), ``ratio`` of the squared standard errors,
-        ``log_ratio`` (x), ``tail`` P(x at least as large | as_published) and, by `reading`,
-        ``expected_ratio`` at the middle of every assumption and ``log_likelihood``.
-
-    Raises
-    ------
-    EvidenceError
-        As `weights_of`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = weigh_readings(load_published())
-    >>> table["tail"].sel(endpoint="ies_r").round(3).item()
-    0.032
+    ``weight`` (assumption, reading) is NaN where a reading is left out. By endpoint: ``log_ratio``
+    of the squared standard errors, ``tail`` P(at least as large | as_published); by reading too,
+    ``expected_ratio`` at the middle of every assumption and ``log_likelihood``.
     """
     pairs = row_pairs(evidence)
     named = assumptions(pairs)
@@ -246,39 +175,16 @@ def weigh_readings(evidence: Evidence) -> xr.Dataset:
 
 @cache
 def log_likelihoods(pairs: tuple[RowPair, ...], assumption: Assumption) -> FloatArray:
-    """Return the log density of each printed ratio under each reading.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> log_likelihoods(row_pairs(load_published())[:1], DEFAULT).round(2)
-    array([[-2.45, -0.58, -1.15, -0.96, -0.37]])
-    """
+    """Return the log density of each printed ratio under each reading."""
     return np.log([[_density(pair, name, assumption) for name in READINGS] for pair in pairs])
 
 
 def ratio_density(
     x: FloatArray, pair: RowPair, reading: str, assumption: Assumption = DEFAULT
 ) -> FloatArray:
-    """Return the density of log ratios of squared standard errors, averaged over what is unknown.
+    """Return the density of log ratios of squared SEs, crossover over first period.
 
-    Parameters
-    ----------
-    x : ndarray
-        Log ratios, crossover over first period.
-    pair : RowPair
-        Design and degrees of freedom of the two analyses.
-    reading : str
-        How the crossover row is read.
-    assumption : Assumption
-        What is assumed about what print leaves open.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> pair = row_pairs(load_published())[0]
-    >>> ratio_density(np.array([0.0, 1.0]), pair, "carryover_covariate").round(2)
-    array([0.35, 0.57])
+    Averaged over what the assumption leaves unknown.
     """
     log_k, weight = _log_k(pair, reading, assumption)
     density: FloatArray = _log_f_density(x[:, None] - log_k, pair) @ weight

@@ -35,8 +35,6 @@ class CrossoverReading:
 
     Attributes
     ----------
-    name : str
-        Name in requests and results.
     letter : str
         Name in the methods pages (H_A to H_E).
     scale : float
@@ -48,11 +46,6 @@ class CrossoverReading:
         What among the printed numbers agrees with the reading and what does not.
     treatment : bool
         Whether the printed number is, in its scale, the treatment difference of one patient.
-
-    Examples
-    --------
-    >>> CROSSOVER_READINGS["unhalved"].scale
-    0.5
     """
 
     name: str
@@ -70,19 +63,10 @@ class FlowReading:
 
     Attributes
     ----------
-    name : str
-        Name in requests and results.
-    source : str
-        Where the counts come from.
     randomized, second_infusion, completers : mapping of str to int
         Patients by sequence: randomized, infused a second time, rated in both periods.
     supports, conflicts : str
         What among the printed numbers agrees with the reading and what does not.
-
-    Examples
-    --------
-    >>> dict(FLOW_READINGS["paper"].completers)
-    {'KM': 13, 'MK': 16}
     """
 
     name: str
@@ -94,6 +78,7 @@ class FlowReading:
     conflicts: str
 
 
+# scales: 1.0 where print is the treatment difference (or none), 0.5 where it is twice that
 CROSSOVER_READINGS: Mapping[str, CrossoverReading] = MappingProxyType(
     {
         "as_published": CrossoverReading(
@@ -148,6 +133,7 @@ AVERAGED = "averaged"
 """Label of what is averaged over the readings of the treatment difference; itself no reading."""
 TREATMENT_READINGS = tuple(name for name, one in CROSSOVER_READINGS.items() if one.treatment)
 
+# patients as the two sources have them; both add up to 41 randomized, 31 infused twice and 29 rated
 FLOW_READINGS: Mapping[str, FlowReading] = MappingProxyType(
     {
         "paper": FlowReading(
@@ -174,36 +160,14 @@ FLOW_READINGS: Mapping[str, FlowReading] = MappingProxyType(
 
 
 def crossover_reading_of(name: str) -> CrossoverReading:
-    """Return the crossover reading called `name`.
-
-    Raises
-    ------
-    EvidenceError
-        If there is none; the message has the nearest name.
-
-    Examples
-    --------
-    >>> crossover_reading_of("as_published").letter
-    'H_A'
-    """
+    """Return the crossover reading called `name`, or refuse it with the nearest name."""
     if name not in CROSSOVER_READINGS:
         raise EvidenceError(f"crossover_reading '{name}'{nearest(name, CROSSOVER_READINGS)}")
     return CROSSOVER_READINGS[name]
 
 
 def flow_reading_of(name: str) -> FlowReading:
-    """Return the flow reading called `name`.
-
-    Raises
-    ------
-    EvidenceError
-        If there is none; the message has the nearest name.
-
-    Examples
-    --------
-    >>> flow_reading_of("registry").completers["MK"]
-    13
-    """
+    """Return the flow reading called `name`, or refuse it with the nearest name."""
     if name not in FLOW_READINGS:
         raise EvidenceError(f"flow_reading '{name}'{nearest(name, FLOW_READINGS)}")
     return FLOW_READINGS[name]
@@ -212,18 +176,8 @@ def flow_reading_of(name: str) -> FlowReading:
 def of_treatment(weights: Mapping[str, float]) -> dict[str, float]:
     """Return the weights among the readings of the treatment difference, adding up to 1.
 
-    `carryover_covariate` is left out: its contrast is another estimand, the first-period
-    difference of those who completed.
-
-    Raises
-    ------
-    SpecError
-        If none of these readings has a weight.
-
-    Examples
-    --------
-    >>> of_treatment({"as_published": 0.1, "unhalved": 0.3, "carryover_covariate": 0.6})
-    {'as_published': 0.25, 'unhalved': 0.7499999999999999}
+    `carryover_covariate` is left out: its contrast is another estimand, the first-period difference
+    of those who completed. Weights with none on the other readings are refused.
     """
     kept = {name: weights[name] for name in TREATMENT_READINGS if weights.get(name, 0.0) > 0}
     total = sum(kept.values())
@@ -236,22 +190,9 @@ def of_treatment(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """Read weights of readings from text, and let them add up to 1.
+    """Read weights from text such as ``"as_published=0.2, unhalved=0.8"``; they add up to 1.
 
-    Parameters
-    ----------
-    text : str
-        As ``"as_published=0.2, unhalved=0.8"``; readings that are not named have none.
-
-    Raises
-    ------
-    SpecError
-        If a reading is unknown, a weight is no number or below 0, or none is above 0.
-
-    Examples
-    --------
-    >>> parse_weights("as_published=1, unhalved=3")
-    {'as_published': 0.25, 'unhalved': 0.75}
+    Readings that are not named have none.
     """
     found: dict[str, float] = {}
     for part in text.split(","):

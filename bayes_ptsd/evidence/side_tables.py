@@ -55,41 +55,11 @@ COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyTyp
 
 
 def read_side_table(name: str, path: Traversable, file: str, *, trial: Trial) -> xr.Dataset:
-    """Read one of the tables beside the effects.
+    """Read one of the tables beside the effects, NaN where nothing is printed.
 
-    Parameters
-    ----------
-    name : {"baseline", "flow", "adverse_events", "design", "claims"}
-        Which table.
-    path : Path or Traversable
-        Its CSV file.
-    file : str
-        How messages call the file.
-    trial : Trial
-        Names of treatments, sequences and endpoints.
-
-    Returns
-    -------
-    xr.Dataset
-        ``baseline``: n, value, spread (SD, or percentage for a count) and their decimals, over
-        `characteristic` and `treatment`. ``flow``: count over `step`. ``adverse_events``: percent,
-        count, n over `event` and `treatment`. ``design``: value (text) and number over `item`.
-        ``claims``: n over `claim_row`. NaN where nothing is printed; the printed labels, the place
-        and the provenance are coordinates.
-
-    Raises
-    ------
-    EvidenceError
-        If the file is not a valid table of its kind; file, line and column are named.
-
-    Examples
-    --------
-    >>> from importlib import resources
-    >>> from bayes_ptsd.trial import load_trial
-    >>> path = resources.files("bayes_ptsd.evidence") / "feder2014" / "flow.csv"
-    >>> flow = read_side_table("flow", path, "flow.csv", trial=load_trial())
-    >>> int(flow["count"].sel(step="F.RAND"))
-    41
+    ``baseline``: n, value, spread (SD, or percentage for a count) over `characteristic` and
+    `treatment`. ``flow``: count over `step`. ``adverse_events``: percent, count, n over `event` and
+    `treatment`. ``design``: value (text) and number over `item`. ``claims``: n over `claim_row`.
     """
     required, optional = COLUMNS[name]
     return SIDE_TABLES[name](read_table(path, file, required=required, optional=optional), trial)

@@ -55,28 +55,7 @@ def made_up_trial(
 ) -> Trial:
     """Return a trial of treatments A (active) and B with one endpoint, ``score``.
 
-    Parameters
-    ----------
-    design : {"crossover", "parallel"}
-        Design of the trial.
-    kind : {"continuous", "ordinal", "binary"}
-        Scale of the endpoint.
-    better : {"lower", "higher"}
-        Direction in which a patient improves.
-    range : pair of float, optional
-        Lowest and highest possible score.
-    visits : mapping of str to float, optional
-        Hours after treatment by label.
-
-    Returns
-    -------
-    Trial
-        Ready for `simulate_trial`.
-
-    Examples
-    --------
-    >>> made_up_trial("parallel", better="lower").endpoint("score").benefit_sign
-    -1
+    `visits` are hours after treatment by label, `range` the possible scores.
     """
     return Trial(
         name="simulated",

@@ -45,17 +45,6 @@ class Variation:
         With the structure ``autoregressive``, between visits one day apart.
     visit_structure : {"compound", "autoregressive"}
         The same correlation for all visits, or ``visit_correlation ** days`` apart.
-
-    Raises
-    ------
-    SpecError
-        If both forms are mixed, a standard deviation is negative or a correlation beyond -1 or 1.
-
-    Examples
-    --------
-    >>> Variation(sd_subject=3.0, sd_within=4.0).covariance(2, [0.0])
-    array([[25.,  9.],
-           [ 9., 25.]])
     """
 
     sd_subject: float | None = None
@@ -102,24 +91,9 @@ class Variation:
         return np.asarray(np.where(same, 1.0, self.visit_correlation**gaps))
 
     def covariance(self, periods: int, days: Sequence[float]) -> FloatArray:
-        """Return the covariance matrix of the scores of one patient, visits within periods.
+        """Return the covariance matrix of the scores of one patient, period 1 and its visits first.
 
-        Parameters
-        ----------
-        periods : int
-            Number of periods.
-        days : sequence of float
-            Times of the visits, in days.
-
-        Returns
-        -------
-        ndarray
-            Square, in the order of period 1 and its visits, then period 2.
-
-        Raises
-        ------
-        SpecError
-            If a pair of standard deviations does not fit the number of periods.
+        `days` are the times of the visits; a pair of standard deviations needs two periods.
         """
         visits = self.visits(days)
         if self.correlation is None:
@@ -148,16 +122,6 @@ class Baseline:
         Whether there is one before each period, or only before the first.
     carryover : float
         Benefit that remains, before period 2, of the active treatment of period 1, in score units.
-
-    Raises
-    ------
-    SpecError
-        If the standard deviation is negative or the correlation beyond -1 or 1.
-
-    Examples
-    --------
-    >>> Baseline(mean=47.0, sd=14.0, correlation=0.5).each_period
-    False
     """
 
     mean: float
@@ -192,16 +156,6 @@ class Missingness:
         Probability that an average score is missing because of its value (not at random).
     by_value_slope : float
         Log odds ratio of that per standard deviation; positive: higher scores get lost more.
-
-    Raises
-    ------
-    SpecError
-        If a probability is not from 0 to below 1.
-
-    Examples
-    --------
-    >>> Missingness(remission=20.0).remission_after
-    'active'
     """
 
     at_random: float = 0.0
@@ -230,34 +184,9 @@ def lost(
     benefit_sign: int,
     rng: np.random.Generator,
 ) -> BoolArray:
-    """Draw which scores are missing.
+    """Draw which scores are missing, dims (subject, period, visit).
 
-    Parameters
-    ----------
-    missingness : Missingness
-        How scores get lost.
-    scores : ndarray
-        All scores, dims (subject, period, visit).
-    active : ndarray of bool
-        Whether a period is under the active treatment, dims (subject, period).
-    benefit_sign : {-1, 1}
-        Of the endpoint.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of bool
-        True where missing, dims of `scores`.
-
-    Examples
-    --------
-    >>> scores = np.array([[[10.0], [15.0]], [[30.0], [15.0]]])
-    >>> active = np.array([[True, False], [True, False]])
-    >>> rng = np.random.default_rng(1)
-    >>> lost(Missingness(remission=20.0), scores, active=active, benefit_sign=-1, rng=rng)[..., 0]
-    array([[False,  True],
-           [False, False]])
+    `active` has dims (subject, period); `benefit_sign` is that of the endpoint.
     """
     missing = rng.random(scores.shape) < missingness.at_random
     occasions = scores.reshape(len(scores), -1)
@@ -274,32 +203,7 @@ def lost(
 
 
 def to_categories(latent: FloatArray, cutpoints: Sequence[float], *, lowest: int) -> FloatArray:
-    """Return the category of each latent value: `lowest` plus the cutpoints below it.
-
-    Parameters
-    ----------
-    latent : ndarray
-        Latent values.
-    cutpoints : sequence of float
-        Increasing.
-    lowest : int
-        Category below the first cutpoint.
-
-    Returns
-    -------
-    ndarray
-        Whole numbers, dims of `latent`.
-
-    Raises
-    ------
-    SpecError
-        If the cutpoints do not increase.
-
-    Examples
-    --------
-    >>> to_categories(np.array([-3.0, 0.5]), [-1.0, 0.0, 1.0], lowest=1)
-    array([1., 3.])
-    """
+    """Return the category of each latent value: `lowest` plus the increasing cutpoints below."""
     cuts = np.asarray(cutpoints, dtype=float)
     if cuts.size == 0 or not (np.diff(cuts) > 0).all():
         raise SpecError(f"cutpoints must increase, got {list(cutpoints)}")

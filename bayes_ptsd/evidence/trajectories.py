@@ -15,32 +15,7 @@ __all__ = ["arm_trajectories", "covariate_columns", "select_endpoint"]
 
 
 def select_endpoint(evidence: Evidence, endpoint: str | None = None) -> Evidence:
-    """Select one endpoint of patients with all its visits.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients.
-    endpoint : str, optional
-        Id of the endpoint; not needed where there is one.
-
-    Returns
-    -------
-    Evidence
-        Of the same kind and trial, with the visits at which the endpoint was scored before anybody
-        changed treatment.
-
-    Raises
-    ------
-    EvidenceError
-        If this is no evidence on patients, or the endpoint is not named, not there or never scored.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> select_endpoint(example_patients()).data["outcomes"].sizes["visit"]
-    1
-    """
+    """Select one endpoint of patients with all visits before anybody changed treatment."""
     outcomes = outcomes_of(evidence)
     known = [str(name) for name in outcomes["endpoint"].values]
     if endpoint is None and len(known) > 1:
@@ -61,31 +36,9 @@ def select_endpoint(evidence: Evidence, endpoint: str | None = None) -> Evidence
 def arm_trajectories(evidence: Evidence) -> xr.Dataset:
     """Return the scores of one endpoint by subject and visit, before anybody changes treatment.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients with one endpoint (`select_endpoint`, or `select_outcome` for one visit).
-
-    Returns
-    -------
-    xr.Dataset
-        Dims (subject, visit): ``score`` as recorded, NaN where missing; ``active(subject)``, 1
-        under the active treatment, else 0; ``baseline(subject)`` where there is any, taken before
-        treatment; coordinates ``treatment(subject)`` and, where the trial has them,
-        ``hours(visit)``. Subjects without any score are left out and counted in the attribute
-        ``subjects_without_score``; ``endpoint`` names the outcome.
-
-    Raises
-    ------
-    EvidenceError
-        If there are no patients, several endpoints, a visit without scores, or one arm only.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.simulate import simulate_trial
-    >>> arrays = arm_trajectories(simulate_trial(n_by_sequence=10, seed=1))
-    >>> arrays.sizes["subject"], int(arrays["active"].sum())
-    (20, 10)
+    ``score`` as recorded, NaN where missing; ``active`` 1 under the active treatment; ``baseline``
+    from before treatment. Subjects without any score are left out and counted in
+    ``subjects_without_score``.
     """
     if "outcomes" not in evidence.data.children:
         raise EvidenceError(
@@ -115,38 +68,10 @@ def arm_trajectories(evidence: Evidence) -> xr.Dataset:
 def covariate_columns(
     evidence: Evidence, subject: xr.DataArray, names: Sequence[str]
 ) -> xr.DataArray:
-    """Return covariates of patients as columns for a linear model.
+    """Return covariates of patients as columns with mean zero, dims (subject, column).
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients with covariates.
-    subject : xr.DataArray
-        Labels of the patients that are analyzed.
-    names : sequence of str
-        The covariates.
-
-    Returns
-    -------
-    xr.DataArray
-        Dims (subject, column), every column with mean zero over these patients: a number divided by
-        its standard deviation, a text as one column for each category but the first, such as
-        ``sex: male``.
-
-    Raises
-    ------
-    EvidenceError
-        If a covariate is not there, is missing for a patient, or is the same for all.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.simulate import simulate_trial
-    >>> evidence = simulate_trial(n_by_sequence=2, seed=1)
-    >>> subject = evidence.data["outcomes"]["subject"]
-    >>> sex = xr.Dataset({"sex": ("subject", ["f", "m", "f", "m"])}, coords={"subject": subject})
-    >>> evidence.data["covariates"] = xr.DataTree(sex)
-    >>> covariate_columns(evidence, subject, ["sex"]).values.ravel()
-    array([-0.5,  0.5, -0.5,  0.5])
+    A number is divided by its standard deviation, a text makes one column for each category but
+    the first, such as ``sex: male``. A covariate that is missing, or the same for all, is refused.
     """
     there = "covariates" in evidence.data.children
     known = evidence.data["covariates"].to_dataset() if there else xr.Dataset()

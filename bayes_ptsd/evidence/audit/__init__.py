@@ -46,34 +46,10 @@ TEXTS = ("check", "severity", "place", "statement")
 
 
 def audit_evidence(evidence: Evidence, *, flow_reading: str = "paper") -> xr.DataTree:
-    """Check printed numbers against each other.
+    """Check printed numbers against each other, as far as the evidence has the tables.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``. Checks whose tables it does not have are left out.
-    flow_reading : {"paper", "registry"}
-        Which account of the two sequences to use.
-
-    Returns
-    -------
-    xr.DataTree
-        Node ``findings`` along `finding` (check, severity, place, statement, and the figures as
-        JSON), and one node with the table of each check that has one. Differences are positive
-        when the active treatment is better. Attributes: evidence kind and digest, trial and flow
-        reading.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence is not of printed numbers or there is no such reading.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> tree = audit_evidence(load_published())
-    >>> float(tree["rows"]["p"].sel(contrast="T2.IESR.X").round(4))
-    0.0161
+    Node ``findings`` has dim `finding`, each table a node of the check's name; differences are
+    positive when the active treatment is better. Evidence of another kind raises `EvidenceError`.
     """
     flow_reading_of(flow_reading)
     if evidence.kind != "published" or "effects" not in evidence.data.children:
@@ -95,24 +71,7 @@ def audit_evidence(evidence: Evidence, *, flow_reading: str = "paper") -> xr.Dat
 
 
 def audit_findings(tree: xr.DataTree) -> list[Finding]:
-    """Return the findings of an audit, in the order of the checks.
-
-    Parameters
-    ----------
-    tree : xr.DataTree
-        As `audit` returns it.
-
-    Returns
-    -------
-    list of Finding
-        All of them, those that agree included.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> audit_findings(audit_evidence(load_published()))[0].id
-    'rows.T2.IESR.X'
-    """
+    """Return the findings of an audit in the order of the checks, those that agree included."""
     node = tree["findings"].to_dataset()
     columns = [node[name].values.tolist() for name in ("finding", *TEXTS, "figures")]
     return [
@@ -122,25 +81,7 @@ def audit_findings(tree: xr.DataTree) -> list[Finding]:
 
 
 def audit_frame(tree: xr.DataTree) -> pd.DataFrame:
-    """Return the findings as a table for people.
-
-    Parameters
-    ----------
-    tree : xr.DataTree
-        As `audit` returns it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns severity, check, place, statement, id; contradictions first, agreement last.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> frame = audit_frame(audit_evidence(load_published()))
-    >>> frame["severity"].iloc[0], frame["place"].iloc[0]
-    ('contradiction', 'T2.AVOI.F')
-    """
+    """Return the findings as a table for people, contradictions first and agreement last."""
     found = sorted(audit_findings(tree), key=lambda finding: SEVERITIES.index(finding.severity))
     columns = ["severity", "check", "place", "statement", "id"]
     rows = [[getattr(finding, name) for name in columns] for finding in found]
@@ -148,27 +89,7 @@ def audit_frame(tree: xr.DataTree) -> pd.DataFrame:
 
 
 def audit_document(tree: xr.DataTree) -> dict[str, Any]:
-    """Return the audit as a document that JSON can hold.
-
-    Parameters
-    ----------
-    tree : xr.DataTree
-        As `audit` returns it.
-
-    Returns
-    -------
-    dict
-        The attributes, ``counts`` by severity, ``findings`` (id, check, severity, place,
-        statement, figures) and ``tables`` by check (dims, coordinates and variables as lists);
-        numbers that do not exist are None.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> document = audit_document(audit_evidence(load_published()))
-    >>> document["flow_reading"], document["findings"][0]["figures"]["df"]
-    ('paper', 27.0)
-    """
+    """Return the audit as a document that JSON can hold; numbers that do not exist are None."""
     found = audit_findings(tree)
     return {
         **{str(name): value for name, value in tree.attrs.items()},

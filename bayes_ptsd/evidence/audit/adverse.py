@@ -13,31 +13,13 @@ from bayes_ptsd.evidence.intervals import rounding_box
 
 __all__ = ["check_adverse_events", "counts_printing"]
 
+# smallest denominator tried: each of fewer than ten people would be more than 10 points, and
+# whole percentages would say less than the counts
 SMALLEST = 10
 
 
 def counts_printing(percent: float, decimals: int, n: int) -> list[int]:
-    """Return the counts out of n that print as a percentage.
-
-    Parameters
-    ----------
-    percent : float
-        Percentage as printed.
-    decimals : int
-        Its digits after the point.
-    n : int
-        Denominator.
-
-    Returns
-    -------
-    list of int
-        All counts from 0 to n whose percentage rounds to the printed one.
-
-    Examples
-    --------
-    >>> counts_printing(69, 0, 39), counts_printing(69, 0, 40)
-    ([27], [])
-    """
+    """Return all counts from 0 to n whose percentage of n rounds to the printed one."""
     low, high = (float(limit) / 100 * n for limit in rounding_box(percent, decimals))
     first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
     return list(range(max(first, 0), min(last, n) + 1))
@@ -46,25 +28,8 @@ def counts_printing(percent: float, decimals: int, n: int) -> list[int]:
 def check_adverse_events(evidence: Evidence) -> Section:
     """Find the denominators behind the adverse-event percentages, by treatment.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``, with node `adverse_events`.
-
-    Returns
-    -------
-    Section
-        Table ``adverse_events`` over `event` and `treatment`: percent, n (the denominator that
-        reproduces most percentages) and count (NaN unless exactly one count prints the
-        percentage), with ``fits`` over `treatment` and `denominator`, the number of percentages
-        that each denominator reproduces.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = check_adverse_events(load_published()).table
-    >>> table["n"].values.astype(int).tolist()
-    [39, 31]
+    `n` is the one that reproduces most percentages, `fits` how many each reproduces; `count` is NaN
+    unless exactly one count prints the percentage.
     """
     events = evidence.data["adverse_events"].to_dataset()
     largest = _largest(evidence, events)

@@ -29,7 +29,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 @dataclass(frozen=True)
 class Finding:
-    """One statement about printed numbers.
+    """One statement about printed numbers; a severity that is none of `SEVERITIES` is refused.
 
     Attributes
     ----------
@@ -43,19 +43,7 @@ class Finding:
     place : str
         Ids of the rows and the table cells concerned.
     statement : str
-        The finding in words; says what is printed and what follows, not who is right.
-    figures : mapping of str to number or text
-        The numbers behind the statement.
-
-    Raises
-    ------
-    EvidenceError
-        If `severity` is none of the four.
-
-    Examples
-    --------
-    >>> Finding("rows.a", "rows", "consistent", "a", "Estimate, limits and P agree.").severity
-    'consistent'
+        Says what is printed and what follows, not who is right.
     """
 
     id: str
@@ -80,24 +68,12 @@ class Section(NamedTuple):
 
 
 def severity_of(holds: bool, *, otherwise: Severity = "contradiction") -> Severity:
-    """Return "consistent" where a check holds, else `otherwise`.
-
-    Examples
-    --------
-    >>> severity_of(False, otherwise="caution")
-    'caution'
-    """
+    """Return "consistent" where a check holds, else `otherwise`."""
     return "consistent" if holds else otherwise
 
 
 def sections_of(table: xr.Dataset) -> str:
-    """Return where in the paper the rows of a table stand.
-
-    Examples
-    --------
-    >>> sections_of(xr.Dataset(coords={"section": ("row", ["Table 1", "Table 1", ""])}))
-    'Table 1'
-    """
+    """Return where in the paper the rows of a table stand."""
     names = dict.fromkeys(name for name in table["section"].values.tolist() if name)
     return "; ".join(names) or "no place given"
 
@@ -111,28 +87,8 @@ def printed_rows(
 ) -> xr.Dataset:
     """Return rows of node `effects`, each printed contrast once.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``.
-    analyses : collection of str, optional
-        Only these analyses.
-    corrected : bool, default False
-        Take a derived row (id with a ``*``) in place of the printed row it is derived from.
-    treatment_only : bool, default True
-        Leave out coefficients of covariates.
-
-    Returns
-    -------
-    xr.Dataset
-        Along `contrast`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> rows = printed_rows(load_published(), ["first_period"], corrected=True)
-    >>> [name for name in rows["contrast"].values.tolist() if "AVOI" in name]
-    ['T2.AVOI.F*']
+    `corrected` takes a derived row (id with a ``*``) in place of the printed row it is derived
+    from, `treatment_only` leaves out coefficients of covariates.
     """
     effects = evidence.data["effects"].to_dataset()
     names = effects["contrast"].values.tolist()

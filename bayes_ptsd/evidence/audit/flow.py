@@ -16,20 +16,7 @@ __all__ = ["check_flow", "pick_steps", "total_count", "unsettled"]
 
 @dataclass(frozen=True)
 class Balance:
-    """One sum that must be zero: steps by id with their sign.
-
-    Attributes
-    ----------
-    name, rule : str
-        Short name, and the sum in words.
-    terms : dict of str to int
-        +1 or -1 by id of the step.
-
-    Examples
-    --------
-    >>> Balance("total", "randomized = by sequence", {"a": 1, "b": -1}).terms["b"]
-    -1
-    """
+    """One sum that must be zero: `rule` in words, `terms` +1 or -1 by id of the step."""
 
     name: str
     rule: str
@@ -37,31 +24,7 @@ class Balance:
 
 
 def check_flow(evidence: Evidence, *, flow_reading: str = "paper") -> Section:
-    """Check the arithmetic of the flow of patients under one reading.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``, with node `flow`.
-    flow_reading : {"paper", "registry"}
-        Which account of the two sequences to use.
-
-    Returns
-    -------
-    Section
-        Table ``flow`` along `balance` (residual, 0 if the sum closes) and one finding per sum.
-
-    Raises
-    ------
-    EvidenceError
-        If there is no such reading.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> check_flow(load_published()).table["residual"].values.any()
-    np.False_
-    """
+    """Check the sums of the flow of patients under one reading; residual 0 if a sum closes."""
     flow_reading_of(flow_reading)
     flow = evidence.data["flow"].to_dataset()
     balances = _balances(evidence, flow, flow_reading)

@@ -14,30 +14,17 @@ from bayes_ptsd.evidence.intervals import rounding_box
 
 __all__ = ["DF_GRID", "check_freedom", "df_weights"]
 
+# below 3 a t statistic has no variance; with 60 its 97.5% point, 2.000, is 2% above the normal one,
+# which the digits of printed rows do not tell apart: an end at 60 is called open
 DF_GRID = np.arange(3, 61)
+# one row allows almost any df, two can agree by chance; a joint profile needs more
 FEWEST_ROWS = 3
 
 
 def df_weights(rows: xr.Dataset) -> xr.DataArray:
-    """Return how well each number of degrees of freedom reproduces the printed P values.
+    """Return the share of each row's admissible polygon that prints its P, dims (contrast, df).
 
-    Parameters
-    ----------
-    rows : xr.Dataset
-        Rows of node `effects` along `contrast`, each with interval and P value.
-
-    Returns
-    -------
-    xr.DataArray
-        Dims (contrast, df): share of the admissible polygon of the row that prints its P. Their
-        product over rows is the likelihood of df with unrounded numbers uniform on the polygons.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> rows = printed_rows(load_published(), ["crossover"])
-    >>> int(df_weights(rows).prod("contrast").idxmax("df"))
-    27
+    The product over rows is the likelihood of df with unrounded numbers uniform on the polygons.
     """
     names = rows["contrast"].values.tolist()
     shares = np.zeros((len(names), len(DF_GRID)))
@@ -57,24 +44,8 @@ def df_weights(rows: xr.Dataset) -> xr.DataArray:
 def check_freedom(evidence: Evidence) -> Section:
     """Find the degrees of freedom that the rows of each analysis imply together.
 
-    Rows whose numbers fit no degrees of freedom are left out and named.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``.
-
-    Returns
-    -------
-    Section
-        Table ``freedom`` over `analysis` and `df`: weight, adding up to 1 over the grid.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> found = check_freedom(load_published()).findings[0]
-    >>> found.figures["peak"], found.figures["possible_low"], found.figures["possible_high"]
-    (27, 21, 37)
+    Weights add up to 1 over the grid. Rows whose numbers fit no degrees of freedom are left out and
+    named.
     """
     weights, findings = {}, []
     rows = printed_rows(evidence, corrected=True)

@@ -17,26 +17,7 @@ __all__ = ["check_leavers", "completers", "exposures"]
 
 
 def exposures(evidence: Evidence, *, flow_reading: str = "paper") -> dict[str, int]:
-    """Return how many people received each treatment at least once.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``, with node `flow`.
-    flow_reading : {"paper", "registry"}
-        Which account of the two sequences to use.
-
-    Returns
-    -------
-    dict of str to int
-        People by treatment.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> exposures(load_published())
-    {'ketamine': 40, 'midazolam': 32}
-    """
+    """Return how many people received each treatment at least once."""
     flow = evidence.data["flow"].to_dataset()
     people = dict.fromkeys((evidence.trial.active, evidence.trial.control), 0)
     for sequence, order in evidence.trial.sequences.items():
@@ -48,26 +29,7 @@ def exposures(evidence: Evidence, *, flow_reading: str = "paper") -> dict[str, i
 
 
 def completers(evidence: Evidence, *, flow_reading: str = "paper") -> dict[str, int]:
-    """Return how many patients of each sequence completed both periods.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``, with node `flow`.
-    flow_reading : {"paper", "registry"}
-        Which account of the two sequences to use.
-
-    Returns
-    -------
-    dict of str to int
-        Patients by sequence; empty if the flow does not name them.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> completers(load_published(), flow_reading="registry")
-    {'KM': 16, 'MK': 13}
-    """
+    """Return how many patients of each sequence completed both periods, empty without a flow."""
     if "flow" not in evidence.data.children:
         return {}
     flow = evidence.data["flow"].to_dataset()
@@ -79,27 +41,7 @@ def completers(evidence: Evidence, *, flow_reading: str = "paper") -> dict[str, 
 
 
 def check_leavers(evidence: Evidence, *, flow_reading: str = "paper") -> Section:
-    """Compare exposures, early leavers and completers with what else is printed about them.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``, with node `flow`.
-    flow_reading : {"paper", "registry"}
-        Which account of the two sequences to use.
-
-    Returns
-    -------
-    Section
-        Table ``exposure`` along `treatment` (people exposed), with the findings.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = check_leavers(load_published(), flow_reading="registry")
-    >>> [finding.id for finding in section.findings if finding.severity == "contradiction"]
-    ['exposure.ketamine']
-    """
+    """Compare exposures, early leavers and completers with what else is printed about them."""
     flow = evidence.data["flow"].to_dataset()
     if not pick_steps(flow, "second_infusion", sequence=None, reading=flow_reading):
         return Section("exposure", None, [])

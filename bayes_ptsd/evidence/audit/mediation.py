@@ -13,30 +13,11 @@ __all__ = ["check_mediation"]
 
 
 def check_mediation(evidence: Evidence) -> Section:
-    """Compare total minus adjusted difference with the path through the mediator.
+    """Compare total minus adjusted difference with the path through the mediator, score units.
 
     A covariate whose term is an endpoint and a time, such as ``madrs_24h``, is a mediator if that
     endpoint has a first-period row at that time. In a linear model the difference removed by the
     adjustment is the coefficient of the mediator times the difference in the mediator.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``.
-
-    Returns
-    -------
-    Section
-        Table ``mediation`` along `mediator`: removed and indirect difference (score units,
-        positive = active treatment better), their rounding ranges and the partial correlation of
-        the mediator.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = check_mediation(load_published()).table
-    >>> table["removed"].round(2).item(), table["indirect"].round(2).item()
-    (2.1, 2.43)
     """
     every = printed_rows(evidence, corrected=True, treatment_only=False)
     records = []

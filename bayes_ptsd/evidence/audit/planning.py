@@ -14,57 +14,23 @@ from bayes_ptsd.evidence.audit.finding import Figure, Finding, Section, printed_
 __all__ = ["check_multiplicity", "check_power", "paper_alpha", "t_test_power"]
 
 PLAN = {"n": "D.N", "power": "D.POWER", "effect": "D.EFF", "alpha": "D.ALPHA"}
+# between two periods, as none is printed: then a difference within a patient has the SD of a score
 CORRELATION = 0.5
+# of power: plans name round powers, and .80 for a computed .792 is the same plan
 CLOSE = 0.02
 
 
 def t_test_power(noncentrality: float, *, df: float, alpha: float) -> float:
-    """Return the power of a two-sided t test.
-
-    Parameters
-    ----------
-    noncentrality : float
-        True difference in units of its standard error.
-    df : float
-        Degrees of freedom.
-    alpha : float
-        Two-sided level.
-
-    Returns
-    -------
-    float
-        Probability that the P value is below alpha, in either direction.
-
-    Examples
-    --------
-    >>> round(t_test_power(0.9 / (2 / 20) ** 0.5, df=38, alpha=0.05), 3)
-    0.792
-    """
+    """Return the chance that a two-sided P is below alpha; noncentrality in standard errors."""
     limit = float(stats.t.isf(alpha / 2, df))
     upper, lower = stats.nct.sf(limit, df, noncentrality), stats.nct.cdf(-limit, df, noncentrality)
     return float(upper + lower)
 
 
 def check_power(evidence: Evidence) -> Section:
-    """Compute the power of the planned sample size as a parallel and as a crossover trial.
+    """Compute the power of the planned size as a parallel and as a crossover trial.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``; items D.N, D.POWER (percent), D.EFF (in SD units) and D.ALPHA of
-        node `design`.
-
-    Returns
-    -------
-    Section
-        Table ``power`` with the planned, the parallel-group and the crossover power (correlation
-        0.5 between periods).
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> round(float(check_power(load_published()).table["parallel"]), 3)
-    0.792
+    Reads D.N, D.POWER (percent), D.EFF (SD units) and D.ALPHA of node `design`.
     """
     design = evidence.data["design"].to_dataset()
     if not set(PLAN.values()) <= set(design["item"].values.tolist()):
@@ -96,24 +62,7 @@ def check_power(evidence: Evidence) -> Section:
 
 
 def check_multiplicity(evidence: Evidence) -> Section:
-    """Count the printed treatment contrasts.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``.
-
-    Returns
-    -------
-    Section
-        Table ``multiplicity`` over `analysis`: number of contrasts with a P value.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> int(check_multiplicity(load_published()).table["contrasts"].sum())
-    21
-    """
+    """Count the printed treatment contrasts with a P value, by analysis."""
     rows = printed_rows(evidence)
     rows = rows.isel(contrast=np.isfinite(rows["p_value"].values))
     if rows.sizes["contrast"] < 2:
@@ -142,14 +91,7 @@ def check_multiplicity(evidence: Evidence) -> Section:
 
 
 def paper_alpha(evidence: Evidence) -> float:
-    """Return the two-sided level of the paper, 0.05 where none is printed.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> paper_alpha(load_published())
-    0.05
-    """
+    """Return the two-sided level of the paper, 0.05 where none is printed."""
     if "design" in evidence.data.children:
         design = evidence.data["design"].to_dataset()
         if PLAN["alpha"] in design["item"].values:

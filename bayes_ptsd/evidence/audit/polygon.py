@@ -29,24 +29,9 @@ SLACK = 1e-9
 
 
 def admissible_polygon(estimate: Box, low: Box, high: Box) -> FloatArray:
-    """Return the corners of the polygon of estimates and half-widths that three boxes allow.
+    """Return the corners (estimate, half-width) that three rounding boxes allow, dims (corner, 2).
 
-    Parameters
-    ----------
-    estimate, low, high : tuple of float
-        Rounding boxes of the printed estimate and limits, score units.
-
-    Returns
-    -------
-    array
-        Corners, dims (corner, 2): estimate and half-width. Empty if no symmetric interval around
-        an estimate prints as the three numbers.
-
-    Examples
-    --------
-    >>> corners = admissible_polygon((12.65, 12.75), (2.45, 2.55), (22.75, 22.85))
-    >>> corners[:, 0].round(3).min(), corners[:, 0].round(3).max()
-    (np.float64(12.65), np.float64(12.7))
+    It is empty if no symmetric interval around an estimate prints as the three numbers.
     """
     reach = max(map(abs, (*estimate, *low, *high)))
     slack = SLACK * (1 + reach)
@@ -59,13 +44,7 @@ def admissible_polygon(estimate: Box, low: Box, high: Box) -> FloatArray:
 
 
 def area(polygon: FloatArray) -> float:
-    """Return the area of a polygon, 0 for fewer than three corners.
-
-    Examples
-    --------
-    >>> area(np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]]))
-    2.0
-    """
+    """Return the area of a polygon, 0 for fewer than three corners."""
     if len(polygon) < 3:
         return 0.0
     # moved to its first corner, or a small polygon far from the origin loses its digits
@@ -74,29 +53,7 @@ def area(polygon: FloatArray) -> float:
 
 
 def p_range(polygon: FloatArray, *, df: float, level: float = 0.95) -> tuple[float, float]:
-    """Return the smallest and largest two-sided P value over a polygon.
-
-    Parameters
-    ----------
-    polygon : array
-        Corners as `admissible_polygon` returns them.
-    df : float
-        Degrees of freedom of interval and P value.
-    level : float, default 0.95
-        Confidence level of the interval.
-
-    Returns
-    -------
-    tuple of float
-        Smallest, largest; (NaN, NaN) for an empty polygon.
-
-    Examples
-    --------
-    >>> corners = admissible_polygon((12.65, 12.75), (2.45, 2.55), (22.75, 22.85))
-    >>> smallest, largest = p_range(corners, df=27)
-    >>> round(smallest, 4), round(largest, 4)
-    (0.016, 0.017)
-    """
+    """Return the smallest and largest two-sided P over a polygon, NaN for an empty one."""
     if len(polygon) == 0:
         return np.nan, np.nan
     se = np.maximum(polygon[:, 1], 1e-300) / critical_value(df=df, level=level)
@@ -106,30 +63,7 @@ def p_range(polygon: FloatArray, *, df: float, level: float = 0.95) -> tuple[flo
 
 
 def share_printing_p(polygon: FloatArray, p_box: Box, *, df: float, level: float = 0.95) -> float:
-    """Return the share of a polygon's area on which P falls into a rounding box.
-
-    Parameters
-    ----------
-    polygon : array
-        Corners as `admissible_polygon` returns them.
-    p_box : tuple of float
-        Rounding box of the printed P value.
-    df : float
-        Degrees of freedom of interval and P value.
-    level : float, default 0.95
-        Confidence level of the interval.
-
-    Returns
-    -------
-    float
-        Inside [0, 1]; NaN for a polygon without area.
-
-    Examples
-    --------
-    >>> corners = admissible_polygon((12.65, 12.75), (2.45, 2.55), (22.75, 22.85))
-    >>> share_printing_p(corners, (0.015, 0.025), df=27)
-    1.0
-    """
+    """Return the share of a polygon's area on which P is in a rounding box, NaN without area."""
     shallow, steep = slopes_printing_p(p_box, df=df, level=level)
     return share_between(polygon, shallow=float(shallow), steep=float(steep))
 
@@ -137,28 +71,9 @@ def share_printing_p(polygon: FloatArray, p_box: Box, *, df: float, level: float
 def slopes_printing_p(
     p_box: Box, *, df: ArrayLike, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the ratios of estimate to half-width between which P is in a rounding box.
+    """Return the least and largest |estimate / half-width| whose P is in a box, shape of `df`.
 
-    Parameters
-    ----------
-    p_box : tuple of float
-        Rounding box of the printed P value.
-    df : float or array
-        Degrees of freedom of interval and P value.
-    level : float, default 0.95
-        Confidence level of the interval.
-
-    Returns
-    -------
-    tuple of array
-        Smallest and largest ratio, in absolute value, shape of `df`; the largest is infinite if
-        the box reaches 0.
-
-    Examples
-    --------
-    >>> shallow, steep = slopes_printing_p((0.045, 0.055), df=27)
-    >>> bool(shallow < 1 < steep)
-    True
+    The largest is infinite if the box reaches 0.
     """
     quantile = critical_value(df=df, level=level)
     shallow: FloatArray = stats.t.isf(np.clip(p_box[1], 0, 1) / 2, df) / quantile
@@ -167,26 +82,7 @@ def slopes_printing_p(
 
 
 def share_between(polygon: FloatArray, *, shallow: float, steep: float) -> float:
-    """Return the share of a polygon's area between two ratios of estimate to half-width.
-
-    Parameters
-    ----------
-    polygon : array
-        Corners as `admissible_polygon` returns them.
-    shallow, steep : float
-        Smallest and largest ratio, in absolute value.
-
-    Returns
-    -------
-    float
-        Inside [0, 1]; NaN for a polygon without area.
-
-    Examples
-    --------
-    >>> square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    >>> share_between(square, shallow=0.0, steep=1.0)
-    0.5
-    """
+    """Return the share of a polygon's area between two |estimate/half-width|, NaN without area."""
     whole = area(polygon)
     if whole == 0:
         return np.nan
@@ -194,30 +90,7 @@ def share_between(polygon: FloatArray, *, shallow: float, steep: float) -> float
 
 
 def mean_half_width(polygon: FloatArray, p_box: Box, *, df: float, level: float = 0.95) -> float:
-    """Return the mean half-width over the part of a polygon that prints a P value.
-
-    Parameters
-    ----------
-    polygon : array
-        Corners as `admissible_polygon` returns them.
-    p_box : tuple of float
-        Rounding box of the printed P value.
-    df : float
-        Degrees of freedom of interval and P value.
-    level : float, default 0.95
-        Confidence level of the interval.
-
-    Returns
-    -------
-    float
-        Score units; NaN where no part of the polygon prints the P value.
-
-    Examples
-    --------
-    >>> corners = admissible_polygon((1.15, 1.25), (0.45, 0.55), (1.85, 1.95))
-    >>> round(mean_half_width(corners, (0.0025, 0.0035), df=27), 3)
-    0.738
-    """
+    """Return the mean half-width over the part of a polygon that prints P, NaN if none does."""
     shallow, steep = slopes_printing_p(p_box, df=df, level=level)
     wedges = _wedges(polygon, float(shallow), float(steep))
     areas = np.array([area(wedge) for wedge in wedges])

@@ -12,26 +12,20 @@ from bayes_ptsd.evidence.intervals import rounding_box
 __all__ = ["Printed", "agrees", "boxes", "repairs"]
 
 Box = tuple[float, float]
+# column of `effects` to the field of `Printed` and its place in `decimals`
 FIELDS = {"estimate": ("estimate", 0), "ci_low": ("low", 1), "ci_high": ("high", 2)}
 
 
 @dataclass(frozen=True)
 class Printed:
-    """An estimate with its 95% interval and P value as printed.
+    """An estimate with its 95% interval and P value as printed, score units.
 
     Attributes
     ----------
-    estimate, low, high : float
-        Score units.
     p : float
         Two-sided P value, NaN if none is printed.
     decimals : tuple of int
         Digits after the point of estimate, low, high and P (-1: not printed).
-
-    Examples
-    --------
-    >>> Printed(3.0, 1.0, 5.0, 0.02, (1, 1, 1, 2)).text("ci_high")
-    '5.0'
     """
 
     estimate: float
@@ -47,13 +41,7 @@ class Printed:
 
 
 def boxes(printed: Printed) -> tuple[Box, Box, Box]:
-    """Return the rounding boxes of estimate and limits.
-
-    Examples
-    --------
-    >>> boxes(Printed(3.0, 1.0, 5.0, 0.02, (0, 0, 0, 2)))[0]
-    (2.5, 3.5)
-    """
+    """Return the rounding boxes of estimate and limits."""
     values = (printed.estimate, printed.low, printed.high)
     low, high = rounding_box(values, printed.decimals[:3])
     first, second, third = zip(low.tolist(), high.tolist(), strict=True)
@@ -61,13 +49,7 @@ def boxes(printed: Printed) -> tuple[Box, Box, Box]:
 
 
 def agrees(printed: Printed, *, df: float) -> bool:
-    """Tell whether some unrounded numbers print as all four.
-
-    Examples
-    --------
-    >>> agrees(Printed(3.3, -0.2, 6.8, 0.06, (1, 1, 1, 2)), df=38)
-    True
-    """
+    """Tell whether some unrounded numbers print as all four."""
     polygon = admissible_polygon(*boxes(printed))
     if len(polygon) == 0 or np.isnan(printed.p):
         return len(polygon) > 0
@@ -77,26 +59,10 @@ def agrees(printed: Printed, *, df: float) -> bool:
 
 
 def repairs(printed: Printed, *, df: float) -> dict[str, list[str]]:
-    """Return the values of one number alone that would make all four agree.
+    """Return by column the values that, one number alone replaced, would make all four agree.
 
-    Parameters
-    ----------
-    printed : Printed
-        A row whose numbers do not agree.
-    df : float
-        Degrees of freedom.
-
-    Returns
-    -------
-    dict of str to list of str
-        Values, printed with as many digits as the original and those that more unrounded numbers
-        print as first, by the column they would replace
-        (`estimate`, `ci_low`, `ci_high`, `p_value`); columns without such a value are left out.
-
-    Examples
-    --------
-    >>> repairs(Printed(3.3, -0.7, 6.8, 0.06, (1, 1, 1, 2)), df=38)
-    {'ci_low': ['-0.2', '-0.1']}
+    Printed with the digits of the original, those that more unrounded numbers print as first;
+    columns without such a value are left out.
     """
     estimate, low, high = printed.estimate, printed.low, printed.high
     expected = {

@@ -27,6 +27,7 @@ from bayes_ptsd.evidence.intervals import (
 
 __all__ = ["RowCheck", "check_row", "check_rows", "narrowed_se", "printed_of"]
 
+# below one in ten, the printed P needs unrounded numbers in a corner of what the others allow
 LOW_SHARE = 0.10
 
 
@@ -54,11 +55,6 @@ class RowCheck:
         Share of the polygon that also prints the printed P; NaN without P or polygon.
     consistent : bool
         Whether the polygon is not empty and its range of P meets the box of the printed P.
-
-    Examples
-    --------
-    >>> check_row(Printed(3.3, -0.7, 6.8, 0.06, (1, 1, 1, 2)), df=38).centered
-    False
     """
 
     se: float
@@ -79,26 +75,7 @@ class RowCheck:
 
 
 def check_row(printed: Printed, *, df: float) -> RowCheck:
-    """Check one printed estimate, interval and P value.
-
-    Parameters
-    ----------
-    printed : Printed
-        The numbers and their decimals, benefit-positive.
-    df : float
-        Degrees of freedom; infinite for the normal.
-
-    Returns
-    -------
-    RowCheck
-        Recomputed quantities, score units, and whether the numbers agree.
-
-    Examples
-    --------
-    >>> row = check_row(Printed(12.7, 2.5, 22.8, 0.02, (1, 1, 1, 2)), df=27)
-    >>> round(row.se, 3), round(row.p, 4), row.consistent
-    (4.947, 0.0161, True)
-    """
+    """Check one printed estimate, interval and P, benefit-positive; infinite df for the normal."""
     quantile = float(critical_value(df=df))
     se = (printed.high - printed.low) / 2 / quantile
     se_upper = (printed.high - printed.estimate) / quantile
@@ -134,25 +111,9 @@ def check_row(printed: Printed, *, df: float) -> RowCheck:
 
 
 def check_rows(evidence: Evidence) -> Section:
-    """Check every row of node `effects` against itself.
+    """Check every row of node `effects` against itself, one finding per row.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``.
-
-    Returns
-    -------
-    Section
-        Table ``rows`` along `contrast` (fields of `RowCheck`; NaN for rows without an interval,
-        whose standard error comes from P), one finding per row.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> found = check_rows(load_published()).findings
-    >>> [finding.place for finding in found if finding.severity == "contradiction"]
-    ['T2.AVOI.F']
+    The table has NaN for rows without an interval; the standard error in their finding is from P.
     """
     effects = evidence.data["effects"].to_dataset()
     names = effects["contrast"].values.tolist()
@@ -172,40 +133,14 @@ def check_rows(evidence: Evidence) -> Section:
 
 
 def narrowed_se(printed: Printed, *, df: float) -> float:
-    """Return the mean standard error of the unrounded numbers that print as all four.
-
-    Parameters
-    ----------
-    printed : Printed
-        The numbers and their decimals; without a P value its digits narrow nothing.
-    df : float
-        Degrees of freedom.
-
-    Returns
-    -------
-    float
-        Score units; NaN where no unrounded numbers print as all four.
-
-    Examples
-    --------
-    >>> round(narrowed_se(Printed(1.2, 0.5, 1.9, 0.003, (1, 1, 1, 3)), df=27), 2)
-    0.36
-    """
+    """Return the mean SE of the unrounded numbers that print as all four, NaN if none do."""
     p_box = _box(printed.p, printed.decimals[3]) if printed.p == printed.p else (0.0, 1.0)
     half = mean_half_width(admissible_polygon(*boxes(printed)), p_box, df=df)
     return half / float(critical_value(df=df))
 
 
 def printed_of(row: xr.Dataset) -> Printed:
-    """Return the printed numbers of one row of node `effects`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> effects = load_published().data["effects"].to_dataset()
-    >>> printed_of(effects.sel(contrast="T2.HYPE.X")).decimals
-    (1, 1, 1, 2)
-    """
+    """Return the printed numbers of one row of node `effects`."""
     columns = ("estimate", "ci_low", "ci_high", "p_value")
     estimate, low, high, p = (float(row[name]) for name in columns)
     digits = tuple(int(row[f"{name}_decimals"]) for name in columns)

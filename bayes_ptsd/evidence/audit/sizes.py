@@ -17,22 +17,6 @@ def check_sizes(evidence: Evidence) -> Section:
 
     Crossover rows are compared with those who completed both periods, other rows and the baseline
     groups with those randomized.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``, with node `flow`.
-
-    Returns
-    -------
-    Section
-        A finding per number that differs, or one that none does.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> [finding.severity for finding in check_sizes(load_published()).findings]
-    ['consistent']
     """
     flow = evidence.data["flow"].to_dataset()
     first = {order[0]: sequence for sequence, order in evidence.trial.sequences.items()}

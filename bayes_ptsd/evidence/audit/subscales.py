@@ -15,51 +15,15 @@ VARIANTS = {"as_printed": False, "corrected": True}
 
 
 def mean_correlation(total_se: float, part_se: np.ndarray) -> float:
-    """Return the mean correlation of estimates that add up to a total.
-
-    Parameters
-    ----------
-    total_se : float
-        Standard error of the total.
-    part_se : array
-        Standard errors of the parts, same units.
-
-    Returns
-    -------
-    float
-        The common correlation that makes the variance of the sum that of the total.
-
-    Examples
-    --------
-    >>> round(mean_correlation(2.0, np.array([1.0, 1.0])), 3)
-    1.0
-    """
+    """Return the common correlation of parts with which their sum has the SE of the total."""
     squares, products = float(part_se @ part_se), float(part_se.sum()) ** 2
     return (total_se**2 - squares) / (products - squares)
 
 
 def check_subscales(evidence: Evidence) -> Section:
-    """Compare the subscales of an outcome with its total, in each analysis.
+    """Compare the subscales of an outcome with its total, in each analysis, printed and corrected.
 
     An endpoint is a subscale if its id begins with the id of another endpoint and an underscore.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``.
-
-    Returns
-    -------
-    Section
-        Table ``subscales`` along `comparison` (total, analysis and variant, as printed or with
-        derived rows in place): sum, total, standard errors and implied mean correlation.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = check_subscales(load_published()).table
-    >>> table["correlation"].sel(comparison="ies_r.crossover.as_printed").round(2).item()
-    0.54
     """
     records: list[dict[str, Figure]] = []
     for variant, corrected in VARIANTS.items():

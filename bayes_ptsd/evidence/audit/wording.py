@@ -14,25 +14,9 @@ __all__ = ["check_claims", "check_directions", "check_unstated"]
 
 
 def check_claims(evidence: Evidence) -> Section:
-    """Compare what the text says about an effect with the P value of its row.
+    """Compare what the text says about an effect with whether the P of its row is below the level.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``, with node `claims` (claim: present, near, absent or unchanged).
-
-    Returns
-    -------
-    Section
-        Table ``claims`` along `claim_row` (P value and whether it is below the paper's level), and
-        a finding per claim about a printed row.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> found = check_claims(load_published()).findings
-    >>> [f.place.split(",")[0] for f in found if f.severity == "caution"][:2]
-    ['LG.QIDS.TRT', 'LG.MADR.TRT']
+    A claim is "present", "near", "absent" or "unchanged".
     """
     claims, alpha = evidence.data["claims"].to_dataset(), paper_alpha(evidence)
     rows = evidence.data["effects"].to_dataset()
@@ -79,22 +63,6 @@ def check_directions(evidence: Evidence) -> Section:
     """Look for rows whose direction differs from all other rows of their outcome.
 
     An outcome with fewer than three rows is compared with the rows of every outcome.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``.
-
-    Returns
-    -------
-    Section
-        A finding per row that stands alone, or one that none does.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> [finding.severity for finding in check_directions(load_published()).findings]
-    ['consistent']
     """
     rows = printed_rows(evidence)
     sign, endpoint = np.sign(rows["estimate"].values), rows["endpoint"].values
@@ -129,22 +97,6 @@ def check_unstated(evidence: Evidence) -> Section:
     """Compute P under each analysis for rows whose analysis is not stated.
 
     A row is taken as such if its `df_basis` says "not stated".
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``.
-
-    Returns
-    -------
-    Section
-        A finding per such row.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> check_unstated(load_published()).findings[0].place
-    'TX.CAPS.X'
     """
     rows = printed_rows(evidence)
     findings = []

@@ -20,21 +20,14 @@ __all__ = [
     "reading_of",
 ]
 
+# two-sided, by which the paper calls an effect present or absent (item D.ALPHA of its design)
 LEVEL = 0.05
 # in squared reference SDs; nearer to 0 the optimizers of mixed models stop early
 LEAST_COVARIANCE = 0.02
 
 
 def reading_of(plan: Plan, *, baseline: bool) -> str:
-    """Return the reading of an endpoint's crossover row: change needs a baseline to change from.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.evidence.reconstruct.plan import plan_of
-    >>> reading_of(plan_of(load_published(), reading="change_unhalved"), baseline=False)
-    'unhalved'
-    """
+    """Return the reading of an endpoint's crossover row: change needs a baseline to change from."""
     return plan.reading if baseline else WITHOUT_CHANGE.get(plan.reading, plan.reading)
 
 

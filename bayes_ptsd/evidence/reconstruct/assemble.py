@@ -25,26 +25,11 @@ def arrange(
     rng: np.random.Generator,
     priors: str = "",
 ) -> Evidence:
-    """Arrange drawn scores as patients.
+    """Arrange drawn scores as patients; `rng` shuffles their labels, which would tell their fate.
 
-    Parameters
-    ----------
-    plan : Plan
-        Patients, trial and readings.
-    drawn : Drawn
-        Their scores.
-    seed, index : int
-        What they were drawn with, and their place among the sets of that seed.
-    rng : numpy.random.Generator
-        Shuffles the labels of the patients, which would tell their fate otherwise.
-    priors : str
-        What the file of nuisance priors is called, where it is not the shipped default.
-
-    Returns
-    -------
-    Evidence
-        Nodes ``outcomes`` and ``covariates`` (score of the gate at two weeks, reason for which a
-        patient's trial ended, late second infusion).
+    Node ``covariates`` has the score of the gate at two weeks, the reason for which a patient's
+    trial ended, and a late second infusion. `priors` names the file of nuisance priors, empty for
+    the default.
     """
     columns, order = _with_totals(plan, drawn), rng.permutation(plan.size)
     values, baseline = _arrays(plan, columns, order)

@@ -22,36 +22,24 @@ __all__ = ["Box", "PrintedRow", "printed_row", "refuse_higher"]
 
 Box = tuple[float, float]
 ANYTHING: Box = (-np.inf, np.inf)
+# of a box at either end, left to the rounding of scores: a target at the very end would leave it
 SHRINK = 0.03
 
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """One printed result: what its numbers allow.
+    """What the numbers of one printed row allow, score units; treatment rows are benefit-positive.
 
     Attributes
     ----------
-    id, endpoint, analysis, term : str
-        Row of `effects.csv`.
-    text : str
-        As printed, positive = active treatment better for treatment rows.
     estimate, low, high : tuple of float
-        Rounding boxes in score units; unbounded where not printed.
+        Rounding boxes; unbounded where not printed.
     t : tuple of float
         Absolute t statistics that print the P value.
-    df : float
-        Residual degrees of freedom.
     digits : tuple of int
         Printed digits of estimate, low, high and P; -1 where not printed.
     printed : tuple of float
         The four numbers, NaN where not printed.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> row = printed_row(load_published().data["effects"].to_dataset(), "T2.IESR.X")
-    >>> row.text, row.df
-    ('12.7 (2.5 to 22.8), P = 0.02', 27.0)
     """
 
     id: str
@@ -75,10 +63,7 @@ class PrintedRow:
     def targets(self, size: int, rng: np.random.Generator) -> FloatArray:
         """Draw estimates and standard errors that print the row, dims (2, size).
 
-        Raises
-        ------
-        EvidenceError
-            If no symmetric interval around an estimate prints all of the row's numbers.
+        A row that no symmetric interval prints raises `EvidenceError`.
         """
         if not np.isfinite(self.low).all():
             estimate = rng.uniform(*_shrunk(self.estimate), size=size)
@@ -94,12 +79,9 @@ class PrintedRow:
         raise EvidenceError(self.refusal())
 
     def polygon(self) -> FloatArray:
-        """Corners of estimate and half-width that print estimate and limits.
+        """Return the corners (estimate, half-width) that print estimate and limits.
 
-        Raises
-        ------
-        EvidenceError
-            If there are none.
+        A row that no symmetric interval prints raises `EvidenceError`.
         """
         corners = admissible_polygon(*map(_shrunk, (self.estimate, self.low, self.high)))
         if len(corners) < 3:
@@ -131,29 +113,7 @@ class PrintedRow:
 
 
 def printed_row(effects: xr.Dataset, contrast: str, *, df: float | None = None) -> PrintedRow:
-    """Return the boxes of one row.
-
-    Parameters
-    ----------
-    effects : xr.Dataset
-        Node `effects` of published evidence.
-    contrast : str
-        Id of the row.
-    df : float, optional
-        Residual degrees of freedom if other than the row says.
-
-    Returns
-    -------
-    PrintedRow
-        Boxes and labels.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> row = printed_row(load_published().data["effects"].to_dataset(), "T2.IESR.X")
-    >>> tuple(round(end, 3) for end in row.estimate)
-    (12.65, 12.75)
-    """
+    """Return the boxes of one row, with other residual degrees of freedom `df` if given."""
     here = effects.sel(contrast=contrast)
     names = ("estimate", "ci_low", "ci_high", "p_value")
     estimate, low, high, p = (float(here[name]) for name in names)
@@ -209,25 +169,7 @@ def _text(printed: tuple[float, ...], digits: list[int]) -> str:
 
 
 def refuse_higher(trial: Trial, endpoints: Collection[str]) -> None:
-    """Refuse endpoints of which a higher score is better.
-
-    Parameters
-    ----------
-    trial : Trial
-        Says which direction is better.
-    endpoints : collection of str
-        Endpoints with a printed row.
-
-    Raises
-    ------
-    EvidenceError
-        If a higher score of one of them is better: benefit is control minus active here.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.trial import load_trial
-    >>> refuse_higher(load_trial(), ["ies_r", "madrs"])
-    """
+    """Refuse endpoints of which a higher score is better: benefit is control minus active here."""
     higher = [e for e, one in trial.endpoints.items() if e in endpoints and one.better == "higher"]
     if higher:
         raise EvidenceError(

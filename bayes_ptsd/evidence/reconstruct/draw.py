@@ -30,15 +30,8 @@ class Drawn:
         Scores by column: endpoint and ``base1``, ``1``, ``base2``, ``2`` or a later visit.
     accepted : dict
         Accepted nuisances, ``endpoint.name``.
-    rounds : dict
-        Rounds of search by endpoint.
     attempts : int
         Starts from the first step on.
-
-    Examples
-    --------
-    >>> Drawn({}, {}, {}, 1).attempts
-    1
     """
 
     columns: Columns
@@ -50,24 +43,7 @@ class Drawn:
 def draw_patients(
     plan: Plan, nuisance: Nuisance, rng: np.random.Generator, *, attempts: int = 60
 ) -> Drawn | None:
-    """Draw whole scores of all endpoints that print every result.
-
-    Parameters
-    ----------
-    plan : Plan
-        What has to be matched.
-    nuisance : Nuisance
-        Priors of what print leaves open.
-    rng : numpy.random.Generator
-        Source of all draws.
-    attempts : int
-        Starts before it gives up.
-
-    Returns
-    -------
-    Drawn or None
-        None if no start led to patients.
-    """
+    """Draw whole scores of all endpoints that print every result, None if no start led to any."""
     for attempt in range(1, attempts + 1):
         total = draw_total(plan, nuisance, rng)
         if total is None:

@@ -24,25 +24,7 @@ IntArray: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Cells:
-    """Scores that may be changed: patient, column and bounds of each.
-
-    Attributes
-    ----------
-    patient : ndarray of int
-        Row of each cell.
-    column : tuple of str
-        Column of each cell, such as ``"madrs.2"`` for period 2.
-    low, high : ndarray of float
-        Lowest and highest score.
-    subjects : int
-        Number of patients.
-
-    Examples
-    --------
-    >>> cells = Cells.of({"y": (np.array([True, False, True]), 0.0, 7.0)})
-    >>> cells.patient, cells.column
-    (array([0, 2]), ('y', 'y'))
-    """
+    """Scores that may be changed: patient, column (such as ``"madrs.2"``) and bounds of each."""
 
     patient: IntArray
     column: tuple[str, ...]
@@ -82,20 +64,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Response:
-    """What is analyzed: a weighted sum of a patient's scores plus a constant of the patient.
-
-    Attributes
-    ----------
-    weight : ndarray
-        Dim (cell,).
-    offset : ndarray
-        Dim (subject,).
-
-    Examples
-    --------
-    >>> Response(np.ones(1), np.zeros(1)).offset
-    array([0.])
-    """
+    """What is analyzed: weighted scores, dim (cell,), plus constants, dim (subject,)."""
 
     weight: FloatArray
     offset: FloatArray
@@ -114,13 +83,6 @@ class Analysis:
         The matrix that makes residuals, dims (subject, subject).
     factor : float
         Variance of the coefficient in units of the residual variance.
-    df : int
-        Residual degrees of freedom.
-
-    Examples
-    --------
-    >>> least_squares(np.ones((4, 1)), np.ones(4, bool), 0).factor
-    0.25
     """
 
     coefficient: FloatArray
@@ -137,32 +99,9 @@ class Analysis:
 
 
 def least_squares(design: FloatArray, who: NDArray[np.bool_], which: int) -> Analysis:
-    """Return the analysis of the patients `who` for column `which` of a design.
+    """Return the analysis of the patients `who` for column `which` of a design (subject, column).
 
-    Parameters
-    ----------
-    design : ndarray
-        Dims (subject, column); rows of patients left out are ignored.
-    who : ndarray of bool
-        The patients analyzed.
-    which : int
-        The coefficient wanted.
-
-    Returns
-    -------
-    Analysis
-        Weights, residual matrix, variance factor and degrees of freedom.
-
-    Raises
-    ------
-    EvidenceError
-        If the design has no unique solution.
-
-    Examples
-    --------
-    >>> design = np.column_stack([np.ones(4), [0, 0, 1, 1]])
-    >>> least_squares(design, np.ones(4, bool), 1).fit(np.array([1.0, 3, 5, 7]))
-    (4.0, 1.414...)
+    Rows of patients left out are ignored; a design without a unique solution is refused.
     """
     x = design[who]
     if np.linalg.matrix_rank(x) < x.shape[1]:
@@ -177,20 +116,7 @@ def least_squares(design: FloatArray, who: NDArray[np.bool_], which: int) -> Ana
 
 @dataclass
 class Forms:
-    """Linear and quadratic forms over the cells, collected and then evaluated together.
-
-    Attributes
-    ----------
-    cells : Cells
-        The scores.
-
-    Examples
-    --------
-    >>> forms = Forms(Cells.of({"y": (np.ones(2, bool), 0.0, 7.0)}))
-    >>> y = forms.cells.response({"y": 1.0})
-    >>> forms.linear(y, np.array([0.5, 0.5])), forms.quadratic([(y, y, np.eye(2))])
-    (0, 0)
-    """
+    """Linear and quadratic forms over the cells, collected and then evaluated together."""
 
     cells: Cells
     _linear: list[FloatArray] = field(default_factory=list)

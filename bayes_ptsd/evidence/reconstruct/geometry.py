@@ -10,14 +10,7 @@ __all__ = ["equicorrelated", "orthogonal", "residuals", "with_gram"]
 
 
 def orthogonal(vectors: FloatArray, columns: FloatArray) -> FloatArray:
-    """Return vectors less their projection on columns, both with dims (subject, column).
-
-    Examples
-    --------
-    >>> orthogonal(np.array([[1.0], [3.0]]), np.ones((2, 1)))
-    array([[-1.],
-           [ 1.]])
-    """
+    """Return vectors less their projection on columns, both with dims (subject, column)."""
     basis, _ = np.linalg.qr(columns)
     result: FloatArray = vectors - basis @ (basis.T @ vectors)
     return result
@@ -26,27 +19,7 @@ def orthogonal(vectors: FloatArray, columns: FloatArray) -> FloatArray:
 def with_gram(vectors: FloatArray, columns: FloatArray, gram: FloatArray) -> FloatArray | None:
     """Return vectors orthogonal to columns whose cross-products are exactly `gram`.
 
-    Parameters
-    ----------
-    vectors : ndarray
-        Directions, dims (subject, part).
-    columns : ndarray
-        Dims (subject, column).
-    gram : ndarray
-        Cross-products wanted, dims (part, part).
-
-    Returns
-    -------
-    ndarray or None
-        None if `gram` is not positive definite.
-
-    Examples
-    --------
-    >>> z = np.random.default_rng(1).normal(size=(9, 2))
-    >>> gram = np.array([[4.0, 1.0], [1.0, 2.0]])
-    >>> e = with_gram(z, np.ones((9, 1)), gram)
-    >>> bool(np.allclose(e.T @ e, gram) and np.allclose(e.sum(axis=0), 0))
-    True
+    Dims (subject, part), (subject, column), (part, part); None if `gram` is not positive definite.
     """
     if not np.linalg.eigvalsh(gram)[0] > 1e-6 * np.trace(gram):
         return None
@@ -59,23 +32,7 @@ def with_gram(vectors: FloatArray, columns: FloatArray, gram: FloatArray) -> Flo
 def equicorrelated(parts: FloatArray, total: float) -> FloatArray | None:
     """Return the Gram matrix of parts with one correlation that makes that of their sum right.
 
-    Parameters
-    ----------
-    parts : ndarray
-        Sums of squares of the parts.
-    total : float
-        Sum of squares of their sum.
-
-    Returns
-    -------
-    ndarray or None
-        Dims (part, part); None if no correlation does it.
-
-    Examples
-    --------
-    >>> equicorrelated(np.array([1.0, 1.0]), 3.0)
-    array([[1. , 0.5],
-           [0.5, 1. ]])
+    `parts` and `total` are sums of squares; None if no correlation does it.
     """
     if len(parts) == 1:
         return np.array([[total]])
@@ -95,28 +52,9 @@ def residuals(
     *,
     along: tuple[FloatArray, FloatArray] | None = None,
 ) -> FloatArray | None:
-    """Return residuals with given cross-products and, perhaps, one given contrast.
+    """Return residuals with given cross-products and, perhaps, one given contrast; None if none.
 
-    Parameters
-    ----------
-    vectors, columns, gram : ndarray
-        As in `with_gram`.
-    along : tuple of ndarray, optional
-        Weights of a contrast, dim (subject,), and its values, dim (part,).
-
-    Returns
-    -------
-    ndarray or None
-        Dims (subject, part); None if there are none.
-
-    Examples
-    --------
-    >>> z = np.random.default_rng(1).normal(size=(9, 1))
-    >>> weights = np.linspace(-1, 1, 9)
-    >>> along = (weights, np.array([2.0]))
-    >>> e = residuals(z, np.ones((9, 1)), np.array([[5.0]]), along=along)
-    >>> (weights @ e).round(9), (e.T @ e).round(9)
-    (array([2.]), array([[5.]]))
+    `along` is the weights of the contrast, dim (subject,), and its values, dim (part,).
     """
     if along is None:
         return with_gram(vectors, columns, gram)

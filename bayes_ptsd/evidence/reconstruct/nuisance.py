@@ -26,21 +26,9 @@ NEEDED = {
 
 @dataclass(frozen=True)
 class Nuisance:
-    """Priors of what print does not identify.
+    """Priors of what print does not identify, by section (``common`` or an endpoint) and name.
 
-    Attributes
-    ----------
-    priors : mapping of str to mapping of str to Prior
-        By section (``common`` or an endpoint) and name, in score units where not said otherwise.
-    source : str
-        The file.
-    label : str
-        Name of a shipped file or file name of the user's; empty for the shipped default.
-
-    Examples
-    --------
-    >>> load_nuisance().priors["ies_r"]["period"].formula
-    'N(0, 4²)'
+    In score units where not said otherwise; `label` is empty for the shipped default.
     """
 
     priors: Mapping[str, Mapping[str, Prior]]
@@ -57,44 +45,14 @@ class Nuisance:
         return tuple(section for section, names in self.priors.items() if "level" in names)
 
     def draw(self, section: str, name: str, rng: np.random.Generator) -> float:
-        """Draw one value.
-
-        Raises
-        ------
-        SpecError
-            If the file has no such prior.
-        """
+        """Draw one value; a prior that the file lacks is refused by name."""
         if not self.has(section, name):
             raise SpecError(f"{self.source}: [{section}] needs '{name}'")
         return float(self.priors[section][name].quantile(rng.uniform()))
 
 
 def load_nuisance(path: str | Path | None = None) -> Nuisance:
-    """Read the priors of what print leaves open.
-
-    Parameters
-    ----------
-    path : str or Path, optional
-        A TOML file with one table per endpoint and a table ``common``, or the name of a file of
-        ``models/nuisance`` without its ending (``wide``); ``reconstruction`` otherwise.
-
-    Returns
-    -------
-    Nuisance
-        The priors.
-
-    Raises
-    ------
-    SpecError
-        If the file cannot be read, or a value is not a distribution.
-
-    Examples
-    --------
-    >>> sorted(load_nuisance().priors)[:3]
-    ['caps', 'cgi_i', 'cgi_s']
-    >>> load_nuisance("wide").priors["ies_r"]["period"].formula
-    'N(0, 8²)'
-    """
+    """Read the priors of what print leaves open: a TOML file, or a name in ``models/nuisance``."""
     file, label = _file(DEFAULT if path is None else path)
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))

@@ -29,13 +29,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class PrintedBaseline:
-    """Mean and SD of one group at baseline: size and rounding boxes, score units.
-
-    Examples
-    --------
-    >>> PrintedBaseline(22, (82.45, 82.55), (14.05, 14.15)).n
-    22
-    """
+    """Mean and SD of one group at baseline: size and rounding boxes, score units."""
 
     n: int
     mean: Box
@@ -44,13 +38,7 @@ class PrintedBaseline:
 
 @dataclass(frozen=True)
 class Claim:
-    """One effect the text calls present, absent or unchanged.
-
-    Examples
-    --------
-    >>> Claim("ies_r", "crossover", "period", "absent").claim
-    'absent'
-    """
+    """One effect the text calls present, absent or unchanged."""
 
     endpoint: str
     analysis: str
@@ -64,10 +52,6 @@ class Plan:
 
     Attributes
     ----------
-    evidence : Evidence
-        The printed numbers.
-    reading, flow_reading : str
-        How the crossover rows and the flow of patients are read.
     active_first : ndarray of bool
         Dim (subject,): active treatment in period 1. Patients of a sequence stand together, those
         rated twice first and the late ones last among them.
@@ -84,15 +68,6 @@ class Plan:
         Rows of the regression that adjusts for another outcome, by term.
     baselines : mapping
         Printed baselines by endpoint, active first and control first.
-    claims : tuple of Claim
-        What the text calls present or absent.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> plan = plan_of(load_published(), flow_reading="registry")
-    >>> int(plan.completer.sum()), int((plan.completer & plan.active_first).sum())
-    (29, 16)
     """
 
     evidence: Evidence
@@ -223,34 +198,8 @@ def plan_of(
 ) -> Plan:
     """Collect from printed evidence what reconstructed patients have to match.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``, with the nodes `effects`, `baseline`, `flow`, `claims`, `design`.
-    reading : {"as_published", "unhalved", "change", "change_unhalved", "carryover_covariate"}
-        How the crossover rows are read.
-    flow_reading : {"paper", "registry"}
-        How the flow of patients is read.
-    without_baseline : collection of str
-        Endpoints that are not scored before treatment: their first-period rows have no slope.
-
-    Returns
-    -------
-    Plan
-        Boxes of every printed number, and the patients by fate.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence lacks a table or a row, a reading is unknown,
-        a higher score of an endpoint is better, or the flow of patients does not close.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> plan = plan_of(load_published())
-    >>> plan.total, plan.mediator, plan.gate, plan.size
-    ('ies_r', 'madrs', 'caps', 41)
+    First-period rows of endpoints `without_baseline` have no slope. Refused: a missing table or
+    row, an unknown reading, an endpoint of which higher is better, a flow that does not close.
     """
     _check(evidence, reading, flow_reading)
     effects = printed_rows(evidence, corrected=True, treatment_only=False)

@@ -22,20 +22,7 @@ __all__ = ["Refits", "Result", "moment_start"]
 
 @dataclass(frozen=True)
 class Result:
-    """A coefficient with its standard error and degrees of freedom.
-
-    Attributes
-    ----------
-    estimate, se : float
-        Score units.
-    df : float
-        Of Student's t.
-
-    Examples
-    --------
-    >>> round(Result(2.0, 1.0, 30.0).p, 3)
-    0.055
-    """
+    """A coefficient with its standard error, score units, and the degrees of freedom of its t."""
 
     estimate: float
     se: float
@@ -58,13 +45,7 @@ class Result:
 
 
 class Refits:
-    """The analyses of one set of patients.
-
-    Parameters
-    ----------
-    patients : Evidence
-        Of kind ``reconstructed``.
-    """
+    """The analyses of one set of patients."""
 
     def __init__(self, patients: Evidence) -> None:
         self.trial = patients.trial
@@ -210,23 +191,8 @@ def _mixed(y: FloatArray, x: FloatArray, subject: FloatArray) -> tuple[FloatArra
 def moment_start(y: FloatArray, x: FloatArray, subjects: int) -> MixedLMParams:
     """Return moment estimates, from which the optimizer of REML needs few steps and stops nearer.
 
-    Parameters
-    ----------
-    y, x : ndarray
-        Scores, the same number a subject and those of one subject together; and their design.
-    subjects : int
-        How many subjects.
-
-    Returns
-    -------
-    MixedLMParams
-        Coefficients by least squares, and the variance between subjects in units of that within.
-
-    Examples
-    --------
-    >>> start = moment_start(np.array([1.0, 2.0, 5.0, 6.5, 3.0, 3.5]), np.ones((6, 1)), 3)
-    >>> start.fe_params.round(2), start.cov_re.round(1)
-    (array([3.5]), array([[4.7]]))
+    Scores of a subject stand together, equally many each. Coefficients are by least squares, the
+    variance between subjects is in units of that within.
     """
     estimate = np.linalg.lstsq(x, y, rcond=None)[0]
     left = (y - x @ estimate).reshape(subjects, -1)

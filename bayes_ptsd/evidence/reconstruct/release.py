@@ -21,6 +21,7 @@ from bayes_ptsd.trial import Trial, load_trial
 
 __all__ = ["OTHER_PRIORS", "load_release", "release_digest", "write_release"]
 
+# the largest number of one byte; no score of an endpoint is above 136
 MISSING = 255
 OTHER_PRIORS = ("wide", "low-correlation", "high-correlation")
 """Files of nuisance priors under which sets of two readings are shipped beside the default."""
@@ -33,35 +34,10 @@ def load_release(
     m: int | None = None,
     nuisance: str | None = None,
 ) -> list[Evidence]:
-    """Load shipped reconstructions of the paper.
+    """Load the first `m` shipped reconstructions of the paper, or all; others are refused.
 
-    Parameters
-    ----------
-    reading : {"as_published", "unhalved", "change", "change_unhalved", "carryover_covariate"}
-        How the printed crossover rows are read.
-    flow_reading : {"paper", "registry"}
-        How the flow of patients is read.
-    m : int, optional
-        The first so many; all otherwise.
-    nuisance : {"wide", "low-correlation", "high-correlation"}, optional
-        Sets made under other priors for what print leaves open, shipped for ``as_published`` and
-        ``unhalved`` with the paper's flow; those of ``reconstruction.toml`` otherwise.
-
-    Returns
-    -------
-    list of Evidence
-        As `reconstruct` returns them.
-
-    Raises
-    ------
-    EvidenceError
-        If there is no such set, or not so many in it; the message says which there are.
-
-    Examples
-    --------
-    >>> patients = load_release("unhalved", m=2)
-    >>> len(patients), patients[0].assumptions["crossover_reading"]
-    (2, 'unhalved')
+    Sets under other priors, "wide", "low-correlation" or "high-correlation", are shipped for
+    ``as_published`` and ``unhalved`` with the paper's flow.
     """
     crossover_reading_of(reading)
     flow_reading_of(flow_reading)
@@ -77,23 +53,7 @@ def load_release(
 def release_digest(
     reading: str = "as_published", flow_reading: str = "paper", *, nuisance: str | None = None
 ) -> str:
-    """Return the SHA-256 of the digests of a shipped set, in order.
-
-    Parameters
-    ----------
-    reading, flow_reading, nuisance : str
-        As in `load_release`.
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-
-    Examples
-    --------
-    >>> len(release_digest())
-    64
-    """
+    """Return the SHA-256 of the digests of a shipped set, in order, hexadecimal."""
     digests = [
         patients.digest for patients in load_release(reading, flow_reading, nuisance=nuisance)
     ]
@@ -101,26 +61,10 @@ def release_digest(
 
 
 def write_release(patients: Sequence[Evidence], folder: str | Path) -> Path:
-    """Write reconstructions of one reading as a file of whole numbers.
+    """Write reconstructions of one reading as whole numbers to ``READING-FLOW[-PRIORS].npz``.
 
-    Parameters
-    ----------
-    patients : sequence of Evidence
-        As `reconstruct` returns them.
-    folder : str or Path
-        Where the file goes; a file of the same reading is replaced.
-
-    Returns
-    -------
-    Path
-        The file, ``READING-FLOW.npz``, or ``READING-FLOW-PRIORS.npz`` for other priors of what
-        print leaves open than the shipped default.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> write_release(load_release(m=1), tempfile.mkdtemp()).name
-    'as_published-paper.npz'
+    `PRIORS` is there for other priors than the shipped default; a file of the same name is
+    replaced.
     """
     arrays: dict[str, list[np.ndarray]] = {}
     for one in patients:

@@ -11,6 +11,7 @@ from bayes_ptsd.evidence.reconstruct.plan import Plan
 
 __all__ = ["FirstPeriod", "Regression", "regression_targets", "share_explained"]
 
+# of the fixed point: from 15 on, the results stay the same to 12 digits
 PASSES = 25
 
 
@@ -26,11 +27,6 @@ class FirstPeriod:
         Variances of both coefficients in units of the residual variance.
     gap : float
         Difference of the baselines, active first less control first.
-
-    Examples
-    --------
-    >>> FirstPeriod(8.6, 0.4, 5500.0, 0.098, 0.0001, 0.5).slope
-    0.4
     """
 
     estimate: float
@@ -58,11 +54,6 @@ class Regression:
         Squared lengths of c and w.
     gap, between : float
         Differences between arms of the mediator and of its baseline, active less control.
-
-    Examples
-    --------
-    >>> Regression(0.9, 0.3, 0.2, 0.5, 2000.0, 300.0, -2.0, 1.0).share
-    0.3
     """
 
     theta: float
@@ -80,29 +71,9 @@ def share_explained(
 ) -> FloatArray:
     """Return the squared partial correlation that makes the adjusted standard error.
 
-    Solves ``variance = (1 - x) (first + difference^2 / (df x))`` for x in (0, 1).
-
-    Parameters
-    ----------
-    variance : ndarray
-        Squared standard error of the adjusted treatment difference.
-    first : ndarray
-        The same of the unadjusted one, at the degrees of freedom of the adjusted analysis.
-    difference : ndarray
-        Unadjusted less adjusted treatment difference.
-    df : float
-        Residual degrees of freedom of the adjusted analysis.
-
-    Returns
-    -------
-    ndarray
-        The share.
-
-    Examples
-    --------
-    >>> x = share_explained(np.array(10.2), np.array(15.0), np.array(2.1), 36)
-    >>> round(float((1 - x) * (15.0 + 2.1**2 / (36 * x))), 9)
-    10.2
+    Solves ``variance = (1 - x) (first + difference^2 / (df x))`` for x in (0, 1): squared standard
+    errors of the adjusted difference and, at its degrees of freedom, of the unadjusted one, and
+    their difference, unadjusted less adjusted.
     """
     extra = difference**2 / df
     linear = first - extra - variance
@@ -115,32 +86,8 @@ def regression_targets(
 ) -> Regression | None:
     """Draw results of the adjusted regression that the first period can have.
 
-    Parameters
-    ----------
-    plan : Plan
-        Printed rows; the baseline of the mediator is in the model, one degree of freedom fewer
-        than printed.
-    first : FirstPeriod
-        The analysis without mediator.
-    rng : numpy.random.Generator
-        Source of the draws.
-    tries : int
-        Draws tried.
-
-    Returns
-    -------
-    Regression or None
-        None if no draw reproduces the printed coefficients and P values together with the
-        mediator's own first-period row.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.evidence.reconstruct.plan import plan_of
-    >>> first = FirstPeriod(8.6, 0.2, 5500.0, 0.0985, 0.0001, 0.5)
-    >>> rng = np.random.default_rng(1)
-    >>> 0.2 < regression_targets(plan_of(load_published()), first, rng, tries=200).share < 0.5
-    True
+    With the mediator's baseline in the model, one degree of freedom fewer than printed; None if no
+    draw prints the coefficients and P values together with the mediator's own first-period row.
     """
     rows = plan.adjusted_rows
     drawn = {name: row.targets(tries, rng) for name, row in rows.items()}

@@ -16,7 +16,10 @@ from bayes_ptsd.evidence.reconstruct.forms import Forms
 __all__ = ["Contrast", "Goal", "Values", "repair"]
 
 Values: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
+# of a box's width at either end: forms are updated step by step, and their rounding errors must not
+# carry a value that looks inside out of its box
 SHRINK = 0.002
+# one point down or up; some steps are doubled
 SIGNS = np.array([-1, 1])
 LATER, EARLIER = np.array([1, 2, 2]), np.array([0, 0, 1])
 
@@ -33,15 +36,8 @@ class Contrast:
         Factor of the estimate, with the sign that makes benefit positive.
     factor : float
         Squared standard error, before `scale`, in units of the quadratic form.
-    quantile : float
-        Of the printed interval.
     boxes : tuple
         Of estimate, lower and upper limit, absolute t.
-
-    Examples
-    --------
-    >>> Contrast(0, 0, -1.0, 0.1, 2.0, ((0.0, 1.0),) * 4).scale
-    -1.0
     """
 
     linear: int
@@ -58,21 +54,11 @@ class Goal:
 
     Attributes
     ----------
-    forms : Forms
-        The forms behind the values.
-    contrasts : list of Contrast
-        Estimates with their standard errors.
     squares : list of tuple
         Places of quadratic forms with a factor, and the box of the product.
     others : list of tuple
         Functions of all forms, dims (form, proposal), that return values, dims (value, proposal),
         and the boxes of those.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.forms import Cells
-    >>> Goal(Forms(Cells.of({"y": (np.ones(2, bool), 0.0, 7.0)}))).bounds()[0]
-    array([], dtype=float64)
     """
 
     forms: Forms
@@ -140,34 +126,7 @@ def repair(
 ) -> tuple[FloatArray | None, int]:
     """Change scores by a point or two until all values are inside their boxes.
 
-    Parameters
-    ----------
-    goal : Goal
-        Values and boxes.
-    start : ndarray
-        Integer scores of the cells, in bounds.
-    rng : numpy.random.Generator
-        Source of the proposals.
-    rounds : int
-        At most so many batches of proposals.
-    batch : int
-        Proposals a batch.
-
-    Returns
-    -------
-    scores : ndarray or None
-        None if the rounds ran out.
-    used : int
-        Rounds used.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.forms import Cells
-    >>> forms = Forms(Cells.of({"y": (np.ones(3, bool), 0.0, 9.0)}))
-    >>> mean = forms.linear(forms.cells.response({"y": 1.0}), np.full(3, 1 / 3))
-    >>> goal = Goal(forms, others=[(lambda linear, quadratic: linear[[mean]], [(3.9, 4.1)])])
-    >>> repair(goal, np.zeros(3), np.random.default_rng(1), rounds=99)[0].sum()
-    np.float64(12.0)
+    Returns the scores, None if the rounds of `batch` proposals ran out, and the rounds used.
     """
     return _Walk(goal, start, rng).run(rounds, batch)
 

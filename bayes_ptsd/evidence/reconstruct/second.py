@@ -16,22 +16,7 @@ __all__ = ["CrossoverTargets", "first_difference", "halves_of", "second_period"]
 
 @dataclass(frozen=True)
 class CrossoverTargets:
-    """Unrounded crossover results of parts that add up to a total (or of one endpoint).
-
-    Attributes
-    ----------
-    estimate, se : ndarray
-        Printed estimates and standard errors, dim (part,).
-    total_se : float
-        Standard error of the sum.
-    reading : str
-        How the rows are read.
-
-    Examples
-    --------
-    >>> CrossoverTargets(np.array([12.7]), np.array([4.95]), 4.95, "unhalved").reading
-    'unhalved'
-    """
+    """Unrounded crossover results, dim (part,), of parts that add up to a total, or of one."""
 
     estimate: FloatArray
     se: FloatArray
@@ -40,29 +25,14 @@ class CrossoverTargets:
 
 
 def halves_of(reading: str) -> float:
-    """Return how often a printed contrast goes into the sum of the two period differences.
-
-    Examples
-    --------
-    >>> [halves_of(name) for name in ("change", "change_unhalved", "carryover_covariate")]
-    [2.0, 1.0, 1.0]
-    """
+    """Return how often a printed contrast goes into the sum of the two period differences."""
     if reading == "carryover_covariate":  # a difference of the first period, nothing is halved
         return 1.0
     return 2 * crossover_reading_of(reading).scale
 
 
 def first_difference(plan: Plan, first: FloatArray) -> FloatArray:
-    """Return the benefit in period 1 among those rated twice, dim (part,).
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.evidence.reconstruct.plan import plan_of
-    >>> plan = plan_of(load_published())
-    >>> first_difference(plan, -3 * plan.ket[:, None])
-    array([3.])
-    """
+    """Return the benefit in period 1 among those rated twice, dim (part,)."""
     early = plan.completer & plan.active_first
     late = plan.completer & ~plan.active_first
     difference: FloatArray = first[late].mean(axis=0) - first[early].mean(axis=0)
@@ -81,39 +51,11 @@ def second_period(
 ) -> FloatArray | None:
     """Return what was analyzed in period 2, exact for every crossover row before rounding.
 
-    Parameters
-    ----------
-    plan : Plan
-        Patients and reading.
-    first : ndarray
-        What was analyzed in period 1 (scores, or changes), dims (subject, part).
-    targets : CrossoverTargets
-        What has to come out.
-    shape : ndarray
-        Directions of the residuals, dims (subject, part).
-    correlation : float
-        Between the two periods, of the sum.
-    level : ndarray
-        Mean over the two sequences in period 2, dim (part,).
-    shift : float
-        Difference of period 2 less that of period 1, where the reading leaves it open.
-
-    Returns
-    -------
-    ndarray or None
-        Dims (subject, part), NaN where there is no second rating; None if the standard errors
-        cannot come out with this correlation.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.evidence.reconstruct.plan import plan_of
-    >>> plan = plan_of(load_published())
-    >>> z = np.random.default_rng(1).normal(size=(2, plan.size, 1))
-    >>> targets = CrossoverTargets(np.array([3.0]), np.array([1.0]), 1.0, "as_published")
-    >>> y2 = second_period(plan, z[0], targets, z[1], correlation=0.3, level=np.array([5.0]))
-    >>> (first_difference(plan, z[0]) - first_difference(plan, y2)) / 2
-    array([3.])
+    Dims (subject, part), NaN where there is no second rating; None if the standard errors cannot
+    come out with this `correlation` of the two periods' sums. `first` is what was analyzed in
+    period 1 (scores, or changes), `shape` directions of the residuals, both (subject, part);
+    `level` the mean over the two sequences in period 2, dim (part,); `shift` the difference of
+    period 2 less that of period 1, where the reading leaves it open.
     """
     who, sequence = plan.completer, plan.ket[plan.completer]
     columns = np.column_stack([np.ones(len(sequence)), sequence])

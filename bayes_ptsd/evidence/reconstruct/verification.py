@@ -24,7 +24,9 @@ from bayes_ptsd.evidence.reconstruct.refit import Refits, Result
 __all__ = ["Checked", "verified", "verify"]
 
 Visits: TypeAlias = Mapping[str, tuple[Result, Mapping[str, float]]]
+# two-sided, by which the paper calls an effect present or absent (item D.ALPHA of its design)
 LEVEL = 0.05
+# what a number at the end of its rounding box may miss in floating point
 EDGE = 1e-9
 LONGITUDINAL = "first_period_longitudinal"
 ADJUSTED = "first_period_adjusted"
@@ -32,28 +34,7 @@ ADJUSTED = "first_period_adjusted"
 
 @dataclass(frozen=True)
 class Checked:
-    """One number: where it is printed, as what, and what the patients give.
-
-    Attributes
-    ----------
-    id : str
-        Row of the evidence, or the claim.
-    quantity : str
-        Estimate, limit, P value, mean, SD or count.
-    method : str
-        Analysis that recomputed it.
-    printed : str
-        As printed.
-    recomputed : float
-        Unrounded.
-    agrees : bool
-        Whether it prints the same.
-
-    Examples
-    --------
-    >>> Checked("T2.IESR.X", "estimate", "OLS", "12.7", 12.68, True).agrees
-    True
-    """
+    """One number: where it is printed, as what, and what the patients give, unrounded."""
 
     id: str
     quantity: str
@@ -66,33 +47,9 @@ class Checked:
 def verify(patients: Evidence, published: Evidence, *, plan: Plan | None = None) -> list[Checked]:
     """Recompute every printed number and claim from reconstructed patients.
 
-    Parameters
-    ----------
-    patients : Evidence
-        Of kind ``reconstructed``.
-    published : Evidence
-        The printed numbers they stand for.
-    plan : Plan, optional
-        What was printed under the readings of the patients, if it is at hand.
-
-    Returns
-    -------
-    list of Checked
-        Printed effects by least squares and by REML, claims of the text, baseline means and SDs,
-        flow of patients, whole scores inside their bounds.
-
-    Raises
-    ------
-    EvidenceError
-        If the patients are not reconstructed ones, or a higher score of an endpoint is better.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> checked = verify(load_release(m=1)[0], load_published())
-    >>> all(one.agrees for one in checked), len(checked) > 150
-    (True, True)
+    Effects by least squares and by REML, claims of the text, baseline means and SDs, flow of
+    patients, whole scores inside their bounds. Other evidence, or an endpoint of which higher is
+    better, is refused.
     """
     if patients.kind != "reconstructed":
         raise EvidenceError(f"verify takes reconstructed patients; these are {patients.kind}")
@@ -112,25 +69,7 @@ def verify(patients: Evidence, published: Evidence, *, plan: Plan | None = None)
 
 
 def verified(patients: Evidence, published: Evidence) -> bool:
-    """Tell whether every printed number comes out of reconstructed patients.
-
-    Parameters
-    ----------
-    patients, published : Evidence
-        As in `verify`.
-
-    Returns
-    -------
-    bool
-        True if all agree.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> verified(load_release("unhalved", m=1)[0], load_published())
-    True
-    """
+    """Tell whether every printed number comes out of reconstructed patients."""
     return all(checked.agrees for checked in verify(patients, published))
 
 

@@ -20,6 +20,7 @@ from bayes_ptsd.evidence.patient_arrays import period_differences
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.evidence.reconstruct.release import OTHER_PRIORS, load_release
 from bayes_ptsd.fit import fit_model
+from bayes_ptsd.plots.reconstructed import reconstruction_figure
 from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.reanalysis.reconstructed import (
@@ -458,6 +459,19 @@ def test_no_results_are_no_lines(frame: Callable[..., pd.DataFrame]) -> None:
     assert frame([]).empty
     contents = Contents(load_published())
     assert period_table(contents, [], "reconstructed") == beyond_print(contents, []) == ""
+
+
+def test_figure_has_every_set_and_the_pool() -> None:
+    """Dots are the means of the sets, the diamond that of the mixture; the evidence is named."""
+    spec = load_model("crossover")
+    sets = [outcome_for(spec, one, "ies_r") for one in load_release(m=SETS)]
+    pooled = pooled_exact(sets, spec, printed="")
+    figure = reconstruction_figure([pooled])
+    dots = {line.get_marker(): np.asarray(line.get_xdata()) for line in figure.axes[0].lines}
+    one = pooled["pooled"].to_dataset().sel(estimand="treatment_difference")
+    assert dots["o"].tolist() == one["reconstruction_mean"].values.tolist()
+    assert dots["D"] == pytest.approx(dots["o"].mean())  # an equal mixture
+    assert figure.legends[0].get_title().get_text() == "reconstructed evidence"
 
 
 def test_models_stand_in_the_order_of_the_page() -> None:

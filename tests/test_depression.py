@@ -45,6 +45,7 @@ from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.exact._problem import solve_problem
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.mirrors.depression import least_squares_effects
+from bayes_ptsd.plots.mediation import error_correlation_figure
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.depression import depression_section
@@ -376,6 +377,20 @@ def test_sensitivity_is_that_of_imai_keele_and_yamamoto() -> None:
     wide = draws.expand_dims(chain=1, draw=2)
     assert float(mediation_summary([wide], [model])["vanishing"][0]) == pytest.approx(r, rel=1e-9)
     assert float(error_slope(draws, 0.0)) == 0.0
+
+
+def test_figure_draws_the_means_over_the_correlation() -> None:
+    """Direct, indirect and total effect are the curves; the axis says what is positive."""
+    model = depression_model(example_mediation(), SPEC)
+    summary = mediation_summary([draw_priors(model, 50, seed=1)], [model])
+    texts = {"label": "IES-R", "mediator": "MADRS", "unit": "points", "active": "ketamine"}
+    axes = error_correlation_figure(summary, kind="simulated", **texts).axes[0]
+    curves = [line for line in axes.lines if len(line.get_xdata()) == summary.sizes["rho"]]
+    found = np.array([line.get_ydata() for line in curves])
+    effects = summary["mean"].transpose("effect", "rho").values
+    assert sorted(found.tolist()) == sorted(effects.tolist())
+    assert axes.get_ylabel() == "points, positive = ketamine better"
+    assert axes.get_xlabel() == "correlation of the errors of MADRS and IES-R"
 
 
 def test_share_is_given_only_of_a_total_that_is_there() -> None:

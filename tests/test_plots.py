@@ -33,6 +33,16 @@ from bayes_ptsd.plots import (
     update_figure,
     update_reach,
 )
+from bayes_ptsd.plots.patients import drawn_estimand
+from bayes_ptsd.plots.style import (
+    difference_label,
+    evidence_legend,
+    fit_title,
+    new_figure,
+    number_text,
+    row_title,
+)
+from bayes_ptsd.plots.update import likelihood_of_fit
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.spec import load_model
 
@@ -257,6 +267,7 @@ def test_svg_repeats_and_stands_alone(fits: list[xr.DataTree]) -> None:
     assert svg == again
     assert {link[0] for link in re.findall(r'href="([^"]*)"', svg)} <= {"#"}
     assert not re.search(r"<script|url\(http", svg)
+    assert "<text" not in svg  # glyphs are drawn, so that no font is needed
 
 
 def test_drawing_leaves_no_trace(fits: list[xr.DataTree]) -> None:
@@ -272,3 +283,41 @@ def test_priors_are_told_apart() -> None:
     for key in ("color", "marker", "line"):
         shown = [getattr(style, key) for style in (*PRIOR_STYLES.values(), prior_style("mine"))]
         assert len(set(shown)) == len(shown), key
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(-0.3, "\N{MINUS SIGN}0.3"), (6.35, "6.35"), (4.0, "4.0")]
+)
+def test_numbers_keep_one_decimal_at_least(value: float, text: str) -> None:
+    """A second decimal is shown where it is not 0, and minus is a minus, no hyphen."""
+    assert number_text(value) == text
+
+
+def test_fits_are_named_by_what_was_analyzed() -> None:
+    """A printed row is named by its analysis and a crossover's reading, patients by their model."""
+    assert row_title("crossover", "as_published") == "Crossover, as published"
+    assert row_title("first_period", "") == "First period"
+    attrs = {"endpoint_constants": '{"unit": "points"}', "active": "ketamine",
+             "model": "crossover-bivariate"}  # fmt: skip
+    fit = xr.DataTree(xr.Dataset(attrs=attrs))
+    assert fit_title(fit) == "Crossover-bivariate"
+    assert difference_label(fit) == "points, positive = ketamine better"
+    assert drawn_estimand(fit) == "treatment_difference"
+
+
+def test_figures_fit_a_column_and_a_phone() -> None:
+    """Every figure is 5 inches wide; the legend says the kind of evidence and the convention."""
+    figure = new_figure(3.0)
+    assert figure.get_size_inches().tolist() == [5.0, 3.0]
+    evidence_legend(figure, [], kind="published", convention="T", columns=1)
+    assert figure.legends[0].get_title().get_text() == "published evidence, convention T"
+
+
+@pytest.mark.parametrize(
+    ("df", "formula"), [(np.inf, "N(12.7, 5.179\u00b2)"), (27.0, "student_t(27, 12.7, 5.179)")]
+)
+def test_likelihood_follows_the_degrees_of_freedom(df: float, formula: str) -> None:
+    """Infinite degrees of freedom make a normal, others Student's t about the same estimate."""
+    groups = {"observed_data": xr.Dataset({"estimate": 12.7}),
+              "constant_data": xr.Dataset({"se": 5.179, "df": df})}  # fmt: skip
+    assert likelihood_of_fit(xr.DataTree.from_dict(groups)).formula == formula

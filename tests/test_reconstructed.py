@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -18,6 +20,7 @@ from bayes_ptsd.evidence.patient_arrays import period_differences
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.evidence.reconstruct.release import OTHER_PRIORS, load_release
 from bayes_ptsd.fit import fit_model
+from bayes_ptsd.plots.reconstructed import reconstruction_figure
 from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.reanalysis.reconstructed import (
@@ -32,12 +35,20 @@ from bayes_ptsd.reconstructed.tasks import Task, carry_out
 from bayes_ptsd.reconstructed.workers import carry_out_all
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import interval_text
-from bayes_ptsd.report.nuisance import nuisance_frame
+from bayes_ptsd.report.nuisance import nuisance_frame, nuisance_table
 from bayes_ptsd.report.page import _printed_head
 from bayes_ptsd.report.patient_contents import patient_outcomes
 from bayes_ptsd.report.reconstructed import reconstructed_section
-from bayes_ptsd.report.reconstructed_periods import period_frame
-from bayes_ptsd.report.reconstructed_tables import check_lines
+from bayes_ptsd.report.reconstructed_periods import beyond_print, period_frame, period_table
+from bayes_ptsd.report.reconstructed_predictive import predictive_frame
+from bayes_ptsd.report.reconstructed_tables import (
+    by_model,
+    check_lines,
+    estimand_frame,
+    readings_frame,
+    sampled_frame,
+    sets_frame,
+)
 from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
@@ -436,3 +447,35 @@ def test_accepted_nuisances_are_those_the_sets_carry() -> None:
     assert line["median"] == pytest.approx((values[1] + values[2]) / 2)
     assert (line["prior"], line["sets"]) == ("N(0.5, 0.2²)", 4)
     assert (frame["prior"] != "").all()
+    assert "baseline sd" in nuisance_table(frame.reset_index(), "reconstructed")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [period_frame, predictive_frame, readings_frame, sampled_frame, estimand_frame, sets_frame],
+)
+def test_no_results_are_no_lines(frame: Callable[..., pd.DataFrame]) -> None:
+    """Tables of a store without results are empty, and the words about them too."""
+    assert frame([]).empty
+    contents = Contents(load_published())
+    assert period_table(contents, [], "reconstructed") == beyond_print(contents, []) == ""
+
+
+def test_figure_has_every_set_and_the_pool() -> None:
+    """Dots are the means of the sets, the diamond that of the mixture; the evidence is named."""
+    spec = load_model("crossover")
+    sets = [outcome_for(spec, one, "ies_r") for one in load_release(m=SETS)]
+    pooled = pooled_exact(sets, spec, printed="")
+    figure = reconstruction_figure([pooled])
+    dots = {line.get_marker(): np.asarray(line.get_xdata()) for line in figure.axes[0].lines}
+    one = pooled["pooled"].to_dataset().sel(estimand="treatment_difference")
+    assert dots["o"].tolist() == one["reconstruction_mean"].values.tolist()
+    assert dots["D"] == pytest.approx(dots["o"].mean())  # an equal mixture
+    assert figure.legends[0].get_title().get_text() == "reconstructed evidence"
+
+
+def test_models_stand_in_the_order_of_the_page() -> None:
+    """The first period comes before the crossover whatever was stored first, other models last."""
+    stored = [{"model": name} for name in ("mine", "longitudinal", "crossover", "first-period")]
+    named = [one["model"] for one in by_model(stored)]
+    assert named == ["first-period", "crossover", "longitudinal", "mine"]

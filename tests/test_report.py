@@ -23,10 +23,32 @@ from bayes_ptsd.exact.printed import SETTINGS, fit_exact
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
 from bayes_ptsd.report import page as page_module
 from bayes_ptsd.report import write_report
-from bayes_ptsd.report.contents import Contents, primary_rows
-from bayes_ptsd.report.headline import first_screen
-from bayes_ptsd.report.markup import interval_text, number, printed_number, probability, typeset
+from bayes_ptsd.report.audit_views import View, view_frame
+from bayes_ptsd.report.contents import Contents, analysis_name, primary_rows
+from bayes_ptsd.report.diagnostics import diagnostics_section, sampled_fits
+from bayes_ptsd.report.headline import (
+    first_screen,
+    printed_text,
+    row_file_name,
+    row_heading,
+    trial_sentences,
+)
+from bayes_ptsd.report.markup import (
+    bullets,
+    details,
+    figure_html,
+    gallery,
+    interval_text,
+    number,
+    paragraph,
+    printed_number,
+    probability,
+    typeset,
+)
 from bayes_ptsd.report.provenance import limits_section
+from bayes_ptsd.report.replication import average_weights
+from bayes_ptsd.report.replication_plans import line_heading
+from bayes_ptsd.report.table import table_html
 from bayes_ptsd.store import ResultStore
 
 KEPT = ("T2.IESR.X", "T2.IESR.F", "T2.AVOI.F", "T2.AVOI.F*", "LG.IESR.TRT")
@@ -167,6 +189,53 @@ def test_headline_has_the_known_values(text: str) -> None:
     assert float(beyond[1]) < float(beyond[0]) - 0.3
 
 
+def test_sections_stand_in_their_order(text: str) -> None:
+    """What is read first comes first; limits close the page; joint results need two endpoints."""
+    assert re.findall(r'<section id="([^"]+)"', text) == [
+        "summary", "forest", "updates", "curves", "assumptions", "readings", "comparison", "audit",
+        "credibility", "binary", "replication", "priors", "methods", "diagnostics", "provenance",
+        "limits",
+    ]  # fmt: skip
+
+
+def test_every_section_leaves_its_files(report: Path, text: str) -> None:
+    """Numbers, drawings and priors of each section lie beside the page under their names."""
+    names = {path.relative_to(report).as_posix() for path in report.rglob("*.*")}
+    rows = ("crossover-as-published", "crossover-unhalved", "first-period")
+    drawn = [f"{what}-{row}" for what in ("update", "curve", "assumptions") for row in rows]
+    drawn += [f"forest-{part}" for part in ("crossover", "crossover-unhalved", "main", "other")]
+    tables = ["comparison-T", "recomputed", "credibility", "prior-predictive", "priors",
+              "reading-rows", "reading-weights", "assumptions", "tipping-points"]  # fmt: skip
+    fits = ("F", "X-as-published", "X-unhalved", "X-averaged")
+    priors = [f"T2-IESR-{fit}-{center}" for fit in fits for center in ("flat", "cochrane")]
+    assert {f"figures/{name}.svg" for name in drawn} <= names
+    assert {f"tables/{name}.csv" for name in tables} <= names
+    found = {name for name in names if name.startswith("priors/")}
+    assert found == {f"priors/{name}.json" for name in [*priors, "replication"]}
+    assert "7/22" in text  # responders of one arm, as printed
+
+
+def test_headline_rows_have_one_name_each() -> None:
+    """Headings name the reading where it matters, files follow them, numbers keep their digits."""
+    contents = Contents(load_published())
+    headings = ["Crossover, as published", "Crossover, unhalved", "First period"]
+    files = ["crossover-as-published", "crossover-unhalved", "first-period"]
+    assert [row_heading(contents, row) for row in contents.primary] == headings
+    assert [row_file_name(contents, row) for row in contents.primary] == files
+    assert line_heading(contents, {"contrast": "T2.IESR.F", "reading": ""}) == headings[2]
+    assert analysis_name("first_period") == "first period"
+    assert contents.row_name("T2.IESR.X") == "IES-R total, crossover, 24h"
+    assert printed_text(contents, "T2.IESR.F").split() == ["8.6", "(0.94", "to", "16.2)"]
+    assert trial_sentences(contents) == (
+        "41 patients were randomized to ketamine then midazolam (22) or midazolam then ketamine "
+        "(19). The first outcome is IES-R total, with 29 in its crossover and 41 in its first "
+        "period analysis."
+    )
+    weights = average_weights(contents)
+    assert list(weights) == ["unhalved", "as_published"]
+    assert sum(weights.values()) == pytest.approx(1)
+
+
 def test_headline_and_comparison_agree(text: str, tables: dict[str, pd.DataFrame]) -> None:
     """A number that stands in two places is the same: headline, full table and CSV files."""
     full = table_of(section(text, "comparison"), "Crossover contrasts")
@@ -297,6 +366,13 @@ def test_sampled_result_stands_beside_the_exact_one(text: str) -> None:
     assert float(engines["NUTS"][0]) == pytest.approx(float(engines["exact"][0]), abs=0.3)
     checks = table_of(part, "Convergence checks")
     assert checks[1][1:] == ["1.0010", "900", "1200", "0", "0.90", "yes"]
+
+
+def test_a_page_without_a_sampled_result_says_so() -> None:
+    """Without a store there is no cross-check, and the section says that none was found."""
+    contents = Contents(load_published())
+    assert sampled_fits(contents) == []
+    assert "no sampled result" in diagnostics_section(contents).html
 
 
 def test_provenance_says_what_was_stored(text: str, tables: dict[str, pd.DataFrame]) -> None:
@@ -501,6 +577,51 @@ def test_printed_digits_are_kept() -> None:
     assert interval_text(float("nan"), 1.0) == "\N{EN DASH}"
 
 
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (paragraph("P < .05", kind="note"), '<p class="note">P &lt; .05</p>'),
+        (bullets(["<b>one</b>"]), "<ul><li><b>one</b></li></ul>"),
+        (details("A & B", "<p>x</p>"), "<details><summary>A &amp; B</summary><p>x</p></details>"),
+        (gallery(["<figure></figure>"]), '<div class="gallery"><figure></figure></div>'),
+        (
+            figure_html("<svg></svg>", alt="1 < 2", name="x"),
+            '<figure><img src="data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=" alt="1 &lt; 2">'
+            '<figcaption><a href="figures/x.svg">SVG</a></figcaption></figure>',
+        ),
+    ],
+    ids=["paragraph", "bullets", "details", "gallery", "figure"],
+)
+def test_text_is_escaped_once(made: str, expected: str) -> None:
+    """Plain text is escaped and markup is not; an image is inside the page and a file beside it."""
+    assert made == expected
+
+
+def test_a_table_names_its_evidence_and_file() -> None:
+    """The caption has kind and convention, the link the CSV file, and cells are escaped."""
+    frame = pd.DataFrame({"prior": ["flat"], "P": ["< .001"]})
+    made = table_html(frame, caption="One row", kind="published", name="one", convention="T")
+    assert "One row" in made
+    assert "published evidence, convention T" in made
+    assert 'href="tables/one.csv"' in made
+    assert "&lt; .001" in made
+
+
+def test_tables_of_checks_are_for_reading() -> None:
+    """Rounding left over from a sum is 0, ids are named; a long or unshown table is only a file."""
+    flow = xr.Dataset({"residual": ("balance", [3e-14, 2.5])}, {"balance": ["total_n", "b"]})
+    frame = view_frame(flow, View("Flow"), labels={"b": "left early"})
+    assert frame is not None
+    assert frame.to_dict("list") == {
+        "balance": ["total n", "left early"],
+        "residual": ["0", "2.50"],
+    }
+    assert view_frame(flow, View("Flow", shown=False)) is None
+    long = xr.Dataset({"residual": ("balance", np.ones(61))}, {"balance": np.arange(61)})
+    assert view_frame(long, View("Flow")) is None
+
+
 def test_only_numbers_get_a_minus_sign() -> None:
     """Hyphens in words and ranges of visits stay hyphens."""
+    assert typeset("ci_low -0.2") == "lower limit \N{MINUS SIGN}0.2"
     assert typeset("CGI-S, 24h-7d, -0.2") == "CGI-S, 24h-7d, \N{MINUS SIGN}0.2"

@@ -27,7 +27,9 @@ from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.plots import patient_update_figure, predictive_figure
 from bayes_ptsd.report import write_report
-from bayes_ptsd.report.patient_contents import only_patients, patient_outcomes
+from bayes_ptsd.report.depression import mediation_section
+from bayes_ptsd.report.patient_contents import PatientOutcome, only_patients, patient_outcomes
+from bayes_ptsd.report.patient_estimands import estimand_name
 from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
@@ -113,6 +115,13 @@ def test_page_has_the_stored_numbers(folder: Path, page: str) -> None:
     assert sweep["carryover_sd"].tolist()[0] == 0
     checks = pd.read_csv(tables / "patients1-checks.csv")
     assert {"power_scaling_treatment", "loo_pareto_k_max"} <= set(checks["check"])
+
+
+def test_every_result_is_drawn(folder: Path) -> None:
+    """Prior to posterior, P(difference > m), carryover and the predictive check, a file each."""
+    drawn = {path.stem for path in (folder / "store" / "report" / "figures").iterdir()}
+    names = ("update-crossover", "curve-crossover", "predictive-crossover")
+    assert {f"patients1-{name}" for name in names} <= drawn
 
 
 def test_no_row_of_a_patient_is_in_store_or_page(folder: Path) -> None:
@@ -224,6 +233,24 @@ def test_page_has_every_estimand_of_every_structure(structures: Path) -> None:
     log = frame.xs("log_odds_ratio", level="estimand").iloc[0]
     assert odds["median"] == pytest.approx(math.exp(log["median"]))
     assert (odds["null"], odds["prob_benefit"]) == (1.0, log["prob_benefit"])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("prob_at_most[control, 2]", "P(at most 2), midazolam"),
+        ("treatment_difference[7d]", "treatment difference, 7d"),
+        ("risk_active", "risk, ketamine"),
+    ],
+)
+def test_estimands_are_called_by_their_treatments(name: str, words: str) -> None:
+    """Arms stand under the names of their treatments, visits and categories after what they are."""
+    assert estimand_name(name, {"active": "ketamine", "control": "midazolam"}) == words
+
+
+def test_results_without_a_mediator_have_no_section() -> None:
+    """Nothing is said of correlated errors where no result has two endpoints."""
+    assert mediation_section(PatientOutcome((), {}), "p1") is None
 
 
 def test_page_shows_arms_visits_and_categories(structures: Path) -> None:

@@ -18,7 +18,7 @@ from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.exact.summary import exact_posterior
-from bayes_ptsd.plots.sensitivity import ranking_figure
+from bayes_ptsd.plots.sensitivity import contour_figure, ranking_figure
 from bayes_ptsd.pooling import pool_crossover
 from bayes_ptsd.priors import Prior, normal, student_t
 from bayes_ptsd.sensitivity import (
@@ -162,6 +162,21 @@ def test_contour_falls_with_delta_and_is_the_tail() -> None:
     assert float(cell) == pytest.approx(stats.norm.sf(7.2, mean, 5.178664), abs=1e-8)
     for dim in ("delta_active_first", "delta_control_first"):
         assert bool((contour.diff(dim) > 0).all())
+
+
+def test_contour_figure_has_a_panel_a_margin() -> None:
+    """Each panel names its margin and marks where the missing are like the completers."""
+    exact = exact_posterior(CROSSOVER, FLAT)
+    contour = missing_contour(
+        exact, MissingShares(0.4, 0.2, "all"), deltas=[-20.0, 0.0, 10.0], margins=[0.0, 7.2]
+    )
+    texts = {"label": "IES-R", "unit": "points", "active": "ketamine"}
+    figure = contour_figure(contour, title="Crossover", kind="published", **texts)
+    titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
+    assert titles == ["P(difference > 0)", "P(difference > 7.2)"]
+    for axes in figure.axes:
+        assert axes.lines[0].get_xydata().tolist() == [[0.0, 0.0]]
+        assert axes.lines[0].get_marker() == "+"
 
 
 def test_shares_follow_the_flow_reading(evidence: Evidence) -> None:

@@ -29,6 +29,7 @@ from bayes_ptsd.errors import BayesPtsdError
 
 __all__ = ["app", "main"]
 
+# 128 and the number of the signal, 2, as shells have it.
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -75,13 +76,7 @@ def common(
 
 
 def main() -> None:
-    """Run the command line: exit 0 done, 1 a wrong request, 2 usage, 3 a failed check, 130 stopped.
-
-    Examples
-    --------
-    >>> main.__name__
-    'main'
-    """
+    """Run the command line: exit 0 done, 1 wrong request, 2 usage, 3 failed check, 130 stopped."""
     try:
         app()
     except BayesPtsdError as error:

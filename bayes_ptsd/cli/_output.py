@@ -38,6 +38,7 @@ __all__ = [
     "store_path",
 ]
 
+# The first status left: 1 is a wrong request, 2 is usage, as click has it.
 CHECK_FAILED = 3
 WIDTH = 160  # of tables that no terminal limits
 DEFAULT_STORE = "bayes-ptsd-results"

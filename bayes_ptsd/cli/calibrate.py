@@ -35,11 +35,14 @@ Texts = list[str] | None
 Numbers = list[float] | None
 
 Model = Annotated[str, typer.Argument(help="Name of a crossover model, or a TOML file.")]
+# Two, as one trial has no spread over simulations.
 Simulations = Annotated[int, typer.Option("--simulations", min=2, help="Simulated trials.")]
+# One draw already gives a rank, 0 or 1.
 Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws a trial.")]
 Engine = Annotated[
     str, typer.Option("--engine", help="exact, nuts, or auto: exact where there is one.")
 ]
+# This process is the first.
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that share the work.")]
 Cluster = Annotated[
     str | None, typer.Option("--cluster", help="Address of a dask scheduler, instead of --workers.")

@@ -71,8 +71,11 @@ Thresholds = Annotated[
 Engine = Annotated[
     str, typer.Option("--engine", help="exact, nuts, or auto: exact where there is one.")
 ]
+# The least there is to summarize; whether it is enough, the checks say.
 Draws = Annotated[int, typer.Option("--draws", min=1, help="NUTS draws per chain.")]
+# Without any, step size and scales would be guesses.
 Tune = Annotated[int, typer.Option("--tune", min=1, help="NUTS tuning steps per chain.")]
+# With one, R-hat compares its halves.
 Chains = Annotated[int, typer.Option("--chains", min=1, help="NUTS chains.")]
 KeepData = Annotated[bool, typer.Option("--keep-data", help="Store the patients' rows as well.")]
 

@@ -34,6 +34,7 @@ Treatment = Annotated[
     float, typer.Option("--treatment", help="True difference, positive = active better.")
 ]
 Level = Annotated[float | None, typer.Option("--level", help="Mean under the control in period 1.")]
+# A standard deviation.
 Total = Annotated[
     float | None, typer.Option("--sd-total", min=0, help="With --correlation: of a score.")
 ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["reconstruct_command"]
 
+# Fewer sets, about a second each, are made before another process has imported what it needs.
 FEW = 4
 
 

@@ -28,6 +28,8 @@ from bayes_ptsd.cli._output import (
 
 __all__ = ["reanalyze", "report"]
 
+# A process takes one task at a time, with compiled models of its own, and the tasks that take long
+# are the seven models that are sampled: five or six processes would need two rounds as four do.
 MOST_WORKERS = 4
 Output = Annotated[Path | None, typer.Option("--output", help="Folder of the page.")]
 

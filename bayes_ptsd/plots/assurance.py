@@ -21,36 +21,10 @@ LINES = (
 
 
 def assurance_figure(curves: Mapping[str, xr.Dataset], *, kind: str, heading: str = "") -> Figure:
-    """Draw the assurance of several designs or design priors against the number of patients.
+    """Draw the assurance of one to four curves of one goal against the number of patients.
 
-    Parameters
-    ----------
-    curves : mapping of str to xr.Dataset
-        By label, from `bayes_ptsd.replication.assurance.assurance_curve`; up to four, of one goal.
-    kind : str
-        Kind of evidence behind the design prior; the figure says it.
-    heading : str
-        Line above the goal: which design prior it is.
-
-    Returns
-    -------
-    Figure
-        One line a curve; dotted, the ceiling that no size can pass.
-
-    Raises
-    ------
-    SpecError
-        If there is no curve or more than four, or their goals differ.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> from bayes_ptsd.replication.assurance import Goal, assurance_curve
-    >>> from bayes_ptsd.replication.designs import ReplicationDesign
-    >>> curve = assurance_curve(normal(6, 4), ReplicationDesign("parallel", sd=14.4),
-    ...     sizes=[20, 60], goal=Goal())
-    >>> assurance_figure({"parallel": curve}, kind="published").axes[0].get_ylabel()
-    'assurance'
+    Dotted is the ceiling that no size can pass. `curves` by label, of
+    `bayes_ptsd.replication.assurance.assurance_curve`; `heading` says which design prior it is.
     """
     if not 0 < len(curves) <= len(LINES):
         raise SpecError(f"a figure shows one to {len(LINES)} assurance curves, got {len(curves)}")

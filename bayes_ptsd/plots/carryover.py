@@ -32,42 +32,21 @@ ANCHORS: Mapping[str, tuple[str, str, Any]] = {
     "first_period": ("first period, t test", "#c2410c", (0, (5, 1.5, 1, 1.5))),
 }
 """Label, color and line of the frequentist analyses that the sweep runs between."""
+# Reference SDs at the middle of the axis: the default carryover prior.
 HALF = 0.4
+# Reference SDs; each is a point of `bayes_ptsd.crossover.carryover.SDS`, with room for its number.
 TICKS = (0.0, 0.1, 0.2, 0.4, 0.8, 2.0, np.inf)
+# The lower of the levels that the study has tipping values of.
 LEVEL = 0.95
 
 
 def carryover_figure(fit: xr.DataTree) -> Figure:
     """Draw the treatment difference and P(benefit) against the prior of the carryover.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit with group ``carryover``: a crossover with a carryover prior.
-
-    Returns
-    -------
-    Figure
-        Top: posterior mean and 95% interval, score units, positive = active treatment better,
-        against the standard deviation of the carryover prior from 0 to a flat prior, in reference
-        SDs (below) and score units (above); the frequentist estimates as broken lines. Middle:
-        P(benefit). Bottom: P(benefit) if the carryover were known. Tipping values at 0.95 are
-        marked.
-
-    Raises
-    ------
-    SpecError
-        If the fit has no such group.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_model(example_patients(seed=2), load_model("crossover-carryover"), engine="exact")
-    >>> figure = carryover_figure(fit)
-    >>> figure.axes[1].get_ylabel()
-    'P(benefit)'
+    Top: mean and 95% interval, score units, positive = active treatment better, against the sd of
+    the carryover prior from 0 to a flat prior, in reference SDs (below) and score units (above);
+    the frequentist estimates as broken lines. Middle: P(benefit). Bottom: P(benefit) if the
+    carryover were known.
     """
     if "carryover" not in fit.children:
         raise SpecError(

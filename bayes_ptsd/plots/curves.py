@@ -27,33 +27,9 @@ __all__ = ["benefit_figure"]
 
 
 def benefit_figure(fits: Sequence[xr.DataTree]) -> Figure:
-    """Draw the probability that the active treatment is better by more than each margin.
+    """Draw P(treatment difference > m), a curve a prior, for m from 0 to 1.5 reference SDs.
 
-    Parameters
-    ----------
-    fits : sequence of xr.DataTree
-        Fits of one contrast under one reading and convention, or of one outcome of patients under
-        one model, one per prior.
-
-    Returns
-    -------
-    Figure
-        One curve per prior for margins from 0 to 1.5 reference SD in score units, the MCID marked.
-
-    Raises
-    ------
-    SpecError
-        If there is no fit, or the endpoint has no reference SD to scale the axis by.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.exact.printed import fit_exact
-    >>> from bayes_ptsd.spec import load_model
-    >>> figure = benefit_figure([
-    ...     fit_exact(select_contrast(load_published(), "T2.IESR.F"), load_model("published"))])
-    >>> figure.axes[0].get_ylabel()
-    'P(treatment difference > m)'
+    The axis is in score units, the MCID marked; `SpecError` without a reference SD to scale it.
     """
     if not fits:
         raise SpecError("no fit to draw: give at least one")

@@ -19,23 +19,7 @@ __all__ = ["example_courses"]
 
 
 def example_courses(*, seed: int = 1) -> xr.DataTree:
-    """Return made-up draws around the truth of the simulated example, with their summary.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    xr.DataTree
-        Groups ``posterior`` and ``trajectory_summary``; no model was fitted.
-
-    Examples
-    --------
-    >>> sorted(example_courses().children)
-    ['posterior', 'trajectory_summary']
-    """
+    """Return made-up draws around the truth of the simulated example; no model was fitted."""
     model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
     drawn = draw_priors(model, 500, seed=seed)
     rng = np.random.default_rng(seed)

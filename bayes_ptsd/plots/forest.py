@@ -31,6 +31,7 @@ STEP = 0.125
 GAP = 0.16
 """Inches between two rows."""
 MARGIN = 1.5
+"""Inches for title, axis and legend."""
 BAND = "#dfe3e8"
 
 
@@ -43,44 +44,10 @@ def forest_figure(
     title: str,
     reach: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw posterior means and 95% equal-tailed intervals beside the printed intervals.
+    """Draw means and 95% equal-tailed intervals of every prior in a band for each printed interval.
 
-    Parameters
-    ----------
-    table : xr.Dataset
-        From `bayes_ptsd.comparison.compare`.
-    trial : Trial
-        Gives labels and the reference SD that puts every endpoint on one axis.
-    contrasts : sequence of str
-        Rows, from top to bottom; rows of endpoints without a reference SD are left out.
-    reading : str
-        Which ``crossover_reading`` of the table to draw.
-    title : str
-        Title of the figure.
-    reach : tuple of float, optional
-        Limits of the axis in reference SDs, to draw several figures alike.
-
-    Returns
-    -------
-    Figure
-        A band for each printed interval, in it a line for each prior; treatment differences in
-        reference SDs, positive = active treatment better.
-
-    Raises
-    ------
-    SpecError
-        If no row can be drawn.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.comparison import compare
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> evidence = load_published()
-    >>> table = compare(evidence, endpoint="ies_r", priors=["flat", "skeptical"])
-    >>> figure = forest_figure(table, evidence.trial, contrasts=["T2.IESR.F"],
-    ...                        reading="as_published", title="First period")
-    >>> [label.get_text().splitlines() for label in figure.axes[0].get_yticklabels()]
-    [['IES-R total', '8.6 (0.94 to 16.2)']]
+    Treatment differences in reference SDs, positive = active treatment better; rows of endpoints
+    without one are left out. `reach` are limits of the axis, to draw several figures alike.
     """
     drawn = [name for name in contrasts if _sd(table, trial, name) is not None]
     if not drawn:
@@ -110,17 +77,7 @@ def forest_figure(
 
 
 def row_label(table: xr.Dataset, trial: Trial, name: str, *, reading: str) -> str:
-    """Return the label of a forest row: endpoint, and the interval it starts from in score units.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.comparison import compare
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> evidence = load_published()
-    >>> table = compare(evidence, endpoint="ies_r", priors=["flat"])
-    >>> row_label(table, evidence.trial, "T2.IESR.X", reading="unhalved").splitlines()
-    ['IES-R total', '6.35 (1.25 to 11.4)']
-    """
+    """Return the label of a forest row: endpoint, and the interval it starts from, score units."""
     cell = table.sel(contrast=name, crossover_reading=reading)
     label = trial.endpoint(str(cell["endpoint"].item())).label + (" *" if "*" in name else "")
     low, high = map(number_text, _interval(cell))

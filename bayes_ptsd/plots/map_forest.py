@@ -13,37 +13,17 @@ from bayes_ptsd.replication.historical import MapPrior
 
 __all__ = ["map_figure"]
 
+# Inches a line: 14 points, for labels of 8.
 ROW = 0.2
 ACCENT = "#8e3b90"
+# Ends of a 95% interval of a normal, in standard deviations.
 Z = float(stats.norm.ppf(0.975))
 
 
 def map_figure(found: MapPrior, *, label: str = "") -> Figure:
-    """Draw historical trials with the MAP prior below them.
+    """Draw historical trials, their mean, and the MAP prior and its robust mixture with medians.
 
-    Parameters
-    ----------
-    found : MapPrior
-        From `bayes_ptsd.replication.historical.map_prior`.
-    label : str
-        Quantity and unit of the axis; by default "probability" or "estimate".
-
-    Returns
-    -------
-    Figure
-        One line a trial with its 95% interval (of proportions: Jeffreys), the posterior of the
-        mean, and the MAP prior and its robust mixture, each with median and 95% interval.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.exact.history import Heterogeneity, normal_trials
-    >>> from bayes_ptsd.priors import normal
-    >>> from bayes_ptsd.replication.historical import map_prior
-    >>> trials = normal_trials(["A", "B"], y=[3.0, 5.0], se=[1.0, 1.5])
-    >>> figure = map_figure(map_prior(trials, mean=normal(0, 50), components=1,
-    ...     heterogeneity=Heterogeneity("half-normal", 1.0)), label="points")
-    >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    ['A', 'B', 'mean of trials', 'MAP prior: a new trial']
+    Intervals hold 95%: of proportions Jeffreys's, of the others normal.
     """
     lines = [*_trial_lines(found), *_prior_lines(found)]
     with figure_look():

@@ -25,35 +25,7 @@ def error_correlation_figure(
 ) -> Figure:
     """Draw both effects over the correlation of the errors of mediator and outcome.
 
-    Parameters
-    ----------
-    mediation : xr.Dataset
-        From `bayes_ptsd.depression.effects.mediation_summary`.
-    label, mediator, unit : str
-        Outcome, mediator and the unit of the outcome.
-    active : str
-        The active treatment.
-    kind : str
-        Kind of evidence.
-
-    Returns
-    -------
-    Figure
-        Means as lines, 95% equal-tailed intervals as bands; the total as a line of its own.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.effects import mediation_summary
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.groups import draw_priors
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> summary = mediation_summary([draw_priors(model, 50, seed=1)], [model])
-    >>> figure = error_correlation_figure(summary, label="IES-R", mediator="MADRS", unit="points",
-    ...                                   active="ketamine", kind="simulated")
-    >>> len(figure.axes[0].lines)
-    5
+    Means are lines, 95% equal-tailed intervals bands; the total is a line of its own.
     """
     rho = mediation["rho"].values
     with figure_look():

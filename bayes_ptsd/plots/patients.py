@@ -34,9 +34,13 @@ __all__ = ["drawn_estimand", "patient_update_figure", "predictive_figure"]
 
 DIFFERENCE = "treatment_difference"
 
+# Two panels of 2.4 inches hold their titles, three would not.
 COLUMNS = 2
+# A step in a panel is shorter than the line is thick, so that a curve looks smooth.
 POINTS = 241
+# Standard deviations on each side: a normal density is 4e-5 of its peak there, and looks zero.
 REACH = 4.5
+# Correlations side by side before their labels run into each other; three visits have three.
 CROWDED = 3
 PANELS = {"mean_": "means", "sd_": "standard deviations", "correlation": "correlation"}
 CELLS = {"crossover": "sequence, period", "first_period": "arm", "longitudinal": "visit"}
@@ -46,35 +50,13 @@ OWN_PRIOR = ("crossover", "first_period", "ordinal", "binary")
 
 
 def patient_update_figure(fits: Sequence[xr.DataTree]) -> Figure:
-    """Draw prior, frequentist analysis and posterior of one outcome under several priors.
+    """Draw prior, frequentist analysis and posterior of one outcome, a panel a prior.
 
-    Parameters
-    ----------
-    fits : sequence of xr.DataTree
-        Fits of patients under one model, one per prior.
-
-    Returns
-    -------
-    Figure
-        A panel per prior, positive = active treatment better: the treatment difference, or of a
-        model of categories the effect on the scale of its link. The broken line is Student's t (a
-        normal where there are no degrees of freedom) of the frequentist analysis of the same
-        estimand, what the data say by themselves; it is absent where that has no standard error.
-        A prior that is not written down for the estimand itself is smoothed from its draws.
-
-    Raises
-    ------
-    SpecError
-        If there is no fit.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_model(example_patients(seed=2), load_model("crossover"), engine="exact")
-    >>> patient_update_figure([fit]).axes[0].get_xlabel()
-    'points, positive = ketamine better'
+    Positive = active treatment better: the treatment difference, or of a model of categories the
+    effect on the scale of its link. The broken line is Student's t (a normal without degrees of
+    freedom) of the frequentist analysis of the same estimand, what the data say by themselves; it
+    is absent where that has no standard error. A prior that is not written down for the estimand
+    itself is smoothed from its draws.
     """
     if not fits:
         raise SpecError("no fit to draw: give at least one")
@@ -101,33 +83,11 @@ def patient_update_figure(fits: Sequence[xr.DataTree]) -> Figure:
 
 
 def predictive_figure(fit: xr.DataTree) -> Figure:
-    """Draw observed features of the scores over what the model predicts of them.
+    """Draw observed features of the scores over bars that hold 95% of those of replicated trials.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        With group ``predictive_summary``.
-
-    Returns
-    -------
-    Figure
-        Bars hold 95% of the features of replicated trials, points are observed: means, standard
-        deviations and correlations in score units by sequence and period, arm, or visit; of
-        categories the numbers of patients in each. No extreme is drawn, as it is one patient's.
-
-    Raises
-    ------
-    SpecError
-        If the fit has no predictive summary.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_model(example_patients(seed=2), load_model("crossover"), engine="exact")
-    >>> [axes.get_title(loc="left") for axes in predictive_figure(fit).axes]
-    ['means', 'standard deviations', 'correlation']
+    Means, standard deviations and correlations in score units by sequence and period, arm, or
+    visit; of categories the numbers of patients in each. No extreme is drawn, as it is one
+    patient's.
     """
     if "predictive_summary" not in fit.children:
         raise SpecError(f"result {fit.attrs.get('result_id')} holds no predictive summary")
@@ -157,13 +117,7 @@ def predictive_figure(fit: xr.DataTree) -> Figure:
 
 
 def drawn_estimand(fit: xr.DataTree) -> str:
-    """Return the name of the comparison that a fit shares with its frequentist analysis.
-
-    Examples
-    --------
-    >>> drawn_estimand(xr.DataTree(xr.Dataset(attrs={"frequentist": "{}"})))
-    'treatment_difference'
-    """
+    """Return the name of the comparison that a fit shares with its frequentist analysis."""
     mirror = json.loads(fit.attrs.get("frequentist", "{}"))
     return str(mirror.get("estimand", DIFFERENCE))
 

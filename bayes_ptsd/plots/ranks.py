@@ -12,35 +12,16 @@ from bayes_ptsd.plots.style import INK, QUIET, figure_look, new_figure
 
 __all__ = ["ranks_figure"]
 
+# Two panels a row, as in the other figures of this width.
 COLUMNS = 2
 BAND, OUTSIDE = "#56a3d9", "#c2410c"
 
 
 def ranks_figure(ranks: xr.Dataset, *, title: str, probability: float = 0.95) -> Figure:
-    """Draw the share of ranks below each point, minus what uniform ranks have.
+    """Draw the share of ranks below each point, minus what uniform ranks have, a panel a quantity.
 
-    Parameters
-    ----------
-    ranks : xr.Dataset
-        From `simulated_ranks`.
-    title : str
-        Model and engine.
-    probability : float
-        Probability that a calibrated posterior has every quantity inside its band at every
-        point, at least.
-
-    Returns
-    -------
-    Figure
-        One panel a quantity; a curve that leaves its band is drawn in another color and named.
-
-    Examples
-    --------
-    >>> rank = xr.DataArray(np.arange(60)[:, None] % 20, dims=("simulation", "quantity"),
-    ...                     coords={"quantity": ["sd_within"]}, attrs={"draws": 19})
-    >>> figure = ranks_figure(xr.Dataset({"rank": rank}), title="crossover, exact engine")
-    >>> figure.axes[0].get_title(loc="left")
-    'sd_within'
+    A calibrated posterior has every quantity inside its band at every point with at least
+    `probability`; a curve that leaves its band has another color and is named.
     """
     table = uniformity_table(ranks["rank"], probability=probability)
     simulations, draws = ranks.sizes["simulation"], int(ranks["rank"].attrs["draws"])

@@ -30,33 +30,8 @@ HALF, BELOW = 0.32, 0.46
 def reconstruction_figure(fits: Sequence[xr.DataTree]) -> Figure:
     """Draw the treatment difference of every reconstruction and pooled, one row a model.
 
-    Parameters
-    ----------
-    fits : sequence of xr.DataTree
-        Pooled results of one endpoint and reading.
-
-    Returns
-    -------
-    Figure
-        Thin lines and dots: mean and 95% interval of each set of patients; the thick line below
-        them: those of the equal mixture. The legend says that the patients are reconstructed.
-
-    Raises
-    ------
-    SpecError
-        If there is no result.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> from bayes_ptsd.reconstructed.pooled import pooled_exact
-    >>> from bayes_ptsd.reconstructed.sets import outcome_for
-    >>> from bayes_ptsd.spec import load_model
-    >>> spec = load_model("crossover")
-    >>> sets = [outcome_for(spec, one, "ies_r") for one in load_release(m=2)]
-    >>> figure = reconstruction_figure([pooled_exact(sets, spec, printed="")])
-    >>> figure.legends[0].get_title().get_text()
-    'reconstructed evidence'
+    Thin: mean and 95% interval of each set of patients; thick, below them: those of the equal
+    mixture.
     """
     if not fits:
         raise SpecError("no pooled result to draw: give at least one")

@@ -25,41 +25,20 @@ from bayes_ptsd.replication.outlook import Outlook
 
 __all__ = ["prediction_figure", "replication_prior_figure"]
 
+# A step is shorter than the line is thick, so that a curve looks smooth.
 POINTS = 301
+# Reference SDs on each side, more than any posterior here; of the robust component, whose SD is
+# two of them, the figure shows the middle.
 REACH = 2.5
+# Ends of a 95% interval of a normal, in standard deviations.
 Z = float(stats.norm.ppf(0.975))
 
 
 def replication_prior_figure(outlooks: Sequence[Outlook]) -> Figure:
     """Draw the replication priors of one trial, a panel a row and reading, a line a center.
 
-    Parameters
-    ----------
-    outlooks : sequence of Outlook
-        From `bayes_ptsd.replication.outlook.replication_outlook`.
-
-    Returns
-    -------
-    Figure
-        Density of the replication's treatment difference, score units. Thin: this trial's own
-        posterior, before another trial, and the robust component, were allowed for.
-
-    Raises
-    ------
-    SpecError
-        If there is no outlook.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.replication.document import row_fits
-    >>> from bayes_ptsd.replication.outlook import replication_outlook
-    >>> evidence = load_published()
-    >>> fits = row_fits(evidence, "T2.IESR.F", center="flat", convention="T",
-    ...     readings=["as_published"])
-    >>> outlook = replication_outlook(fits["as_published"], evidence, quick=True)
-    >>> replication_prior_figure([outlook]).axes[0].get_title(loc="left")
-    'First period'
+    Densities of the replication's treatment difference, score units. Thin: this trial's own
+    posterior, before another trial, and the robust component, were allowed for.
     """
     panels = _panels(outlooks)
     sd = float(outlooks[0].found.about["sd"])
@@ -88,36 +67,10 @@ def replication_prior_figure(outlooks: Sequence[Outlook]) -> Figure:
 
 
 def prediction_figure(outlooks: Sequence[Outlook]) -> Figure:
-    """Draw the estimate that a replication of the same precision would print.
+    """Draw the estimate that a replication of the same precision would print, score units.
 
-    Parameters
-    ----------
-    outlooks : sequence of Outlook
-        From `bayes_ptsd.replication.outlook.replication_outlook`.
-
-    Returns
-    -------
-    Figure
-        By row: the published estimate with its interval, and for each center the median, the 50%
-        (thick) and the 95% prediction interval; score units.
-
-    Raises
-    ------
-    SpecError
-        If there is no outlook.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.replication.document import row_fits
-    >>> from bayes_ptsd.replication.outlook import replication_outlook
-    >>> evidence = load_published()
-    >>> fits = row_fits(evidence, "T2.IESR.F", center="flat", convention="T",
-    ...     readings=["as_published"])
-    >>> outlook = replication_outlook(fits["as_published"], evidence, quick=True)
-    >>> axes = prediction_figure([outlook]).axes[0]
-    >>> [text.get_text() for text in axes.get_yticklabels()]
-    ['First period, published', 'replication, center flat']
+    By row: the published estimate with its interval, and for each center the median, the 50%
+    (thick) and the 95% prediction interval.
     """
     panels = _panels(outlooks)
     labels: list[str] = []

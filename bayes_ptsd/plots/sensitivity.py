@@ -35,31 +35,15 @@ COLORS = {
     "reconstruction": "#9f5f3f",
 }
 RECONSTRUCTED = "reconstructed"
+# From even odds up; at .975 the lower end of a 95% interval is at the margin.
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.975, 0.99)
 
 
 def ranking_figure(table: xr.Dataset) -> Figure:
     """Draw the posterior under each changed assumption, ranked by the move of P(benefit).
 
-    Parameters
-    ----------
-    table : xr.Dataset
-        From `bayes_ptsd.sensitivity.ranked_assumptions`.
-
-    Returns
-    -------
-    Figure
-        Left: mean and 95% interval, score units. Right: P(benefit). The base of each kind of
-        evidence as a line through both; lines about reconstructed patients are marked (r), their
-        points are hollow.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.sensitivity import ranked_assumptions
-    >>> figure = ranking_figure(ranked_assumptions(load_published(), "T2.IESR.F"))
-    >>> len(figure.axes)
-    2
+    Left: mean and 95% interval, score units. Right: P(benefit). The base of each kind of evidence
+    is a line through both; reconstructed patients are marked (r) and hollow.
     """
     count = table.sizes["change"]
     with figure_look():
@@ -103,34 +87,9 @@ def ranking_figure(table: xr.Dataset) -> Figure:
 def contour_figure(
     contour: xr.DataArray, *, label: str, unit: str, active: str, title: str, kind: str
 ) -> Figure:
-    """Draw P(benefit) over the Deltas of patients without a second period.
+    """Draw lines of equal P(difference > margin) over the Deltas of those without a second period.
 
-    Parameters
-    ----------
-    contour : xr.DataArray
-        From `bayes_ptsd.sensitivity.missing_contour`; one panel a margin.
-    label, unit, active : str
-        Endpoint, its unit and the active treatment.
-    title : str
-        Which analysis.
-    kind : str
-        Kind of evidence.
-
-    Returns
-    -------
-    Figure
-        Lines of equal probability; a cross where the missing patients are like the completers.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.exact.summary import exact_posterior
-    >>> from bayes_ptsd.priors import Prior, normal
-    >>> from bayes_ptsd.sensitivity import MissingShares, missing_contour
-    >>> exact = exact_posterior(normal(12.7, 5.1787), Prior("flat"))
-    >>> contour = missing_contour(exact, MissingShares(0.4, 0.2, "all"), deltas=[-20.0, 0.0, 10.0])
-    >>> texts = {"label": "IES-R", "unit": "points", "active": "ketamine"}
-    >>> len(contour_figure(contour, title="Crossover", kind="published", **texts).axes)
-    1
+    A panel a margin; the cross is where the missing patients are like the completers.
     """
     with figure_look():
         figure = new_figure(3.4)

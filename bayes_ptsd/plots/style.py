@@ -39,22 +39,7 @@ WIDTH = 5.0
 
 @dataclass(frozen=True)
 class PriorStyle:
-    """How one prior is drawn, told apart by color, marker and line.
-
-    Attributes
-    ----------
-    color : str
-        Hexadecimal color that remains distinct in the common forms of color blindness.
-    marker : str
-        Matplotlib marker of point estimates.
-    line : str or tuple
-        Matplotlib line style.
-
-    Examples
-    --------
-    >>> PRIOR_STYLES["skeptical"].marker
-    's'
-    """
+    """How one prior is drawn, told apart by color, marker and line, also in color blindness."""
 
     color: str
     marker: str
@@ -73,40 +58,14 @@ OTHER = PriorStyle("#b58900", "P", (0, (2, 1)))
 
 
 def prior_style(name: str) -> PriorStyle:
-    """Return how a prior is drawn; priors outside the family share one style.
-
-    Parameters
-    ----------
-    name : str
-        Name of the prior.
-
-    Returns
-    -------
-    PriorStyle
-        Color, marker and line.
-
-    Examples
-    --------
-    >>> prior_style("flat").color, prior_style("custom").marker
-    ('#1f2933', 'P')
-    """
+    """Return how a prior is drawn; priors outside the family share one style."""
     return PRIOR_STYLES.get(name, OTHER)
 
 
 def figure_look() -> AbstractContextManager[None]:
-    """Return the context in which figures are made and written.
+    """Return the context of Matplotlib settings in which figures are made; outside nothing changes.
 
-    Returns
-    -------
-    context manager
-        Inside it Matplotlib has the fonts, lines and reproducible SVG identifiers of the report;
-        outside nothing has changed.
-
-    Examples
-    --------
-    >>> with figure_look():
-    ...     mpl.rcParams["svg.fonttype"]
-    'path'
+    Text is drawn as paths and SVG identifiers are the same each time.
     """
     return mpl.rc_context(
         {
@@ -134,41 +93,14 @@ def figure_look() -> AbstractContextManager[None]:
 
 
 def new_figure(height: float) -> Figure:
-    """Return an empty figure, one page column wide and `height` inches high.
-
-    Examples
-    --------
-    >>> [float(inches) for inches in new_figure(3.0).get_size_inches()]
-    [5.0, 3.0]
-    """
+    """Return an empty figure, one page column wide and `height` inches high."""
     return Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
 
 
 def evidence_legend(
     figure: Figure, handles: Sequence[Artist], *, kind: str, columns: int, convention: str = ""
 ) -> None:
-    """Put the legend below a figure, under a line that names the kind of evidence.
-
-    Parameters
-    ----------
-    figure : Figure
-        The legend is its only one.
-    handles : sequence of Artist
-        Labelled lines and patches.
-    kind : str
-        Kind of evidence; every figure says it here.
-    columns : int
-        Columns of the legend.
-    convention : str
-        Likelihood convention, of printed rows.
-
-    Examples
-    --------
-    >>> figure = new_figure(2.0)
-    >>> evidence_legend(figure, [], kind="published", convention="T", columns=1)
-    >>> figure.legends[0].get_title().get_text()
-    'published evidence, convention T'
-    """
+    """Put the only legend below a figure, under a line that names the kind of evidence."""
     figure.legend(
         handles=list(handles), loc="outside lower center", ncols=columns, fontsize=7.5,
         title=f"{kind} evidence" + (f", convention {convention}" if convention else ""),
@@ -178,99 +110,38 @@ def evidence_legend(
 
 
 def difference_label(fit: xr.DataTree) -> str:
-    """Return the unit and the sign of a treatment difference for an axis.
-
-    Examples
-    --------
-    >>> attrs = {"endpoint_constants": '{"unit": "points"}', "active": "ketamine"}
-    >>> difference_label(xr.DataTree(xr.Dataset(attrs=attrs)))
-    'points, positive = ketamine better'
-    """
+    """Return the unit and the sign of a treatment difference for an axis."""
     unit = json.loads(fit.attrs["endpoint_constants"])["unit"]
     return f"{unit}, positive = {fit.attrs['active']} better"
 
 
 def row_title(analysis: str, reading: str) -> str:
-    """Return the name of an analysis for people, with the reading of crossover rows.
-
-    Parameters
-    ----------
-    analysis : str
-        Analysis as the evidence names it.
-    reading : str
-        Reading of the crossover; ignored for other analyses.
-
-    Returns
-    -------
-    str
-        Title.
-
-    Examples
-    --------
-    >>> row_title("crossover", "as_published"), row_title("first_period", "")
-    ('Crossover, as published', 'First period')
-    """
+    """Return the name of an analysis for people, with the reading of crossover rows."""
     name = analysis.replace("_", " ").capitalize()
     return f"{name}, {reading.replace('_', ' ')}" if analysis == "crossover" else name
 
 
 def fit_title(fit: xr.DataTree) -> str:
-    """Return the name of the analysis of a fit for people: of a printed row, or its model.
-
-    Examples
-    --------
-    >>> fit_title(xr.DataTree(xr.Dataset(attrs={"model": "crossover-bivariate"})))
-    'Crossover-bivariate'
-    """
+    """Return the name of the analysis of a fit for people: of a printed row, or its model."""
     if "analysis" in fit.attrs:
         return row_title(fit.attrs["analysis"], fit.attrs["crossover_reading"])
     return str(fit.attrs["model"]).capitalize()
 
 
 def number_text(value: float) -> str:
-    """Return a number with one or two decimals and a minus sign of full width.
-
-    Examples
-    --------
-    >>> number_text(-0.3), number_text(6.35), number_text(4.0)
-    ('\u22120.3', '6.35', '4.0')
-    """
+    """Return a number with one or two decimals and a minus sign of full width."""
     text = f"{value:.2f}"
     return text.removesuffix("0").replace("-", "\u2212")
 
 
 def remove_y(axes: Axes) -> None:
-    """Take away the vertical axis of a density, whose height carries no reading.
-
-    Examples
-    --------
-    >>> axes = new_figure(2.0).subplots()
-    >>> remove_y(axes)
-    >>> len(axes.get_yticks())
-    0
-    """
+    """Take away the vertical axis of a density, whose height carries no reading."""
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
 
 
 def figure_svg(figure: Figure) -> str:
-    """Return a figure as SVG text, the same bytes for the same figure.
-
-    Parameters
-    ----------
-    figure : Figure
-        Any figure.
-
-    Returns
-    -------
-    str
-        An SVG document without date, script or reference to anything outside itself.
-
-    Examples
-    --------
-    >>> figure_svg(new_figure(1.0)).rstrip().endswith("</svg>")
-    True
-    """
+    """Return a figure as SVG text, the same bytes each time; no date, script or link outside."""
     buffer = io.StringIO()
     with figure_look():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

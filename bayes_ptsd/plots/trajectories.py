@@ -32,37 +32,18 @@ __all__ = ["trajectory_figure", "visit_forest_figure"]
 ARMS = (PriorStyle("#1f2933", "o", (0, (5, 1.5))), PriorStyle("#c2410c", "s"))
 """Control and active treatment, told apart by color, marker and line."""
 
+# Share of the axis, 0.4 inches, that the label of a visit with its two counts needs.
 NARROWEST = 0.09
+# Share of the axis that each arm is moved aside: together more than a marker is wide.
 SHIFT = 0.012
 
 
 def trajectory_figure(fit: xr.DataTree, *, change: bool = False) -> Figure:
-    """Draw the mean course of each arm with 95% intervals.
+    """Draw the mean course of each arm, or its `change` from the mean baseline, with 95% intervals.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit of a longitudinal model, fresh or from a store.
-    change : bool
-        Change from the mean baseline instead of scores.
-
-    Returns
-    -------
-    Figure
-        Posterior means and 95% intervals at the mean baseline and covariates, in score units as
-        recorded; for scores also the observed means (hollow), and the numbers of patients at each
-        visit. Visits stand at their days, evenly where these are not known or too close to read.
-
-    Raises
-    ------
-    SpecError
-        If the fit is of one visit, or has no baseline to change from.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.plots.example import example_courses
-    >>> trajectory_figure(example_courses()).axes[0].get_ylabel()
-    'points (lower = better)'
+    Posterior means at the mean baseline and covariates, score units as recorded; for scores also
+    the observed means (hollow), and the numbers of patients at each visit. Visits stand at their
+    days, evenly where these are not known or too close to read.
     """
     summary, constants = _summary(fit), json.loads(fit.attrs["endpoint_constants"])
     if change and not np.isfinite(float(summary["baseline"])):
@@ -86,30 +67,10 @@ def trajectory_figure(fit: xr.DataTree, *, change: bool = False) -> Figure:
 
 
 def visit_forest_figure(fit: xr.DataTree) -> Figure:
-    """Draw the treatment difference at each visit and on average.
+    """Draw the treatment difference at each visit and on average, with P(active is better) beside.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit of a longitudinal model.
-
-    Returns
-    -------
-    Figure
-        Posterior means and 95% intervals, positive where the active treatment is better, with P(the
-        active treatment is better) beside each; the MCID marked where the trial names one.
-
-    Raises
-    ------
-    SpecError
-        If the fit is of one visit.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.plots.example import example_courses
-    >>> labels = visit_forest_figure(example_courses()).axes[0].get_yticklabels()
-    >>> [text.get_text() for text in labels]
-    ['24h', '48h', '72h', '7d', 'mean of visits']
+    Means and 95% intervals, positive = active treatment better; the MCID is marked where there is
+    one.
     """
     visits = [str(label) for label in _summary(fit)["visit"].values]
     names = [*(f"treatment_difference[{label}]" for label in visits), "treatment_difference"]

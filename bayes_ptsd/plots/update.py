@@ -27,44 +27,19 @@ from bayes_ptsd.priors import FloatArray, Prior, normal, prior_from_table, stude
 
 __all__ = ["likelihood_of_fit", "update_figure", "update_reach"]
 
+# Two panels of 2.4 inches hold their titles, three would not.
 COLUMNS = 2
+# A step in a panel is shorter than the line is thick, so that a curve looks smooth.
 POINTS = 241
 
 
 def update_figure(
     fits: Sequence[xr.DataTree], *, reach: tuple[float, float] | None = None
 ) -> Figure:
-    """Draw prior, likelihood and posterior of one contrast under several priors.
+    """Draw prior, likelihood and posterior of exact fits of one contrast, a panel a prior.
 
-    Parameters
-    ----------
-    fits : sequence of xr.DataTree
-        Exact fits of one contrast under one reading and convention, one per prior, each with a
-        group ``exact``.
-    reach : tuple of float, optional
-        Ends of the axis in score units, to draw several contrasts alike.
-
-    Returns
-    -------
-    Figure
-        A panel per prior; treatment difference in score units, positive = active treatment better.
-        The mean and the 95% equal-tailed interval of the posterior stand above each panel.
-
-    Raises
-    ------
-    SpecError
-        If there is no fit, or one has no exact posterior.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.exact.printed import fit_exact
-    >>> from bayes_ptsd.spec import load_model
-    >>> row = select_contrast(load_published(), "T2.IESR.F")
-    >>> spec = load_model("published")
-    >>> figure = update_figure([fit_exact(row, spec)])
-    >>> figure.axes[0].get_xlabel()
-    'points, positive = ketamine better'
+    Score units, positive = active treatment better; mean and 95% equal-tailed interval of the
+    posterior stand above each panel. `reach` are ends of the axis, to draw several contrasts alike.
     """
     if not fits:
         raise SpecError("no fit to draw: give at least one")
@@ -94,28 +69,7 @@ def update_figure(
 
 
 def update_reach(fits: Sequence[xr.DataTree]) -> tuple[float, float]:
-    """Return the ends of an axis that shows likelihoods, posteriors and most of the priors.
-
-    Parameters
-    ----------
-    fits : sequence of xr.DataTree
-        Exact fits; of several contrasts, if their figures are to be drawn alike.
-
-    Returns
-    -------
-    tuple of float
-        Lowest and highest treatment difference, score units.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.exact.printed import fit_exact
-    >>> from bayes_ptsd.spec import load_model
-    >>> row = select_contrast(load_published(), "T2.IESR.F")
-    >>> low, high = update_reach([fit_exact(row, load_model("published"))])
-    >>> low < 0.9 and high > 16.2
-    True
-    """
+    """Return ends of an axis, score units, for likelihoods, posteriors and most of the priors."""
     data = [likelihood_of_fit(fit).quantile([0.001, 0.999]) for fit in fits]
     low, high = float(np.min(data)), float(np.max(data))
     room = (high - low) / 3
@@ -125,25 +79,7 @@ def update_reach(fits: Sequence[xr.DataTree]) -> tuple[float, float]:
 
 
 def likelihood_of_fit(fit: xr.DataTree) -> Prior:
-    """Return the likelihood of an exact fit as a distribution over the treatment difference.
-
-    Parameters
-    ----------
-    fit : xr.DataTree
-        With groups ``observed_data`` (estimate) and ``constant_data`` (se, df).
-
-    Returns
-    -------
-    Prior
-        Normal where the degrees of freedom are infinite, else Student-t; score units.
-
-    Examples
-    --------
-    >>> groups = {"observed_data": xr.Dataset({"estimate": 12.7}),
-    ...           "constant_data": xr.Dataset({"se": 5.179, "df": np.inf})}
-    >>> likelihood_of_fit(xr.DataTree.from_dict(groups)).formula
-    'N(12.7, 5.179²)'
-    """
+    """Return the likelihood over the difference, score units: normal if df is infinite, else t."""
     center = float(fit["observed_data"]["estimate"])
     se, df = (float(fit["constant_data"][name]) for name in ("se", "df"))
     return normal(center, se) if np.isinf(df) else student_t(df, center, se)

@@ -21,32 +21,16 @@ __all__ = ["audit_section", "contradictions"]
 LOUD = ("contradiction", "caution")
 QUIET = ("information", "consistent")
 FINDINGS = "findings"
+# Characters of a finding on the first screen, which is to stay one; the rest is behind its link.
 LONGEST = {"contradiction": 480, "caution": 260}
+# A contradiction needs a sentence for each of its sides.
 SENTENCES = {"contradiction": 2, "caution": 1}
+# Findings shown in full, so that the tables below are in sight; the others open on demand.
 OPEN = 3
 
 
 def audit_section(contents: Contents) -> Section:
-    """Return every check of the audit with its findings and its table.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        Contradictions and cautions in full, consistent findings collapsed, one table per check;
-        everything as CSV.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = audit_section(Contents(load_published()))
-    >>> 'id="finding-rows-T2-AVOI-F"' in section.html
-    True
-    """
+    """Return every check of the audit with its table, loud findings in full, quiet ones folded."""
     frame = audit_frame(contents.findings)
     tables = {"audit-findings": frame.assign(evidence_kind=contents.kind)}
     words = {severity: int((frame["severity"] == severity).sum()) for severity in (*LOUD, *QUIET)}
@@ -73,24 +57,7 @@ def audit_section(contents: Contents) -> Section:
 
 
 def contradictions(contents: Contents) -> list[str]:
-    """Return one line of markup per check that found a contradiction or asks for caution.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    list of str
-        Contradictions first; each with a link to the full finding.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> any("correlation" in line for line in contradictions(Contents(load_published())))
-    True
-    """
+    """Return a line of markup, with a link, per contradiction and then per caution."""
     frame = audit_frame(contents.findings)
     lines = []
     for severity in LOUD:

@@ -14,8 +14,12 @@ from bayes_ptsd.report.markup import ABSENT, MINUS, probability, typeset
 
 __all__ = ["VIEWS", "View", "view_frame"]
 
+# A table of more columns does not fit the page, one of more rows buries it: for the CSV file alone.
 MOST_COLUMNS, MOST_ROWS = 16, 60
+# Rounding of a sum that balances, shown as 0; nothing printed has nine decimals.
 NOTHING = 1e-9
+# What the finding itself quotes: a P value says more of a standard error than rounded limits do,
+# and 1.2 is the ratio of total to residual SD that is assumed (docs/methods/audit.md).
 AT: Mapping[str, Any] = {"se_basis": "with_p", "sd_factor": 1.2}
 PUBLISHED = {**AT, "crossover_reading": "as_published"}
 UNHALVED = {**AT, "crossover_reading": "unhalved"}
@@ -33,39 +37,18 @@ PROBABILITIES = (
     "admissible_high",
 )
 Column = tuple[str, Mapping[str, Any]]
+"""Variable or coordinate, and the labels at which it is taken."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How the table of a check is shown.
-
-    Attributes
-    ----------
-    title : str
-        Heading of the check.
-    caption : str
-        Caption of the table.
-    columns : mapping of str to tuple
-        Heading to variable (or coordinate) and the labels at which it is taken; every variable
-        with its own name where empty.
-    left : sequence of str
-        Headings of running text.
-    notes : sequence of str
-        Lines below the table.
-    shown : bool
-        Whether the page has the table; the CSV file always does.
-
-    Examples
-    --------
-    >>> VIEWS["rows"].title
-    'Each row against itself'
-    """
+    """How the table of a check is shown; the CSV file has it whether it is shown or not."""
 
     title: str
     caption: str = ""
-    columns: Mapping[str, Column] = field(default_factory=dict)
-    left: Sequence[str] = ()
-    notes: Sequence[str] = ()
+    columns: Mapping[str, Column] = field(default_factory=dict)  # by heading; none: every variable
+    left: Sequence[str] = ()  # headings of running text
+    notes: Sequence[str] = ()  # lines below the table
     shown: bool = True
 
 
@@ -206,27 +189,9 @@ VIEWS: Mapping[str, View] = {
 def view_frame(
     dataset: xr.Dataset, view: View, *, labels: Mapping[str, str] | None = None
 ) -> pd.DataFrame | None:
-    """Return the table of a check as texts.
+    """Return the table of a check as texts; None where it is too large or for the CSV file alone.
 
-    Parameters
-    ----------
-    dataset : xr.Dataset
-        Table of the check; its rows lie along the first dimension of the first column.
-    view : View
-        Which columns, under which headings.
-    labels : mapping of str to str, optional
-        Names for people of ids that may stand in cells.
-
-    Returns
-    -------
-    pd.DataFrame or None
-        None where the table is for the CSV file only, or too large for a page.
-
-    Examples
-    --------
-    >>> dataset = xr.Dataset({"residual": ("balance", [0.0])}, {"balance": ["a"]})
-    >>> view_frame(dataset, View("Flow")).to_dict("records")
-    [{'balance': 'a', 'residual': '0'}]
+    A row is one label of the first dimension of the first column; `labels` name ids for people.
     """
     columns = {k: c for k, c in (view.columns or _all_columns(dataset)).items() if c[0] in dataset}
     if not view.shown or not columns:

@@ -28,26 +28,7 @@ PRIORS = {"jeffreys": "Jeffreys"}
 
 
 def binary_section(contents: Contents) -> Section | None:
-    """Return the binary results, or None where the evidence has none.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section or None
-        Risk difference, risk ratio and odds ratio under two priors, with counts and caveats; then
-        adverse events with the people who had both treatments, and with all items together.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = binary_section(Contents(load_published()))
-    >>> "7/22" in section.html
-    True
-    """
+    """Return risk difference, risk ratio and odds ratio under two priors; None without counts."""
     try:
         table = binary_table(contents.evidence)
     except EvidenceError:

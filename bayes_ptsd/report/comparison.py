@@ -36,27 +36,7 @@ GAP = "why the mean is not the printed estimate"
 
 
 def comparison_section(contents: Contents) -> Section:
-    """Return the comparison of every contrast, under T and, collapsed, under N.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        Crossover rows with both readings side by side, all other rows below; complete tables of
-        numbers as CSV.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = comparison_section(
-    ...     Contents(load_published(), priors=("flat",), conventions=("T",)))
-    >>> sorted(section.tables)
-    ['comparison-T', 'recomputed']
-    """
+    """Return the comparison of every contrast under T and, folded, N; crossovers read both ways."""
     text = (
         "Recomputed: standard error, t and P that follow from the printed interval, or from P "
         "where no interval is printed (then the recomputed P is not a check). Convention T "

@@ -52,46 +52,18 @@ NAMES = {
 class Contents:
     """Everything the sections draw on; each part is read or computed when it is first used.
 
-    Attributes
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    store : ResultStore, optional
-        Where results are found; what it lacks is computed and not stored.
-    priors : tuple of str
-        Names in the prior family.
-    conventions : tuple of str
-        ``("T", "N")``, or ``("T",)`` for a shorter page.
-    seconds : mapping of str to float
-        Seconds by stage of the run that made the results.
-    seed : int
-        Seed of the draws, part of the identity of a stored result.
-    outlooks : sequence of Outlook, optional
-        What is foretold of a replication; computed for the page where it is not given.
-    reading_weights : mapping of str to float, optional
-        Weights of the readings of the crossover contrast, set by hand; else those of print.
-
-    Raises
-    ------
-    EvidenceError
-        If nothing is printed about a treatment difference.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> contents = Contents(load_published(), priors=("flat",))
-    >>> contents.primary[0], contents.row_name("T2.IESR.X")
-    (('T2.IESR.X', 'as_published'), 'IES-R total, crossover, 24h')
+    What `store` lacks is computed and not stored. `EvidenceError` if no treatment contrast is
+    printed.
     """
 
-    evidence: Evidence
+    evidence: Evidence  # of kind "published"
     store: ResultStore | None = None
-    priors: tuple[str, ...] = tuple(PRIOR_FAMILY)
-    conventions: tuple[str, ...] = ("T", "N")
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    seed: int = DEFAULT_SEED
-    outlooks: Sequence[Outlook] | None = None
-    reading_weights: Mapping[str, float] | None = None
+    priors: tuple[str, ...] = tuple(PRIOR_FAMILY)  # names in the family
+    conventions: tuple[str, ...] = ("T", "N")  # ("T",) for a shorter page
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by stage of the run
+    seed: int = DEFAULT_SEED  # of the draws, part of the identity of a stored result
+    outlooks: Sequence[Outlook] | None = None  # computed for the page where not given
+    reading_weights: Mapping[str, float] | None = None  # set by hand; else those of print
 
     def __post_init__(self) -> None:
         """Refuse evidence without a contrast."""
@@ -235,35 +207,14 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def analysis_name(analysis: str) -> str:
-    """Return the name of an analysis for people.
-
-    Examples
-    --------
-    >>> analysis_name("first_period")
-    'first period'
-    """
+    """Return the name of an analysis for people."""
     return NAMES.get(analysis, analysis.replace("_", " "))
 
 
 def primary_rows(evidence: Evidence) -> list[Row]:
-    """Return the headline rows: the trial's first endpoint in its main analyses.
+    """Return the first endpoint's main rows, each a contrast and reading; a crossover in both.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-
-    Returns
-    -------
-    list of tuple
-        Contrast and reading; a crossover contrast stands once under each of both readings. If the
-        first endpoint has no crossover, first-period or parallel row, all its rows.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> [reading for _, reading in primary_rows(load_published())]
-    ['as_published', 'unhalved', 'as_published']
+    All rows of that endpoint if it has no crossover, first-period or parallel one.
     """
     effects = evidence.data["effects"].to_dataset()
     names = contrast_names(evidence)

@@ -33,25 +33,9 @@ Assessed = dict[str, dict[str, xr.Dataset]]
 
 
 def credibility_section(contents: Contents) -> Section:
-    """Return Bayes factors, reverse-Bayes measures, shrinkage and replication of every contrast.
+    """Return Bayes factors, reverse-Bayes measures, shrinkage and replication under convention N.
 
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        Three tables under convention N; measures in score units for crossover rows under both
-        readings; everything that is undefined says why.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = credibility_section(Contents(load_published(), priors=("flat", "skeptical")))
-    >>> list(section.tables)
-    ['credibility']
+    What is undefined says why; measures in score units stand under both readings of a crossover.
     """
     assessed = {name: _assess(contents, name) for name in contents.contrasts}
     text = "Each line uses one printed estimate with its 95% interval and nothing else." + (

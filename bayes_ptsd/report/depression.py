@@ -52,26 +52,9 @@ CAVEATS = (
 
 
 def depression_section(contents: Contents) -> Section | None:
-    """Return direct, indirect and total effects of the reconstructed patients.
+    """Return direct, indirect and total effects of the reconstructed patients, with a figure.
 
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section or None
-        A table, a figure and what they cannot tell; None where the printed numbers are not those
-        that the shipped reconstructions print.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> contents = Contents(load_published(), priors=("flat",), conventions=("T",))
-    >>> section = depression_section(contents)
-    >>> sorted(section.tables), sorted(section.figures)
-    (['depression', 'depression-errors'], ['depression-errors'])
+    None where the printed numbers are not those that the shipped reconstructions print.
     """
     if contents.evidence.digest != load_published().digest:
         return None
@@ -118,24 +101,9 @@ def depression_section(contents: Contents) -> Section | None:
 
 
 def mediation_section(outcome: PatientOutcome, name: str) -> Section | None:
-    """Return what correlated errors would make of the effects of patients' results.
+    """Return what correlated errors would make of each result with a mediator, or None without one.
 
-    Parameters
-    ----------
-    outcome : PatientOutcome
-        Its stored results.
-    name : str
-        Prefix of anchors and file names, unique on the page.
-
-    Returns
-    -------
-    Section or None
-        A figure for each result with a mediator; None where there is none.
-
-    Examples
-    --------
-    >>> mediation_section(PatientOutcome((), {}), "p1") is None
-    True
+    `name` is a prefix of anchors and file names, unique on the page.
     """
     fits = [fit for fit in outcome.fits if "mediation" in fit.children]
     if not fits:

@@ -27,6 +27,7 @@ from bayes_ptsd.report.table import table_html
 __all__ = ["diagnostics_section", "sampled_fits"]
 
 SAMPLED = "nuts"
+# Heading, and decimals that tell a value from its threshold (R-hat from 1.01); counts have none.
 CHECKS = {
     "rhat_max": ("largest R-hat", 4),
     "ess_bulk_min": ("least bulk ESS", 0),
@@ -37,25 +38,7 @@ CHECKS = {
 
 
 def diagnostics_section(contents: Contents) -> Section:
-    """Return the sampled cross-checks that the store holds, beside the exact results.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        Convergence checks with their thresholds, agreement with the exact engine in Monte Carlo
-        standard errors, and a figure per sampled fit.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> "no sampled result" in diagnostics_section(Contents(load_published())).html
-    True
-    """
+    """Return the stored sampled cross-checks, their agreement with the exact engine in MCSE."""
     sampled = sampled_fits(contents)
     text = (
         "Every number above comes from an exact engine: closed form, or quadrature with a relative "
@@ -97,24 +80,7 @@ def diagnostics_section(contents: Contents) -> Section:
 
 
 def sampled_fits(contents: Contents) -> list[xr.DataTree]:
-    """Return the sampled results of the headline rows that the store holds.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    list of xr.DataTree
-        In the order in which they were made.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> sampled_fits(Contents(load_published()))
-    []
-    """
+    """Return the sampled results of the headline rows that the store holds, oldest first."""
     if contents.store is None:
         return []
     digests = {

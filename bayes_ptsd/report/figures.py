@@ -27,26 +27,7 @@ Panel = tuple[str, str, str, list[str]]
 
 
 def forest_section(contents: Contents) -> Section:
-    """Return the forest plots of every contrast under every prior.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        One figure for the crossover as published, one unhalved, one for first-period or parallel
-        rows, one for the rest; all on one axis in reference SDs.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = forest_section(Contents(load_published(), priors=("flat",)))
-    >>> list(section.figures)
-    ['forest-crossover', 'forest-crossover-unhalved', 'forest-main', 'forest-other']
-    """
+    """Return forest plots of every contrast and prior, all on one axis in reference SDs."""
     reach = _reach(contents)
     figures, parts = {}, []
     for name, title, reading, rows in _panels(contents):
@@ -74,25 +55,7 @@ def forest_section(contents: Contents) -> Section:
 
 
 def update_section(contents: Contents) -> Section:
-    """Return prior, likelihood and posterior of the headline rows.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        One figure per headline row, a panel per prior.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = update_section(Contents(load_published(), priors=("flat",)))
-    >>> len(section.figures)
-    3
-    """
+    """Return prior, likelihood and posterior: a figure per headline row, a panel per prior."""
     shown = {row: _chosen(fits) for row, fits in contents.fits.items()}
     reach = update_reach([fit for fits in shown.values() for fit in fits])
     figures, parts = {}, []
@@ -115,25 +78,7 @@ def update_section(contents: Contents) -> Section:
 
 
 def curve_section(contents: Contents) -> Section:
-    """Return the probability of every margin of benefit for the headline rows.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        One figure per headline row and one table of all curves.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = curve_section(Contents(load_published(), priors=("flat",)))
-    >>> list(section.tables["benefit-curves"])[-2:]
-    ['probability', 'evidence_kind']
-    """
+    """Return P(difference > margin) of the headline rows, a figure each and one table of all."""
     figures, parts, lines = {}, [], []
     for row, fits in contents.fits.items():
         name = f"curve-{row_file_name(contents, row)}"

@@ -34,25 +34,9 @@ MEAN = "posterior mean (95% ETI)"
 
 
 def first_screen(contents: Contents) -> Section:
-    """Return what a reader sees first.
+    """Return what a reader sees first: the trial, its print, the headline table, loud findings.
 
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        The trial, the printed results, the headline table with the crossover averaged over its
-        readings, as published and unhalved, and every finding of severity contradiction or caution.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = first_screen(Contents(load_published(), priors=("flat",)))
-    >>> "What contradicts it" in section.html
-    True
+    The crossover is averaged over its readings, then as published and unhalved.
     """
     frame, raw = _headline_frame(contents), _headline_numbers(contents)
     unit = contents.endpoint(contents.primary[0][0]).unit
@@ -88,14 +72,7 @@ def first_screen(contents: Contents) -> Section:
 
 
 def trial_sentences(contents: Contents) -> str:
-    """Return the trial in two sentences made of its description and its flow of patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> trial_sentences(Contents(load_published())).split(" to ")[0]
-    '41 patients were randomized'
-    """
+    """Return the trial in two sentences made of its description and its flow of patients."""
     trial = contents.trial
     arms = _arms(contents)
     total = sum(arms.values()) or int(np.nan_to_num(contents.effects["n"].max()))
@@ -110,15 +87,7 @@ def trial_sentences(contents: Contents) -> str:
 
 
 def row_heading(contents: Contents, row: Row) -> str:
-    """Return the heading of a headline row; the reading is named where it matters.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> contents = Contents(load_published())
-    >>> row_heading(contents, contents.primary[1])
-    'Crossover, unhalved'
-    """
+    """Return the heading of a headline row; the reading is named where it matters."""
     name, reading = row
     analysis = analysis_name(contents.analysis(name)).capitalize()
     if contents.analysis(name) != "crossover":
@@ -127,27 +96,12 @@ def row_heading(contents: Contents, row: Row) -> str:
 
 
 def row_file_name(contents: Contents, row: Row) -> str:
-    """Return the name of a headline row in file names.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> contents = Contents(load_published())
-    >>> row_file_name(contents, contents.primary[1])
-    'crossover-unhalved'
-    """
+    """Return the name of a headline row in file names."""
     return row_heading(contents, row).lower().replace(",", "").replace(" ", "-")
 
 
 def printed_text(contents: Contents, name: str) -> str:
-    """Return estimate and interval of a contrast with the digits they were printed with.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> printed_text(Contents(load_published()), "T2.IESR.F").split()
-    ['8.6', '(0.94', 'to', '16.2)']
-    """
+    """Return estimate and interval of a contrast with the digits they were printed with."""
     row = contents.rows[name]
     texts = {
         key: printed_number(row[key], int(row[f"{key}_decimals"]))

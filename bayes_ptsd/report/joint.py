@@ -48,25 +48,7 @@ TEXT = (
 
 
 def joint_section(contents: Contents) -> Section | None:
-    """Return the joint results of endpoints and of subscales.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section or None
-        Three tables; None where the trial names no domains.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = joint_section(Contents(load_published(), priors=("flat",)))
-    >>> sorted(section.tables)
-    ['joint-endpoints', 'joint-probabilities', 'joint-subscales']
-    """
+    """Return the joint results of endpoints and subscales; None if the trial names no domains."""
     problems = list(_problems(contents.evidence))
     if not problems:
         return None

@@ -44,59 +44,18 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the page with what is written beside it.
+    """One section of the page with what is written beside it, by file name."""
 
-    Attributes
-    ----------
-    id : str
-        Anchor.
-    title : str
-        Heading, plain text.
-    html : str
-        Body, escaped.
-    tables : mapping of str to pd.DataFrame
-        CSV files by name, with unrounded numbers.
-    figures : mapping of str to str
-        SVG files by name.
-    priors : mapping of str to dict
-        JSON files for other programs by name.
-
-    Examples
-    --------
-    >>> Section("audit", "Audit", "<p>None.</p>").tables
-    {}
-    """
-
-    id: str
-    title: str
-    html: str
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    figures: Mapping[str, str] = field(default_factory=dict)
-    priors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    id: str  # anchor
+    title: str  # plain text
+    html: str  # escaped
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # CSV, unrounded
+    figures: Mapping[str, str] = field(default_factory=dict)  # SVG
+    priors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # JSON
 
 
 def number(value: float, digits: int = 1, *, sign: bool = False) -> str:
-    """Return a number with fixed decimals, a true minus sign, and a dash where there is none.
-
-    Parameters
-    ----------
-    value : float
-        Any number.
-    digits : int
-        Decimals.
-    sign : bool
-        Whether positive numbers get a plus.
-
-    Returns
-    -------
-    str
-        Text.
-
-    Examples
-    --------
-    >>> number(-0.348), number(float("nan")), number(2.0, 2, sign=True)
-    ('\N{MINUS SIGN}0.3', '\N{EN DASH}', '+2.00')
-    """
+    """Return a number with fixed decimals and a true minus sign; NaN is a dash, zero unsigned."""
     if value is None or math.isnan(value):
         return ABSENT
     if math.isinf(value):
@@ -107,25 +66,7 @@ def number(value: float, digits: int = 1, *, sign: bool = False) -> str:
 
 
 def probability(value: float, digits: int = 3) -> str:
-    """Return a probability without its leading zero, never rounded to 0 or 1.
-
-    Parameters
-    ----------
-    value : float
-        Between 0 and 1.
-    digits : int
-        Decimals.
-
-    Returns
-    -------
-    str
-        Text such as ``.977`` or ``> .999``.
-
-    Examples
-    --------
-    >>> probability(0.97704), probability(0.99999), probability(0.00001), probability(float("nan"))
-    ('.977', '> .999', '< .001', '\N{EN DASH}')
-    """
+    """Return a probability as ``.977`` or ``> .999``, never rounded to 0 or 1; NaN is a dash."""
     if value is None or math.isnan(value):
         return ABSENT
     least = 10.0**-digits
@@ -137,26 +78,9 @@ def probability(value: float, digits: int = 3) -> str:
 
 
 def printed_number(value: float, decimals: int, *, bare: bool = False) -> str:
-    """Return a number with the digits it was printed with.
+    """Return a number with the digits it was printed with; `bare` drops the leading zero, as of P.
 
-    Parameters
-    ----------
-    value : float
-        The number.
-    decimals : int
-        Printed decimals; negative where nothing is printed.
-    bare : bool
-        Whether to leave out the leading zero, as for P values.
-
-    Returns
-    -------
-    str
-        Text.
-
-    Examples
-    --------
-    >>> printed_number(0.94, 2), printed_number(0.02, 2, bare=True), printed_number(1.0, -1)
-    ('0.94', '.02', '\N{EN DASH}')
+    Negative decimals mean that nothing is printed: a dash.
     """
     if decimals < 0 or math.isnan(value):
         return ABSENT
@@ -165,86 +89,36 @@ def printed_number(value: float, decimals: int, *, bare: bool = False) -> str:
 
 
 def interval_text(low: float, high: float, digits: int = 1) -> str:
-    """Return an interval as text that is never broken over two lines.
-
-    Examples
-    --------
-    >>> interval_text(2.5, 22.8).split()
-    ['2.5', 'to', '22.8']
-    """
+    """Return an interval as text that is never broken over two lines."""
     if math.isnan(low) or math.isnan(high):
         return ABSENT
     return f"{number(low, digits)}{SPACE}to{SPACE}{number(high, digits)}"
 
 
 def typeset(text: str) -> str:
-    """Return text of the evidence in plain words and with the signs of print.
-
-    Examples
-    --------
-    >>> typeset("ci_low -0.2").encode("ascii", "replace")
-    b'lower limit ?0.2'
-    """
+    """Return text of the evidence in plain words and with the signs of print."""
     for word, plain in WORDS.items():
         text = text.replace(word, plain)
     return re.sub(r"(?<![\w)])-(?=\d)", MINUS, text)
 
 
 def paragraph(text: str, *, kind: str = "") -> str:
-    """Return a paragraph of plain text.
-
-    Examples
-    --------
-    >>> paragraph("P < .05", kind="note")
-    '<p class="note">P &lt; .05</p>'
-    """
+    """Return a paragraph of plain text."""
     return f"<p{_kind(kind)}>{escape(text)}</p>"
 
 
 def bullets(items: Iterable[str]) -> str:
-    """Return a list of items that are markup already.
-
-    Examples
-    --------
-    >>> bullets(["one"])
-    '<ul><li>one</li></ul>'
-    """
+    """Return a list of items that are markup already."""
     return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
 
 
 def details(summary: str, html: str) -> str:
-    """Return a part that opens on demand and is printed in full.
-
-    Examples
-    --------
-    >>> details("More", "<p>x</p>")
-    '<details><summary>More</summary><p>x</p></details>'
-    """
+    """Return a part that opens on demand and is printed in full."""
     return f"<details><summary>{escape(summary)}</summary>{html}</details>"
 
 
 def figure_html(svg: str, *, alt: str, name: str) -> str:
-    """Return an SVG as an image inside the page, with its text and the file beside the page.
-
-    Parameters
-    ----------
-    svg : str
-        SVG document.
-    alt : str
-        What the figure shows, for those who do not see it.
-    name : str
-        Name of the file in ``figures``.
-
-    Returns
-    -------
-    str
-        Markup.
-
-    Examples
-    --------
-    >>> "data:image/svg+xml;base64," in figure_html("<svg></svg>", alt="nothing", name="x")
-    True
-    """
+    """Return an SVG as an image inside the page, with its text and the file beside the page."""
     data = base64.b64encode(svg.encode()).decode()
     return (
         f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}">'
@@ -253,24 +127,12 @@ def figure_html(svg: str, *, alt: str, name: str) -> str:
 
 
 def gallery(figures: Iterable[str]) -> str:
-    """Return figures side by side where there is room.
-
-    Examples
-    --------
-    >>> gallery(["<figure></figure>"])
-    '<div class="gallery"><figure></figure></div>'
-    """
+    """Return figures side by side where there is room."""
     return f'<div class="gallery">{"".join(figures)}</div>'
 
 
 def join(*parts: str) -> str:
-    """Return parts of markup one after the other.
-
-    Examples
-    --------
-    >>> join("<p>a</p>", "", "<p>b</p>").splitlines()
-    ['<p>a</p>', '<p>b</p>']
-    """
+    """Return parts of markup one after the other."""
     return "\n".join(part for part in parts if part)
 
 

@@ -51,25 +51,7 @@ SUMMARIES: Mapping[str, str] = {
 
 
 def methods_section(contents: Contents) -> Section:
-    """Return the estimand of each analysis and the likelihood equations.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        One line per analysis of the evidence with the five attributes of an estimand.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> frame = methods_section(Contents(load_published())).tables["estimands"]
-    >>> frame["analysis"].tolist()[:2]
-    ['crossover', 'first period']
-    """
+    """Return the five attributes of the estimand of each analysis, and the likelihood equations."""
     lines = [_estimand(contents, analysis) for analysis in _analyses(contents)]
     frame, events = pd.DataFrame(lines), _events(contents)
     html = join(

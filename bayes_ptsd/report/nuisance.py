@@ -17,26 +17,10 @@ __all__ = ["nuisance_frame", "nuisance_table"]
 
 
 def nuisance_frame(patients: Sequence[Evidence]) -> pd.DataFrame:
-    """Return every quantity that was drawn: its prior and the values the sets accepted.
+    """Return a line per drawn quantity: its prior, and median and range that the sets accepted.
 
-    Parameters
-    ----------
-    patients : sequence of Evidence
-        Reconstructions made under the shipped priors.
-
-    Returns
-    -------
-    pd.DataFrame
-        A line a quantity: ``block`` (an endpoint, or its later visits), ``quantity``, ``prior``,
-        ``median, least, most`` of the accepted values, ``sets``, ``evidence_kind``. Score units
-        as recorded where the quantity has a unit.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> frame = nuisance_frame(load_release(m=2))
-    >>> frame.loc[frame["quantity"] == "period", "prior"].tolist()[0]
-    'N(0, 4²)'
+    Score units as recorded where the quantity has a unit; `block` is an endpoint or its later
+    visits. The priors are those of the shipped file.
     """
     drawn = [json.loads(str(one.assumptions["nuisance"])) for one in patients]
     priors = load_nuisance()
@@ -59,26 +43,7 @@ def nuisance_frame(patients: Sequence[Evidence]) -> pd.DataFrame:
 
 
 def nuisance_table(frame: pd.DataFrame, kind: str) -> str:
-    """Return the accepted values as texts.
-
-    Parameters
-    ----------
-    frame : pd.DataFrame
-        From `nuisance_frame`.
-    kind : str
-        Kind of evidence.
-
-    Returns
-    -------
-    str
-        HTML.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> "baseline sd" in nuisance_table(nuisance_frame(load_release(m=2)), "reconstructed")
-    True
-    """
+    """Return the accepted values as texts."""
     lines = [
         {
             "block": str(line["block"]).replace("_", "-"),

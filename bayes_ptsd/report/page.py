@@ -52,26 +52,11 @@ PARTS = ("tables", "figures", "priors", PAGE)
 
 @dataclass(frozen=True)
 class Head:
-    """What stands above the sections of the page.
-
-    Attributes
-    ----------
-    title : str
-        Heading of the page.
-    kind : str
-        Kinds of evidence on it.
-    subtitle : str
-        What it is made from.
-
-    Examples
-    --------
-    >>> Head("Bayesian reanalysis", "published", "printed numbers only").kind
-    'published'
-    """
+    """What stands above the sections of the page."""
 
     title: str
-    kind: str
-    subtitle: str
+    kind: str  # all kinds of evidence on it
+    subtitle: str  # what it is made from
 
 
 def write_report(
@@ -85,56 +70,13 @@ def write_report(
     outlooks: Sequence[Outlook] | None = None,
     reading_weights: Mapping[str, float] | None = None,
 ) -> Path:
-    """Write the report of a reanalysis, of patients, or of both.
+    """Write the page of a reanalysis, of patients, or of both, and return its ``index.html``.
 
-    Parameters
-    ----------
-    evidence : Evidence, optional
-        Of kind ``published``; without it the page is about the patients of the store alone.
-    store : ResultStore
-        Results of the reanalysis; what it lacks is computed for the page and not stored. Every
-        outcome of patients that it has results of gets sections of its own.
-    folder : str or Path
-        New, empty, or holding an earlier report, whose files are replaced.
-    seconds : mapping of str to float, optional
-        Seconds by stage of the reanalysis, shown under provenance.
-    quick : bool
-        Headline priors and convention T only.
-    seed : int
-        Seed of the draws, part of the identity of a stored result.
-    outlooks : sequence of Outlook, optional
-        What is foretold of a replication; computed for the page where it is not given.
-    reading_weights : mapping of str to float, optional
-        Weights of the readings of the crossover contrast, set by hand; else those of print.
-
-    Returns
-    -------
-    Path
-        ``index.html``; ``tables`` (CSV), ``figures`` (SVG) and, where a replication is foretold,
-        ``priors`` (JSON) are beside it.
-
-    Raises
-    ------
-    EvidenceError
-        If nothing is printed about a treatment difference.
-    ResultNotFoundError
-        If there is no evidence and the store has no result of patients.
-    StoreError
-        If the folder holds something other than a report, or cannot be written; then nothing in
-        it has changed.
-
-    Examples
-    --------
-    >>> import xarray as xr
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> all_rows = load_published()
-    >>> effects = all_rows.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
-    >>> one_row = Evidence("published", all_rows.trial, xr.DataTree.from_dict({"effects": effects}))
-    >>> with tempfile.TemporaryDirectory() as place:
-    ...     store = ResultStore(f"{place}/store")
-    ...     page = write_report(one_row, store, f"{place}/report", quick=True)
-    ...     sorted(path.name for path in page.parent.iterdir())
-    ['figures', 'index.html', 'priors', 'tables']
+    Beside it are ``tables`` (CSV), ``figures`` (SVG) and, where a replication is foretold,
+    ``priors`` (JSON). What the store lacks is computed and not stored. Without evidence the page is
+    about the patients of the store alone: `ResultNotFoundError` if it has none. `folder` may be
+    new, empty or hold an earlier report, whose files are replaced; anything else, or a failure to
+    write, is a `StoreError`, and then nothing in it has changed.
     """
     target = Path(folder)
     _refuse_foreign(target)
@@ -166,29 +108,7 @@ def write_report(
 
 
 def page_sections(contents: Contents) -> list[Section]:
-    """Return the sections of the page in their order.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    list of Section
-        The first screen first; sections without material are left out.
-
-    Examples
-    --------
-    >>> import xarray as xr
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> all_rows = load_published()
-    >>> effects = all_rows.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
-    >>> one_row = Evidence("published", all_rows.trial, xr.DataTree.from_dict({"effects": effects}))
-    >>> contents = Contents(one_row, priors=("flat",), conventions=("T",))
-    >>> [section.id for section in page_sections(contents)][:2]
-    ['summary', 'forest']
-    """
+    """Return the sections in their order, the first screen first, none without material."""
     made = [
         first_screen(contents),
         forest_section(contents),
@@ -214,27 +134,7 @@ def page_sections(contents: Contents) -> list[Section]:
 
 
 def page_html(head: Head, sections: Sequence[Section]) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    head : Head
-        Title, kind of evidence and what it is made from.
-    sections : sequence of Section
-        In order, the first screen first.
-
-    Returns
-    -------
-    str
-        HTML that loads nothing.
-
-    Examples
-    --------
-    >>> head = Head("Bayesian reanalysis", "published", "printed numbers only")
-    >>> html = page_html(head, [Section("summary", "Summary", "<p>x</p>")])
-    >>> html.count("<h1>")
-    1
-    """
+    """Return the page as HTML that loads nothing; the first section is the first screen."""
     place = resources.files("bayes_ptsd.report")
     links = "".join(f'<a href="#{part.id}">{escape(part.title)}</a>' for part in sections[1:])
     body = [_section_html(part) for part in sections]

@@ -29,29 +29,7 @@ __all__ = ["check_section"]
 
 
 def check_section(outcome: PatientOutcome, name: str) -> Section:
-    """Return checks with thresholds, predictive figures, power-scaling and warnings.
-
-    Parameters
-    ----------
-    outcome : PatientOutcome
-        Its stored results.
-    name : str
-        Prefix of anchors and file names, unique on the page.
-
-    Returns
-    -------
-    Section
-        All checks also as CSV.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_model(example_patients(seed=2), load_model("crossover"), engine="exact")
-    >>> list(check_section(PatientOutcome((fit,), {}), "p1").figures)
-    ['p1-predictive-crossover']
-    """
+    """Return checks with thresholds, predictive figures, power-scaling and warnings; CSV of all."""
     frame = pd.concat([_check_frame(fit) for fit in outcome.fits], ignore_index=True)
     failed = frame[~frame["passed"]]
     said = _warnings(outcome)

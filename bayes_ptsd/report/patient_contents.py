@@ -24,18 +24,10 @@ PATIENT_KINDS = ("patients", "simulated")
 
 @dataclass(frozen=True)
 class PatientOutcome:
-    """Every stored result of one outcome of patients.
-
-    Attributes
-    ----------
-    fits : tuple of xr.DataTree
-        Of one evidence digest, oldest first.
-    created : mapping of str to str
-        Time by result id.
-    """
+    """Every stored result of one outcome of patients: one evidence digest, oldest first."""
 
     fits: tuple[xr.DataTree, ...]
-    created: Mapping[str, str]
+    created: Mapping[str, str]  # time by result id
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -74,48 +66,18 @@ class PatientOutcome:
 
 
 def fit_structure(fit: xr.DataTree) -> str:
-    """Return the structure of the model of a fit.
-
-    Examples
-    --------
-    >>> fit_structure(xr.DataTree(xr.Dataset(attrs={"spec": '{"structure": "first_period"}'})))
-    'first_period'
-    """
+    """Return the structure of the model of a fit."""
     return str(json.loads(fit.attrs["spec"])["structure"])
 
 
 def only_patients(store: ResultStore) -> bool:
-    """Tell whether a store holds results of patients and nothing else.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     only_patients(ResultStore(folder))
-    False
-    """
+    """Tell whether a store holds results of patients and nothing else."""
     kinds = {entry["evidence_kind"] for entry in store.catalog()}
     return bool(kinds) and kinds <= set(PATIENT_KINDS)
 
 
 def patient_outcomes(store: ResultStore | None) -> list[PatientOutcome]:
-    """Return the outcomes of patients that a store has results of, in the order of first results.
-
-    Parameters
-    ----------
-    store : ResultStore, optional
-        No store has no outcome.
-
-    Returns
-    -------
-    list of PatientOutcome
-        Results without a treatment difference are left out.
-
-    Examples
-    --------
-    >>> patient_outcomes(None)
-    []
-    """
+    """Return a store's outcomes of patients, by first result; all have a treatment difference."""
     if store is None:
         return []
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}

@@ -29,28 +29,7 @@ SHARES = ("prob_at_most", "risk_active", "risk_control", "interaction_max")
 
 
 def estimand_name(name: str, arms: dict[str, str]) -> str:
-    """Return what an estimand is called on the page.
-
-    Parameters
-    ----------
-    name : str
-        As `estimate` names it.
-    arms : dict of str to str
-        Treatment by ``active`` and ``control``.
-
-    Returns
-    -------
-    str
-        Words.
-
-    Examples
-    --------
-    >>> arms = {"active": "ketamine", "control": "midazolam"}
-    >>> estimand_name("prob_at_most[control, 2]", arms)
-    'P(at most 2), midazolam'
-    >>> estimand_name("treatment_difference[7d]", arms), estimand_name("risk_active", arms)
-    ('treatment difference, 7d', 'risk, ketamine')
-    """
+    """Return in words what an estimand is called; `arms` names the active and the control."""
     stem, _, label = name.rstrip("]").partition("[")
     if stem == "prob_at_most":
         arm, _, category = label.partition(", ")
@@ -62,31 +41,9 @@ def estimand_name(name: str, arms: dict[str, str]) -> str:
 
 
 def estimand_tables(outcome: PatientOutcome, name: str) -> tuple[str, dict[str, pd.DataFrame]]:
-    """Return tables of every estimand beside the frequentist estimate of the same, and of shares.
+    """Return every estimand beside the frequentist estimate of the same, as HTML and as numbers.
 
-    Parameters
-    ----------
-    outcome : PatientOutcome
-        Its stored results.
-    name : str
-        Prefix of file names, unique on the page.
-
-    Returns
-    -------
-    html : str
-        Comparisons and what belongs to an arm at sight, other parameters folded away.
-    tables : dict of str to pd.DataFrame
-        The same as numbers; the null is the value of a comparison if the treatments are alike.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_model(example_patients(seed=0), load_model("first-period"), engine="exact")
-    >>> html, tables = estimand_tables(PatientOutcome((fit,), {}), "p1")
-    >>> tables["p1-estimands"]["estimand"].tolist()[:2]
-    ['treatment_difference', 'baseline_slope']
+    The null is the value of a comparison if the treatments are alike; parameters are folded away.
     """
     frame = pd.DataFrame([row for fit in outcome.fits for row in _rows(fit)])
     arms = {arm: str(outcome.attrs[arm]) for arm in ("active", "control")}

@@ -25,26 +25,7 @@ __all__ = ["arm_section", "figure_section"]
 def figure_section(outcome: PatientOutcome, name: str) -> Section:
     """Return prior to posterior and P(difference > m), one figure each a model.
 
-    Parameters
-    ----------
-    outcome : PatientOutcome
-        Its stored results.
-    name : str
-        Prefix of anchors and file names, unique on the page.
-
-    Returns
-    -------
-    Section
-        P(difference > m) only where the endpoint has a reference SD, which scales its axis.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_model(example_patients(seed=0), load_model("first-period"), engine="exact")
-    >>> list(figure_section(PatientOutcome((fit,), {}), "p1").figures)
-    ['p1-update-first-period', 'p1-curve-first-period']
+    P(difference > m) stands only where the endpoint has a reference SD, which scales its axis.
     """
     figures, updates, curves = {}, [], []
     for model in outcome.models:
@@ -80,31 +61,7 @@ def figure_section(outcome: PatientOutcome, name: str) -> Section:
 
 
 def arm_section(outcome: PatientOutcome, name: str) -> Section | None:
-    """Return what is about each arm: its course over the visits, or its shares of categories.
-
-    Parameters
-    ----------
-    outcome : PatientOutcome
-        Its stored results.
-    name : str
-        Prefix of anchors and file names, unique on the page.
-
-    Returns
-    -------
-    Section or None
-        None where no result has visits or categories.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> spec = load_model("binary-beta-binomial")
-    >>> fit = fit_model(example_categories("binary"), spec, engine="exact")
-    >>> section = arm_section(PatientOutcome((fit,), {}), "p1")
-    >>> [key.rpartition("-")[0] for key in section.figures]
-    ['p1-categories-binary-beta-binomial']
-    """
+    """Return each arm's course over visits or its shares of categories; None without either."""
     figures: dict[str, str] = {}
     parts: list[str] = []
     for fit in outcome.fits:

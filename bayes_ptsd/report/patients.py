@@ -36,30 +36,9 @@ CARRYOVER_COMMAND = "bayes-ptsd carryover --trial TRIAL --data DATA"
 
 
 def patient_sections(outcome: PatientOutcome, name: str) -> list[Section]:
-    """Return the sections about one outcome of patients.
+    """Return the sections about one outcome of patients; none of them has one number per patient.
 
-    Parameters
-    ----------
-    outcome : PatientOutcome
-        Its stored results.
-    name : str
-        Prefix of anchors and file names, unique on the page.
-
-    Returns
-    -------
-    list of Section
-        Estimates, figures, the arms where there are visits or categories, carryover of a
-        crossover, checks, provenance. Nothing in them has one number per patient.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_model(example_patients(seed=2), load_model("crossover"), engine="exact")
-    >>> sections = patient_sections(PatientOutcome((fit,), {}), "p1")
-    >>> [section.id for section in sections]
-    ['p1-estimates', 'p1-figures', 'p1-carryover', 'p1-checks', 'p1-provenance']
+    `name` is a prefix of anchors and file names, unique on the page.
     """
     made = [
         _estimates(outcome, name),

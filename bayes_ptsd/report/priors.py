@@ -26,25 +26,10 @@ TAIL = "prior_predictive_tail"
 
 
 def priors_section(contents: Contents) -> Section:
-    """Return the priors of the headline rows and how far the printed estimates lie from them.
+    """Return the priors of the headline rows, and how far the printed estimates lie from them.
 
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        Priors in score units of the first endpoint with effective sample size in patients, and
-        the prior predictive check; the priors of every contrast as CSV.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = priors_section(Contents(load_published(), priors=("flat",)))
-    >>> sorted(section.tables)
-    ['prior-predictive', 'priors']
+    Score units of the first endpoint, with effective sample sizes in patients; every contrast as
+    CSV.
     """
     endpoint = contents.endpoint(contents.primary[0][0])
     sd = f"{endpoint.reference_sd:g}" if endpoint.reference_sd else "the reference SD"

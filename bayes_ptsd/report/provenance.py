@@ -19,30 +19,12 @@ from bayes_ptsd.report.table import table_html
 
 __all__ = ["limits_section", "provenance_section"]
 
+# Digits of an id on the page: 40 bits tell its few specs apart; the CSV file has all of them.
 SHORT = 10
 
 
 def provenance_section(contents: Contents) -> Section:
-    """Return inputs, models, seeds, versions and times of everything on the page.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        A list of facts, the headline results in full and all results as CSV.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = provenance_section(
-    ...     Contents(load_published(), priors=("flat",), conventions=("T",)))
-    >>> len(section.tables["results"]), section.tables["results"]["engine"].unique().tolist()
-    (31, ['exact'])
-    """
+    """Return inputs, models, seeds, versions and times of everything on the page."""
     results = pd.DataFrame(_results(contents))
     shown_rows = np.array([row in contents.primary for row in _rows(results)])
     headline = results[shown_rows & (results["convention"] == "T").to_numpy()]
@@ -69,24 +51,7 @@ def provenance_section(contents: Contents) -> Section:
 
 
 def limits_section(contents: Contents) -> Section:
-    """Return what the page cannot tell.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section
-        One sentence per limit, with the count of contrasts.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> "21 printed treatment contrasts" in limits_section(Contents(load_published())).html
-    True
-    """
+    """Return what the page cannot tell, a sentence per limit."""
     names = [name for name in contents.contrasts if not name.endswith("*")]
     endpoints = {contents.endpoint(name).label for name in names}
     items = [

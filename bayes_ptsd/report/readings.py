@@ -28,25 +28,7 @@ __all__ = ["readings_section"]
 
 
 def readings_section(contents: Contents) -> Section | None:
-    """Return the weights of the readings under every assumption, and what they rest on.
-
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section or None
-        Two tables and notes; None where nothing printed weighs the readings.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = readings_section(Contents(load_published(), priors=("flat",)))
-    >>> sorted(section.tables)
-    ['reading-rows', 'reading-weights']
-    """
+    """Return the weights of the readings under every assumption; None where nothing weighs them."""
     try:
         table = weigh_readings(contents.evidence)
     except EvidenceError:

@@ -61,24 +61,9 @@ PRIORS = (
 
 
 def reconstructed_section(contents: Contents) -> Section | None:
-    """Return the models that were fitted to reconstructions of the printed evidence.
+    """Return the models of reconstructed patients that the store holds; None where there is none.
 
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page; results are read from its store and none is computed.
-
-    Returns
-    -------
-    Section or None
-        Both readings of the crossover side by side, all readings and flows, the sampled models
-        with their variance parts and checks, a figure of all sets; None where the store has no
-        such result.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> reconstructed_section(Contents(load_published()))
+    Nothing is computed; both readings stand side by side.
     """
     entries = by_model(pooled_entries(contents.store, **_chosen(contents)))
     if not entries:

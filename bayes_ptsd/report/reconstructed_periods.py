@@ -15,6 +15,7 @@ from bayes_ptsd.report.table import table_html
 __all__ = ["beyond_print", "period_frame", "period_table"]
 
 DIFFERENCE = "treatment_difference"
+# Heading to patients and period: those who left after the first period are in its first line alone.
 PERIODS: Mapping[str, tuple[str, int]] = {
     "D1, all": ("all", 1),
     "D1, completers": ("completers", 1),
@@ -30,13 +31,7 @@ SURER = (
 
 
 def period_frame(entries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return what each period says alone as numbers, a line for each reading, flow and period.
-
-    Examples
-    --------
-    >>> period_frame([]).empty
-    True
-    """
+    """Return what each period says alone as numbers, a line for each reading, flow and period."""
     lines, seen = [], set()
     for entry in entries:
         place = (entry["crossover_reading"], entry["flow_reading"])
@@ -51,14 +46,7 @@ def period_frame(entries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def period_table(contents: Contents, entries: Sequence[Mapping[str, Any]], kind: str) -> str:
-    """Return what each period says alone, by reading and flow, as texts.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> period_table(Contents(load_published()), [], "reconstructed")
-    ''
-    """
+    """Return what each period says alone, by reading and flow, as texts."""
     frame = period_frame(entries)
     if frame.empty:
         return ""
@@ -94,14 +82,7 @@ def period_table(contents: Contents, entries: Sequence[Mapping[str, Any]], kind:
 
 
 def beyond_print(contents: Contents, entries: Sequence[Mapping[str, Any]]) -> str:
-    """Say why all patients together look surer than either printed analysis, where they do.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> beyond_print(Contents(load_published()), [])
-    ''
-    """
+    """Say why all patients together look surer than either printed analysis, where they do."""
     key = {"model": "crossover", "prior": "reference", "crossover_reading": "as_published",
            "flow_reading": "paper"}  # fmt: skip
     found = [one for one in entries if all(one[name] == value for name, value in key.items())]

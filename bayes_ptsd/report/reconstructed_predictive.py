@@ -13,17 +13,12 @@ from bayes_ptsd.report.table import table_html
 
 __all__ = ["predictive_frame", "predictive_table"]
 
+# Each tail, as in `bayes_ptsd.checks.predictive`, where its false alarms are counted.
 FAR = 0.005
 
 
 def predictive_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
-    """Return what each model predicts of its sets, over the sets, as numbers.
-
-    Examples
-    --------
-    >>> predictive_frame([]).empty
-    True
-    """
+    """Return what each model predicts of its sets, over the sets, as numbers."""
     lines = []
     for fit in sampled:
         if "predictive" not in fit.children:

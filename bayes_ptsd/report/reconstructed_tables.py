@@ -54,13 +54,7 @@ Result = TypeVar("Result", dict[str, Any], xr.DataTree)
 
 
 def by_model(results: Sequence[Result]) -> list[Result]:
-    """Return results in the order of their models on the page.
-
-    Examples
-    --------
-    >>> [one["model"] for one in by_model([{"model": "longitudinal"}, {"model": "crossover"}])]
-    ['crossover', 'longitudinal']
-    """
+    """Return results in the order of their models on the page."""
 
     def place(one: Result) -> int:
         named: Mapping[Any, Any] = one if isinstance(one, dict) else one.attrs
@@ -71,13 +65,7 @@ def by_model(results: Sequence[Result]) -> list[Result]:
 
 
 def readings_frame(entries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return every pooled treatment difference as a line of numbers.
-
-    Examples
-    --------
-    >>> readings_frame([]).empty
-    True
-    """
+    """Return every pooled treatment difference as a line of numbers."""
     lines = []
     for entry in entries:
         one = entry["summary"][DIFFERENCE]
@@ -165,13 +153,7 @@ def reading_table(contents: Contents, entries: Sequence[Mapping[str, Any]], kind
 
 
 def sampled_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
-    """Return the pooled treatment difference and the checks of each sampled model as numbers.
-
-    Examples
-    --------
-    >>> sampled_frame([]).empty
-    True
-    """
+    """Return the pooled treatment difference and the checks of each sampled model as numbers."""
     lines = []
     for fit in sampled:
         pooled = fit["pooled"].to_dataset().sel(estimand=DIFFERENCE)
@@ -231,15 +213,7 @@ def sampled_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str)
 
 
 def check_lines(fit: xr.DataTree) -> list[str]:
-    """Say which checks of a pooled result's fits failed, with reason, and which warned.
-
-    Examples
-    --------
-    >>> checks = {"passed": ("reconstruction", [True]), "reason": ("reconstruction", [""]),
-    ...           "warned": ("reconstruction", ["loo_pareto_k_max"])}
-    >>> check_lines(xr.DataTree.from_dict({"fits": xr.Dataset(checks)}))
-    ['every required check passed', 'loo_pareto_k_max warned in 1 of 1 sets']
-    """
+    """Say which checks of a pooled result's fits failed, with reason, and which warned."""
     checks = fit["fits"].to_dataset()
     count = checks.sizes["reconstruction"]
     failed = [
@@ -253,13 +227,7 @@ def check_lines(fit: xr.DataTree) -> list[str]:
 
 
 def estimand_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
-    """Return every pooled estimand of the sampled models as numbers.
-
-    Examples
-    --------
-    >>> estimand_frame([]).empty
-    True
-    """
+    """Return every pooled estimand of the sampled models as numbers."""
     frames = []
     for fit in sampled:
         pooled = fit["pooled"].to_dataset()[[*SCALARS, "unit"]]
@@ -291,13 +259,7 @@ def estimand_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str
 
 
 def sets_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
-    """Return the posterior and the checks of each set as numbers.
-
-    Examples
-    --------
-    >>> sets_frame([]).empty
-    True
-    """
+    """Return the posterior and the checks of each set as numbers."""
     frames = []
     for fit in sampled:
         pooled = fit["pooled"].to_dataset().sel(estimand=DIFFERENCE, drop=True)

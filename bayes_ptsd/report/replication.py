@@ -80,25 +80,10 @@ CROSSOVERS = (
 
 
 def centered_fits(contents: Contents) -> list[dict[str, xr.DataTree]]:
-    """Return the exact fits of the headline rows that replication priors are centered on.
+    """Return by reading the exact fits that replication priors are centered on, default first.
 
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    list of dict of str to xr.DataTree
-        By reading: first all readings of a crossover row together, to be averaged, then each row
-        and reading alone; the default center first; none without a reference SD.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> fits = centered_fits(Contents(load_published(), priors=("flat", "cochrane")))
-    >>> [list(one) for one in fits][:4:2]
-    [['unhalved', 'as_published'], ['as_published']]
+    All readings of a crossover together, to be averaged, come before each row and reading alone.
+    None without a reference SD.
     """
     if any(contents.endpoint(row[0]).reference_sd is None for row in contents.primary):
         return []
@@ -116,14 +101,7 @@ def centered_fits(contents: Contents) -> list[dict[str, xr.DataTree]]:
 
 
 def average_weights(contents: Contents) -> dict[str, float]:
-    """Return the weights of the average over readings by scale; none where there are none.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> list(average_weights(Contents(load_published())))
-    ['unhalved', 'as_published']
-    """
+    """Return the weights of the average over readings by scale; none where there are none."""
     given = contents.weights[0]
     return averaged_weights(contents.evidence, given) if given else {}
 
@@ -136,24 +114,7 @@ def _under(contents: Contents, row: Row, center: str) -> xr.DataTree:
 def replication_section(contents: Contents) -> Section | None:
     """Return priors, predictions, assurance and sizes of a replication of the headline rows.
 
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section or None
-        Tables, figures and the priors as files; None without a reference SD or a center.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> section = replication_section(Contents(load_published(), priors=("flat",),
-    ...     conventions=("T",)))
-    >>> sorted(section.priors)
-    ['T2-IESR-F-flat', 'T2-IESR-X-as-published-flat', 'T2-IESR-X-averaged-flat',
-     'T2-IESR-X-unhalved-flat', 'replication']
+    None without a reference SD or a center.
     """
     quick = contents.normal is None
     outlooks = contents.outlooks

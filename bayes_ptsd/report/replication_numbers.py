@@ -11,33 +11,12 @@ __all__ = ["outlook_tables"]
 
 
 def outlook_tables(documents: Sequence[dict[str, Any]]) -> dict[str, pd.DataFrame]:
-    """Return what is foretold of a replication as tables.
+    """Return what is foretold of a replication as tables by file; score units, benefit-positive.
 
-    Parameters
-    ----------
-    documents : sequence of dict
-        From `bayes_ptsd.replication.outlook.outlook_document`.
-
-    Returns
-    -------
-    dict of str to pd.DataFrame
-        By file name: priors, their components, predictions by relative size, assurance by goal,
-        design and size with pre-posterior quantiles, smallest sizes by target, and, of a crossover
-        trial, crossover against parallel by correlation. Contrast, reading, center and kind of
-        evidence on each line; score units, benefit-positive.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.replication.document import row_fits
-    >>> from bayes_ptsd.replication.outlook import outlook_document, replication_outlook
-    >>> evidence = load_published()
-    >>> fits = row_fits(evidence, "T2.IESR.F", center="flat", convention="T",
-    ...     readings=["as_published"])
-    >>> outlook = replication_outlook(fits["as_published"], evidence, quick=True)
-    >>> tables = outlook_tables([outlook_document(outlook)])
-    >>> len(tables["replication-mixtures"])
-    3
+    They are priors, their components, predictions by relative size, assurance by goal, design and
+    size with pre-posterior quantiles, smallest sizes by target, and, of a crossover trial,
+    crossover against parallel by correlation. `documents` are of
+    `bayes_ptsd.replication.outlook.outlook_document`.
     """
     tables = {
         "replication-priors": _prior_numbers(documents),

@@ -14,6 +14,7 @@ from bayes_ptsd.report.table import table_html
 
 __all__ = ["DESIGN_NAMES", "assurance_table", "line_heading", "size_table", "trade_off_table"]
 
+# Doublings, from about the size of this trial; both grids of an outlook have them, quick or not.
 SHOWN_SIZES = (40, 80, 160, 320)
 GOALS = {
     "benefit": "benefit",
@@ -29,14 +30,7 @@ DESIGN_NAMES = {
 
 
 def line_heading(contents: Contents, line: Mapping[Any, Any]) -> str:
-    """Return the row and the reading of a line.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> line_heading(Contents(load_published()), {"contrast": "T2.IESR.F", "reading": ""})
-    'First period'
-    """
+    """Return the row and the reading of a line, as the headline table calls them."""
     return row_heading(contents, (str(line["contrast"]), str(line["reading"]) or "as_published"))
 
 

@@ -49,29 +49,9 @@ RECONSTRUCTIONS, QUICK_RECONSTRUCTIONS = 20, 5
 
 
 def sensitivity_section(contents: Contents) -> Section | None:
-    """Return the ranking of assumptions for the headline rows.
+    """Return the ranking of assumptions for the headline rows, and tipping points.
 
-    Parameters
-    ----------
-    contents : Contents
-        Material of the page.
-
-    Returns
-    -------
-    Section or None
-        A figure and a table per headline row, and tipping points; None without a reference SD.
-
-    Examples
-    --------
-    >>> import xarray as xr
-    >>> from bayes_ptsd.evidence import Evidence
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> all_rows = load_published()
-    >>> effects = all_rows.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
-    >>> one_row = Evidence("published", all_rows.trial, xr.DataTree.from_dict({"effects": effects}))
-    >>> section = sensitivity_section(Contents(one_row, priors=("flat",), conventions=("T",)))
-    >>> sorted(section.tables)
-    ['assumptions', 'tipping-points']
+    None without a reference SD.
     """
     if any(contents.endpoint(row[0]).reference_sd is None for row in contents.primary):
         return None

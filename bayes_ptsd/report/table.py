@@ -34,40 +34,9 @@ def table_html(
 ) -> str:
     """Return a table of texts as markup, with its caption, its evidence and its CSV file.
 
-    Parameters
-    ----------
-    frame : pd.DataFrame
-        Cells as plain text; the column names are the headings.
-    caption : str
-        What the table shows.
-    kind : str
-        Kind of evidence, named in the caption.
-    name : str
-        Name of the CSV file in ``tables``.
-    convention : str
-        Likelihood convention, named in the caption where there is one.
-    group : str, optional
-        Column whose values become rows above their group.
-    stub : str, optional
-        Column of row labels; the first column by default.
-    spanners : mapping of str to sequence of str, optional
-        Headings over several columns.
-    left : sequence of str
-        Columns of running text, aligned to the left and allowed to wrap.
-    notes : sequence of str
-        Lines below the table.
-
-    Returns
-    -------
-    str
-        A figure with the table in a container that scrolls sideways on small screens.
-
-    Examples
-    --------
-    >>> frame = pd.DataFrame({"prior": ["flat"], "P(better)": [".992"]})
-    >>> html = table_html(frame, caption="One row", kind="published", name="one")
-    >>> "published evidence" in html and 'href="tables/one.csv"' in html
-    True
+    Cells are plain text and column names the headings. Values of `group` become rows above their
+    group, `stub` is the column of row labels (the first by default), `spanners` are headings over
+    several columns, and columns in `left` hold running text.
     """
     label = stub or next(str(column) for column in frame.columns if column != group)
     table = great_tables.GT(frame.fillna(""), rowname_col=label, groupname_col=group, id="t")

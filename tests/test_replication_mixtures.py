@@ -25,11 +25,13 @@ from bayes_ptsd.replication.export import (
     preliz_code,
     pymc_code,
     stan_code,
+    write_document,
     write_mixture,
 )
-from bayes_ptsd.replication.historical import MapPrior, map_document, map_prior
+from bayes_ptsd.replication.historical import MapPrior, map_document, map_prior, mixture_rows
 from bayes_ptsd.replication.mixtures import (
     fit_mixture,
+    mixture_of_draws,
     robustify,
     update_binomial,
     update_normal,
@@ -249,8 +251,19 @@ def test_json_of_rbest(tmp_path: Path) -> None:
         mixture_json(Prior("gamma", {"shape": 1, "rate": 1}))
 
 
+def test_documents_are_strict_json(tmp_path: Path) -> None:
+    """A document is one line of JSON; NaN, which is none, raises and leaves no file."""
+    assert write_document({"a": 1}, tmp_path / "a.json").read_text() == '{"a": 1}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_document({"a": float("nan")}, tmp_path / "b.json")
+    assert not (tmp_path / "b.json").exists()
+
+
 def test_table_and_stan() -> None:
     """The table has one row a component; the Stan statement sums their densities."""
+    assert mixture_rows(normal(2, 3)) == [
+        {"weight": 1.0, "dist": "normal", "mu": 2.0, "sigma": 3.0}
+    ]
     assert mixture_frame(TWO_NORMALS)["sigma"].tolist() == [2.0, 10.0]
     code = stan_code(TWO_BETAS, name="p")
     assert code.startswith("target += log_sum_exp({")
@@ -301,3 +314,15 @@ def test_a_mixture_that_misses_its_target_says_so() -> None:
         warnings.simplefilter("error")
         assert fit_mixture(heavy, components=4).divergence == found.divergence
         fit_mixture(grid_of_distribution(normal(2, 3), spread_grid([(2.0, 3.0)], heavy=False)))
+
+
+def test_mixture_of_draws_has_as_many_components_as_they_need() -> None:
+    """Normal draws make one normal with their mean and sd; two far groups make two."""
+    draws = np.random.default_rng(1).normal(5, 2, size=2000)
+    one = mixture_of_draws(draws)
+    assert one.dist == "normal"
+    assert (one.mean, one.sd) == pytest.approx((draws.mean(), draws.std()), rel=1e-4)
+    two = mixture_of_draws(np.concatenate([draws, draws[:1000] + 40]))
+    assert sorted(two.weights) == pytest.approx([1 / 3, 2 / 3], abs=1e-4)
+    with pytest.raises(SpecError, match="at least 100 finite draws, got 99"):
+        mixture_of_draws(draws[:99])

@@ -19,6 +19,7 @@ from bayes_ptsd.errors import EvidenceError, SpecError, StatisticalWarning
 from bayes_ptsd.exact.grid import grid_of_distribution, spread_grid
 from bayes_ptsd.exact.history import Heterogeneity, binomial_trials, normal_trials
 from bayes_ptsd.priors import Prior, mixture, normal
+from bayes_ptsd.replication._em import maximize
 from bayes_ptsd.replication.export import (
     mixture_frame,
     mixture_json,
@@ -326,3 +327,18 @@ def test_mixture_of_draws_has_as_many_components_as_they_need() -> None:
     assert sorted(two.weights) == pytest.approx([1 / 3, 2 / 3], abs=1e-4)
     with pytest.raises(SpecError, match="at least 100 finite draws, got 99"):
         mixture_of_draws(draws[:99])
+
+
+def test_em_finds_the_moments_of_a_normal_cut_at_four_sds() -> None:
+    """One component has mean 0 and, to three digits, the log sd -.001 of a cut normal.
+
+    Cutting at c sds takes 2 c phi(c) / (2 Phi(c) - 1) off the variance: the log sd is -.00054. The
+    sum over 401 points counts both ends in full and has -.00052.
+    """
+    x = np.linspace(-4, 4, 401)
+    weight = stats.norm.pdf(x)
+    found = maximize(x, weight / weight.sum(), family="normal", size=1, start="scale")
+    assert np.abs(found.round(3)).tolist() == [[0.0, 0.0, 0.001]]
+    lost = 2 * 4 * stats.norm.pdf(4) / (2 * stats.norm.cdf(4) - 1)
+    assert found[0, 1] == pytest.approx(0, abs=1e-12)
+    assert found[0, 2] == pytest.approx(0.5 * np.log(1 - lost), abs=3e-5)

@@ -14,7 +14,7 @@ from arviz_stats.ecdf_utils import simulate_confidence_bands
 from scipy import stats
 
 from bayes_ptsd.calibration.decisions import operating_characteristics
-from bayes_ptsd.calibration.document import ranks_document
+from bayes_ptsd.calibration.document import model_document, ranks_document
 from bayes_ptsd.calibration.nuts import nuts_engine
 from bayes_ptsd.calibration.pattern import trial_pattern
 from bayes_ptsd.calibration.ranks import Sampler, exact_engine, simulated_ranks
@@ -80,6 +80,18 @@ def test_pattern_is_that_of_the_trial(model: CrossoverModel) -> None:
         second = {name: int(present[problem.sequence == name, 1].sum()) for name in expected}
         assert second == expected
     assert model.priors["sd_within"].formula == "half_normal(15.12)"
+
+
+def test_a_study_says_what_it_calibrated(model: CrossoverModel) -> None:
+    """The document names simulated evidence, the sequences by period, and priors in score units."""
+    document = model_document(model)
+    assert (document["model"], document["evidence_kind"]) == ("crossover", "simulated")
+    assert document["pattern"] == {
+        "KM": {"subjects": 22, "period_1": 22, "period_2": 13},
+        "MK": {"subjects": 19, "period_1": 19, "period_2": 16},
+    }
+    assert document["priors"]["level"] == "N(50, 10²)"
+    assert document["spec_id"] == model.spec.spec_id
 
 
 def test_patterns_of_unknown_endpoints_are_refused() -> None:

@@ -12,6 +12,7 @@ from scipy import integrate, special, stats
 
 from bayes_ptsd.credibility.bayes_factors import (
     bayes_factor_10,
+    from_log,
     minimum_bayes_factor,
     prior_odds_needed,
     sellke_bound,
@@ -32,6 +33,7 @@ from bayes_ptsd.credibility.reverse_bayes import (
 )
 from bayes_ptsd.credibility.shrinkage import (
     COCHRANE_SNR,
+    achieved_power,
     cochrane_shrinkage,
     empirical_bayes_factor,
     median_achieved_power,
@@ -179,6 +181,13 @@ def test_bayes_factor_of_a_mixture_is_the_mean() -> None:
         bayes_factor_10(Prior("flat"), normal(4, 2))
 
 
+def test_factors_too_large_for_a_float_are_infinite() -> None:
+    """A log factor up to that of the largest double has its exponential, one beyond is infinite."""
+    assert (from_log(0.0), from_log(-1e4)) == (1.0, 0.0)
+    assert from_log(708.0) == math.exp(708.0)
+    assert from_log(1e4) == math.inf
+
+
 def test_prior_odds() -> None:
     """Prior odds times BF10 are the posterior odds asked for; bad requests are refused."""
     odds = prior_odds_needed(4.48)
@@ -195,6 +204,13 @@ def test_van_zwet_self_tests() -> None:
     assert expected == pytest.approx([0.5535, 1.2738, 2.2075, 3.2198, 4.2697], abs=5e-5)
     assert cochrane_shrinkage(1.96).exaggeration == pytest.approx(1.670, abs=5e-4)
     assert median_achieved_power() == pytest.approx(0.132, abs=5e-4)
+
+
+def test_power_at_a_signal_to_noise_ratio() -> None:
+    """Power is .05 without a difference, .8 at 1.96 + .84 standard errors, the same for harm."""
+    assert achieved_power(0.0) == pytest.approx(0.05)
+    assert achieved_power(Z + float(stats.norm.ppf(0.8))) == pytest.approx(0.8, abs=1e-5)
+    assert achieved_power(-2.8) == pytest.approx(achieved_power(2.8))
 
 
 def test_shrinkage_by_simulation() -> None:

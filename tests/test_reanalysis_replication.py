@@ -43,6 +43,19 @@ def test_every_headline_row_reading_and_center(
     assert list(outlooks) == [(*row, center) for row in rows for center in ("cochrane", "flat")]
 
 
+def test_a_row_is_foretold_under_its_file_name(
+    outlooks: dict[tuple[str, str, str], Outlook],
+) -> None:
+    """The shrunk first period: P(P < .05) of one as precise is .31, in T2-IESR-F-cochrane."""
+    one = outlooks["T2.IESR.F", "as_published", "cochrane"]
+    (prediction,) = one.predictions
+    assert (one.name, prediction["relative_size"]) == ("T2-IESR-F-cochrane", 1.0)
+    spread = one.predictive()
+    known = float(spread.sf(stats.norm.ppf(0.975) * prediction["se"]))
+    assert prediction["p_below_05"] == pytest.approx(known)
+    assert known == pytest.approx(0.309, abs=5e-4)
+
+
 @pytest.mark.parametrize("contrast", PRINTED)
 def test_flat_center_is_the_printed_interval_widened(
     outlooks: dict[tuple[str, str, str], Outlook], contrast: str

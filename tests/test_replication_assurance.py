@@ -12,7 +12,7 @@ from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import FloatArray, Prior, mixture, normal
 from bayes_ptsd.replication.assurance import Goal, assurance_curve, reach_probability
 from bayes_ptsd.replication.designs import DESIGNS, ReplicationDesign
-from bayes_ptsd.replication.goals import crossings
+from bayes_ptsd.replication.goals import NODE_WEIGHT, chi_square, crossings, posterior_above
 from bayes_ptsd.replication.sample_size import smallest_size
 
 SD = 14.4
@@ -148,3 +148,20 @@ def test_a_goal_that_no_estimate_reaches() -> None:
     sure = Goal(analysis=normal(0, 1))
     # what is left are trials whose standard error comes out twenty times too small
     assert reach_probability(BELIEF, ReplicationDesign("parallel", SD), n=8, goal=sure) < 1e-7
+
+
+@pytest.mark.parametrize("df", [3.0, 10.0, 40.0])
+def test_nodes_of_the_standard_error(df: float) -> None:
+    """The nodes have the mean df and the variance 2 df of a chi-square; P(benefit) is that of t.
+
+    A wide normal analysis prior, integrated over the nodes, leaves the t probability as it was.
+    """
+    nodes = chi_square(df)
+    mean = float(NODE_WEIGHT @ nodes)
+    assert mean == pytest.approx(df, abs=1e-5)
+    assert float(NODE_WEIGHT @ (nodes - mean) ** 2) == pytest.approx(2 * df, abs=1e-3)
+    estimate, scale = np.array([1.0, 4.0]), np.array([2.0, 2.0])
+    known = stats.t.cdf(estimate / scale, df)
+    assert posterior_above(Goal(), estimate, scale, df) == pytest.approx(known)
+    wide = Goal(analysis=normal(0, 1e5))
+    assert posterior_above(wide, estimate, scale, df) == pytest.approx(known, abs=1e-6)

@@ -19,17 +19,20 @@ from bayes_ptsd.errors import EvidenceError, SpecError, StatisticalWarning
 from bayes_ptsd.exact.grid import grid_of_distribution, spread_grid
 from bayes_ptsd.exact.history import Heterogeneity, binomial_trials, normal_trials
 from bayes_ptsd.priors import Prior, mixture, normal
+from bayes_ptsd.replication._em import maximize
 from bayes_ptsd.replication.export import (
     mixture_frame,
     mixture_json,
     preliz_code,
     pymc_code,
     stan_code,
+    write_document,
     write_mixture,
 )
-from bayes_ptsd.replication.historical import MapPrior, map_document, map_prior
+from bayes_ptsd.replication.historical import MapPrior, map_document, map_prior, mixture_rows
 from bayes_ptsd.replication.mixtures import (
     fit_mixture,
+    mixture_of_draws,
     robustify,
     update_binomial,
     update_normal,
@@ -249,8 +252,19 @@ def test_json_of_rbest(tmp_path: Path) -> None:
         mixture_json(Prior("gamma", {"shape": 1, "rate": 1}))
 
 
+def test_documents_are_strict_json(tmp_path: Path) -> None:
+    """A document is one line of JSON; NaN, which is none, raises and leaves no file."""
+    assert write_document({"a": 1}, tmp_path / "a.json").read_text() == '{"a": 1}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_document({"a": float("nan")}, tmp_path / "b.json")
+    assert not (tmp_path / "b.json").exists()
+
+
 def test_table_and_stan() -> None:
     """The table has one row a component; the Stan statement sums their densities."""
+    assert mixture_rows(normal(2, 3)) == [
+        {"weight": 1.0, "dist": "normal", "mu": 2.0, "sigma": 3.0}
+    ]
     assert mixture_frame(TWO_NORMALS)["sigma"].tolist() == [2.0, 10.0]
     code = stan_code(TWO_BETAS, name="p")
     assert code.startswith("target += log_sum_exp({")
@@ -301,3 +315,30 @@ def test_a_mixture_that_misses_its_target_says_so() -> None:
         warnings.simplefilter("error")
         assert fit_mixture(heavy, components=4).divergence == found.divergence
         fit_mixture(grid_of_distribution(normal(2, 3), spread_grid([(2.0, 3.0)], heavy=False)))
+
+
+def test_mixture_of_draws_has_as_many_components_as_they_need() -> None:
+    """Normal draws make one normal with their mean and sd; two far groups make two."""
+    draws = np.random.default_rng(1).normal(5, 2, size=2000)
+    one = mixture_of_draws(draws)
+    assert one.dist == "normal"
+    assert (one.mean, one.sd) == pytest.approx((draws.mean(), draws.std()), rel=1e-4)
+    two = mixture_of_draws(np.concatenate([draws, draws[:1000] + 40]))
+    assert sorted(two.weights) == pytest.approx([1 / 3, 2 / 3], abs=1e-4)
+    with pytest.raises(SpecError, match="at least 100 finite draws, got 99"):
+        mixture_of_draws(draws[:99])
+
+
+def test_em_finds_the_moments_of_a_normal_cut_at_four_sds() -> None:
+    """One component has mean 0 and, to three digits, the log sd -.001 of a cut normal.
+
+    Cutting at c sds takes 2 c phi(c) / (2 Phi(c) - 1) off the variance: the log sd is -.00054. The
+    sum over 401 points counts both ends in full and has -.00052.
+    """
+    x = np.linspace(-4, 4, 401)
+    weight = stats.norm.pdf(x)
+    found = maximize(x, weight / weight.sum(), family="normal", size=1, start="scale")
+    assert np.abs(found.round(3)).tolist() == [[0.0, 0.0, 0.001]]
+    lost = 2 * 4 * stats.norm.pdf(4) / (2 * stats.norm.cdf(4) - 1)
+    assert found[0, 1] == pytest.approx(0, abs=1e-12)
+    assert found[0, 2] == pytest.approx(0.5 * np.log(1 - lost), abs=3e-5)

@@ -16,15 +16,17 @@ from bayes_ptsd.credibility.replication import (
 )
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence.pairs import CrossoverPairs
+from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.priors import Prior, mixture, normal
 from bayes_ptsd.replication.assurance import (
     Goal,
     assurance_curve,
+    cases_label,
     goal_ceiling,
     reach_probability,
 )
-from bayes_ptsd.replication.designs import ReplicationDesign
+from bayes_ptsd.replication.designs import ReplicationDesign, planned_designs
 from bayes_ptsd.replication.prediction import (
     advocate_log_bf,
     bayes_factor_probability,
@@ -33,6 +35,7 @@ from bayes_ptsd.replication.prediction import (
     predictive_distribution,
     skeptical_mixture_log_bf,
 )
+from bayes_ptsd.replication.readings import average_predictions, row_design
 from bayes_ptsd.replication.sample_size import (
     compare_designs,
     expected_size,
@@ -80,6 +83,35 @@ def test_information_of_incomplete_crossovers() -> None:
     assert design.standard_error(200) == pytest.approx(math.sqrt(variance))
     nobody = ReplicationDesign("crossover", SD, gate=(1 - 1e-9, 1 - 1e-9))
     assert nobody.information == pytest.approx(PARALLEL.information, rel=1e-6)
+
+
+def test_designs_that_the_trial_suggests() -> None:
+    """Of 22 in the active-first sequence 6 were too well to cross; 6 of the other 35 left."""
+    designs = planned_designs(load_published(), sd=SD)
+    assert list(designs) == ["parallel", "repeated", "crossover", "crossover_leavers"]
+    leavers = designs["crossover_leavers"]
+    assert leavers.gate == pytest.approx((6 / 22, 0))
+    assert leavers.dropout == pytest.approx(6 / 35, abs=5e-3)
+    assert leavers.label == (
+        "AB/BA crossover, correlation 0.5, sd 14.4, drop-out 0.17, gate 0.27 and 0"
+    )
+
+
+def test_labels_of_a_row_and_of_cases() -> None:
+    """A design says which precision it has, and several are named once each.
+
+    The correlation that the row implies is 1 - SE^2 (df + 2) / (2 sd^2).
+    """
+    variance = ((22.8 - 2.5) / 2 / stats.t.ppf(0.975, 27)) ** 2 * 29
+    planned = row_design(CROSSOVER, load_published(), "T2.IESR.X", reading="as_published")
+    assert planned.correlation == pytest.approx(1 - variance / (2 * SD**2))
+    assert planned.label == (
+        "AB/BA crossover, precision of the row as published (correlation -0.711), sd 14.4"
+    )
+    cases = [(0.2, PRIOR, PARALLEL), (0.3, PRIOR, planned), (0.5, PRIOR, PARALLEL)]
+    assert cases_label(cases) == f"parallel, 1:1, sd 14.4; or {planned.label}"
+    with pytest.raises(SpecError, match=r"weights of cases are positive and sum to one, got 0\.5"):
+        assurance_curve(PRIOR, PARALLEL, sizes=[40], goal=Goal(), cases=cases[:2])
 
 
 @pytest.mark.parametrize(
@@ -371,3 +403,13 @@ def test_assurance_against_simulated_crossovers(prior: Prior) -> None:
     if prior is KNOWN:
         spread = float(np.std(found["mean"].values))
         assert spread == pytest.approx(design.standard_error(n), rel=3 / math.sqrt(2 * trials))
+
+
+def test_predictions_are_averaged_over_readings() -> None:
+    """Probabilities are weighted means; the estimate has those of a mixture, variance 1 + 1."""
+    one = {"same_sign": 0.5, "sceptical_p": {"golden": 0.2}}
+    other = {"same_sign": 0.9, "sceptical_p": {"golden": 0.6}}
+    whole = average_predictions([one, other], [0.5, 0.5], [normal(0, 1), normal(2, 1)])
+    assert whole["same_sign"] == pytest.approx(0.7)
+    assert whole["sceptical_p"]["golden"] == pytest.approx(0.4)
+    assert (whole["mean"], whole["sd"]) == pytest.approx((1.0, math.sqrt(2)))

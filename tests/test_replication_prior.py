@@ -26,7 +26,13 @@ from bayes_ptsd.provenance import stamp
 from bayes_ptsd.replication.designs import ReplicationDesign
 from bayes_ptsd.replication.document import original_estimate, prior_document, row_fits
 from bayes_ptsd.replication.exchangeable import OwnEffect, posterior_mixture, predictive_grid
-from bayes_ptsd.replication.joint import JointMixture, joint_json, joint_pymc_code
+from bayes_ptsd.replication.joint import (
+    JointMixture,
+    joint_json,
+    joint_mixture,
+    joint_pymc_code,
+    nuisance_nodes,
+)
 from bayes_ptsd.replication.prior import replication_prior
 from bayes_ptsd.replication.stored import observed_estimate, pooled_fit
 from bayes_ptsd.spec import load_model
@@ -181,6 +187,25 @@ def test_joint_keeps_moments_and_correlations(patients: tuple[xr.DataTree, Any])
         assert joint.cov[index][1:, 0] == pytest.approx(cov[1:, 0], rel=5e-3)
     assert joint.marginal_sd(1) == pytest.approx(draws[1].std(ddof=1))
     assert joint.marginal_sd(0) == pytest.approx(found.prior.sd, rel=0.02)
+
+
+def test_joint_of_a_random_intercept() -> None:
+    """Sds 3 between and 4 within patients make an sd of 5 and a correlation of 9/25."""
+    rng = np.random.default_rng(1)
+    draws = {"treatment_difference": rng.normal(5, 2, (1, 400)),
+             "sd_subject": np.full((1, 400), 3.0), "sd_within": np.full((1, 400), 4.0)}  # fmt: skip
+    posterior = xr.Dataset({name: (("chain", "draw"), values) for name, values in draws.items()})
+    fit = xr.DataTree.from_dict({"posterior": posterior})
+    assert np.array(nuisance_nodes(fit, count=2)) == pytest.approx(np.array([[0.5, 5, 0.36]] * 2))
+    joint = joint_mixture([fit], weights=[1.0], priors=[Prior("flat")], scale=0.0,
+                          weak=normal(0, 20), weak_weight=0.2)  # fmt: skip
+    assert joint is not None
+    assert joint.names == ("treatment_difference", "log_sd_subject", "log_sd_within")
+    assert joint.mean[0] == pytest.approx(
+        [draws["treatment_difference"].mean(), np.log(3), np.log(4)]
+    )
+    # the weak component knows the sds as well, and nothing of the difference
+    assert joint.mean[1] == pytest.approx([0, np.log(3), np.log(4)])
 
 
 def test_joint_exports(patients: tuple[xr.DataTree, Any]) -> None:

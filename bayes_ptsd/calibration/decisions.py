@@ -23,29 +23,18 @@ __all__ = ["DECISION", "operating_characteristics"]
 DECISION = 0.975
 """Probability of benefit above which the decision is taken, unless another is given."""
 
+# of the 95% equal-tailed interval, on either side
 TAIL = 0.025
 
 
 @dataclass(frozen=True)
 class DecisionTask:
-    """One block of trials under one scenario.
-
-    Attributes
-    ----------
-    model : CrossoverModel
-        Model, priors and pattern of the patients.
-    scenario : Scenario
-        The truth.
-    block : tuple of int
-        Number and used size of the block.
-    seed : int
-        Seed of the study.
-    """
+    """One block of trials under one scenario."""
 
     model: CrossoverModel
     scenario: Scenario
-    block: tuple[int, int]
-    seed: int
+    block: tuple[int, int]  # its number, and how much of it is used
+    seed: int  # of the study
 
 
 def operating_characteristics(
@@ -60,44 +49,12 @@ def operating_characteristics(
 ) -> xr.Dataset:
     """Simulate trials under scenarios and summarize what their exact posteriors say.
 
-    Parameters
-    ----------
-    model : CrossoverModel
-        The analysis, its priors and the pattern of the patients; its scores are not used.
-    scenarios : sequence of Scenario
-        Truths, which need not be those of the model.
-    simulations : int
-        Trials of each scenario, at least 2.
-    decisions : sequence of float
-        Probabilities of benefit above which a decision is taken.
-    seed, executor, progress
-        As in `simulated_ranks`; scenarios have independent seeds.
-
-    Returns
-    -------
-    xr.Dataset
-        On dim ``scenario``, in score units, positive = active treatment better: ``truth``,
-        ``mean`` (average posterior mean), ``bias``, ``sd_mean`` (of posterior means over trials),
-        ``posterior_sd`` (average), ``coverage`` of the 95% equal-tailed interval, and the Monte
-        Carlo errors ``bias_error`` and ``coverage_error``. On ``(scenario, decision)``:
-        ``probability`` that P(benefit) exceeds the decision's limit, type I error where the truth
-        is 0 and power where it is above, and ``probability_error``. The scenario's parameters
-        are coordinates.
-
-    Raises
-    ------
-    SpecError
-        If the exact engine does not cover the model, or there are fewer than 2 simulations.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.calibration.pattern import trial_pattern
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(trial_pattern(), load_model("crossover"))
-    >>> found = operating_characteristics(model, [Scenario(0.0), Scenario(0.9)], 24)
-    >>> bool(found["probability"][1, 0] > found["probability"][0, 0])
-    True
+    On dim ``scenario``, in score units, positive = active treatment better: ``truth``, ``mean``
+    (average posterior mean), ``bias``, ``sd_mean`` (of posterior means over trials),
+    ``posterior_sd`` (average), ``coverage`` of the 95% equal-tailed interval, and Monte Carlo
+    errors. On ``(scenario, decision)``: ``probability`` that P(benefit) exceeds the decision's
+    limit, type I error where the truth is 0 and power where it is above. The scores of `model` are
+    not used; scenarios, whose truths need not be those of the model, have independent seeds.
     """
     if reason := why_not_exact(model.options):
         raise SpecError(

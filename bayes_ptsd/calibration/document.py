@@ -16,27 +16,7 @@ TRUTH = ("treatment", "carryover", "correlation", "sd_ratio", "crossing")
 
 
 def model_document(model: CrossoverModel) -> dict[str, Any]:
-    """Return what was calibrated: model, priors in score units and pattern of the patients.
-
-    Parameters
-    ----------
-    model : CrossoverModel
-        The model.
-
-    Returns
-    -------
-    dict
-        JSON-safe; ``evidence_kind`` is that of every number made from it.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.calibration.pattern import trial_pattern
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> document = model_document(crossover_model(trial_pattern(), load_model("crossover")))
-    >>> document["pattern"]["KM"], document["evidence_kind"]
-    ({'subjects': 22, 'period_1': 22, 'period_2': 13}, 'simulated')
-    """
+    """Return what was calibrated: model, priors in score units and pattern of the patients."""
     present = np.isfinite(model.pairs.score)
     pattern = {}
     for label in sorted(set(map(str, model.sequence))):
@@ -55,28 +35,7 @@ def model_document(model: CrossoverModel) -> dict[str, Any]:
 
 
 def ranks_document(ranks: xr.Dataset, *, probability: float = 0.95) -> dict[str, Any]:
-    """Return the judgment of ranks, and what a sampler said of its chains.
-
-    Parameters
-    ----------
-    ranks : xr.Dataset
-        From `simulated_ranks`.
-    probability : float
-        As in `uniformity_table`.
-
-    Returns
-    -------
-    dict
-        JSON-safe: ``passed``, the `quantities` with deviation, P value and whether they are
-        inside, and of a sampler its worst figures.
-
-    Examples
-    --------
-    >>> rank = xr.DataArray(np.arange(60)[:, None] % 20, dims=("simulation", "quantity"),
-    ...                     coords={"quantity": ["sd_within"]}, attrs={"draws": 19})
-    >>> ranks_document(xr.Dataset({"rank": rank}))["passed"]
-    True
-    """
+    """Return the judgment of ranks (`uniformity_table`), and what a sampler said of its chains."""
     table = uniformity_table(ranks["rank"], probability=probability)
     rows = [
         {
@@ -106,27 +65,7 @@ def ranks_document(ranks: xr.Dataset, *, probability: float = 0.95) -> dict[str,
 def characteristics_rows(characteristics: xr.Dataset) -> list[dict[str, Any]]:
     """Return operating characteristics, one row a scenario and decision.
 
-    Parameters
-    ----------
-    characteristics : xr.Dataset
-        From `operating_characteristics`.
-
-    Returns
-    -------
-    list of dict
-        JSON-safe; truths in reference SDs, results in score units.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.calibration.decisions import operating_characteristics
-    >>> from bayes_ptsd.calibration.pattern import trial_pattern
-    >>> from bayes_ptsd.calibration.scenarios import Scenario
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(trial_pattern(), load_model("crossover"))
-    >>> found = operating_characteristics(model, [Scenario(0.3)], 24, decisions=(0.9, 0.975))
-    >>> [(row["treatment"], row["decision"]) for row in characteristics_rows(found)]
-    [(0.3, 0.9), (0.3, 0.975)]
+    Truths are in reference SDs, results in score units.
     """
     figures = [str(name) for name, value in characteristics.items() if value.dims == ("scenario",)]
     rows = []

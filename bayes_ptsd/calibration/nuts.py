@@ -22,27 +22,10 @@ CHAINS, TUNE, THIN = 4, 500, 20
 
 
 def nuts_engine(model: CrossoverModel) -> Sampler:
-    """Return what draws from posteriors of a model by NUTS.
+    """Return what draws from posteriors of a model by NUTS, compiled once.
 
-    Parameters
-    ----------
-    model : CrossoverModel
-        Model and pattern of the patients; compiled once, with the first scores.
-
-    Returns
-    -------
-    Sampler
-        Every twentieth draw of four chains, so that draws are nearly independent; ``rhat_max``,
-        ``ess_bulk_min`` (of all draws) and ``divergences`` by data set.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.calibration.pattern import trial_pattern
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> sampler = nuts_engine(crossover_model(trial_pattern(), load_model("crossover")))
-    >>> callable(sampler)
-    True
+    Every twentieth draw of four chains, so that draws are nearly independent; ``rhat_max``,
+    ``ess_bulk_min`` (of all draws) and ``divergences`` by data set.
     """
     pymc_model, compiled = crossover_pymc(model), CompiledModels()
     subject, period = np.nonzero(np.isfinite(model.pairs.score))

@@ -15,31 +15,9 @@ __all__ = ["trial_pattern"]
 
 
 def trial_pattern(endpoint: str = "ies_r", *, flow_reading: str = "paper") -> Evidence:
-    """Return the patients of the published trial with placeholders for their scores.
+    """Return the patients of the published trial, simulated, with 0 for each of their scores.
 
-    Parameters
-    ----------
-    endpoint : str
-        Endpoint of the trial whose range and reference SD scale the priors.
-    flow_reading : {"paper", "registry"}
-        Which account of the two sequences to use.
-
-    Returns
-    -------
-    Evidence
-        Of kind ``simulated``: every randomized patient with a first period, the completers of
-        each sequence with a second one; all scores are 0.
-
-    Raises
-    ------
-    SpecError
-        If the trial has no such endpoint.
-
-    Examples
-    --------
-    >>> values = trial_pattern().data["outcomes"]["value"].squeeze()
-    >>> values.notnull().sum("subject").values
-    array([41, 29])
+    Every randomized patient has a first period, the completers of each sequence a second one.
     """
     published = load_published()
     trial = published.trial

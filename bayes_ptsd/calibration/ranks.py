@@ -39,25 +39,13 @@ Engine = Callable[[CrossoverModel], Sampler]
 
 @dataclass(frozen=True)
 class RankTask:
-    """Blocks of simulations that one worker computes.
-
-    Attributes
-    ----------
-    model : CrossoverModel
-        Model and pattern of the patients; its scores are not used.
-    engine : Engine
-        How posteriors are drawn from.
-    blocks : sequence of pair of int
-        Number and used size of each block.
-    draws, seed : int
-        Posterior draws a simulation, and seed of the study.
-    """
+    """Blocks of simulations that one worker computes."""
 
     model: CrossoverModel
     engine: Engine
-    blocks: Sequence[tuple[int, int]]
-    draws: int
-    seed: int
+    blocks: Sequence[tuple[int, int]]  # number and used size of each
+    draws: int  # posterior draws a simulation
+    seed: int  # of the study
 
 
 def simulated_ranks(
@@ -71,41 +59,13 @@ def simulated_ranks(
     parts: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> xr.Dataset:
-    """Rank truths drawn from the prior among draws of the posteriors of simulated patients.
+    """Rank truths drawn from the prior among draws of the posteriors of simulated patients [1]_.
 
-    Parameters
-    ----------
-    model : CrossoverModel
-        Model, priors and pattern of the patients (`trial_pattern`); its scores are not used.
-    simulations : int
-        Number of simulated trials. Simulation i is the same whatever their number and whoever
-        computes it.
-    engine : Engine, optional
-        The exact engine by default; `nuts_engine` samples.
-    draws : int
-        Independent, or nearly independent, posterior draws a simulation.
-    seed : int
-        Seed of the study.
-    executor : Executor, optional
-        Anything with the interface of `concurrent.futures`, to share the work.
-    parts : int, optional
-        Into how many tasks an executor gets it; NUTS compiles once in each.
-    progress : callable
-        Told how many tasks of how many are done.
-
-    Returns
-    -------
-    xr.Dataset
-        ``rank``, 0 to `draws`, dims ``(simulation, quantity)``: every parameter, the estimands
-        made of them, and the joint log likelihood. Diagnostics of a sampler by ``simulation``.
-
-    Raises
-    ------
-    SpecError
-        If a prior is improper, the model is a joint one of baselines, or its scales are those of
-        the data.
-    FitError
-        If a posterior cannot be computed; leaving it out would bend the ranks.
+    ``rank``, 0 to `draws`, dims ``(simulation, quantity)``: every parameter, the estimands made of
+    them, and the joint log likelihood [2]_; diagnostics of a sampler by ``simulation``. The scores
+    of `model` are not used. Simulation i is the same whatever their number and whoever computes it;
+    `parts` is into how many tasks an executor gets it (NUTS compiles once in each). A posterior
+    that cannot be computed is a FitError: leaving it out would bend the ranks.
 
     References
     ----------
@@ -114,15 +74,6 @@ def simulated_ranks(
     .. [2] Modrák M, Moon AH, Kim S, Bürkner P, Huurre N, Faltejsková K, Gelman A, Vehtari A.
        Simulation-based calibration checking for Bayesian computation: the choice of test
        quantities shapes sensitivity. Bayesian Analysis 2023.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.calibration.pattern import trial_pattern
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> ranks = simulated_ranks(crossover_model(trial_pattern(), load_model("crossover")), 4)
-    >>> ranks["rank"].sel(quantity="sd_subject").sizes["simulation"]
-    4
     """
     _refuse_what_cannot_be_drawn(model)
     chosen = exact_engine if engine is None else engine
@@ -141,33 +92,7 @@ def simulated_ranks(
 
 
 def exact_engine(model: CrossoverModel) -> Sampler:
-    """Return what draws from exact posteriors of a model.
-
-    Parameters
-    ----------
-    model : CrossoverModel
-        Of options that the exact engine covers.
-
-    Returns
-    -------
-    Sampler
-        Independent, continuous draws.
-
-    Raises
-    ------
-    SpecError
-        If the exact engine does not cover the model.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.calibration.pattern import trial_pattern
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(trial_pattern(), load_model("crossover"))
-    >>> scores = np.random.default_rng(1).normal(40, 10, size=(2, 41, 2))
-    >>> dict(exact_engine(model)(scores, 2, 50, 1).sizes)
-    {'dataset': 2, 'draw': 50}
-    """
+    """Return what draws from exact posteriors of a model: independent, continuous draws."""
     if reason := why_not_exact(model.options):
         raise SpecError(f"no exact engine for model '{model.spec.name}': {reason}; take nuts")
     priors = exact_priors(model)

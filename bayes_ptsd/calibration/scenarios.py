@@ -21,37 +21,14 @@ __all__ = ["Scenario", "scenario_grid", "simulate_scenario"]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A truth, in reference SDs of the endpoint.
+    """A truth, in reference SDs of the endpoint."""
 
-    Attributes
-    ----------
-    treatment : float
-        True treatment difference, positive = active treatment better.
-    carryover : float
-        Residual benefit of the active treatment of period 1 in period 2.
-    correlation : float
-        Of a patient's two scores.
-    sd_ratio : float
-        Standard deviation of period 2 over that of period 1, which is one reference SD.
-    crossing : {"random", "informative"}
-        Who has no second period: patients chosen before they have scores, or, after the active
-        treatment, those with the best first scores.
-
-    Raises
-    ------
-    SpecError
-        If the correlation or the ratio is impossible, or `crossing` is not known.
-
-    Examples
-    --------
-    >>> Scenario(treatment=0.6).correlation
-    0.5
-    """
-
-    treatment: float = 0.0
-    carryover: float = 0.0
-    correlation: float = 0.5
-    sd_ratio: float = 1.0
+    treatment: float = 0.0  # true difference, positive = active treatment better
+    carryover: float = 0.0  # residual benefit of the active treatment of period 1 in period 2
+    correlation: float = 0.5  # of a patient's two scores
+    sd_ratio: float = 1.0  # sd of period 2 over that of period 1, which is one reference SD
+    # Who has no second period: patients chosen before they have scores, or ("informative"), after
+    # the active treatment, those with the best first scores.
     crossing: Literal["random", "informative"] = "random"
 
     def __post_init__(self) -> None:
@@ -78,23 +55,7 @@ def scenario_grid(
     correlation: Sequence[float] = (0.5,),
     sd_ratio: Sequence[float] = (1.0,),
 ) -> list[Scenario]:
-    """Return all combinations of truths, treatment varying fastest.
-
-    Parameters
-    ----------
-    treatment, carryover, correlation, sd_ratio : sequence of float
-        Values of `Scenario`.
-
-    Returns
-    -------
-    list of Scenario
-        With patients crossing over at random.
-
-    Examples
-    --------
-    >>> [(s.treatment, s.carryover) for s in scenario_grid(treatment=[0, 0.9], carryover=[0.4])]
-    [(0.0, 0.4), (0.9, 0.4)]
-    """
+    """Return all combinations of truths, treatment varying fastest, with random crossing."""
     table = itertools.product(sd_ratio, correlation, carryover, treatment)
     return [Scenario(float(t), float(c), float(r), float(q)) for q, r, c, t in table]
 
@@ -102,34 +63,10 @@ def scenario_grid(
 def simulate_scenario(
     model: CrossoverModel, scenario: Scenario, block: int, *, seed: int
 ) -> FloatArray:
-    """Simulate one block of trials under a scenario.
+    """Simulate one block of 24 trials, scores with dims ``(dataset, subject, period)``.
 
-    Parameters
-    ----------
-    model : CrossoverModel
-        Its pattern of patients and its endpoint.
-    scenario : Scenario
-        The truth.
-    block : int
-        Number of the block.
-    seed : int
-        Seed of the study.
-
-    Returns
-    -------
-    ndarray
-        Scores as recorded, not rounded and not held to the range, dims ``(dataset, subject,
-        period)`` with 24 data sets; NaN where a period is missing. The mean under control is where
-        the prior of the level is centered, the same in both periods.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.calibration.pattern import trial_pattern
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(trial_pattern(), load_model("crossover"))
-    >>> simulate_scenario(model, Scenario(treatment=0.6), 0, seed=1).shape
-    (24, 41, 2)
+    As recorded, not rounded and not held to the range; NaN where a period is missing. The mean
+    under control is where the prior of the level is centered, the same in both periods.
     """
     rng = np.random.default_rng(seed_of(seed, scenario.key, block))
     unit = _reference_sd(model)

@@ -18,28 +18,9 @@ __all__ = ["band_probability", "rank_band", "rank_ecdf", "uniformity_table"]
 
 
 def rank_ecdf(ranks: xr.DataArray) -> xr.DataArray:
-    """Return the share of ranks below each point.
+    """Return the share of ranks below each point, on dim ``point`` instead of ``simulation``.
 
-    Parameters
-    ----------
-    ranks : xr.DataArray
-        Integers from 0 to ``attrs["draws"]``, dims ``simulation`` and others.
-
-    Returns
-    -------
-    xr.DataArray
-        Dim ``point`` instead of ``simulation``; uniform ranks have shares near the points.
-
-    Raises
-    ------
-    SpecError
-        If a rank is not possible with that many draws.
-
-    Examples
-    --------
-    >>> ranks = xr.DataArray([0, 1, 2, 3], dims="simulation", attrs={"draws": 3})
-    >>> rank_ecdf(ranks).values
-    array([0.25, 0.5 , 0.75])
+    Uniform ranks have shares near the points.
     """
     draws = int(ranks.attrs["draws"])
     if ranks.size == 0 or int(ranks.min()) < 0 or int(ranks.max()) > draws:
@@ -52,40 +33,14 @@ def rank_ecdf(ranks: xr.DataArray) -> xr.DataArray:
 def rank_band(simulations: int, draws: int, *, probability: float = 0.95) -> xr.Dataset:
     """Return the band that holds the whole distribution function of uniform ranks.
 
-    Parameters
-    ----------
-    simulations : int
-        Number of ranks.
-    draws : int
-        Posterior draws that each truth was ranked among.
-    probability : float
-        Probability that uniform ranks stay inside at every point, at least.
-
-    Returns
-    -------
-    xr.Dataset
-        ``low`` and ``high``, shares still inside, on dim ``point``.
-
-    Raises
-    ------
-    SpecError
-        If `probability` is not between 0 and 1.
-
-    Notes
-    -----
-    Equal tails at every point, as narrow as the joint probability allows [1]_.
+    ``low`` and ``high``, shares still inside, on dim ``point``: equal tails at every point, as
+    narrow as the joint probability, at least `probability`, allows [1]_.
 
     References
     ----------
     .. [1] Säilynoja T, Bürkner PC, Vehtari A. Graphical test for discrete uniformity and its
        applications in goodness-of-fit evaluation and multiple sample comparison. Statistics and
        Computing 2022;32:32. doi:10.1007/s11222-022-10090-6.
-
-    Examples
-    --------
-    >>> band = rank_band(100, 19)
-    >>> [round(float(band[end].sel(point=0.5)), 2) for end in ("low", "high")]
-    [0.37, 0.63]
     """
     if not 0 < probability < 1:
         raise SpecError(f"the probability of a band is {probability}; give one between 0 and 1")
@@ -108,27 +63,9 @@ def rank_band(simulations: int, draws: int, *, probability: float = 0.95) -> xr.
 def uniformity_table(ranks: xr.DataArray, *, probability: float = 0.95) -> xr.Dataset:
     """Judge the ranks of several quantities, so that all are inside with one probability.
 
-    Parameters
-    ----------
-    ranks : xr.DataArray
-        Dims ``(simulation, quantity)``, with the number of draws in ``attrs["draws"]``.
-    probability : float
-        Probability that every quantity of a calibrated posterior is inside, at least: each has
-        a band of ``1 - (1 - probability) / quantities``.
-
-    Returns
-    -------
-    xr.Dataset
-        On dim ``quantity``: ``deviation``, the largest difference between the shares and the
-        points; ``p_value``, the probability that uniform ranks come as close to the ends of
-        their distribution at some point; ``inside``.
-
-    Examples
-    --------
-    >>> ranks = xr.DataArray(np.arange(60)[:, None] % 20, dims=("simulation", "quantity"),
-    ...                      coords={"quantity": ["sd_within"]}, attrs={"draws": 19})
-    >>> uniformity_table(ranks)["inside"].values
-    array([ True])
+    Each has a band of ``1 - (1 - probability) / quantities``. ``deviation`` is the largest
+    difference between the shares and the points; ``p_value`` the probability that uniform ranks
+    come as close to the ends of their distribution at some point.
     """
     shares = rank_ecdf(ranks).transpose("point", "quantity")
     simulations, draws = ranks.sizes["simulation"], int(ranks.attrs["draws"])
@@ -153,23 +90,7 @@ def uniformity_table(ranks: xr.DataArray, *, probability: float = 0.95) -> xr.Da
 def band_probability(simulations: int, draws: int, *, tail: float) -> float:
     """Return the probability that uniform ranks leave no two-sided tail of `tail` at any point.
 
-    Parameters
-    ----------
-    simulations, draws : int
-        As in `rank_band`.
-    tail : float
-        Two-sided tail probability of the count at each point; counts with a smaller or equal one
-        are outside.
-
-    Returns
-    -------
-    float
-        Probability that all counts are inside.
-
-    Examples
-    --------
-    >>> round(band_probability(10, 1, tail=0.1), 6)  # a fair coin, 2 to 8 heads
-    0.978516
+    Counts with a tail probability of `tail` or less are outside.
     """
     low, high = _limits(simulations, draws, tail)
     if (low > high).any():

@@ -18,36 +18,12 @@ BLOCK = 24
 
 
 def seed_of(seed: int, *place: int) -> int:
-    """Return the seed of one place in a study, independent of all other places.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the study.
-    place : int
-        Where in the study: block, simulation, purpose.
-
-    Returns
-    -------
-    int
-        A seed of 64 bits.
-
-    Examples
-    --------
-    >>> seed_of(1, 0) != seed_of(1, 1)
-    True
-    """
+    """Return the 64-bit seed of one place in a study, independent of all other places."""
     return int(np.random.SeedSequence(seed, spawn_key=place).generate_state(1, np.uint64)[0])
 
 
 def blocks_of(simulations: int) -> list[tuple[int, int]]:
-    """Return number and used size of every block; the last one may be used in part.
-
-    Examples
-    --------
-    >>> blocks_of(50)
-    [(0, 24), (1, 24), (2, 2)]
-    """
+    """Return number and used size of every block; the last one may be used in part."""
     return [
         (number, min(BLOCK, simulations - first))
         for number, first in enumerate(range(0, simulations, BLOCK))
@@ -63,26 +39,7 @@ def run_tasks(
 ) -> list[Result]:
     """Run a function on every task, here or by an executor, and keep the order of the tasks.
 
-    Parameters
-    ----------
-    function : callable
-        A function of a module, so that another process finds it.
-    tasks : sequence
-        Its arguments.
-    executor : Executor, optional
-        Anything with the interface of `concurrent.futures`; without one, tasks run here.
-    progress : callable
-        Told how many of how many tasks are done.
-
-    Returns
-    -------
-    list
-        Results in the order of the tasks.
-
-    Examples
-    --------
-    >>> run_tasks(abs, [-1, 2, -3])
-    [1, 2, 3]
+    `function` is one of a module, so that another process finds it.
     """
     if executor is None:
         found = []

@@ -24,29 +24,11 @@ NAMES = {
 
 
 def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
-    """Return a comparison of patients as a JSON-safe document.
+    """Return a comparison from `compare_patients` as JSON values, None for missing numbers.
 
-    Parameters
-    ----------
-    table : xr.Dataset
-        From `compare_patients`.
-
-    Returns
-    -------
-    dict
-        ``evidence_kind, trial, endpoint, n``; ``analyses``, a line per frequentist analysis, and
-        ``not_possible``, the reason by analysis that these patients do not allow; ``posteriors``, a
-        line per model and prior with its mirror, the parts of the gap and ``why``; ``steps``, a
-        line per pair of models and prior; ``periods``, what each period says alone. Missing numbers
-        are None.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.comparison.patients import compare_patients
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> table = compare_patients(example_patients(), models=["crossover"], priors=["weak"])
-    >>> patient_comparison_document(table)["posteriors"][0]["mirror"]["analysis"]
-    'REML, random intercept, Kenward-Roger; all patients'
+    ``not_possible`` has, by analysis, the reason that these patients do not allow it; each line of
+    ``posteriors`` its mirror, the parts of the gap and ``why``; ``periods`` what each period says
+    alone.
     """
     attrs = table.attrs
     # its only note says that the subject variance is at zero

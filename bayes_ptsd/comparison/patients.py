@@ -57,51 +57,17 @@ def compare_patients(
 ) -> xr.Dataset:
     """Put the frequentist analyses of patients and the posteriors of the models side by side.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients of a crossover, one endpoint at one visit.
-    models : sequence of str
-        Names of crossover models, or their files.
-    priors : sequence of str or Prior
-        Priors of the treatment difference.
-    store : ResultStore, optional
-        Read what it holds; sampled results are only ever read from it.
-    seed : int
-        Seed of the draws, part of the identity of a stored exact result.
-
-    Returns
-    -------
-    xr.Dataset
-        On dim ``analysis``: ``frequentist_estimand, estimate, se, df, ci_low, ci_high, p_value,
-        method, note``. On ``(model, prior)``: ``mean, median, sd, prob_benefit, prob_gt_mcid,
-        eti95_low, eti95_high, engine, result_id, to_run`` (the `fit` that would answer, where
-        nothing does), ``reason`` (why these patients have no such posterior) and, in score units,
-        three parts that sum to mean minus ``mirror_estimate``: ``gap_model`` (flat priors of all
-        coefficients against the frequentist estimate: averaging over the standard deviations, other
-        weights, a boundary), ``gap_other_priors`` (of the other coefficients),
-        ``gap_treatment_prior``. ``gap_of`` is what each other prior adds, on dim ``parameter``, in
-        that order. On ``model``: ``mirror, mirror_estimate, mirror_se, mirror_df``. On ``(step,
-        prior)``: ``step_mean`` and ``step_sd_ratio`` between two models; NaN where there is no
-        answer. On ``(patients, period)``: ``period_difference, period_sd, period_n``, what each
-        period says alone (`period_differences`). Attribute ``not_possible``: analyses that these
-        patients do not allow, and why.
-
-    Raises
-    ------
-    EvidenceError
-        If these are no patients of a crossover with one outcome, or no analysis is possible.
-    SpecError
-        If a model or prior is unknown, or a model is not of a crossover.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> table = compare_patients(example_patients(missing=0), models=["crossover"],
-    ...                          priors=["flat", "skeptical"])
-    >>> one = table.sel(model="crossover", prior="flat")
-    >>> abs(float(one["gap_model"])) < 1e-6
-    True
+    On dim ``analysis`` the analyses, on ``(model, prior)`` the posteriors. In score units three
+    parts sum to the mean minus ``mirror_estimate``, the frequentist analysis of the same estimand:
+    ``gap_model`` (flat priors of all coefficients against the frequentist estimate: averaging over
+    the standard deviations, other weights, a boundary), ``gap_other_priors`` (of the other
+    coefficients; ``gap_of`` is what each adds, on dim ``parameter``, in that order) and
+    ``gap_treatment_prior``. ``to_run`` is the `fit` that would answer where nothing does,
+    ``reason`` why these patients have no such posterior. On ``(step, prior)``: ``step_mean`` and
+    ``step_sd_ratio`` between two models; NaN where there is no answer. On ``(patients, period)``
+    what each period says alone (`period_differences`). Attribute ``not_possible``: analyses that
+    these patients do not allow, and why. Sampled results are only ever read from `store`, exact
+    ones read or computed, never written.
     """
     specs = [_crossover_spec(name) for name in models]
     posteriors = PosteriorSource(evidence, store=store, seed=seed)

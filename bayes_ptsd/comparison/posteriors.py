@@ -27,24 +27,9 @@ SETTINGS = {"engine": "exact", "draws": DRAWS}
 
 
 class PosteriorSource:
-    """Summaries of the treatment difference of one outcome of patients.
+    """Summaries of the treatment difference of one outcome of patients; nothing is stored.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients, one endpoint at one visit.
-    store : ResultStore, optional
-        Read first; nothing is written to it.
-    seed : int
-        Seed of the draws of exact results, part of their identity.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> source = PosteriorSource(example_patients(), store=None, seed=1)
-    >>> source.summary(load_model("crossover-student-t"))["to_run"]
-    'bayes-ptsd fit crossover-student-t --prior reference'
+    `seed` is that of the draws of exact results, part of their identity.
     """
 
     def __init__(self, evidence: Evidence, *, store: ResultStore | None, seed: int) -> None:
@@ -62,18 +47,10 @@ class PosteriorSource:
         return {entry["spec"]["spec_id"]: entry for entry in own}
 
     def summary(self, spec: ModelSpec) -> dict[str, Any]:
-        """Return the treatment difference under a specification, NaN where nothing has it.
+        """Return the treatment difference under a crossover model, NaN where nothing has it.
 
-        Parameters
-        ----------
-        spec : ModelSpec
-            Of structure ``crossover``.
-
-        Returns
-        -------
-        dict
-            Mean, median, sd, interval, probabilities; ``engine, result_id, to_run`` and, where
-            these patients have no such posterior, the ``reason``.
+        Then ``to_run`` is the command that would, or ``reason`` why these patients have no such
+        posterior.
         """
         entry = self.stored.get(spec.spec_id)
         if entry is not None:
@@ -102,13 +79,7 @@ class PosteriorSource:
 
 
 def label_of(prior: object) -> str:
-    """Return the coordinate of a prior: its name in the family, else its formula.
-
-    Examples
-    --------
-    >>> label_of("weak")
-    'weak'
-    """
+    """Return the coordinate of a prior: its name in the family, else its formula."""
     return prior.formula if isinstance(prior, Prior) else str(prior)
 
 

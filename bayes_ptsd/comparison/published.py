@@ -48,47 +48,13 @@ def compare_published(
 ) -> xr.Dataset:
     """Put the published results, their recomputation and the posteriors side by side.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    endpoint : str, optional
-        Keep this endpoint only.
-    convention : {"N", "T"}
-        Likelihood convention of the posteriors.
-    priors : sequence of str or Prior
-        Names in the prior family, or priors in score units, labelled by their formula.
-    store : ResultStore, optional
-        Read what it holds; what it lacks is computed by the exact engine and not stored.
-    seed : int
-        Seed of the draws, part of the identity of a stored result.
-    reading_weights : mapping of str to float, optional
-        Weights of the readings of a crossover contrast, set by hand; by default those that the
-        printed standard errors give.
-
-    Returns
-    -------
-    xr.Dataset
-        Dims ``contrast, crossover_reading, prior, bound``. By contrast: ``published_*`` as printed,
-        ``read_estimate`` under the reading and ``recomputed_*`` from its interval. By prior:
-        ``mean, median, sd, eti95, hdi95, prob_benefit, prob_gt_mcid, rope_narrow, rope_clinical,
-        result_id, gap``.
-        Reading ``averaged`` is the mixture of the posteriors under the readings of the treatment
-        difference, and no stored result: it has no id. NaN where a reading does not apply.
-        Attribute ``reading_weights`` (JSON) has the weights and where they are from.
-
-    Raises
-    ------
-    SpecError
-        If the convention or a prior is unknown, or there is no contrast to compare.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = compare_published(load_published(), endpoint="ies_r", priors=["flat", "skeptical"])
-    >>> row = table.sel(contrast="T2.IESR.X", crossover_reading="as_published", prior="flat")
-    >>> row["eti95"].values.round(2)
-    array([ 2.5, 22.8])
+    Dims ``contrast, crossover_reading, prior, bound``. By contrast: ``published_*`` as printed,
+    ``read_estimate`` under the reading and ``recomputed_*`` from its interval; by prior the
+    posterior and ``gap``. Reading ``averaged`` is the mixture of the posteriors under the readings
+    of the treatment difference, and no stored result: it has no id. Its weights, by default those
+    that the printed standard errors give, and where they are from are in attribute
+    ``reading_weights`` (JSON). NaN where a reading does not apply. What `store` lacks is computed
+    by the exact engine and not stored.
     """
     names = contrast_names(evidence, endpoint=endpoint)
     if not names:
@@ -108,26 +74,7 @@ def compare_published(
 
 
 def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
-    """Return a comparison as a flat table for people and CSV files.
-
-    Parameters
-    ----------
-    table : xr.Dataset
-        From `compare_published`.
-
-    Returns
-    -------
-    pd.DataFrame
-        A row per contrast, reading and prior; rows of readings that do not apply are left out.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = compare_published(load_published(), endpoint="caps", priors=["weak"])
-    >>> frame = comparison_frame(table)
-    >>> frame["crossover_reading"].tolist()
-    ['averaged', 'as_published', 'unhalved']
-    """
+    """Return a comparison as a flat table, a row a contrast, prior and reading that applies."""
     low, high = (table.sel(bound=side, drop=True) for side in ("low", "high"))
     flat = table.drop_dims("bound").assign(
         eti95_low=low["eti95"], eti95_high=high["eti95"],
@@ -141,25 +88,7 @@ def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
 
 
 def comparison_document(table: xr.Dataset) -> dict[str, Any]:
-    """Return a comparison as a JSON-safe document, a list of rows.
-
-    Parameters
-    ----------
-    table : xr.Dataset
-        From `compare_published`.
-
-    Returns
-    -------
-    dict
-        ``evidence_kind, convention, trial, reading_weights, rows``; missing numbers are None.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = compare_published(load_published(), endpoint="caps", priors=["weak"])
-    >>> comparison_document(table)["rows"][0]["contrast"]
-    'TX.CAPS.X'
-    """
+    """Return a comparison as a JSON-safe document, a list of rows, None for missing numbers."""
     frame = comparison_frame(table).astype(object)
     rows = frame.where(frame.notna(), None).to_dict("records")
     about = {str(key): value for key, value in table.attrs.items()}
@@ -169,27 +98,7 @@ def comparison_document(table: xr.Dataset) -> dict[str, Any]:
 def gap_reason(row: xr.Dataset, *, mean: float, center: float, prior: str) -> str:
     """Say why a posterior mean is not the published estimate, with the share of each cause.
 
-    Parameters
-    ----------
-    row : xr.Dataset
-        The selected printed row.
-    mean : float
-        Posterior mean, score units.
-    center : float
-        Center of the likelihood, score units.
-    prior : str
-        Name of the prior.
-
-    Returns
-    -------
-    str
-        One sentence.
-
-    Examples
-    --------
-    >>> row = xr.Dataset(dict(estimate=3.3, scale=1.0))
-    >>> gap_reason(row, mean=3.05, center=3.05, prior="flat")
-    'center of the interval -0.25; prior +0'
+    `center` is that of the likelihood, score units.
     """
     printed = float(row["estimate"])
     parts = []

@@ -39,6 +39,7 @@ from bayes_ptsd.priors import Prior
 __all__ = ["assess_interval"]
 
 SCALE_FREE = ("flat", "cochrane")
+# of a 95% equal-tailed interval
 TAILS = np.array([0.025, 0.975])
 
 
@@ -53,45 +54,15 @@ def assess_interval(
     relative_size: float = 1.0,
     replication_z: float | None = None,
 ) -> xr.Dataset:
-    """Return every credibility measure of one printed 95% interval.
+    """Return every credibility measure of one printed 95% interval, in score units.
 
-    Parameters
-    ----------
-    estimate, low, high : float
-        Printed estimate and limits in score units, positive when the active treatment is better.
-    df : float, optional
-        Degrees of freedom behind the interval, at least 1; adds convention T.
-    sd : float, optional
-        Total standard deviation of the score: adds the priors that are multiples of it.
-    priors : sequence of str or Prior, optional
-        Names of the family or priors in score units; by default the whole family, or flat and
-        cochrane without `sd`.
-    relative_size : float, optional
-        Variance of the estimate over that of a replication (ratio of sample sizes), positive.
-    replication_z : float, optional
-        z value that the replication found; by default the same estimate, ``z sqrt(relative_size)``.
-
-    Returns
-    -------
-    xr.Dataset
-        The measures of `bayes_ptsd.credibility.QUANTITIES`, each with its label, formula, source,
-        unit and, where it is missing, the reason in its attributes. Dims ``convention`` (N, T),
-        ``prior``, ``method`` (held, matthews), ``calibration`` (nominal, golden, controlled);
-        measures without the dim ``convention`` are of convention N.
-
-    Raises
-    ------
-    SpecError
-        If the limits are swapped or do not hold the estimate, `df` is below 1, `relative_size` is
-        not positive, a replication points the other way, or a prior is unknown or needs `sd`.
-
-    Examples
-    --------
-    >>> result = assess_interval(12.7, 2.5, 22.8, df=27, sd=14.4)
-    >>> round(float(result["bayes_factor_10"].sel(prior="skeptical", convention="N")), 2)
-    4.48
-    >>> round(float(result["critical_limit"]), 2)
-    13.65
+    Positive when the active treatment is better. `df` adds convention T, `sd` (of the score) the
+    priors that are multiples of it. `relative_size` is the variance of the estimate over that of a
+    replication, whose z value is by default that of the same estimate, ``z sqrt(relative_size)``.
+    Dims ``convention`` (N, T), ``prior``, ``method`` (held, matthews), ``calibration`` (nominal,
+    golden, controlled); measures without the dim ``convention`` are of convention N. The attributes
+    of each say its label, formula, source, unit and why it may be missing. A replication that
+    points the other way is refused.
     """
     _check(estimate, low, high, df, relative_size)
     row = xr.Dataset(

@@ -40,35 +40,14 @@ SOURCES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Quantity:
-    """One measure of `bayes_ptsd.credibility.assess_interval`.
-
-    Attributes
-    ----------
-    label : str
-        Name for people.
-    formula : str
-        How it is computed.
-    source : str
-        Keys of `SOURCES`, separated by commas; empty for plain arithmetic.
-    undefined : str
-        When the value is missing, and why.
-    convention : str
-        ``"N"`` for measures of that convention only, empty where ``convention`` is a dimension.
-    unit : str
-        ``"score"`` for measures in score units, else ``"1"``.
-
-    Examples
-    --------
-    >>> QUANTITIES["sellke_bound"].source
-    'sellke2001'
-    """
+    """One measure of `bayes_ptsd.credibility.assess_interval`."""
 
     label: str
     formula: str
-    source: str = ""
-    undefined: str = ""
-    convention: str = ""
-    unit: str = "1"
+    source: str = ""  # keys of `SOURCES`, separated by commas; empty for plain arithmetic
+    undefined: str = ""  # when the value is missing, and why
+    convention: str = ""  # "N" for measures of it only, empty where ``convention`` is a dimension
+    unit: str = "1"  # or "score"
 
 
 NO_SIGN = "the estimate is 0 and has no direction"

@@ -29,28 +29,8 @@ def credibility_document(
 ) -> dict[str, Any]:
     """Return every credibility measure of one printed 95% interval as a JSON-safe document.
 
-    Parameters
-    ----------
-    estimate, low, high, df, sd, priors, relative_size, replication_z
-        As for `bayes_ptsd.credibility.assess_interval`.
-
-    Returns
-    -------
-    dict
-        ``input``; ``conventions`` and ``sources`` by key; ``quantities``, a list with one entry per
-        figure: ``name, label, convention, value`` (number, text or None), ``unit, formula, source,
-        note`` and, where they apply, ``prior, method, calibration``.
-
-    Raises
-    ------
-    SpecError
-        As for `bayes_ptsd.credibility.assess_interval`.
-
-    Examples
-    --------
-    >>> document = credibility_document(1.5, -1.1, 4.2)
-    >>> {item["name"]: item["value"] for item in document["quantities"]}["critical_kind"]
-    'advocacy'
+    The arguments are those of `bayes_ptsd.credibility.assess_interval`; a value that is missing is
+    None, with the reason in its ``note``.
     """
     result = assess_interval(
         estimate,

@@ -2,6 +2,17 @@
 
 The relative size `c` is the variance of the original estimate over that of the replication, which
 is the ratio of sample sizes where the designs agree. All formulas are of convention N.
+
+References
+----------
+.. [1] Held L. A new standard for the analysis and design of replication studies. Journal of the
+   Royal Statistical Society A 2020;183(2):431-448.
+.. [2] Held L, Micheloud C, Pawel S. The assessment of replication success based on relative effect
+   size. Annals of Applied Statistics 2022;16(2):706-720.
+.. [3] Micheloud C, Balabdaoui F, Held L. Assessing replicability with the sceptical p-value: Type-I
+   error control and sample size planning. Statistica Neerlandica 2023, doi:10.1111/stan.12312.
+.. [4] Goodman SN. A comment on replication, p-values and evidence. Statistics in Medicine
+   1992;11(7):875-879.
 """
 
 from __future__ import annotations
@@ -24,43 +35,21 @@ __all__ = [
 ]
 
 SCEPTICAL_CALIBRATIONS = ("nominal", "golden", "controlled")
+# by which the golden calibration multiplies zS^2 [2]
 GOLDEN_RATIO = (1 + math.sqrt(5)) / 2
+# of two-sided P < .05
 CRITICAL_Z = float(stats.norm.ppf(0.975))
 LOG_TANGENT = np.linspace(-40.0, 40.0, 4001)
 """Beyond 40 lies an angle of 1e-17; steps of .02 resolve the peak at a tail of 1e-300."""
+# the step times the density of the log tangent of a uniform angle, 1 / (pi cosh)
 ANGLE_WEIGHT = (LOG_TANGENT[1] - LOG_TANGENT[0]) / math.pi / np.cosh(LOG_TANGENT)
 
 
 def sceptical_z(zo: float, zr: float, *, c: float) -> float:
-    """Return the z value of the sceptical P value.
+    """Return the z value of the sceptical P value; `zo` and `zr` must share their sign.
 
-    Parameters
-    ----------
-    zo, zr : float
-        z values of the original study and the replication; they must share their sign.
-    c : float
-        Relative size of the replication, positive.
-
-    Returns
-    -------
-    float
-        Root of ``(zo^2/zS^2 - 1) (zr^2/zS^2 - 1) = c`` between 0 and both z values [1]_. With
-        c = 1 its square is half the harmonic mean of the squared z values.
-
-    Raises
-    ------
-    SpecError
-        If `c` is not positive or the z values do not share their sign.
-
-    References
-    ----------
-    .. [1] Held L. A new standard for the analysis and design of replication studies. Journal of
-       the Royal Statistical Society A 2020;183(2):431-448.
-
-    Examples
-    --------
-    >>> round(sceptical_z(2.5, 2.5, c=1), 4) == round(2.5 / 2**0.5, 4)
-    True
+    Root of ``(zo^2/zS^2 - 1) (zr^2/zS^2 - 1) = c`` between 0 and both z values [1]_. With c = 1 its
+    square is half the harmonic mean of the squared z values.
     """
     _check_size(c)
     if not zo * zr > 0:
@@ -77,43 +66,11 @@ def sceptical_z(zo: float, zr: float, *, c: float) -> float:
 def sceptical_p_value(zo: float, zr: float, *, c: float, calibration: str = "golden") -> float:
     """Return the one-sided sceptical P value of an original study and its replication.
 
-    Parameters
-    ----------
-    zo, zr : float
-        z values of the original study and the replication; they must share their sign.
-    c : float
-        Relative size of the replication, positive.
-    calibration : {"nominal", "golden", "controlled"}, optional
-        Nominal: ``1 - Phi(zS)`` [1]_. Golden: ``1 - Phi(zS sqrt(1.618))``, so that an original
-        at the threshold needs a replication estimate at least as large [2]_. Controlled:
-        ``sqrt(P(ZS >= zS)) / 2`` under no effect in both studies, so that the rate of success at
-        level alpha is ``alpha^2`` as for two independent trials [3]_.
-
-    Returns
-    -------
-    float
-        One-sided P value in the direction of the original; twice it is the two-sided one.
-
-    Raises
-    ------
-    SpecError
-        If `c` is not positive, the signs differ, or the calibration is unknown.
-
-    References
-    ----------
-    .. [1] Held L. A new standard for the analysis and design of replication studies. Journal of
-       the Royal Statistical Society A 2020;183(2):431-448.
-    .. [2] Held L, Micheloud C, Pawel S. The assessment of replication success based on relative
-       effect size. Annals of Applied Statistics 2022;16(2):706-720.
-    .. [3] Micheloud C, Balabdaoui F, Held L. Assessing replicability with the sceptical p-value:
-       Type-I error control and sample size planning. Statistica Neerlandica 2023,
-       doi:10.1111/stan.12312.
-
-    Examples
-    --------
-    >>> [round(sceptical_p_value(2.4523, 2.4523, c=1, calibration=k), 4)
-    ...  for k in SCEPTICAL_CALIBRATIONS]
-    [0.0415, 0.0137, 0.0114]
+    In the direction of the original; twice it is the two-sided one. Nominal: ``1 - Phi(zS)`` [1]_.
+    Golden: ``1 - Phi(zS sqrt(1.618))``, so that an original at the threshold needs a replication
+    estimate at least as large [2]_. Controlled: ``sqrt(P(ZS >= zS)) / 2`` under no effect in both
+    studies, so that the rate of success at level alpha is ``alpha^2`` as for two independent trials
+    [3]_.
     """
     if calibration not in SCEPTICAL_CALIBRATIONS:
         known = nearest(calibration, SCEPTICAL_CALIBRATIONS)
@@ -125,44 +82,14 @@ def sceptical_p_value(zo: float, zr: float, *, c: float, calibration: str = "gol
 
 
 def sceptical_null_survival(zs: float, *, c: float) -> float:
-    """Return the chance of a sceptical z value this large when neither study has an effect.
+    """Return ``P(ZS >= zs)`` for independent standard normal zo and zr [3]_.
 
-    Parameters
-    ----------
-    zs : float
-        Sceptical z value, not negative.
-    c : float
-        Relative size of the replication, positive.
-
-    Returns
-    -------
-    float
-        ``P(ZS >= zs)`` for independent standard normal zo and zr, the formula taken for either
-        pair of signs. For c = 1 it is the upper tail of a gamma distribution with shape 1/2 and
-        rate 2 at ``zs^2``.
-
-    Raises
-    ------
-    SpecError
-        If `c` is not positive or `zs` is negative.
-
-    Notes
-    -----
-    ZS is the distance of (zo, zr) from the origin times a function of their angle, and the square
-    of that distance is exponential with mean 2, so that ``P(ZS >= zs) = E exp(-u zs^2 / 2)`` with
-    ``u = 1/ZS^2`` on the unit circle and a uniform angle: a finite integral, by the trapezoidal
-    rule in the logarithm of the angle's tangent.
-
-    References
-    ----------
-    .. [1] Micheloud C, Balabdaoui F, Held L. Assessing replicability with the sceptical p-value:
-       Type-I error control and sample size planning. Statistica Neerlandica 2023,
-       doi:10.1111/stan.12312.
-
-    Examples
-    --------
-    >>> round(sceptical_null_survival(1.5, c=1.0), 6), round(sceptical_null_survival(1.5, c=2), 6)
-    (0.0027, 0.001052)
+    The formula is taken for either pair of signs; for c = 1 it is the upper tail of a gamma
+    distribution with shape 1/2 and rate 2 at ``zs^2``. ZS is the distance of (zo, zr) from the
+    origin times a function of their angle, and the square of that distance is exponential with mean
+    2, so that ``P(ZS >= zs) = E exp(-u zs^2 / 2)`` with ``u = 1/ZS^2`` on the unit circle and a
+    uniform angle: a finite integral, by the trapezoidal rule in the logarithm of the angle's
+    tangent.
     """
     _check_size(c)
     if not zs >= 0:
@@ -178,33 +105,9 @@ def sceptical_null_survival(zs: float, *, c: float) -> float:
 def replication_probability(posterior: Prior, *, se: float, c: float, direction: float) -> float:
     """Return the predictive probability that a replication agrees with the original.
 
-    Parameters
-    ----------
-    posterior : Prior
-        Posterior of the treatment difference: a normal or a mixture of normals, score units.
-    se : float
-        Standard error of the original estimate; the replication's is ``se / sqrt(c)``.
-    c : float
-        Relative size of the replication, positive.
-    direction : float
-        Its sign is the direction of the original estimate.
-
-    Returns
-    -------
-    float
-        Probability of a two-sided P below .05 in that direction,
-        ``Phi((m - 1.96 s / sqrt c) / sqrt(v + s^2 / c))`` summed over the components.
-
-    Raises
-    ------
-    SpecError
-        If `c` or `se` is not positive, `direction` is zero, or the posterior is not normal.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> round(replication_probability(normal(12.7, 5.1787), se=5.1787, c=1, direction=1), 4)
-    0.6361
+    Two-sided P below .05 with the sign of `direction`: ``Phi((m - 1.96 s / sqrt c) / sqrt(v + s^2 /
+    c))``, s the standard error `se` of the original estimate, summed over the components of a
+    normal mixture.
     """
     _check_size(c)
     if not se > 0 or not abs(direction) > 0:
@@ -222,33 +125,8 @@ def replication_probability(posterior: Prior, *, se: float, c: float, direction:
 def conditional_replication_probability(z: float, *, c: float) -> float:
     """Return the power of a replication if the original estimate were the truth.
 
-    Parameters
-    ----------
-    z : float
-        z value of the original study.
-    c : float
-        Relative size of the replication, positive.
-
-    Returns
-    -------
-    float
-        ``Phi(|z| sqrt c - 1.96)``: probability of a two-sided P below .05 in the same direction,
-        without any uncertainty about the effect [1]_.
-
-    Raises
-    ------
-    SpecError
-        If `c` is not positive.
-
-    References
-    ----------
-    .. [1] Goodman SN. A comment on replication, p-values and evidence. Statistics in Medicine
-       1992;11(7):875-879.
-
-    Examples
-    --------
-    >>> round(conditional_replication_probability(1.959964, c=1), 3)
-    0.5
+    ``Phi(|z| sqrt c - 1.96)``: probability of a two-sided P below .05 in the same direction,
+    without any uncertainty about the effect [4]_.
     """
     _check_size(c)
     return float(special.ndtr(abs(z) * math.sqrt(c) - CRITICAL_Z))

@@ -1,7 +1,15 @@
 """Reverse-Bayes measures of one interval: which priors would change what it says.
 
-Analysis of credibility uses the two printed limits only, as limits of a normal 95% interval
-(convention N); intrinsic credibility uses the z value. Both work for benefit in either direction.
+Analysis of credibility [1]_ uses the two printed limits only, as limits of a normal 95% interval
+(convention N); intrinsic credibility [1]_ [2]_ uses the z value. Both work for benefit in either
+direction.
+
+References
+----------
+.. [1] Matthews RAJ. Beyond 'significance': principles and practice of the analysis of credibility.
+   Royal Society Open Science 2018;5(1):171047.
+.. [2] Held L. The assessment of intrinsic credibility and a new argument for p < 0.005. Royal
+   Society Open Science 2019;6(3):181534.
 """
 
 from __future__ import annotations
@@ -29,69 +37,26 @@ INTRINSIC_FACTORS = {
 }
 """Factor on z by which each definition of intrinsic credibility discounts the estimate."""
 
+# of the width: a limit recovered from a P value is 0 but for its arithmetic
 AT_ZERO = 1e-9
 
 
 @dataclass(frozen=True)
 class CriticalPrior:
-    """The prior at which a 95% posterior interval just touches zero.
-
-    Attributes
-    ----------
-    kind : {"skepticism", "advocacy", "undefined"}
-        Which branch of the analysis of credibility applies.
-    limit : float
-        Skepticism or advocacy limit in score units, with the sign of the effect; NaN if undefined.
-    low, high : float
-        The critical prior's 95% interval: ``-limit`` to ``limit`` for skepticism, 0 to ``limit``
-        for advocacy.
-    reason : str
-        What the limit means, or why there is none.
-
-    Examples
-    --------
-    >>> critical_prior(0.94, 16.2).kind
-    'skepticism'
-    """
+    """The prior at which a 95% posterior interval just touches zero."""
 
     kind: Literal["skepticism", "advocacy", "undefined"]
-    limit: float
-    low: float
+    limit: float  # score units, with the sign of the effect; NaN if undefined
+    low: float  # of its 95% interval: -|limit| for skepticism; advocacy has 0 and the limit
     high: float
-    reason: str
+    reason: str  # what the limit means, or why there is none
 
 
 def critical_prior(low: float, high: float) -> CriticalPrior:
-    """Return the analysis of credibility of a 95% interval.
+    """Return the analysis of credibility of a 95% interval in score units.
 
-    Parameters
-    ----------
-    low, high : float
-        Limits of the interval for the treatment difference, in score units.
-
-    Returns
-    -------
-    CriticalPrior
-        Skepticism for an interval without zero, advocacy for one around zero, undefined where a
-        limit is zero or the interval is symmetric about zero [1]_.
-
-    Raises
-    ------
-    SpecError
-        If the limits are not finite or not in increasing order.
-
-    References
-    ----------
-    .. [1] Matthews RAJ. Beyond 'significance': principles and practice of the analysis of
-       credibility. Royal Society Open Science 2018;5(1):171047.
-
-    Examples
-    --------
-    >>> result = critical_prior(2.5, 22.8)
-    >>> result.kind, round(result.limit, 2)
-    ('skepticism', 13.65)
-    >>> critical_prior(0, 5.5).kind
-    'undefined'
+    Skepticism for an interval without zero, advocacy for one around zero, undefined where a limit
+    is zero or the interval is symmetric about zero.
     """
     _check_limits(low, high)
     if _at_zero(low, high):
@@ -125,33 +90,10 @@ def _undefined(reason: str) -> CriticalPrior:
 
 
 def skepticism_limit(low: float, high: float) -> float:
-    """Return the skepticism limit of an interval that excludes zero.
+    """Return the skepticism limit of an interval that excludes zero, in score units.
 
-    Parameters
-    ----------
-    low, high : float
-        Limits of the 95% interval, both positive or both negative, in score units.
-
-    Returns
-    -------
-    float
-        ``(U - L)^2 / (4 sqrt(U L))`` in score units, with the sign of the effect [1]_: the prior
-        N(0, (limit / 1.96)^2) gives a 95% posterior interval that just touches zero.
-
-    Raises
-    ------
-    SpecError
-        If the interval includes zero, or its limits are not in increasing order.
-
-    References
-    ----------
-    .. [1] Matthews RAJ. Beyond 'significance': principles and practice of the analysis of
-       credibility. Royal Society Open Science 2018;5(1):171047.
-
-    Examples
-    --------
-    >>> round(skepticism_limit(0.94, 16.2), 2), round(skepticism_limit(-16.2, -0.94), 2)
-    (14.92, -14.92)
+    ``(U - L)^2 / (4 sqrt(U L))`` with the sign of the effect: the prior N(0, (limit / 1.96)^2)
+    gives a 95% posterior interval that just touches zero.
     """
     _check_limits(low, high)
     if low <= 0 <= high or _at_zero(low, high):
@@ -160,34 +102,11 @@ def skepticism_limit(low: float, high: float) -> float:
 
 
 def advocacy_limit(low: float, high: float) -> float:
-    """Return the advocacy limit of an interval that includes zero.
+    """Return the advocacy limit of an interval that includes zero, in score units.
 
-    Parameters
-    ----------
-    low, high : float
-        Limits of the 95% interval, one negative and one positive, in score units.
-
-    Returns
-    -------
-    float
-        ``-(U + L) (U - L)^2 / (2 U L)`` in score units, with the sign of the estimate [1]_: the
-        normal prior whose 95% interval runs from 0 to the limit gives a posterior interval that
-        just touches zero. Zero if the interval is symmetric.
-
-    Raises
-    ------
-    SpecError
-        If the interval excludes zero or has a limit there, or is not in increasing order.
-
-    References
-    ----------
-    .. [1] Matthews RAJ. Beyond 'significance': principles and practice of the analysis of
-       credibility. Royal Society Open Science 2018;5(1):171047.
-
-    Examples
-    --------
-    >>> round(advocacy_limit(-0.3, 8.3), 1)
-    118.8
+    ``-(U + L) (U - L)^2 / (2 U L)`` with the sign of the estimate: the normal prior whose 95%
+    interval runs from 0 to the limit gives a posterior interval that just touches zero. Zero if the
+    interval is symmetric.
     """
     _check_limits(low, high)
     if not low < 0 < high or _at_zero(low, high):
@@ -207,39 +126,12 @@ def _at_zero(low: float, high: float) -> bool:
 
 
 def intrinsic_p_value(z: float, *, method: str = "held") -> float:
-    """Return the two-sided P value for intrinsic credibility.
+    """Return the two-sided P value for intrinsic credibility; the sign of z does not matter.
 
-    Parameters
-    ----------
-    z : float
-        Estimate divided by its standard error; its sign does not matter.
-    method : {"held", "matthews"}, optional
-        Held compares the estimate with its prior-predictive distribution under the sufficiently
-        skeptical prior [1]_; Matthews asks that the estimate lie outside that prior's own 95%
-        interval [2]_.
-
-    Returns
-    -------
-    float
-        ``2 (1 - Phi(|z| / sqrt 2))`` or ``2 (1 - Phi(|z| sqrt((sqrt 5 - 1) / 2)))``. A result is
-        intrinsically credible at level alpha where this is at most alpha.
-
-    Raises
-    ------
-    SpecError
-        If the method is unknown.
-
-    References
-    ----------
-    .. [1] Held L. The assessment of intrinsic credibility and a new argument for p < 0.005. Royal
-       Society Open Science 2019;6(3):181534.
-    .. [2] Matthews RAJ. Beyond 'significance': principles and practice of the analysis of
-       credibility. Royal Society Open Science 2018;5(1):171047.
-
-    Examples
-    --------
-    >>> round(intrinsic_p_value(2.7718, method="held"), 3)
-    0.05
+    Held compares the estimate with its prior-predictive distribution under the sufficiently
+    skeptical prior, Matthews asks that it lie outside that prior's own 95% interval: ``2 (1 -
+    Phi(|z| / sqrt 2))`` or ``2 (1 - Phi(|z| sqrt((sqrt 5 - 1) / 2)))``. A result is intrinsically
+    credible at level alpha where this is at most alpha.
     """
     if method not in INTRINSIC_FACTORS:
         raise SpecError(f"unknown method '{method}'{nearest(method, INTRINSIC_FACTORS)}")

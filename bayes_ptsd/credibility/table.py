@@ -18,37 +18,11 @@ __all__ = ["credibility_table"]
 def credibility_table(
     evidence: Evidence, *, crossover_reading: str = "as_published", relative_size: float = 1.0
 ) -> xr.Dataset:
-    """Return the credibility measures of every printed treatment contrast.
+    """Return `assess_interval` of every printed treatment contrast, dim ``contrast`` in front.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    crossover_reading : str, optional
-        Reading of the crossover rows; other rows have one reading.
-    relative_size : float, optional
-        Size of the replication, original = 1.
-
-    Returns
-    -------
-    xr.Dataset
-        `assess_interval` with dim ``contrast`` in front. Rows without a printed interval use the
-        one recovered from their P value. Score-unit priors use the endpoint's reference SD; NaN
-        where it has none, and under convention T where the row has no df.
-
-    Raises
-    ------
-    EvidenceError
-        If the reading is unknown.
-    SpecError
-        If `relative_size` is not positive.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = credibility_table(load_published())
-    >>> round(float(table["critical_limit"].sel(contrast="T2.IESR.F")), 2)
-    14.92
+    `crossover_reading` scales crossover rows only; rows without a printed interval use the one
+    recovered from their P value. Score-unit priors use the endpoint's reference SD; NaN where it
+    has none, and under convention T where the row has no df.
     """
     effects = evidence.data["effects"].to_dataset()
     scale = crossover_reading_of(crossover_reading).scale

@@ -43,7 +43,9 @@ __all__ = [
 BEYOND = 9.0
 """Standard deviations of the predicted estimate beyond which nothing is left."""
 AVERAGED = ("assurance", "discounted", "same_sign", "standard_error", "complete")
+# the median, the middle half and the middle 80% of what may be found
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+# down to which the nodes that stand for a t likelihood are exact to 1e-7 (`goals.COARSE`)
 LEAST_DF = 3.0
 DISCOUNT = (
     "an estimate far outside the analysis prior {} is discounted: a t likelihood gives way to the "
@@ -54,54 +56,20 @@ Case = tuple[float, Prior, ReplicationDesign]
 
 
 def reach_probability(prior: Prior, design: ReplicationDesign, *, n: float, goal: Goal) -> float:
-    """Return the probability that a replication reaches its goal.
+    """Return the assurance [1]_, the probability that `n` patients in all reach the goal.
 
-    Parameters
-    ----------
-    prior : Prior
-        Design prior of the difference: a normal, or a mixture of normals. (A normal with a tiny
-        sd gives the power at one difference.)
-    design : ReplicationDesign
-        The design, with its known sd and correlation.
-    n : float
-        Patients randomized, both arms or sequences together.
-    goal : Goal
-        What has to be shown.
-
-    Returns
-    -------
-    float
-        The assurance.
-
-    Raises
-    ------
-    SpecError
-        If the prior is not normal or too few patients leave degrees of freedom.
+    A normal prior with a tiny sd gives the power at one difference.
 
     References
     ----------
     .. [1] O'Hagan A, Stevens JW, Campbell MJ. Assurance in clinical trial design. Pharmaceutical
        Statistics 2005;4:187-201.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> design = ReplicationDesign("parallel", sd=14.4)
-    >>> round(reach_probability(normal(0.9 * 14.4, 1e-6), design, n=40, goal=Goal()), 3)
-    0.792
     """
     return _reached(prior, design, n, goal)[0]
 
 
 def goal_ceiling(prior: Prior, goal: Goal) -> float:
-    """Return what the assurance tends to as the replication grows: P(difference > margin).
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> round(goal_ceiling(normal(1.0, 1.0), Goal()), 4)
-    0.8413
-    """
+    """Return what the assurance tends to as the replication grows: P(difference > margin)."""
     return float(prior.sf(goal.margin))
 
 
@@ -114,48 +82,15 @@ def assurance_curve(
     nuisance: Sequence[tuple[float, float, float]] | None = None,
     cases: Sequence[Case] | None = None,
 ) -> xr.Dataset:
-    """Return the assurance for a range of sizes, with pre-posterior quantiles.
+    """Return the assurance for a range of sizes, with pre-posterior quantiles, on dim ``n``.
 
-    Parameters
-    ----------
-    prior : Prior
-        Design prior of the difference: a normal, or a mixture of normals.
-    design : ReplicationDesign
-        The design.
-    sizes : sequence of int
-        Patients randomized in all.
-    goal : Goal
-        What has to be shown.
-    nuisance : sequence of (weight, sd, correlation), optional
-        Belief about the standard deviation and the correlation, over which everything is averaged;
-        by default those of the design, known.
-    cases : sequence of (weight, prior, design), optional
-        Where prior and precision go together, as under readings of one row: averaged over instead
-        of `prior` with `design` and `nuisance`.
-
-    Returns
-    -------
-    xr.Dataset
-        On dim ``n``: ``assurance``; ``same_sign``, the probability of an estimate in favor of the
-        active treatment; ``discounted``, that of an estimate above one that reaches the goal which
-        yet misses it, because it contradicts the analysis prior; ``standard_error``; ``complete``,
-        patients with all their data;
-        ``prob_quantile`` on dim ``probability``, quantiles of the posterior probability that the
-        difference exceeds the margin, as one would foretell it today. ``ceiling`` is the limit of
-        the assurance.
-
-    Raises
-    ------
-    SpecError
-        If a size leaves no degrees of freedom or weights do not sum to one.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> design = ReplicationDesign("crossover", sd=14.4, correlation=0.5)
-    >>> curve = assurance_curve(normal(6, 4), design, sizes=[20, 80], goal=Goal())
-    >>> curve["assurance"].values.round(3)
-    array([0.449, 0.742])
+    `nuisance` (weight, sd, correlation) is belief over which everything is averaged; `cases` stand
+    instead of prior, design and nuisance where prior and precision go together, as under readings
+    of one row. ``same_sign`` is the probability of an estimate in favor of the active treatment;
+    ``discounted`` that of an estimate above one that reaches the goal which yet misses it, because
+    it contradicts the analysis prior; ``complete`` counts patients with all their data.
+    ``prob_quantile``, dim ``probability``, has quantiles of the posterior probability that the
+    difference exceeds the margin, as one would foretell it today.
     """
     found = _nuisance_cases(prior, design, nuisance) if cases is None else checked_cases(cases)
     rows = [_one_size(found, n, goal) for n in sizes]
@@ -177,31 +112,12 @@ def assurance_curve(
 
 
 def discount_note(goal: Goal) -> str:
-    """Return what an informative analysis prior does to large estimates, or nothing.
-
-    Examples
-    --------
-    >>> discount_note(Goal())
-    ''
-    """
+    """Return what an informative analysis prior does to large estimates, "" for a flat one."""
     return "" if goal.exact else DISCOUNT.format(goal.analysis.formula)
 
 
 def checked_cases(cases: Sequence[Case]) -> list[Case]:
-    """Return the cases, or refuse weights that are no distribution.
-
-    Raises
-    ------
-    SpecError
-        If a weight is not positive or they do not sum to one.
-
-    Examples
-    --------
-    >>> checked_cases([])
-    Traceback (most recent call last):
-        ...
-    bayes_ptsd.errors.SpecError: weights of cases are positive and sum to one, got 0
-    """
+    """Return the cases, or refuse weights that are no distribution."""
     total = sum(weight for weight, _, _ in cases)
     if not math.isclose(total, 1, abs_tol=1e-8) or any(not weight > 0 for weight, _, _ in cases):
         raise SpecError(f"weights of cases are positive and sum to one, got {total:g}")
@@ -209,13 +125,7 @@ def checked_cases(cases: Sequence[Case]) -> list[Case]:
 
 
 def cases_label(cases: Sequence[Case]) -> str:
-    """Return the designs of cases in words, each once.
-
-    Examples
-    --------
-    >>> cases_label([(1.0, Prior("flat"), ReplicationDesign("parallel", sd=10))])
-    'parallel, 1:1, sd 10'
-    """
+    """Return the designs of cases in words, each once."""
     return "; or ".join(dict.fromkeys(design.label for _, _, design in cases))
 
 

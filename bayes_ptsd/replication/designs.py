@@ -14,7 +14,10 @@ from bayes_ptsd.sensitivity import missing_shares
 __all__ = ["DESIGNS", "ReplicationDesign", "planned_designs"]
 
 DESIGNS = ("parallel", "crossover", "repeated")
+# as low as no two scores of a patient correlate, and far enough from -1 to invert their covariance
 LEAST_CORRELATION = -0.95
+# At a correlation of .5 the mean of four has .625 of the variance of one score; no number of visits
+# gets below .5.
 VISITS = 4
 
 
@@ -22,44 +25,17 @@ VISITS = 4
 class ReplicationDesign:
     """A two-treatment trial with 1:1 allocation, and who leaves it.
 
-    Attributes
-    ----------
-    kind : {"parallel", "crossover", "repeated"}
-        One score a patient; two periods, both treatments (AB/BA); one treatment, the mean of
-        several visits.
-    sd : float
-        Total standard deviation of a score, in score units.
-    correlation : float
-        Between the two scores of a patient: of two periods, or of any two visits. Not used by
-        ``parallel``.
-    visits : int
-        Visits of ``repeated``.
-    dropout : float
-        Share lost at random: before the only score or the first visit, or in a crossover between
-        the periods, so that the first period is still there.
-    gate : tuple of float
-        Of a crossover: shares of the active-first and the control-first sequence that are too well
-        to cross over. Their first period is analyzed.
-
-    Raises
-    ------
-    SpecError
-        If the design is unknown or a number is outside its range.
-
-    Examples
-    --------
-    >>> design = ReplicationDesign("crossover", sd=14.4, correlation=0.5)
-    >>> round(1 / design.information / 14.4**2, 6)
-    1.0
+    Those who drop out are lost before their only score or first visit; of those who leave a
+    crossover, or do not cross over, the first period is analyzed.
     """
 
-    kind: str
-    sd: float
-    correlation: float = 0.5
-    visits: int = 1
-    dropout: float = 0.0
-    gate: tuple[float, float] = (0.0, 0.0)
-    basis: str = ""
+    kind: str  # parallel: one score a patient; crossover: AB/BA; repeated: the mean of visits
+    sd: float  # of a score, total, in score units
+    correlation: float = 0.5  # of two scores of a patient: of two periods, or of any two visits
+    visits: int = 1  # of repeated
+    dropout: float = 0.0  # share lost at random, in a crossover between the periods
+    gate: tuple[float, float] = (0.0, 0.0)  # shares too well to cross, active and control first
+    basis: str = ""  # the reading of the row that the precision is from, for the label
 
     def __post_init__(self) -> None:
         """Refuse what is not a design."""
@@ -150,30 +126,12 @@ class ReplicationDesign:
 
 
 def planned_designs(evidence: Evidence, *, sd: float) -> dict[str, ReplicationDesign]:
-    """Return the designs of a replication that a trial suggests.
+    """Return the designs of a replication that a trial suggests, by name; `sd` in score units.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``; its flow of patients, where it has one, says who does not cross.
-    sd : float
-        Total standard deviation of the score, score units.
-
-    Returns
-    -------
-    dict of str to ReplicationDesign
-        ``parallel``; ``repeated``, the mean of four visits; of a trial with sequences also
-        ``crossover``, everybody crosses, and ``crossover_leavers``, with the shares of this trial
-        that were too well to cross (the gate) or left. All with a correlation of .5 between two
-        scores of a patient, which a crossover row replaces by its own precision
-        (`bayes_ptsd.replication.readings.row_design`).
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> designs = planned_designs(load_published(), sd=14.4)
-    >>> designs["crossover_leavers"].label
-    'AB/BA crossover, correlation 0.5, sd 14.4, drop-out 0.17, gate 0.27 and 0'
+    ``parallel``; ``repeated``; of a trial with sequences ``crossover``, everybody crosses, and,
+    where it prints its flow of patients, ``crossover_leavers``, with its shares that were too well
+    to cross (the gate) or left. A patient's scores correlate by .5, which a crossover row replaces
+    by its own precision (`bayes_ptsd.replication.readings.row_design`).
     """
     designs = {
         "parallel": ReplicationDesign("parallel", sd=sd),

@@ -40,31 +40,8 @@ def row_fits(
 ) -> dict[str, xr.DataTree]:
     """Return the exact fits of one printed row, one per reading of the crossover contrast.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    contrast : str
-        Id of the row.
-    center : str
-        Prior of the family under which the row is analyzed: the center of the replication prior.
-    convention : {"N", "T"}
-        Likelihood convention.
-    readings : list of str
-        Readings of a crossover row; another row has the first one only.
-
-    Returns
-    -------
-    dict of str to xr.DataTree
-        Fits by reading.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> fits = row_fits(load_published(), "T2.IESR.F", center="flat", convention="N",
-    ...     readings=["as_published", "unhalved"])
-    >>> list(fits)
-    ['as_published']
+    `center` is the prior of the family it is analyzed under; a row of no crossover has one fit,
+    under the first of `readings`.
     """
     fits = {}
     for reading in readings:
@@ -81,14 +58,7 @@ def row_fits(
 
 
 def original_estimate(evidence: Evidence, contrast: str, *, reading: str) -> tuple[float, float]:
-    """Return estimate and standard error of a printed row under convention N.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> round(original_estimate(load_published(), "T2.IESR.F", reading="as_published")[1], 3)
-    3.893
-    """
+    """Return estimate and standard error of a printed row, convention N, benefit-positive."""
     row = select_contrast(evidence, contrast, crossover_reading=reading)
     found = likelihood_of(row.data["effects"].to_dataset(), "N")
     return found.params["mu"], found.params["sigma"]
@@ -97,32 +67,9 @@ def original_estimate(evidence: Evidence, contrast: str, *, reading: str) -> tup
 def prior_document(
     found: ReplicationPrior, designs: Mapping[str, ReplicationDesign], *, sensitivity: bool = True
 ) -> dict[str, Any]:
-    """Return a replication prior with its worth under several designs and its exports.
+    """Return a replication prior as JSON values, with its worth under designs and its exports.
 
-    Parameters
-    ----------
-    found : ReplicationPrior
-        From `replication_prior`.
-    designs : mapping of str to ReplicationDesign
-        Designs whose patients it is priced in.
-    sensitivity : bool
-        Whether to widen the prior by each heterogeneity of the grid too.
-
-    Returns
-    -------
-    dict
-        JSON values.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.replication.prior import replication_prior
-    >>> fits = row_fits(load_published(), "T2.IESR.F", center="flat", convention="N",
-    ...     readings=["as_published"])
-    >>> document = prior_document(replication_prior(fits),
-    ...     {"parallel": ReplicationDesign("parallel", sd=14.4)})
-    >>> round(document["worth"]["parallel"]["weak"]["elir"], 6), document["evidence_kind"]
-    (1.0, 'published')
+    `sensitivity` adds how wide it is under each heterogeneity of the grid.
     """
     about = dict(found.about)
     sigma = 2 * float(about["sd"])
@@ -180,27 +127,7 @@ def _sensitivity(found: ReplicationPrior) -> list[dict[str, Any]]:
 
 
 def curve_document(curve: xr.Dataset) -> dict[str, Any]:
-    """Return an assurance curve as a document.
-
-    Parameters
-    ----------
-    curve : xr.Dataset
-        From `assurance_curve`.
-
-    Returns
-    -------
-    dict
-        ``design``, ``goal``, ``ceiling`` and a row per size.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> from bayes_ptsd.replication.assurance import Goal, assurance_curve
-    >>> curve = assurance_curve(normal(6, 4), ReplicationDesign("parallel", sd=14.4), sizes=[40],
-    ...     goal=Goal())
-    >>> curve_document(curve)["rows"][0]["n"]
-    40
-    """
+    """Return an assurance curve as JSON values: design, goal, ceiling and a row a size."""
     rows = [
         {
             "n": int(n),

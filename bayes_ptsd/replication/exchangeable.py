@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 DIFFERENCE = "treatment_difference"
+# Beyond 5.4 lies 7e-8 of a normal; steps of twice these .45 are still exact to 1e-7.
 SCORES = np.linspace(-5.4, 5.4, 25)
 SCORE_WEIGHT = np.exp(-0.5 * SCORES**2) / np.exp(-0.5 * SCORES**2).sum()
 """A t distribution as a mixture of 25 normals, whose variances are at equal normal scores."""
@@ -50,29 +51,13 @@ LEAST = 1e-9
 
 @dataclass(frozen=True)
 class OwnEffect:
-    """The difference of this trial before and after its data, component by component.
+    """The difference of this trial before and after its data, component by component."""
 
-    Attributes
-    ----------
-    weight : ndarray
-        Posterior weight of each component.
-    center, width : ndarray
-        Mean and standard deviation of its prior, score units; an infinite width is a flat prior.
-    mean, sd : ndarray
-        Mean and standard deviation of its posterior, which is normal.
-
-    Examples
-    --------
-    >>> one = OwnEffect.of_normal(normal(8.6, 3.0), normal(0, 4.0))
-    >>> float(one.mean[0].round(6)), float(one.sd[0].round(6))
-    (5.504, 2.4)
-    """
-
-    weight: FloatArray
-    center: FloatArray
-    width: FloatArray
-    mean: FloatArray
-    sd: FloatArray
+    weight: FloatArray  # posterior weight of each component
+    center: FloatArray  # mean of its prior, score units
+    width: FloatArray  # sd of its prior; infinite for a flat one
+    mean: FloatArray  # mean of its posterior, which is normal
+    sd: FloatArray  # sd of its posterior
 
     @classmethod
     def of_normal(cls, likelihood: Prior, prior: Prior) -> OwnEffect:
@@ -155,31 +140,8 @@ class OwnEffect:
 def own_effect(fit: xr.DataTree) -> OwnEffect:
     """Return a fit's treatment difference with the prior that it was estimated under.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        Any fit of a treatment difference: of a printed row its likelihood is used, else the
-        density of its posterior where it is exact, else its draws.
-
-    Returns
-    -------
-    OwnEffect
-        By component of the prior.
-
-    Raises
-    ------
-    SpecError
-        If the fit has no treatment difference or does not keep its prior, or this is not flat,
-        normal, Student-t or a mixture of these.
-
-    Examples
-    --------
-    >>> draws = np.random.default_rng(1).normal(5, 2, size=(2, 500))
-    >>> fit = xr.DataTree.from_dict({"posterior": xr.Dataset(
-    ...     {"treatment_difference": (("chain", "draw"), draws)})})
-    >>> fit.attrs["prior_table"] = '{"dist": "flat"}'
-    >>> round(own_effect(fit).posterior.mean)
-    5
+    Of a printed row the likelihood is used, else the density of the posterior where it is exact,
+    else its draws.
     """
     data = fit["constant_data"].to_dataset() if "constant_data" in fit.children else xr.Dataset()
     if {"se", "df"} <= set(data):
@@ -193,28 +155,7 @@ def own_effect(fit: xr.DataTree) -> OwnEffect:
 def posterior_mixture(fit: xr.DataTree) -> Prior:
     """Return the posterior of the treatment difference as a mixture of a few normals.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        Any fit: its ``exact`` group where it has one, else its draws.
-
-    Returns
-    -------
-    Prior
-        Fitted by weighted EM to the density, or to the draws (components by BIC).
-
-    Raises
-    ------
-    SpecError
-        If the fit has no treatment difference.
-
-    Examples
-    --------
-    >>> draws = np.random.default_rng(1).normal(5, 2, size=(2, 500))
-    >>> fit = xr.DataTree.from_dict({"posterior": xr.Dataset(
-    ...     {"treatment_difference": (("chain", "draw"), draws)})})
-    >>> round(posterior_mixture(fit).mean)
-    5
+    Fitted to the exact density where there is one, else to the draws (components by BIC).
     """
     groups = {key: fit.children[key].to_dataset() for key in fit.children}
     if "exact" in groups and DIFFERENCE in groups["exact"]["estimand"].to_numpy():
@@ -225,18 +166,7 @@ def posterior_mixture(fit: xr.DataTree) -> Prior:
 
 
 def stated_prior(fit: xr.DataTree) -> Prior:
-    """Return the prior that a fit's treatment difference was estimated under.
-
-    Raises
-    ------
-    SpecError
-        If the fit does not keep it.
-
-    Examples
-    --------
-    >>> stated_prior(xr.DataTree(xr.Dataset(attrs={"prior_table": '{"dist": "flat"}'}))).dist
-    'flat'
-    """
+    """Return the prior that a fit's treatment difference was estimated under, or refuse."""
     if "prior_table" not in fit.attrs:
         raise SpecError(
             f"{fit.attrs.get('result_id', 'this result')} does not keep the prior of its "
@@ -246,14 +176,7 @@ def stated_prior(fit: xr.DataTree) -> Prior:
 
 
 def heterogeneity_nodes(scale: float, cap: float) -> tuple[FloatArray, FloatArray]:
-    """Return values of ``min(tau, cap)`` and weights under a half-normal prior of tau.
-
-    Examples
-    --------
-    >>> tau, weight = heterogeneity_nodes(3.0, np.inf)
-    >>> round(float(weight @ tau**2), 6)
-    9.0
-    """
+    """Return values of ``min(tau, cap)`` and weights under a half-normal prior of tau."""
     if not scale > 0:
         return np.zeros(1), np.ones(1)
     top = min(cap, FAR * scale)
@@ -265,18 +188,7 @@ def heterogeneity_nodes(scale: float, cap: float) -> tuple[FloatArray, FloatArra
 
 
 def prior_components(prior: Prior) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return weights, means and sds of the normals that a prior is made of.
-
-    Raises
-    ------
-    SpecError
-        If the prior is not flat, normal, Student-t or a mixture of these.
-
-    Examples
-    --------
-    >>> prior_components(Prior("flat"))[2]
-    array([inf])
-    """
+    """Return weights, means and sds of a prior's normals; a flat one has an infinite sd."""
     weights, parts = mixture_parts(prior)
     found = []
     for weight, part in zip(weights, parts, strict=True):
@@ -294,28 +206,9 @@ def prior_components(prior: Prior) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def predictive_grid(own: OwnEffect, *, scale: float) -> xr.Dataset:
-    """Return the distribution of another trial's difference on a grid.
+    """Return the distribution of another trial's difference: ``value, pdf, cdf``, dim ``grid``.
 
-    Parameters
-    ----------
-    own : OwnEffect
-        This trial's difference.
-    scale : float
-        Scale of the half-normal prior of the standard deviation between trials, score units.
-
-    Returns
-    -------
-    xr.Dataset
-        ``value, pdf, cdf`` on dim ``grid``; scalars ``mean, sd``.
-
-    Examples
-    --------
-    >>> flat = OwnEffect.of_normal(normal(8, 4.0), Prior("flat"))
-    >>> round(float(predictive_grid(flat, scale=3.0)["sd"]) ** 2, 4)
-    34.0
-    >>> shrunk = OwnEffect.of_normal(normal(8, 4.0), normal(0, 4.0))
-    >>> round(float(predictive_grid(shrunk, scale=1.0)["mean"]), 3)
-    3.75
+    `scale` is that of the half-normal prior of the sd between trials, score units.
     """
     share, center, spread = _components(own, scale)
     mean = float(share @ center)

@@ -31,31 +31,8 @@ FAMILIES = {
 def mixture_json(prior: Prior, *, sigma: float | None = None) -> dict[str, Any]:
     """Return a mixture as the document that RBesT's ``read_mix_json`` reads.
 
-    Parameters
-    ----------
-    prior : Prior
-        Normal or beta, or a mixture of such.
-    sigma : float, optional
-        Reference scale, the sd of one unit, from which RBesT counts effective sample sizes of
-        normal mixtures.
-
-    Returns
-    -------
-    dict
-        ``comp``, one row a parameter and one column a component, and ``meta``, the attributes of
-        the R object (dimensions, names, class, likelihood, link), every scalar in a list as R
-        writes it.
-
-    Raises
-    ------
-    SpecError
-        If the components are not all normal or all beta.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> mixture_json(normal(0, 2), sigma=5)["comp"]
-    [[1.0], [0.0], [2.0]]
+    `sigma` is the sd of one unit, from which RBesT counts effective sample sizes of normal
+    mixtures; every scalar is in a list, as R writes it.
     """
     family = _family(prior)
     name, rows, likelihood, keys = FAMILIES[family]
@@ -70,50 +47,14 @@ def mixture_json(prior: Prior, *, sigma: float | None = None) -> dict[str, Any]:
 
 
 def write_mixture(prior: Prior, path: Path, *, sigma: float | None = None) -> Path:
-    """Write a mixture to a new file for RBesT's ``read_mix_json``.
-
-    Parameters
-    ----------
-    prior, sigma
-        As in `mixture_json`.
-    path : Path
-        The file; one that exists is not overwritten.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    SpecError
-        If the prior has no such form, or the file exists or cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.priors import normal
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_mixture(normal(0, 2), Path(folder, "prior.json")).name
-    'prior.json'
-    """
+    """Write a mixture for RBesT's ``read_mix_json`` to a new file; one that exists is refused."""
     return write_document(mixture_json(prior, sigma=sigma), path)
 
 
 def write_document(document: dict[str, Any], path: Path) -> Path:
-    r"""Write a JSON document to a new file, whole or not at all.
+    """Write a JSON document to a new file; one that exists is refused.
 
-    Raises
-    ------
-    SpecError
-        If the file exists or cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_document({"a": 1}, Path(folder, "a.json")).read_text()
-    '{"a": 1}\n'
+    NaN is no JSON: it raises ValueError, before anything is written.
     """
     text = json.dumps(document, allow_nan=False) + "\n"
     try:
@@ -127,48 +68,14 @@ def write_document(document: dict[str, Any], path: Path) -> Path:
 
 
 def mixture_frame(prior: Prior) -> pd.DataFrame:
-    """Return a mixture as a plain table, one row a component.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> list(mixture_frame(normal(0, 2)).columns)
-    ['weight', 'dist', 'mu', 'sigma']
-    """
+    """Return a mixture as a plain table, one row a component."""
     weights, parts = mixture_parts(prior)
     rows = [{"weight": float(w), **part.table()} for w, part in zip(weights, parts, strict=True)]
     return pd.DataFrame(rows)
 
 
 def preliz_code(prior: Prior, *, name: str = "prior") -> str:
-    """Return Python code that makes a mixture in PreliZ.
-
-    Parameters
-    ----------
-    prior : Prior
-        Normal or beta, or a mixture of such.
-    name : str
-        Name of the variable.
-
-    Returns
-    -------
-    str
-        Code that needs nothing but PreliZ.
-
-    Raises
-    ------
-    SpecError
-        If the components are not all normal or all beta.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> print(preliz_code(normal(0, 2)))
-    import preliz as pz
-    <BLANKLINE>
-    prior = pz.Normal(mu=0.0, sigma=2.0)
-    <BLANKLINE>
-    """
+    """Return Python code that makes a mixture, the variable `name`, in PreliZ."""
     weights, parts = mixture_parts(prior)
     made = [f"pz.{_python(part)}" for part in parts]
     if len(made) == 1:
@@ -181,39 +88,10 @@ def preliz_code(prior: Prior, *, name: str = "prior") -> str:
 
 
 def pymc_code(prior: Prior, *, name: str = "treatment_difference") -> str:
-    """Return Python code of a PyMC model of a replication under this prior.
+    """Return Python code that defines ``replication_model``, a PyMC model under this prior.
 
-    Parameters
-    ----------
-    prior : Prior
-        Normal or beta, or a mixture of such.
-    name : str
-        Name of the parameter.
-
-    Returns
-    -------
-    str
-        Code that defines ``replication_model``: a function of the replication's data (estimate and
-        standard error of a treatment difference; patients and events of a proportion).
-
-    Raises
-    ------
-    SpecError
-        If the components are not all normal or all beta.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> print(pymc_code(normal(0, 2)))
-    import pymc as pm
-    <BLANKLINE>
-    <BLANKLINE>
-    def replication_model(estimate, se):
-        with pm.Model() as model:
-            treatment_difference = pm.Normal("treatment_difference", mu=0.0, sigma=2.0)
-            pm.Normal("estimate", mu=treatment_difference, sigma=se, observed=estimate)
-        return model
-    <BLANKLINE>
+    It is a function of the replication's data: estimate and standard error of a treatment
+    difference, or patients and events of a proportion.
     """
     weights, parts = mixture_parts(prior)
     if len(parts) == 1:
@@ -240,32 +118,7 @@ def pymc_code(prior: Prior, *, name: str = "treatment_difference") -> str:
 
 
 def stan_code(prior: Prior, *, name: str = "treatment_difference") -> str:
-    """Return the Stan statement that adds this prior to a model's density.
-
-    Parameters
-    ----------
-    prior : Prior
-        Normal or beta, or a mixture of such.
-    name : str
-        Name of the parameter.
-
-    Returns
-    -------
-    str
-        A ``target +=`` statement for the model block.
-
-    Raises
-    ------
-    SpecError
-        If the components are not all normal or all beta.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> print(stan_code(normal(0, 2), name="delta"))
-    target += normal_lpdf(delta | 0.0, 2.0);
-    <BLANKLINE>
-    """
+    """Return the ``target +=`` statement that adds this prior to the density of a Stan model."""
     keys = FAMILIES[_family(prior)][3]
     weights, parts = mixture_parts(prior)
     terms = []

@@ -19,49 +19,23 @@ from bayes_ptsd.replication.worth import effective_sizes, weak_component_worth
 
 __all__ = ["MapPrior", "map_document", "map_prior", "mixture_rows"]
 
+# median, quartiles and the 95% interval
 PROBABILITIES = (0.025, 0.25, 0.5, 0.75, 0.975)
 
 
 @dataclass(frozen=True)
 class MapPrior:
-    """A meta-analytic-predictive prior and everything that is said about it.
-
-    Attributes
-    ----------
-    trials : HistoricalTrials
-        What it was computed from.
-    mean : Prior
-        Prior of the mean of the trials' parameters.
-    heterogeneity : Heterogeneity
-        Prior of the standard deviation between trials.
-    exact : xr.Dataset
-        Predictive distribution of a new trial's parameter on a grid, see `map_posterior`.
-    fitted : FittedMixture
-        The mixture that stands for it.
-    weak : Prior or None
-        Weakly informative component of the robust prior.
-    weak_worth : float
-        What that component is worth by itself, in patients; NaN where there is none, or no unit.
-    robust : Prior or None
-        The robust prior.
-    information : float
-        Fisher information of one patient about a normal parameter; NaN where `sigma` is unknown.
-
-    Examples
-    --------
-    >>> MapPrior.__dataclass_fields__["robust"].name
-    'robust'
-    """
+    """A meta-analytic-predictive prior and everything that is said about it."""
 
     trials: HistoricalTrials
-    mean: Prior
-    heterogeneity: Heterogeneity
-    exact: xr.Dataset
-    fitted: FittedMixture
-    weak: Prior | None
-    weak_worth: float
+    mean: Prior  # of the mean of the trials' parameters
+    heterogeneity: Heterogeneity  # prior of the sd between trials
+    exact: xr.Dataset  # distribution of a new trial's parameter on a grid, from `map_posterior`
+    fitted: FittedMixture  # the mixture that stands for it
+    weak: Prior | None  # weakly informative component of the robust prior
+    weak_worth: float  # of that component alone, in patients; NaN where there is none, or no unit
     robust: Prior | None
-    information: float
+    information: float  # Fisher's, of one patient about a normal parameter; NaN without `sigma`
 
     @property
     def unit(self) -> str:
@@ -91,49 +65,11 @@ def map_prior(
 ) -> MapPrior:
     """Compute a MAP prior, its mixture, and a robust mixture if asked for.
 
-    Parameters
-    ----------
-    trials : HistoricalTrials
-        Normal or binomial, one or many.
-    mean : Prior
-        Normal (or, for normal trials, flat) prior of the mean; log odds for binomial trials.
-    heterogeneity : Heterogeneity
-        Prior of the standard deviation between trials, same unit.
-    robust_weight : float, optional
-        Weight of a weakly informative component, as 0.2.
-    robust_mean : float, optional
-        Its mean: by default the MAP mean, and 0.5 for binomial trials.
-    robust_sd : float, optional
-        Its standard deviation; by default it is worth one patient of normal trials (the sd is
-        `sigma`), and uniform for binomial trials, where it must stay below that of a coin.
-    components : int, optional
-        Components of the mixture; by default as many as its distance needs.
-
-    Returns
-    -------
-    MapPrior
-        All of it.
-
-    Raises
-    ------
-    SpecError
-        If a prior or the robust component is not possible.
-    FitError
-        If the quadrature does not reach its accuracy.
-
-    Warns
-    -----
-    StatisticalWarning
-        If the robust component is worth less than 0.1 or more than 2 patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.exact.history import normal_trials
-    >>> trials = normal_trials(["A", "B"], y=[3.0, 5.0], n=[40, 60], sigma=8.0)
-    >>> found = map_prior(trials, mean=normal(0, 50), robust_weight=0.2, components=2,
-    ...     heterogeneity=Heterogeneity("half-normal", 1.0))
-    >>> round(found.weak_worth, 6), len(found.robust.weights)
-    (1.0, 3)
+    `mean` and `heterogeneity`, the sd between trials, are priors in the unit of the trials, log
+    odds of binomial ones. The robust component of weight `robust_weight` has the MAP mean and the
+    sd of one patient (`sigma`) by default; of binomial trials it is uniform. It warns where it is
+    worth less than 0.1 or more than 2 patients. Without `components` the mixture has as many as its
+    distance needs.
     """
     exact = map_posterior(trials, mean=mean, heterogeneity=heterogeneity)
     binomial = trials.likelihood == "binomial"
@@ -150,27 +86,7 @@ def map_prior(
 
 
 def map_document(found: MapPrior) -> dict[str, Any]:
-    """Return a MAP prior as a plain document, for JSON and for tables.
-
-    Parameters
-    ----------
-    found : MapPrior
-        From `map_prior`.
-
-    Returns
-    -------
-    dict
-        JSON values; what does not exist is None.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.exact.history import normal_trials
-    >>> trials = normal_trials(["A"], y=[3.0], se=[1.0])
-    >>> document = map_document(map_prior(trials, mean=normal(0, 50), components=1,
-    ...     heterogeneity=Heterogeneity("half-normal", 1.0)))
-    >>> document["evidence_kind"], document["robust"]
-    ('published', None)
-    """
+    """Return a MAP prior as JSON values; what does not exist is None."""
     exact = found.exact
     quantiles = grid_quantile(exact, np.array(PROBABILITIES))
     robust = None
@@ -215,13 +131,7 @@ def map_document(found: MapPrior) -> dict[str, Any]:
 
 
 def mixture_rows(prior: Prior) -> list[dict[str, Any]]:
-    """Return the components of a mixture as rows: weight, family, parameters.
-
-    Examples
-    --------
-    >>> mixture_rows(normal(2, 3))
-    [{'weight': 1.0, 'dist': 'normal', 'mu': 2.0, 'sigma': 3.0}]
-    """
+    """Return the components of a mixture as rows: weight, family, parameters."""
     weights, parts = mixture_parts(prior)
     return [{"weight": float(w), **part.table()} for w, part in zip(weights, parts, strict=True)]
 

@@ -27,6 +27,8 @@ __all__ = [
 DIFFERENCE = "treatment_difference"
 SDS = ("sd_subject", "sd_within", "sd_period", "sd_residual")
 CORRELATION = "correlation"
+# Least sd and least distance of a correlation from 1, so that logarithm and Fisher's z are finite;
+# and least mass of a component: what lies below moves no printed figure.
 TINY = 1e-6
 GROUPS = (0.5, 0.85)
 """Mass of tau at which its nodes are parted: a middle, a shoulder and a tail, each with the mean
@@ -35,31 +37,12 @@ and the variance of its group, so that those of the whole are exact."""
 
 @dataclass(frozen=True)
 class JointMixture:
-    """A mixture of multivariate normals over transformed parameters.
+    """A mixture of multivariate normals over transformed parameters."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        ``treatment_difference``, then ``log_...`` of standard deviations and ``z_correlation``.
-    weights : ndarray
-        Dim (component).
-    mean : ndarray
-        Dims (component, parameter).
-    cov : ndarray
-        Dims (component, parameter, parameter).
-
-    Examples
-    --------
-    >>> one = JointMixture(("treatment_difference",), np.ones(1), np.zeros((1, 1)),
-    ...     np.ones((1, 1, 1)))
-    >>> one.marginal_sd(0)
-    1.0
-    """
-
-    names: tuple[str, ...]
-    weights: FloatArray
-    mean: FloatArray
-    cov: FloatArray
+    names: tuple[str, ...]  # treatment_difference, then log_... of sds and z_correlation
+    weights: FloatArray  # dim (component)
+    mean: FloatArray  # dims (component, parameter)
+    cov: FloatArray  # dims (component, parameter, parameter)
 
     def marginal_sd(self, index: int) -> float:
         """Return the standard deviation of one parameter."""
@@ -79,36 +62,10 @@ def joint_mixture(
 ) -> JointMixture | None:
     """Return the joint prior of a replication from posterior draws.
 
-    Parameters
-    ----------
-    fits : sequence of xr.DataTree
-        Fits of patients with draws of the same parameters.
-    weights : sequence of float
-        Belief in each.
-    priors : sequence of Prior
-        Of the difference in each, toward which another trial's is drawn.
-    scale : float
-        Scale of the half-normal sd between trials, of the difference only, score units.
-    weak : Prior
-        Normal; the weakly informative component of the difference, independent of the others.
-    weak_weight : float
-        Its weight.
-
-    Returns
-    -------
-    JointMixture or None
-        None where a fit has no standard deviation, as fits of printed rows.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> rng = np.random.default_rng(1)
-    >>> fit = xr.DataTree.from_dict({"posterior": xr.Dataset({
-    ...     "treatment_difference": (("chain", "draw"), rng.normal(5, 2, (1, 400))),
-    ...     "sd_within": (("chain", "draw"), rng.gamma(50, 0.2, (1, 400)))})})
-    >>> joint_mixture([fit], weights=[1.0], priors=[Prior("flat")], scale=1.0,
-    ...     weak=normal(0, 20), weak_weight=0.2).names
-    ('treatment_difference', 'log_sd_within')
+    `weights` are belief in each fit, `priors` those of the difference in each, toward which another
+    trial's is drawn. `scale` is that of the half-normal sd between trials, of the difference only,
+    score units; `weak` is a normal component of the difference, independent of the others. None
+    where a fit has no standard deviation, as fits of printed rows.
     """
     columns = [_columns(fit) for fit in fits]
     if len(columns[0]) < 2 or any(set(item) != set(columns[0]) for item in columns):
@@ -137,22 +94,7 @@ def joint_mixture(
 def joint_json(joint: JointMixture) -> dict[str, Any]:
     """Return a joint prior as the document of RBesT's multivariate normal mixtures.
 
-    Parameters
-    ----------
-    joint : JointMixture
-        From `joint_mixture`.
-
-    Returns
-    -------
-    dict
-        Rows: weight, means, standard deviations, correlations of the lower triangle by column.
-
-    Examples
-    --------
-    >>> one = JointMixture(("a", "b"), np.ones(1), np.zeros((1, 2)),
-    ...     np.array([[[4.0, 1.0], [1.0, 1.0]]]))
-    >>> joint_json(one)["comp"]
-    [[1.0], [0.0], [0.0], [2.0], [1.0], [0.5]]
+    Rows: weight, means, standard deviations, correlations of the lower triangle by column.
     """
     names = joint.names
     sd = np.sqrt(np.einsum("kii->ki", joint.cov))
@@ -175,24 +117,9 @@ def joint_json(joint: JointMixture) -> dict[str, Any]:
 
 
 def joint_pymc_code(joint: JointMixture) -> str:
-    """Return Python code of a PyMC model with the joint prior, to which a likelihood is added.
+    """Return code of a PyMC ``model`` with the joint prior, to which a likelihood is added.
 
-    Parameters
-    ----------
-    joint : JointMixture
-        From `joint_mixture`.
-
-    Returns
-    -------
-    str
-        Code that defines ``model`` with one variable per parameter on its own scale.
-
-    Examples
-    --------
-    >>> one = JointMixture(("treatment_difference", "log_sd_within"), np.ones(1),
-    ...     np.zeros((1, 2)), np.eye(2)[None])
-    >>> "sd_within = pm.Deterministic" in joint_pymc_code(one)
-    True
+    It has one variable a parameter, on the parameter's own scale.
     """
     parts = "".join(
         f"        pm.MvNormal.dist(mu=np.array({mu!r}), cov=np.array({cov!r})),\n"
@@ -214,30 +141,11 @@ def joint_pymc_code(joint: JointMixture) -> str:
 
 
 def nuisance_nodes(fit: xr.DataTree, *, count: int = 25) -> list[tuple[float, float, float]]:
-    """Return what a fit of a crossover believes about the sd and the correlation of scores.
+    """Return (weight, sd, correlation) of a patient's scores as a crossover's fit believes them.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        With draws of ``sd_subject`` and ``sd_within``, or of ``sd_period`` and ``correlation``.
-    count : int
-        Nodes.
-
-    Returns
-    -------
-    list of (weight, sd, correlation)
-        Equal weights; the draws sorted by the variance of a within-patient difference and
-        represented by the middle one of each of `count` groups. Empty where the fit has no such
-        draws, as fits of printed rows.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1)
-    >>> fit = xr.DataTree.from_dict({"posterior": xr.Dataset({
-    ...     "sd_subject": (("chain", "draw"), np.full((1, 100), 3.0)),
-    ...     "sd_within": (("chain", "draw"), np.full((1, 100), 4.0))})})
-    >>> nuisance_nodes(fit, count=2)
-    [(0.5, 5.0, 0.36), (0.5, 5.0, 0.36)]
+    The draws, sorted by the variance of a within-patient difference, are represented by the middle
+    one of each of `count` groups of equal weight. Empty where the fit has no such draws, as of
+    printed rows.
     """
     if "posterior" not in fit.children:
         return []

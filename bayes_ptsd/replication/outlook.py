@@ -39,60 +39,40 @@ CENTERS = ("cochrane", "flat")
 """Priors of the family whose posteriors replication priors are centered on, the default first."""
 CORRELATIONS = (0.2, 0.5, 0.8)
 """Correlations of a patient's two scores under which a crossover is priced."""
+# Patients in all, by turns half and a third more, which is even on a log axis: from one half to
+# twelve times the 41 of this trial.
 SIZES = (20, 30, 40, 60, 80, 120, 160, 240, 320, 480)
+# the same range in doublings, where time is short
 QUICK_SIZES = (20, 40, 80, 160, 320)
+# as precise as the original, and with half its variance
 RELATIVE_SIZES = (1.0, 2.0)
+# from even chances to the usual power of .8, which half of the headline rows cannot reach
 TARGETS = (0.5, 0.6, 0.7, 0.8)
+# the highest target below the ceiling of every headline row, the lowest of which is .70
 TRADE_OFF = 0.6
+# Four to one: it asks for an estimate .84 standard errors above the MCID, where .975 asks for 1.96.
 WORTHWHILE_LEVEL = 0.8
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is foretold of a replication from one printed row, one reading and one center.
-
-    Attributes
-    ----------
-    contrast, reading, center : str
-        The row, how its crossover contrast is read ("averaged" over its readings), and the prior
-        its posterior was made under.
-    found : ReplicationPrior
-        The replication prior.
-    originals : mapping of str to tuple of float
-        By reading, estimate and standard error of the row, convention N, score units,
-        benefit-positive.
-    predictions : list of dict
-        A document a relative size, from `predict_replication`, with ``relative_size`` and ``se``.
-    designs : mapping of str to ReplicationDesign
-        Designs by name; of a crossover row with the row's own precision, under an average that of
-        the reading with the most weight.
-    curves : mapping of str to mapping of str to xr.Dataset
-        Assurance by goal and design.
-    sizes : list of dict
-        A line a goal, design and target: ``n`` or None where no size reaches it, ``per_group``,
-        ``complete``, ``treatments``, ``assurance``, ``ceiling``, ``patient_worth``.
-    trade_off : list of dict
-        A line a correlation: smallest crossover and parallel trial for one target.
-    quick : bool
-        Whether parts were left out to save time.
-
-    Examples
-    --------
-    >>> list(Outlook.__dataclass_fields__)[:3]
-    ['contrast', 'reading', 'center']
-    """
+    """What is foretold of a replication from one printed row, one reading and one center."""
 
     contrast: str
-    reading: str
-    center: str
+    reading: str  # how a crossover contrast is read, "averaged" over its readings
+    center: str  # the prior that the posterior of the row was made under
     found: ReplicationPrior
+    # by reading, estimate and standard error, convention N, score units, benefit-positive
     originals: Mapping[str, tuple[float, float]]
-    predictions: list[dict[str, Any]]
+    predictions: list[dict[str, Any]]  # of `predict_replication`, one a relative size
+    # of a crossover row with the row's precision, under an average that of the most weight
     designs: Mapping[str, ReplicationDesign]
-    curves: Mapping[str, Mapping[str, xr.Dataset]]
+    curves: Mapping[str, Mapping[str, xr.Dataset]]  # assurance by goal and design
+    # a line a goal, design and target; ``n`` is None where no size reaches it
     sizes: list[dict[str, Any]]
+    # a line a correlation: smallest crossover and parallel trial for one target
     trade_off: list[dict[str, Any]]
-    quick: bool = False
+    quick: bool = False  # parts were left out to save time
 
     @property
     def original(self) -> tuple[float, float]:
@@ -129,38 +109,9 @@ def replication_outlook(
 ) -> Outlook:
     """Return what a printed row foretells of a replication, under a reading or averaged.
 
-    Parameters
-    ----------
-    fits : xr.DataTree or mapping of str to xr.DataTree
-        Exact fit of a printed row of `evidence`, or one fit for each of its readings.
-    evidence : Evidence
-        Of kind ``published``.
-    reading_weights : mapping of str to float, optional
-        Belief in each reading, summing to one; equal by default.
-    quick : bool
-        Fewer sizes, one relative size, no skeptical analysis and one heterogeneity.
-
-    Returns
-    -------
-    Outlook
-        Under the default replication prior: half-normal(SD/4) between trials, and a robust
-        component of weight .2 and one patient's worth.
-
-    Raises
-    ------
-    SpecError
-        If the endpoint has no reference SD.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.replication.document import row_fits
-    >>> evidence = load_published()
-    >>> fits = row_fits(evidence, "T2.IESR.F", center="cochrane", convention="T",
-    ...     readings=["as_published"])
-    >>> outlook = replication_outlook(fits["as_published"], evidence, quick=True)
-    >>> outlook.name, round(outlook.predictions[0]["p_below_05"], 2)
-    ('T2-IESR-F-cochrane', 0.31)
+    Under the default replication prior: half-normal(SD/4) between trials, and a robust component of
+    weight .2 and one patient's worth. `reading_weights` are equal by default; `quick` asks for
+    fewer sizes, one relative size, no skeptical analysis and one heterogeneity.
     """
     if isinstance(fits, xr.DataTree):
         fits = {str(fits.attrs["crossover_reading"]) or "as_published": fits}
@@ -202,30 +153,7 @@ def replication_outlook(
 
 
 def outlook_document(outlook: Outlook) -> dict[str, Any]:
-    """Return an outlook as a plain document.
-
-    Parameters
-    ----------
-    outlook : Outlook
-        From `replication_outlook`.
-
-    Returns
-    -------
-    dict
-        JSON values: the prior with its worth, exports and sources, ``original``, ``predictions``,
-        ``assurance`` by goal and design, ``sample_sizes``, ``trade_off``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.replication.document import row_fits
-    >>> evidence = load_published()
-    >>> fits = row_fits(evidence, "T2.IESR.F", center="flat", convention="T",
-    ...     readings=["as_published"])
-    >>> document = outlook_document(replication_outlook(fits["as_published"], evidence, quick=True))
-    >>> sorted(document["assurance"]), len(document["sample_sizes"])
-    (['benefit', 'worthwhile'], 32)
-    """
+    """Return an outlook as JSON values: the prior with worth and exports, predictions, plans."""
     found = outlook.found
     priced = {
         name: outlook.designs[name] for name in ("parallel", "crossover") if name in outlook.designs

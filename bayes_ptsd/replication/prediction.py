@@ -34,36 +34,17 @@ __all__ = [
     "skeptical_mixture_log_bf",
 ]
 
+# the usual limits of moderate and of strong evidence
 BF_LEVELS = (3.0, 10.0)
+# one-sided, of two-sided P < .05
 LEVEL = 0.025
+# Steps of about a tenth of a predictive sd between the 1e-9 quantiles: a log Bayes factor, smooth
+# on the scale of a standard error, crosses a level once at most in each.
 GRID = 201
 
 
 def predictive_distribution(prior: Prior, *, se: float) -> Prior:
-    """Return the predictive distribution of a replication's estimate.
-
-    Parameters
-    ----------
-    prior : Prior
-        Normal, or a mixture of normals, on the replication's difference, score units.
-    se : float
-        Standard error that the replication will have.
-
-    Returns
-    -------
-    Prior
-        The mixture with each variance enlarged by ``se^2``.
-
-    Raises
-    ------
-    SpecError
-        If the prior is not normal or `se` not positive.
-
-    Examples
-    --------
-    >>> predictive_distribution(normal(8, 3), se=4.0).params["sigma"]
-    5.0
-    """
+    """Return the distribution of a replication's estimate: ``se^2`` added to each variance."""
     _check_se(se)
     weights, parts = mixture_parts(prior)
     if {part.dist for part in parts} != {"normal"}:
@@ -77,39 +58,14 @@ def needed_estimate(
 ) -> float:
     """Return the smallest replication estimate whose sceptical P value reaches a level.
 
-    Parameters
-    ----------
-    original : tuple of float
-        Estimate and standard error of the original study.
-    se : float
-        Standard error of the replication.
-    level : float
-        One-sided level.
-    calibration : {"nominal", "golden", "controlled"}
-        As `bayes_ptsd.credibility.replication.sceptical_p_value`.
-
-    Returns
-    -------
-    float
-        In the direction of the original, as a positive number times its sign; infinite if no
-        replication can reach the level. Nominal and golden solve
-        ``zr^2 = zS^2 (1 + c / (zo^2 / zS^2 - 1))`` [1]_; controlled is a root found numerically.
-
-    Raises
-    ------
-    SpecError
-        If a standard error is not positive, the original estimate is 0, or level or calibration
-        are not possible.
+    A positive number times the sign of the original, infinite if no replication can reach the
+    one-sided `level`. Nominal and golden solve ``zr^2 = zS^2 (1 + c / (zo^2 / zS^2 - 1))`` [1]_;
+    controlled is a root found numerically.
 
     References
     ----------
     .. [1] Held L. A new standard for the analysis and design of replication studies. Journal of
        the Royal Statistical Society A 2020;183(2):431-448.
-
-    Examples
-    --------
-    >>> round(needed_estimate((12.7, 5.1787), se=5.1787) / 5.1787, 3)
-    1.981
     """
     estimate, so = original
     for error in (se, so):
@@ -132,28 +88,12 @@ def advocate_log_bf(
 ) -> Callable[[ArrayLike], FloatArray]:
     """Return log BF of "as in the original" over "no difference", by the replication's estimate.
 
-    Parameters
-    ----------
-    original : tuple of float
-        Estimate and standard error of the original study; under the alternative the difference
-        has its flat-prior posterior [1]_.
-    se : float
-        Standard error of the replication.
-
-    Returns
-    -------
-    callable
-        From estimates to natural logarithms of the replication Bayes factor.
+    The natural logarithm. As in the original: the difference has its flat-prior posterior [1]_.
 
     References
     ----------
     .. [1] Verhagen J, Wagenmakers EJ. Bayesian tests to quantify the result of a replication
        attempt. Journal of Experimental Psychology: General 2014;143:1457-1475.
-
-    Examples
-    --------
-    >>> round(float(advocate_log_bf((12.7, 5.1787), se=5.1787)(12.7)), 3)
-    2.66
     """
     expected, nothing = predictive_distribution(normal(*original), se=se), normal(0, se)
 
@@ -168,38 +108,13 @@ def skeptical_mixture_log_bf(
 ) -> Callable[[ArrayLike], FloatArray]:
     """Return log BF of "as in the original" over a skeptic's mixture, by the estimate.
 
-    Parameters
-    ----------
-    original : tuple of float
-        Estimate and standard error of the original study, the advocate's posterior.
-    se : float
-        Standard error of the replication.
-    skeptic : Prior
-        Normal prior around 0 of the skeptic who grants a difference, score units.
-    null_weight : float
-        The skeptic's probability of no difference at all, from 0 to below 1.
-
-    Returns
-    -------
-    callable
-        From estimates to natural logarithms of the Bayes factor. The skeptic expects
-        ``w delta_0 + (1 - w) skeptic``: the idea of [1]_, with both constants chosen here.
-
-    Raises
-    ------
-    SpecError
-        If the weight is not possible.
+    The skeptic expects ``w delta_0 + (1 - w) skeptic``, w the `null_weight` of no difference at all
+    and `skeptic` a normal around 0: the idea of [1]_, with both constants chosen here.
 
     References
     ----------
     .. [1] Consonni G, Egidi L. Assessing replication success via skeptical mixture priors.
        arXiv:2401.00257.
-
-    Examples
-    --------
-    >>> log_bf = skeptical_mixture_log_bf((12.7, 5.1787), se=5.1787, skeptic=normal(0, 7.879))
-    >>> round(float(log_bf(12.7)), 3)
-    1.652
     """
     if not 0 <= null_weight < 1:
         raise SpecError(f"the weight of no difference lies between 0 and 1, got {null_weight}")
@@ -220,33 +135,7 @@ def skeptical_mixture_log_bf(
 def bayes_factor_probability(
     predictive: Prior, log_bf: Callable[[ArrayLike], FloatArray], *, level: float
 ) -> float:
-    """Return the predictive probability that a Bayes factor reaches a level.
-
-    Parameters
-    ----------
-    predictive : Prior
-        Distribution of the replication's estimate.
-    log_bf : callable
-        Natural logarithm of the Bayes factor as a function of that estimate.
-    level : float
-        The level, above 0.
-
-    Returns
-    -------
-    float
-        Probability of all estimates that reach it, on whichever side.
-
-    Raises
-    ------
-    SpecError
-        If the level is not positive.
-
-    Examples
-    --------
-    >>> log_bf = advocate_log_bf((12.7, 5.1787), se=5.1787)
-    >>> round(bayes_factor_probability(normal(12.7, 7.3238), log_bf, level=3.0), 3)
-    0.686
-    """
+    """Return the predictive probability that a Bayes factor reaches a level, on either side."""
     if not level > 0:
         raise SpecError(f"a Bayes factor to reach is positive, got {level}")
     low, high = predictive.quantile([1e-9, 1 - 1e-9])
@@ -279,37 +168,10 @@ def predict_replication(
 ) -> dict[str, Any]:
     """Return everything that can be foretold of a replication's estimate.
 
-    Parameters
-    ----------
-    prior : Prior
-        Prior of the replication's difference: normal, or a mixture of normals; score units.
-    se : float
-        Standard error that the replication will have.
-    original : tuple of float, optional
-        Estimate and standard error of the original study: adds the measures that compare with it.
-    skeptic : Prior, optional
-        Normal prior around 0: adds the Bayes factor against a skeptical mixture.
-    mcid : float, optional
-        Adds the probability of an estimate above it.
-
-    Returns
-    -------
-    dict
-        ``mean, sd, interval95`` of the estimate, and probabilities: ``same_sign``; ``p_below_05``
-        (two-sided P in the same direction); ``estimate_above_mcid``; ``sceptical_p`` by
-        calibration; ``bayes_factor`` and ``skeptical_mixture`` by level. Direction is that of the
-        original, else of benefit.
-
-    Raises
-    ------
-    SpecError
-        If the prior is not normal or a standard error is not positive.
-
-    Examples
-    --------
-    >>> found = predict_replication(normal(8.6, 3.893), se=3.893, original=(8.6, 3.893))
-    >>> round(found["p_below_05"], 3), round(found["same_sign"], 3)
-    (0.57, 0.941)
+    ``mean, sd, interval95`` of the estimate in score units, and probabilities: ``same_sign``;
+    ``p_below_05`` (two-sided P in the same direction); ``estimate_above_mcid``; ``sceptical_p`` by
+    calibration; ``bayes_factor`` and ``skeptical_mixture`` by level. The direction is that of the
+    `original` (estimate, standard error), else of benefit.
     """
     predictive = predictive_distribution(prior, se=se)
     sign = 1.0 if original is None else math.copysign(1, original[0])

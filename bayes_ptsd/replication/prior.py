@@ -40,62 +40,30 @@ RESTS_ON: Mapping[str, str] = {
 
 HETEROGENEITY_GRID = (0.125, 0.25, 0.5)
 """Scales of the half-normal heterogeneity between trials that are always shown, in SDs."""
+# N(0, (2 SD)^2) is worth one patient: a 1:1 trial has the information 1 / (2 SD)^2 of each
 WEAK_SDS = 2.0
+# Nats: two to four normals are this close for the printed rows, where 1e-4 takes up to one more.
+# By Pinsker's inequality no probability is off by more than sqrt(1e-3 / 2) = .022.
 CLOSE = 1e-3
 
 
 @dataclass(frozen=True)
 class ReplicationPrior:
-    """A prior for the treatment difference of a replication, with everything that made it.
+    """A prior for the treatment difference of a replication, with everything that made it."""
 
-    Attributes
-    ----------
-    prior : Prior
-        The robust prior, positive = active treatment better, score units.
-    informative : Prior
-        Its informative part, before the robust component.
-    weak : Prior
-        The robust component.
-    weak_worth : float
-        What that component is worth by itself, in patients of a 1:1 parallel trial.
-    robust_weight : float
-        Its weight.
-    divergence : float
-        Largest Kullback-Leibler distance, in nats, of a mixture from the density it stands for.
-    heterogeneity : float
-        Scale of the half-normal between-trial standard deviation, in SDs of the endpoint.
-    own : mapping of str to OwnEffect
-        By reading, this trial's difference before and after its data.
-    by_reading : mapping of str to Prior
-        The robust prior under each reading, of which `prior` is the mixture.
-    joint : JointMixture or None
-        The same prior jointly with standard deviations and correlation, where the posterior has
-        them.
-    nuisance : sequence of (weight, sd, correlation)
-        What the posterior believes about the sd and the correlation of a patient's scores; empty
-        where it has none.
-    about : mapping
-        Center, readings with weights, endpoint, unit, SD, evidence kind and what the prior rests
-        on, source results, and ``warnings``.
-
-    Examples
-    --------
-    >>> ReplicationPrior.__dataclass_fields__["prior"].name
-    'prior'
-    """
-
-    prior: Prior
-    informative: Prior
-    weak: Prior
-    weak_worth: float
+    prior: Prior  # the robust prior, positive = active treatment better, score units
+    informative: Prior  # the same before the robust component
+    weak: Prior  # the robust component
+    weak_worth: float  # of that component alone, in patients of a 1:1 parallel trial
     robust_weight: float
-    divergence: float
-    heterogeneity: float
-    own: Mapping[str, OwnEffect]
-    by_reading: Mapping[str, Prior]
-    joint: JointMixture | None
+    divergence: float  # largest Kullback-Leibler distance of a mixture from its density, nats
+    heterogeneity: float  # scale of the half-normal sd between trials, in SDs of the endpoint
+    own: Mapping[str, OwnEffect]  # by reading, this trial's difference before and after its data
+    by_reading: Mapping[str, Prior]  # the robust prior under each, of which `prior` is the mixture
+    joint: JointMixture | None  # with sds and correlation, where the posterior has them
+    # (weight, sd, correlation) of a patient's scores; empty where the posterior has none
     nuisance: Sequence[tuple[float, float, float]]
-    about: Mapping[str, Any]
+    about: Mapping[str, Any]  # center, readings, endpoint, SD, what it rests on, ``warnings``
 
     @cached_property
     def sensitivity(self) -> xr.Dataset:

@@ -39,33 +39,8 @@ def averaged_weights(
     """Return the weight of each scale among the readings of the treatment difference.
 
     Readings of one scale have one difference and one precision, so that one stands for all of its
-    scale: ``as_published`` also for ``change``, ``unhalved`` also for ``change_unhalved``.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``; its rows weigh the readings.
-    weights : mapping of str to float, optional
-        Weights by reading, instead of those.
-
-    Returns
-    -------
-    dict of str to float
-        By the reading that stands for its scale, adding up to 1.
-
-    Raises
-    ------
-    EvidenceError
-        If no weights are given and the rows do not give any.
-    SpecError
-        If no reading of the treatment difference has a weight.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> found = averaged_weights(load_published())
-    >>> list(found), round(found["unhalved"], 2)
-    (['unhalved', 'as_published'], 0.98)
+    scale: ``as_published`` also for ``change``, ``unhalved`` also for ``change_unhalved``. They add
+    up to 1; without `weights` the printed rows give them.
     """
     given = of_treatment(weights_of(evidence) if weights is None else weights)
     found: dict[str, float] = {}
@@ -79,27 +54,8 @@ def averaged_weights(
 def printed_precision(evidence: Evidence, contrast: str, *, reading: str) -> float | None:
     """Return the variance of a completer's within-patient difference that a printed row implies.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    contrast : str
-        Id of the row.
-    reading : str
-        How its crossover contrast is read.
-
-    Returns
-    -------
-    float or None
-        ``SE^2 (df + 2)``, score units squared: what a balanced crossover of as many completers
-        prints the same standard error with. None where the row is no contrast of a crossover.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> one = printed_precision(load_published(), "T2.IESR.X", reading="as_published")
-    >>> round((one / 29) ** 0.5, 2), round(1 - one / (2 * 14.4**2), 2)
-    (4.95, -0.71)
+    ``SE^2 (df + 2)``, score units squared: what a balanced crossover of as many completers prints
+    the same standard error with. None where the row is no contrast of a crossover.
     """
     row = select_contrast(evidence, contrast, crossover_reading=reading).data["effects"]
     crossover = str(row["analysis"].item()) == "crossover"
@@ -112,15 +68,7 @@ def printed_precision(evidence: Evidence, contrast: str, *, reading: str) -> flo
 def row_design(
     design: ReplicationDesign, evidence: Evidence, contrast: str, *, reading: str
 ) -> ReplicationDesign:
-    """Return a crossover with the precision of a printed row; another design as it is.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> design = ReplicationDesign("crossover", sd=14.4)
-    >>> row_design(design, load_published(), "T2.IESR.X", reading="as_published").label
-    'AB/BA crossover, precision of the row as published (correlation -0.711), sd 14.4'
-    """
+    """Return a crossover with the precision of a printed row; another design as it is."""
     variance = printed_precision(evidence, contrast, reading=reading)
     if design.kind != "crossover" or variance is None:
         return design
@@ -130,31 +78,7 @@ def row_design(
 def row_cases(found: ReplicationPrior, design: ReplicationDesign, evidence: Evidence) -> list[Case]:
     """Return what a plan is averaged over: each reading's prior with the precision of the row.
 
-    Parameters
-    ----------
-    found : ReplicationPrior
-        Of a printed row of `evidence`.
-    design : ReplicationDesign
-        Whose precision, in a crossover from a crossover row, becomes that of each reading.
-    evidence : Evidence
-        Of kind ``published``.
-
-    Returns
-    -------
-    list of (weight, prior, design)
-        One case a reading, or one in all where the design is the same under each.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.replication.document import row_fits
-    >>> from bayes_ptsd.replication.prior import replication_prior
-    >>> evidence = load_published()
-    >>> fits = row_fits(evidence, "T2.IESR.X", center="flat", convention="N",
-    ...     readings=["unhalved", "as_published"])
-    >>> cases = row_cases(replication_prior(fits), ReplicationDesign("crossover", 14.4), evidence)
-    >>> [round(design.correlation, 2) for _, _, design in cases]
-    [0.57, -0.71]
+    One case in all where the design is the same under each.
     """
     if not found.about["crossover"]:
         return [(1.0, found.prior, design)]
@@ -174,28 +98,7 @@ def average_predictions(
 ) -> dict[str, Any]:
     """Return what is foretold averaged over readings.
 
-    Parameters
-    ----------
-    predictions : sequence of mapping
-        By reading, from `bayes_ptsd.replication.prediction.predict_replication`.
-    weights : sequence of float
-        Belief in each.
-    predictive : sequence of Prior
-        Distribution of the estimate under each.
-
-    Returns
-    -------
-    dict
-        As each of them: probabilities are weighted means, mean, sd and interval those of the
-        mixture.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> one, other = {"same_sign": 0.5}, {"same_sign": 0.9}
-    >>> found = average_predictions([one, other], [0.5, 0.5], [normal(0, 1), normal(2, 1)])
-    >>> round(found["same_sign"], 3), found["mean"]
-    (0.7, 1.0)
+    Probabilities are weighted means; mean, sd and interval are those of the mixture.
     """
     whole = mixed(predictive, weights)
     averaged = _mean_of(predictions, np.array(weights))

@@ -17,6 +17,7 @@ __all__ = ["observed_estimate", "pooled_fit"]
 DIFFERENCE = "treatment_difference"
 SAME = ("model", "prior", "endpoint", "timepoint", "contrast", "convention", "evidence_kind")
 READINGS = ("crossover_reading", "flow_reading")
+# of all members together: five exact fits in full, and a pool of any size in the memory of these
 MOST_DRAWS = 20_000
 
 
@@ -24,33 +25,9 @@ def pooled_fit(fits: Sequence[xr.DataTree]) -> xr.DataTree:
     """Return several fits of one model as one, each with equal weight.
 
     Meant for a model that was fitted to every reconstruction of one reading: the data are never
-    stacked, the posteriors are mixed.
-
-    Parameters
-    ----------
-    fits : sequence of xr.DataTree
-        Fits of one model, prior, endpoint and reading. One is returned as it is.
-
-    Returns
-    -------
-    xr.DataTree
-        Group ``posterior``: as many draws of each, of the parameters that all have; ``exact``, the
-        mean density, where all are exact. Attribute ``members`` lists the results; ``frequentist``
-        has the mean estimate and standard error where all keep one.
-
-    Raises
-    ------
-    SpecError
-        If there is no fit, one is named twice, or they differ in what they analyze.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1)
-    >>> fits = [xr.DataTree.from_dict({"posterior": xr.Dataset(
-    ...     {"treatment_difference": (("chain", "draw"), rng.normal(mean, 2, (2, 500)))})})
-    ...     for mean in (4, 6)]
-    >>> round(float(pooled_fit(fits)["posterior"]["treatment_difference"].mean()))
-    5
+    stacked, the posteriors are mixed. ``posterior`` has as many draws of each, of the parameters
+    that all have; ``exact`` the mean density where all are exact; attribute ``frequentist`` the
+    mean estimate and standard error where all keep one. A single fit is returned as it is.
     """
     if not fits:
         raise SpecError("a replication prior needs at least one fit")
@@ -81,25 +58,9 @@ def observed_estimate(
 ) -> tuple[float, float] | None:
     """Return the estimate and standard error that a replication of this result is held against.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        Of a printed row, of patients, or from `pooled_fit`.
-    evidence : Evidence, optional
-        Of kind ``published``, for a fit of a printed row, or of patients that print it.
-
-    Returns
-    -------
-    tuple of float or None
-        Of a printed row under convention N; of patients, by the frequentist analysis of the same
-        estimand that their fit keeps; of a result pooled over reconstructions of `evidence`, the
-        row that they print; None where there is neither. Score units, benefit-positive.
-
-    Examples
-    --------
-    >>> fit = xr.DataTree(xr.Dataset(attrs={"frequentist": '{"estimate": 8.6, "se": 3.8}'}))
-    >>> observed_estimate(fit)
-    (8.6, 3.8)
+    Of a printed row under convention N; of patients, by the frequentist analysis of the same
+    estimand that their fit keeps; of a result pooled over reconstructions of `evidence`, the row
+    that they print; None where there is neither. Score units, benefit-positive.
     """
     contrast = str(fit.attrs.get("contrast", ""))
     if contrast and evidence is not None:

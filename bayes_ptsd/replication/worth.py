@@ -35,6 +35,7 @@ ESS_METHODS: Mapping[str, str] = {
 }
 WEAK_LIMITS = (0.1, 2.0)
 """Patients between which a weakly informative component is what its name says."""
+# a component worth two patients exactly must not warn for its last digits
 ROUNDING = 1e-9
 
 
@@ -43,27 +44,10 @@ def effective_size(
 ) -> float:
     """Return the effective sample size of a normal or beta prior or a mixture of such.
 
-    Parameters
-    ----------
-    prior : Prior
-        Normal components (unit of the parameter) or beta components (a probability).
-    method : {"elir", "moment", "morita"}
-        Definition, see `ESS_METHODS`.
-    information : float, optional
-        Fisher information of one patient about a normal parameter; not used for beta priors, where
-        one patient's is ``1 / (p (1 - p))``.
-
-    Returns
-    -------
-    float
-        Patients of the design that `information` belongs to. ELIR [1]_ and Morita [2]_ can be
-        negative where components lie far apart. A single beta is worth the sum of its shapes.
-
-    Raises
-    ------
-    SpecError
-        If the method is unknown, the prior is of another form, `information` is missing or not
-        positive, or ELIR or Morita is asked of a mixture with a beta shape below one.
+    Patients of the design that `information` belongs to, Fisher's of one patient about a normal
+    parameter; one about a probability has ``1 / (p (1 - p))``. ELIR [1]_ and Morita [2]_ can be
+    negative where components lie far apart, and are refused for a mixture with a beta shape below
+    one. A single beta is worth the sum of its shapes.
 
     References
     ----------
@@ -71,14 +55,6 @@ def effective_size(
        effective sample sizes. Biometrics 2020;76:578-587.
     .. [2] Morita S, Thall PF, Müller P. Determining the effective sample size of a parametric
        prior. Biometrics 2008;64:595-602.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> effective_size(normal(3, 2.0), information=1 / 10**2)
-    25.0
-    >>> effective_size(Prior("beta", {"shape1": 3, "shape2": 7}), method="moment")
-    10.0
     """
     if method not in ESS_METHODS:
         raise SpecError(f"unknown effective sample size '{method}'{nearest(method, ESS_METHODS)}")
@@ -98,28 +74,7 @@ def effective_size(
 
 
 def effective_sizes(prior: Prior, *, information: float | None = None) -> dict[str, float]:
-    """Return the effective sample size of a prior by every method.
-
-    Parameters
-    ----------
-    prior, information
-        As in `effective_size`.
-
-    Returns
-    -------
-    dict of str to float
-        By method; NaN where the prior has none.
-
-    Raises
-    ------
-    SpecError
-        If the prior is of another form or `information` is missing.
-
-    Examples
-    --------
-    >>> effective_sizes(Prior("beta", {"shape1": 1, "shape2": 1}))
-    {'elir': 2.0, 'moment': 2.0, 'morita': 2.0}
-    """
+    """Return the effective sample size of a prior by every method, NaN where it has none."""
     low = any(
         min(part.params["shape1"], part.params["shape2"]) < 1
         for part in prior.components
@@ -131,32 +86,7 @@ def effective_sizes(prior: Prior, *, information: float | None = None) -> dict[s
 
 
 def weak_component_worth(weak: Prior, *, information: float | None = None) -> float:
-    """Return what a weakly informative component is worth by itself, and warn if that is odd.
-
-    Parameters
-    ----------
-    weak : Prior
-        The component.
-    information : float, optional
-        Fisher information of one patient, for a normal component.
-
-    Returns
-    -------
-    float
-        Patients.
-
-    Warns
-    -----
-    StatisticalWarning
-        If it is worth less than 0.1 patients, so that no data can bring it into play and the prior
-        is not robust; or more than 2, so that it is not weak.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> weak_component_worth(normal(0, 28.8), information=1 / 28.8**2)
-    1.0
-    """
+    """Return a weakly informative component's worth in patients; outside 0.1 to 2 it warns."""
     worth = effective_size(weak, information=information)
     low, high = WEAK_LIMITS
     if worth < low:

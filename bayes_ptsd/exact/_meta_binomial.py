@@ -32,6 +32,7 @@ GRID_TOLERANCE = 1e-5
 # Trapezoidal rule in sinh for a trial's own log odds, in widths at its mode: dense there, and out
 # to 12 widths, since with r = 0 or r = n one side is flat.
 INNER = np.sinh(np.linspace(-3.6, 3.6, 49)) / 1.5
+# The step between nodes times the derivative of their sinh.
 INNER_WEIGHT = np.cosh(np.linspace(-3.6, 3.6, 49)) * 7.2 / 48 / 1.5
 HERMITE, HERMITE_WEIGHT = np.polynomial.hermite_e.hermegauss(24)
 FLOOR = 1e-4

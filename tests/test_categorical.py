@@ -11,17 +11,25 @@ import statsmodels.api as sm
 import xarray as xr
 from scipy import integrate, optimize, special, stats
 
-from bayes_ptsd.categorical.estimands import with_estimands
+from bayes_ptsd.categorical.beta_binomial import exact_risks, risk_shapes
+from bayes_ptsd.categorical.describe import categorical_prior_lines
+from bayes_ptsd.categorical.estimands import arm_probabilities, estimand_units, with_estimands
 from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.categorical.groups import categorical_groups
 from bayes_ptsd.categorical.model import CategoricalModel, categorical_model
-from bayes_ptsd.categorical.priors import draw_priors, induced_cutpoints, log_priors
+from bayes_ptsd.categorical.priors import draw_priors, induced_cutpoints, log_priors, prior_shapes
 from bayes_ptsd.categorical.probabilities import (
+    cell_probabilities,
     replicated_categories,
     spaced_cutpoints,
     subject_log_likelihood,
+    subject_nodes,
 )
-from bayes_ptsd.checks.categorical import categorical_checks, proportional_odds_check
+from bayes_ptsd.checks.categorical import (
+    categorical_checks,
+    category_table,
+    proportional_odds_check,
+)
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.simulate import made_up_trial, simulate_trial
@@ -321,3 +329,46 @@ def test_frequencies_that_the_model_cannot_say_fail_their_check() -> None:
     usual = xr.DataTree.from_dict(categorical_groups(draws, model, seed=1))
     passed = categorical_checks(usual, model)["checks"]["passed"]
     assert bool(passed.sel(check="predictive_number_active_1_in_5"))
+
+
+def test_shapes_of_the_risks_count_everybody_once() -> None:
+    """Forty patients and a Jeffreys prior on each of two risks add up to 40 + 2."""
+    patients = example_categories("binary", design="parallel")
+    model = categorical_model(patients, load_model("binary-beta-binomial"))
+    shapes = risk_shapes(model)
+    assert sum(map(sum, shapes.values())) == 42.0
+    exact = exact_risks(model, seed=1)["exact"]
+    risks = {name: a / (a + b) for name, (a, b) in shapes.items()}
+    assert exact["estimand"].values[0] == "treatment_difference"
+    difference = float(exact["mean"].sel(estimand="treatment_difference"))
+    assert difference == pytest.approx(risks["risk_active"] - risks["risk_control"])
+
+
+def test_words_and_units_of_the_ordinal_model() -> None:
+    """The N(0, 1) prior is told as ±1.96 log odds, and each estimand has its unit and name."""
+    patients, spec = example_categories(), load_model("ordinal")
+    lines, proper = categorical_prior_lines(patients, spec)
+    assert proper
+    assert lines["prior interval"] == "treatment: 95% from -1.96 to 1.96 log odds"
+    model = categorical_model(patients, spec)
+    assert estimand_units(model)["win_probability"] == "probability"
+    assert prior_shapes(model)["treatment"][0] == "log_odds_ratio"
+
+
+def test_probabilities_of_a_cell_add_up_and_scores_are_counted() -> None:
+    """Category probabilities sum to one under every draw; 40 patients have 80 scores."""
+    model = categorical_model(example_categories(), load_model("ordinal"))
+    draws, one = draw_priors(model, 50, seed=1), np.array([1.0])
+    cell = cell_probabilities(draws, model, active=one, second=0 * one, baseline=0 * one)
+    np.testing.assert_allclose(cell.sum(axis=-1), 1.0)
+    np.testing.assert_allclose(arm_probabilities(draws, model).sum("category"), 1.0)
+    table = category_table(draws, model)
+    assert int(table["seen"].sum()) == 80
+    np.testing.assert_allclose(table["share_mean"].sum("category"), 1.0)
+
+
+def test_nodes_have_the_moments_of_a_standard_normal() -> None:
+    """The even moments of the patient's effect are 1, 1, 3 and 15."""
+    nodes, weights = subject_nodes()
+    moments = [float(weights @ nodes**k) for k in (0, 2, 4, 6)]
+    np.testing.assert_allclose(moments, [1, 1, 3, 15], rtol=1e-9)

@@ -16,15 +16,18 @@ from bayes_ptsd.checks import compare_fits, failed_checks, joined_checks
 from bayes_ptsd.checks.crossover import crossover_checks
 from bayes_ptsd.checks.example import example_fit
 from bayes_ptsd.checks.longitudinal import visit_boundary_checks
-from bayes_ptsd.checks.loo import loo_checks, loo_groups
+from bayes_ptsd.checks.loo import loo_checks, loo_groups, loo_table, pareto_check
 from bayes_ptsd.checks.predictive import (
     FAR,
+    end_features,
     predictive_checks,
     predictive_features,
     prior_scores,
 )
 from bayes_ptsd.checks.sensitivity import (
+    boundary_check,
     boundary_checks,
+    moved_words,
     ratio_mass,
     sensitivity_checks,
     sensitivity_table,
@@ -376,3 +379,43 @@ def test_failed_checks_say_what_they_mean() -> None:
     ]
     tree = xr.DataTree.from_dict({"checks": joined_checks(tables)})
     assert failed_checks(tree) == ["required check failed: rhat_max is 2, threshold 1 (too large)"]
+
+
+def test_boundary_is_judged_against_its_prior() -> None:
+    """Half as much again as the prior has at the boundary is accepted, and 5% in any case."""
+    assert boundary_check("x", 0.08, 0.0635, "").passed
+    assert not boundary_check("x", 0.10, 0.0635, "").passed
+    assert boundary_check("x", 0.049, np.nan, "").passed
+    assert not boundary_check("x", 0.051, np.nan, "").passed
+
+
+def test_scores_beyond_the_ends_count_as_at_them() -> None:
+    """Scores at or below the floor and at or above the ceiling are counted; none without ends."""
+    count = end_features((0.0, 88.0))
+    scores = xr.DataArray([0.0, -1.0, 40.0, 88.0], dims="subject")
+    assert [int(count[name](scores)) for name in ("at_floor", "at_ceiling")] == [2, 1]
+    assert end_features(None) == {}
+
+
+def test_words_name_the_priors_that_move_most() -> None:
+    """The largest three of a kind are named, in the unit of the estimand and in its sds."""
+    one = xr.Dataset(
+        {"moved": ("part", [9.0, 0.1, -2.0, 1.0, 0.5]), "sd": 4.0},
+        coords={
+            "part": ["nuisance", "a", "b", "c", "d"],
+            "kind": ("part", ["nuisance"] * 5),
+            "estimand": "treatment_difference",
+        },
+    )
+    assert moved_words(one, "nuisance") == (
+        "doubling the weight of its prior moves the treatment difference: "
+        "b by -2 (0.50 sd), c by +1 (0.25 sd), d by +0.5 (0.12 sd)"
+    )
+
+
+def test_leave_one_out_without_densities(fit: xr.DataTree) -> None:
+    """Categories have the table and the check of scores, all but the probability transform."""
+    whole, plain = loo_groups(fit)["loo"], loo_table(fit)
+    xr.testing.assert_identical(whole.drop_vars("pit").drop_attrs()[list(plain)], plain)
+    assert pareto_check(plain) == loo_checks(whole)[0]
+    assert pareto_check(plain).figure == float(whole["pareto_k"].max())

@@ -17,7 +17,7 @@ import xarray as xr
 from scipy import stats
 from typer.testing import CliRunner
 
-from bayes_ptsd.checks.depression import depression_checks
+from bayes_ptsd.checks.depression import depression_checks, mediation_features
 from bayes_ptsd.cli import app
 from bayes_ptsd.depression.effects import (
     error_slope,
@@ -558,3 +558,13 @@ def test_command_line_takes_both_endpoints(tmp_path: Path) -> None:
     )
     assert isinstance(again.exception, BayesPtsdError)
     assert "is the mediator" in str(again.exception)
+
+
+def test_correlation_by_arm_is_a_feature() -> None:
+    """The scores' correlation within the ketamine arm is Pearson's, 0.79 in the example."""
+    model = depression_model(example_mediation(), load_model("depression-adjusted"))
+    scores = model.observed["score"]
+    found = float(mediation_features(scores, model)["correlation_ketamine"](scores))
+    arm = scores.values[scores["treatment"].values == "ketamine"]
+    assert found == pytest.approx(np.corrcoef(arm.T)[0, 1])
+    assert found == pytest.approx(0.79, abs=0.005)

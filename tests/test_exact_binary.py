@@ -24,8 +24,13 @@ from bayes_ptsd.exact.binary import (
     binary_summary,
     prob_more_active,
 )
-from bayes_ptsd.exact.binary_items import items_summary
-from bayes_ptsd.exact.binary_outcomes import binary_outcomes_of, binary_table, items_table
+from bayes_ptsd.exact.binary_items import items_summary, tempering
+from bayes_ptsd.exact.binary_outcomes import (
+    binary_outcomes_of,
+    binary_table,
+    items_table,
+    paired_table,
+)
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.exact.paired_binary import (
     Exposures,
@@ -436,3 +441,19 @@ def test_impossible_pairs_are_refused() -> None:
         items_summary([(1, 1)], (3, 5))
     with pytest.raises(SpecError, match="from 0 to 1"):
         items_summary([(1, 1), (0, 1)], (3, 5), correlations=[1.5])
+
+
+@pytest.mark.parametrize(
+    ("correlation", "weight"), [(0.0, 1.0), (0.1, 0.62), (0.2, 0.45), (0.3, 0.36), (0.4, 0.29)]
+)
+def test_weight_of_correlated_items(correlation: float, weight: float) -> None:
+    """The weights of seven items are those of docs/methods/binary.md: 1 / (1 + 6 rho)."""
+    assert tempering(correlation, 7) == pytest.approx(weight, abs=0.0051)
+    assert tempering(correlation, 7) == pytest.approx(1 / (1 + 6 * correlation))
+
+
+def test_people_exposed_twice() -> None:
+    """At least 29 people had both treatments, and eight adverse events are told of both."""
+    table = paired_table(load_published(), correlations=[0.5])
+    assert table is not None
+    assert (table.attrs["both"], table.sizes["outcome"]) == (29, 8)

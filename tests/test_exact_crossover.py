@@ -17,7 +17,14 @@ from scipy import integrate, stats
 
 from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.evidence.pairs import CrossoverPairs, crossover_pairs
+from bayes_ptsd.exact._axes import sd_axis
+from bayes_ptsd.exact._linear import normal_components
 from bayes_ptsd.exact._problem import crossover_problem, solve_problem
+from bayes_ptsd.exact._structure import (
+    covariance_axes,
+    crossover_design,
+    first_period_design,
+)
 from bayes_ptsd.exact._summaries import solution_summaries
 from bayes_ptsd.exact.carryover import carryover_sweep, carryover_tipping, fixed_carryover
 from bayes_ptsd.exact.crossover import (
@@ -810,3 +817,44 @@ def test_a_prior_with_a_jump_is_refused() -> None:
 
     with pytest.raises(FitError, match="relative error"):
         crossover_posterior(simulated(20), vague() | {"sd_subject": jump})
+
+
+def test_coordinates_of_standard_deviations() -> None:
+    """Coordinate 0 is zero where an sd may be zero, and the scale where it may not: exp(0)."""
+    half = Prior("half_normal", {"sigma": 15.0})
+    _, axes = covariance_axes("random_intercept", {"sd_subject": half, "sd_within": half})
+    scale, zero = np.array(12.0), np.array(0.0)
+    assert [(axis.kind, float(axis.value(zero, scale))) for axis in axes] == [
+        ("from_zero", 0.0),
+        ("log", 12.0),
+    ]
+
+
+def test_sd_that_may_be_zero_needs_an_integrable_prior() -> None:
+    """The prior 1/sd is refused where the sd may be zero, and taken where it may not."""
+    assert sd_axis("sd_within", inverse_sd, may_be_zero=False).kind == "log"
+    with pytest.raises(SpecError, match="sd_subject"):
+        sd_axis("sd_subject", inverse_sd, may_be_zero=True)
+
+
+def test_columns_of_the_designs() -> None:
+    """Period effects are second minus first, and a benefit of lower scores enters with a minus."""
+    table = CrossoverPairs(
+        np.array([[5.0, 7.0], [8.0, 4.0]]), np.array([True, False]), np.array([1, 2])
+    )
+    flat = dict.fromkeys(["level", "period_effect", "treatment"], Prior("flat"))
+    design = crossover_design(table, flat, benefit_sign=-1)
+    expected = [[[1, -0.5, -0.5], [1, 0.5, 0.5]], [[1, -0.5, 0.5], [1, 0.5, -0.5]]]
+    np.testing.assert_array_equal(design.columns[0], expected)
+    del flat["period_effect"]
+    first = first_period_design(table, flat, benefit_sign=-1)
+    assert list(first.estimands) == ["treatment_difference", "level"]
+    np.testing.assert_array_equal(first.columns[0], [[[1, -0.5], [0, 0]], [[1, 0.5], [0, 0]]])
+
+
+def test_mixture_prior_is_two_components() -> None:
+    """A mixture of N(0, 1) and N(0, 5²) has the precisions 1 and 1/25 and its own weights."""
+    prior = mixture([0.8, 0.2], [normal(0, 1), normal(0, 5)])
+    found = normal_components({"treatment": prior})
+    np.testing.assert_allclose(found.precision, [[1.0], [0.04]])
+    np.testing.assert_allclose(np.exp(found.log_weight), [0.8, 0.2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,17 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.exact._meta_binomial import binomial_nodes
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
 from bayes_ptsd.exact.history import (
     Heterogeneity,
     HistoricalTrials,
     binomial_trials,
+    log_binomial,
     normal_trials,
     parse_heterogeneity,
     read_trials,
+    rough_logit,
 )
 from bayes_ptsd.exact.meta import map_posterior
 from bayes_ptsd.priors import Prior, normal
@@ -191,3 +195,22 @@ def test_refused_means() -> None:
         map_posterior(SCHOOLS, mean=Prior("uniform", {"low": 0, "high": 1}), heterogeneity=half)
     with pytest.raises(EvidenceError, match="empty history"):
         HistoricalTrials("normal", (), *(np.zeros(0) for _ in range(3)))
+
+
+def test_rough_and_exact_binomial_likelihood() -> None:
+    """Rough log odds are finite at r = 0 and r = n; the likelihood is binomial to a constant."""
+    center, spread = rough_logit(binomial_trials(["A", "B", "C"], n=[9, 9, 9], r=[4, 0, 9]))
+    np.testing.assert_allclose(center, np.log([4.5 / 5.5, 0.5 / 9.5, 9.5 / 0.5]))
+    np.testing.assert_allclose(spread[1:], math.sqrt(1 / 0.5 + 1 / 9.5))
+    theta = np.array([-2.0, 0.0, 3.0])
+    constant = stats.binom.logpmf(4, 9, special.expit(theta)) - log_binomial(
+        theta, size=9, events=4
+    )
+    np.testing.assert_allclose(constant, math.log(126))
+
+
+def test_half_with_the_event_is_log_odds_zero() -> None:
+    """Ten of 20 and a prior around zero leave the mean log odds at zero, whatever tau."""
+    trials = binomial_trials(["A"], n=[20], r=[10])
+    mean, _ = binomial_nodes(trials, np.array([0.1, 1.0]), center=0, sigma=2).moments()
+    np.testing.assert_allclose(mean, 0.0, atol=1e-9)

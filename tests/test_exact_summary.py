@@ -9,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.grid import grid_cdf, grid_of_density, grid_quantile, spread_grid
+from bayes_ptsd.exact.mixture import Mixture, mixture_grid
+from bayes_ptsd.exact.printed import accepted_row, describe_row
 from bayes_ptsd.exact.summary import (
     conjugate_posterior,
     exact_posterior,
@@ -19,6 +23,7 @@ from bayes_ptsd.exact.summary import (
 )
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior, mixture, normal, student_t
+from bayes_ptsd.spec import load_model
 
 CROSSOVER = xr.Dataset({"estimate": 12.7, "interval_low": 2.5, "interval_high": 22.8, "df": 27.0})
 FIRST = xr.Dataset({"estimate": 8.6, "interval_low": 0.94, "interval_high": 16.2, "df": 38.0})
@@ -184,3 +189,24 @@ def test_priors_with_an_edge(prior: Prior, frozen: stats.rv_continuous) -> None:
     assert float(exact["log_marginal_likelihood"]) == pytest.approx(np.log(mass), abs=1e-6)
     assert float(exact["mean"]) == pytest.approx(np.trapezoid(x * weight, x) / mass, abs=1e-6)
     assert above(exact, low) == pytest.approx(1.0, abs=1e-8)
+
+
+def test_mixture_of_normals_on_the_grid() -> None:
+    """Two normals at -1 and 1 have half below zero, mean 0 and variance 1 + 1."""
+    mixed = Mixture(np.full(2, 0.5), np.array([-1.0, 1.0]), np.ones(2))
+    table = mixture_grid(mixed, 0.0)
+    assert table.sizes["grid"] == 401
+    assert float(grid_cdf(table, np.array(0.0))) == pytest.approx(0.5, abs=1e-12)
+    assert float(table["mean"]) == pytest.approx(0.0, abs=1e-12)
+    assert float(table["sd"]) == pytest.approx(2**0.5)
+
+
+def test_row_that_a_model_accepts() -> None:
+    """The model takes the printed first-week row as it is, and no table of several rows."""
+    spec, rows = load_model("published"), load_published()
+    row = accepted_row(select_contrast(rows, "T2.IESR.F"), spec)
+    assert float(row["estimate"]) == 8.6
+    said = describe_row(row, spec, normal(0, 20))
+    assert (said["contrast"], said["convention"]) == ("T2.IESR.F", "T")
+    with pytest.raises(EvidenceError, match="select one contrast first"):
+        accepted_row(rows, spec)

@@ -26,7 +26,8 @@ from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, s
 from bayes_ptsd.exact._problem import solve_problem
 from bayes_ptsd.exact._summaries import solution_summaries
 from bayes_ptsd.exact.crossover import inverse_sd
-from bayes_ptsd.exact.first_period import arm_problem
+from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
+from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.first_period.exact import exact_first_period
 from bayes_ptsd.first_period.groups import first_period_groups
 from bayes_ptsd.first_period.likelihood import subject_log_likelihood
@@ -343,3 +344,17 @@ def test_dropout_before_the_visit_is_said() -> None:
     assert f"{60 - len(model.score)} subjects without a score" in model.notes[0]
     assert set(linear_columns(model)) == {"treatment_difference", "level", "baseline_slope"}
     assert inverse_sd(np.array(1.0)) == 0
+
+
+def test_equal_arms_are_students_t() -> None:
+    """Flat means and the prior 1/sd make the difference of two arms the pooled Student's t."""
+    score = np.array([1.0, 2.0, 4.0, 5.0, 3.0, 7.0, 8.0, 6.0])
+    active = np.arange(8) >= 4
+    columns = {"mean": np.ones(8), "difference": active.astype(float)}
+    flat = dict.fromkeys(columns, Prior("flat"))
+    fit = arm_posterior(arm_problem(score, active, columns, flat, inverse_sd, equal=True))
+    found = fit["exact"].to_dataset().sel(estimand="difference")
+    pooled = np.sqrt((score[:4].var(ddof=1) + score[4:].var(ddof=1)) / 2)
+    known = stats.t(6, 3.0, pooled * np.sqrt(1 / 4 + 1 / 4))
+    places = np.array([-2.0, 0.0, 3.0, 5.0])
+    np.testing.assert_allclose(grid_cdf(found, places), known.cdf(places), atol=1e-6)

@@ -23,6 +23,8 @@ from bayes_ptsd.frequentist import (
     hills_armitage,
     reml_crossover,
 )
+from bayes_ptsd.frequentist._profile import profile_inference
+from bayes_ptsd.frequentist._table import inference_table
 
 TRIALS = {
     "senn_pef": ("pef", "F"),
@@ -326,3 +328,21 @@ def test_identical_periods_have_no_within_variance() -> None:
     pairs = CrossoverPairs(score, np.arange(10) < 5, np.arange(10))
     with pytest.raises(EvidenceError, match=r"zero to rounding|standard error is zero"):
         reml_crossover(pairs)
+
+
+def test_profile_of_a_parabola_is_wald() -> None:
+    """A normal likelihood at 2 with standard error 1 has the limits 2 -+ 1.96 and z = 2."""
+    low, high, p = profile_inference(
+        lambda x: -((x - 2) ** 2) / 2, 2.0, top=0.0, se=1.0, level=0.95
+    )
+    z = stats.norm.ppf(0.975)
+    assert (low, high) == pytest.approx((2 - z, 2 + z), abs=1e-5)
+    assert p == pytest.approx(2 * stats.norm.sf(2.0))
+
+
+def test_intervals_are_students_t_and_need_a_standard_error() -> None:
+    """An estimate of 4 with standard error 2 and 27 degrees of freedom begins at 4 - 2.052 * 2."""
+    table = inference_table({"treatment_difference": 4.0}, se=2.0, df=27, level=0.95, attrs={})
+    assert float(table["ci_low"].item()) == pytest.approx(-0.104, abs=5e-4)
+    with pytest.raises(EvidenceError, match="standard error"):
+        inference_table({"treatment_difference": 4.0}, se=0.0, df=27, level=0.95, attrs={})

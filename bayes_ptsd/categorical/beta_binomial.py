@@ -11,27 +11,12 @@ from bayes_ptsd.exact._risks import BetaPair, grid_of_estimand, log_grid
 
 __all__ = ["exact_risks", "risk_shapes"]
 
+# As many as four chains of 1,000, the default of a sampled fit.
 DRAWS = 4000
 
 
 def risk_shapes(model: CategoricalModel) -> dict[str, tuple[float, float]]:
-    """Return both shapes of the beta posterior of the risk of each arm.
-
-    Raises
-    ------
-    SpecError
-        If the prior of the risks is no beta distribution.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> patients = example_categories("binary", design="parallel")
-    >>> model = categorical_model(patients, load_model("binary-beta-binomial"))
-    >>> sum(map(sum, risk_shapes(model).values()))
-    42.0
-    """
+    """Return both shapes of the beta posterior of each arm's risk; other priors are refused."""
     prior, scores = model.priors["risk"], model.scores
     if prior.dist != "beta":
         raise SpecError(
@@ -50,35 +35,7 @@ def risk_shapes(model: CategoricalModel) -> dict[str, tuple[float, float]]:
 def exact_risks(model: CategoricalModel, *, seed: int) -> dict[str, xr.Dataset]:
     """Compute the posterior of two risks and their contrasts in closed form or by quadrature.
 
-    Parameters
-    ----------
-    model : CategoricalModel
-        With ``form = "beta_binomial"``.
-    seed : int
-        Seed of the 4,000 draws.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        Groups ``posterior`` (draws of the risks) and ``exact``: distribution of the risks and of
-        the contrasts, positive where the active treatment is better; error below 1e-9.
-
-    Raises
-    ------
-    SpecError
-        If the prior of the risks is no beta distribution.
-    FitError
-        If a quadrature misses its accuracy.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> patients = example_categories("binary", design="parallel")
-    >>> model = categorical_model(patients, load_model("binary-beta-binomial"))
-    >>> exact_risks(model, seed=1)["exact"]["estimand"].values[0]
-    'treatment_difference'
+    Contrasts are positive where the active treatment is better; their error is below 1e-9.
     """
     shapes = risk_shapes(model)
     rng = np.random.default_rng(seed)

@@ -13,6 +13,8 @@ from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["categorical_prior_lines"]
 
+# Enough for an interval that is shown before any fit: its ends have Monte Carlo errors of about a
+# tenth of the sd.
 DRAWS = 1000
 
 
@@ -20,14 +22,6 @@ def categorical_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[s
     """Return the priors of a specification in words, and whether all are proper.
 
     The prior predictive is what the priors make of the mean difference on the scale.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.spec import load_model
-    >>> spec = load_model("ordinal")
-    >>> categorical_prior_lines(example_categories(), spec)[0]["prior interval"]
-    'treatment: 95% from -1.96 to 1.96 log odds'
     """
     model = categorical_model(evidence, spec)
     lines = {f"prior {name}": prior.formula for name, prior in model.priors.items()}

@@ -28,17 +28,7 @@ NULLS: Mapping[str, float] = {
 
 
 def estimand_units(model: CategoricalModel) -> dict[str, str]:
-    """Return the unit of everything that is said about the treatments.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> estimand_units(model)["win_probability"]
-    'probability'
-    """
+    """Return the unit of everything that is said about the treatments."""
     if model.binary:
         return _binary_units()
     link = {"logit": "log odds", "probit": "latent SD"}[model.link]
@@ -66,30 +56,7 @@ def _binary_units() -> dict[str, str]:
 
 
 def arm_probabilities(draws: xr.Dataset, model: CategoricalModel) -> xr.DataArray:
-    """Return the probability of each category by arm and period.
-
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : CategoricalModel
-        Its options and the subjects' baselines.
-
-    Returns
-    -------
-    xr.DataArray
-        Dims (chain, draw, arm, period, category).
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.categorical.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> arm_probabilities(draw_priors(model, 10, seed=1), model).shape
-    (1, 10, 2, 2, 5)
-    """
+    """Return category probabilities, dims (chain, draw, arm, period, category), over baselines."""
     baseline = np.zeros(1) if model.scores.baseline is None else model.scores.baseline
     values, counts = np.unique(baseline, return_counts=True)
     periods = len(model.coords["period"])
@@ -111,33 +78,12 @@ def arm_probabilities(draws: xr.Dataset, model: CategoricalModel) -> xr.DataArra
 def with_estimands(draws: xr.Dataset, model: CategoricalModel) -> xr.Dataset:
     """Add the estimands of a model to draws of its parameters.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : CategoricalModel
-        The model.
-
-    Returns
-    -------
-    xr.Dataset
-        With ``treatment_difference`` (mean score, active better is positive, score units),
-        ``win_probability`` (of two patients drawn at random in the same period, one under each
-        treatment: the one under the active treatment is in the better category, ties counted half)
-        and ``prob_at_most(arm, at_most)``. Of a binary outcome ``treatment_difference`` is the
-        difference of the risks, beside ``risk_active``, ``risk_control`` and the
-        ``log_risk_ratio``; the last and ``log_odds_ratio`` are positive where active is better.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.categorical.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> found = with_estimands(draw_priors(model, 10, seed=1), model)
-    >>> found["prob_at_most"].dims
-    ('chain', 'draw', 'arm', 'at_most')
+    ``treatment_difference`` (mean score, active better is positive, score units),
+    ``win_probability`` (of two patients drawn at random in the same period, one under each
+    treatment: the one under the active treatment is in the better category, ties counted half) and
+    ``prob_at_most(arm, at_most)``. Of a binary outcome ``treatment_difference`` is the difference
+    of the risks, beside ``risk_active``, ``risk_control`` and the ``log_risk_ratio``; that and
+    ``log_odds_ratio`` are benefit-positive.
     """
     shares = arm_probabilities(draws, model)
     if model.binary:

@@ -23,34 +23,9 @@ def example_categories(
 ) -> Evidence:
     """Simulate categories 1 to 5 (lower is better) or 0 and 1 (higher is better).
 
-    Parameters
-    ----------
-    kind : {"ordinal", "binary"}
-        Kind of endpoint.
-    design : {"crossover", "parallel"}
-        Design of the trial; a crossover has the period effect -0.5.
-    subjects : int
-        Number of subjects, half in each sequence or arm.
-    effect : float
-        Benefit of the active treatment on the scale of the link.
-    link : {"logit", "probit"}
-        The scale; subject effects have the standard deviation 1 on it, none in a parallel trial.
-    baseline : bool
-        With a baseline before treatment.
-    missing : float
-        Share of second periods lost at random.
-    seed : int
-        Seed of the simulation.
-
-    Returns
-    -------
-    Evidence
-        Of kind ``simulated``, endpoint ``score``.
-
-    Examples
-    --------
-    >>> example_categories(subjects=10).trial.endpoint("score").range
-    (1.0, 5.0)
+    `effect` is the benefit of the active treatment on the scale of the link, on which subject
+    effects have the standard deviation 1 (none in a parallel trial) and a crossover the period
+    effect -0.5; `missing` is the share of second periods lost at random.
     """
     ordinal, crossover = kind == "ordinal", design == "crossover"
     trial = made_up_trial(

@@ -12,6 +12,7 @@ from bayes_ptsd.categorical.probabilities import replicated_categories, subject_
 
 __all__ = ["categorical_groups"]
 
+# As many draws as a sampled fit has of its prior; prior draws are only looked at.
 PRIOR_DRAWS = 1000
 
 
@@ -20,31 +21,7 @@ def categorical_groups(
 ) -> dict[str, xr.Dataset]:
     """Compute estimands, data, predictive, likelihood and prior groups from draws.
 
-    Parameters
-    ----------
-    posterior : xr.Dataset
-        Draws of every parameter, dims ``chain`` and ``draw``.
-    model : CategoricalModel
-        Model and patients.
-    seed : int
-        Seed of the replicates and of the prior draws.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``posterior`` with the estimands, ``observed_data, constant_data, posterior_predictive,
-        log_likelihood`` (by subject, its effect integrated out), ``log_prior`` (by parameter),
-        ``prior, prior_predictive``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> groups = categorical_groups(draw_priors(model, 20, seed=1), model, seed=1)
-    >>> groups["log_likelihood"]["score"].dims
-    ('chain', 'draw', 'subject')
+    ``log_likelihood`` is by subject, its effect integrated out; ``log_prior`` by parameter.
     """
     after, before = np.random.default_rng(seed).spawn(2)
     drawn = draw_priors(model, PRIOR_DRAWS, seed=seed)

@@ -32,30 +32,14 @@ EFFECTS: Mapping[str, str] = {"logit": "log_odds_ratio", "probit": "probit_diffe
 
 @dataclass(frozen=True)
 class CategoricalModel:
-    """A model of ordered categories with its data, ready to be computed by any engine.
-
-    Attributes
-    ----------
-    spec : ModelSpec
-        Of structure ``ordinal`` or ``binary``.
-    endpoint : Endpoint
-        The outcome.
-    categories : ndarray of int
-        Every category of the endpoint's range, in order, those nobody was in as well.
-    scores : CategoryScores
-        Places of the observed categories, arms and the baseline.
-    priors : mapping of str to Prior
-        On the scale of the link, by parameter of the model.
-    notes : tuple of str
-        What was left out.
-    """
+    """A model of ordered categories with its data, ready to be computed by any engine."""
 
     spec: ModelSpec
     endpoint: Endpoint
-    categories: NDArray[np.int64]
+    categories: NDArray[np.int64]  # of the endpoint's range, in order, those nobody was in as well
     scores: CategoryScores
-    priors: Mapping[str, Prior]
-    notes: tuple[str, ...]
+    priors: Mapping[str, Prior]  # on the scale of the link, by parameter of the model
+    notes: tuple[str, ...]  # what was left out
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -134,36 +118,10 @@ class CategoricalModel:
 
 
 def categorical_model(evidence: Evidence, spec: ModelSpec) -> CategoricalModel:
-    """Bring a specification for ordered categories and patients together.
+    """Bring a specification for ordered categories and patients (one outcome) together.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients with one endpoint and one visit (`select_outcome`).
-    spec : ModelSpec
-        Of structure ``ordinal`` or ``binary``.
-
-    Returns
-    -------
-    CategoricalModel
-        Categories, priors and notes.
-
-    Raises
-    ------
-    EvidenceError
-        If the endpoint is of another kind or has no range, a score is no category, both periods
-        are asked of a parallel trial, an arm is empty, or the model needs a baseline that is
-        missing.
-    SpecError
-        If a prior cannot be put on the scale of the link.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> model.categories.tolist(), model.size["subjects"]
-    ([1, 2, 3, 4, 5], 40)
+    Refused are an endpoint of another kind or without a range, a score that is no category, both
+    periods of a parallel trial, an empty arm, and a missing baseline that the model needs.
     """
     scores = category_scores(
         evidence,

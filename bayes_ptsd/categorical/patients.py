@@ -27,73 +27,26 @@ INSTEAD = {
 
 @dataclass(frozen=True)
 class CategoryScores:
-    """Categories of subjects by period.
-
-    Attributes
-    ----------
-    endpoint, visit : str
-        Which outcome.
-    categories : ndarray of int
-        Every category of the endpoint, in order.
-    place : ndarray of int
-        Place of the observed category, dims (subject, period); 0 where there is none.
-    there : ndarray of bool
-        Whether there is a score, dims (subject, period).
-    active : ndarray of float
-        1 under the active treatment, else 0, dims (subject, period).
-    subject, sequence : ndarray
-        Labels, dim (subject,).
-    baseline : ndarray, optional
-        Baseline before the first treatment less the subjects' mean, dim (subject,).
-    notes : tuple of str
-        What was left out.
-    """
+    """Categories of subjects by period."""
 
     endpoint: str
     visit: str
-    categories: IntArray
-    place: IntArray
-    there: BoolArray
-    active: FloatArray
+    categories: IntArray  # of the endpoint, in order
+    place: IntArray  # of the observed category, dims (subject, period); 0 where there is none
+    there: BoolArray  # whether there is a score, dims (subject, period)
+    active: FloatArray  # 1 under the active treatment, else 0, dims (subject, period)
     subject: NDArray[np.generic]
     sequence: NDArray[np.str_]
-    baseline: FloatArray | None
-    notes: tuple[str, ...]
+    baseline: FloatArray | None  # before the first treatment, less the subjects' mean
+    notes: tuple[str, ...]  # what was left out
 
 
 def category_scores(
     evidence: Evidence, *, both: bool, baseline: bool, wanted: str
 ) -> CategoryScores:
-    """Arrange patients in ordered categories.
+    """Arrange patients in ordered categories, of `both` periods or of the first (or only) one.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients with one endpoint and one visit.
-    both : bool
-        Both periods of a crossover, else the first (or only) one.
-    baseline : bool
-        Whether the baseline before the first treatment is needed.
-    wanted : str
-        Kind of endpoint.
-
-    Returns
-    -------
-    CategoryScores
-        Subjects without a score in the periods that are analyzed are left out and counted.
-
-    Raises
-    ------
-    EvidenceError
-        If the outcome does not suit.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> scores = category_scores(
-    ...     example_categories(), both=False, baseline=False, wanted="ordinal")
-    >>> scores.place.shape
-    (40, 1)
+    Subjects without a score in the periods that are analyzed are left out and counted.
     """
     outcomes, endpoint, visit = _outcome(evidence, wanted)
     if both and evidence.trial.design != "crossover":

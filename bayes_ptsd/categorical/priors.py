@@ -21,17 +21,7 @@ RISKS = ("risk_active", "risk_control")
 
 
 def prior_shapes(model: CategoricalModel) -> dict[str, tuple[str, Prior, str | None]]:
-    """Return name in the posterior, prior and dim of every parameter of a specification.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> shapes = prior_shapes(categorical_model(example_categories(), load_model("ordinal")))
-    >>> shapes["treatment"][0]
-    'log_odds_ratio'
-    """
+    """Return name in the posterior, prior and dim of every parameter of a specification."""
     if model.separate_risks:
         return {name: (name, model.priors["risk"], None) for name in RISKS}
     names = {"treatment": model.effect, "gap_ratio": "log_gap_ratio"}
@@ -44,22 +34,7 @@ def prior_shapes(model: CategoricalModel) -> dict[str, tuple[str, Prior, str | N
 def induced_cutpoints(shares: FloatArray, link: str) -> FloatArray:
     """Return the cutpoints at which a link's distribution function cuts shares of categories.
 
-    Parameters
-    ----------
-    shares : ndarray
-        Probabilities of the categories, last axis, summing to one.
-    link : {"logit", "probit"}
-        Logistic or normal latent response.
-
-    Returns
-    -------
-    ndarray
-        Increasing; the last axis is one shorter.
-
-    Examples
-    --------
-    >>> induced_cutpoints(np.array([0.25, 0.5, 0.25]), "logit").round(4)
-    array([-1.0986,  1.0986])
+    Shares sum to one over the last axis, which is one shorter in what is returned; it increases.
     """
     below = np.cumsum(shares, axis=-1)[..., :-1]
     above = np.cumsum(shares[..., ::-1], axis=-1)[..., ::-1][..., 1:]
@@ -69,35 +44,9 @@ def induced_cutpoints(shares: FloatArray, link: str) -> FloatArray:
 
 
 def draw_priors(model: CategoricalModel, size: int, *, seed: int) -> xr.Dataset:
-    """Draw every parameter of a model from its prior.
+    """Draw every parameter of a model from its prior; an improper one is refused.
 
-    Parameters
-    ----------
-    model : CategoricalModel
-        With proper priors.
-    size : int
-        Number of draws.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    xr.Dataset
-        Dims ``chain`` (1) and ``draw``; ``cutpoint`` by the category at or below which it cuts.
-
-    Raises
-    ------
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> draw_priors(model, 5, seed=1)["cutpoint"].dims
-    ('chain', 'draw', 'at_most')
+    Dims ``chain`` (1) and ``draw``; ``cutpoint`` by the category at or below which it cuts.
     """
     rng = np.random.default_rng(seed)
     drawn: dict[str, xr.Variable] = {}
@@ -119,27 +68,7 @@ def draw_priors(model: CategoricalModel, size: int, *, seed: int) -> xr.Dataset:
 def log_priors(draws: xr.Dataset, model: CategoricalModel) -> xr.Dataset:
     """Return the log prior density of each parameter at each draw.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : CategoricalModel
-        Its priors.
-
-    Returns
-    -------
-    xr.Dataset
-        One variable a parameter, with its dims. The Dirichlet prior of the shares is a constant,
-        so that raising it to a power changes nothing.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> sorted(log_priors(draw_priors(model, 10, seed=1), model))
-    ['category_share', 'log_odds_ratio', 'period_effect', 'sd_subject']
+    The Dirichlet prior of the shares is a constant, so that raising it to a power changes nothing.
     """
     found = {
         name: draws[name].copy(data=prior.logpdf(draws[name].values))

@@ -31,14 +31,7 @@ and exp(-2 pi^2 / (0.2 sd)^2) for the probit link: 1e-8 and less up to a patient
 
 
 def subject_nodes() -> tuple[FloatArray, FloatArray]:
-    """Return nodes and weights of a standard normal variable.
-
-    Examples
-    --------
-    >>> nodes, weights = subject_nodes()
-    >>> round(float((weights * nodes**2).sum()), 12)
-    1.0
-    """
+    """Return nodes and weights of a standard normal variable."""
     weights = np.exp(-(NODES**2) / 2)
     return NODES, weights / weights.sum()
 
@@ -51,33 +44,10 @@ def cell_probabilities(
     second: FloatArray,
     baseline: FloatArray,
 ) -> FloatArray:
-    """Return the probability of each category for new patients, by cell.
+    """Return category probabilities of new patients, dims (sample, cell, category).
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : CategoricalModel
-        Its options.
-    active, second, baseline : ndarray
-        Treatment (1 active), period (1 second) and centered baseline of each cell.
-
-    Returns
-    -------
-    ndarray
-        Dims (sample, cell, category), patient effects integrated out.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.categorical.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> draws, one = draw_priors(model, 10, seed=1), np.array([1.0])
-    >>> cell = cell_probabilities(draws, model, active=one, second=0 * one, baseline=0 * one)
-    >>> cell.shape, bool(np.allclose(cell.sum(axis=-1), 1))
-    ((10, 1, 5), True)
+    Patient effects are integrated out; of each cell `active` and `second` (period) are 0 or 1 and
+    the baseline is centered.
     """
     flat = _flat(draws)
     cuts = _cuts(flat, model, active=active, second=second, baseline=baseline)
@@ -94,29 +64,9 @@ def cell_probabilities(
 
 
 def subject_log_likelihood(draws: xr.Dataset, model: CategoricalModel) -> xr.DataArray:
-    """Return the log probability of each subject's categories under each draw.
+    """Return the log probability of each subject's categories, dims (chain, draw, subject).
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : CategoricalModel
-        Its patients and options.
-
-    Returns
-    -------
-    xr.DataArray
-        Dims (chain, draw, subject), the patient's effect integrated out.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.categorical.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> dict(subject_log_likelihood(draw_priors(model, 10, seed=1), model).sizes)
-    {'chain': 1, 'draw': 10, 'subject': 40}
+    The patient's effect is integrated out.
     """
     flat, scores = _flat(draws), model.scores
     patterns, which = _patterns(model)
@@ -132,31 +82,7 @@ def replicated_categories(
 ) -> xr.Dataset:
     """Draw the categories of new patients with the same sequences and the same missing cells.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : CategoricalModel
-        Its patients and options.
-    rng : Generator
-        Source of randomness.
-
-    Returns
-    -------
-    xr.Dataset
-        ``score`` with dims (chain, draw, subject, period), as recorded, NaN where there is none.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.categorical.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> drawn = replicated_categories(
-    ...     draw_priors(model, 10, seed=1), model, np.random.default_rng(1))
-    >>> float(drawn["score"].min()) >= 1
-    True
+    ``score`` has dims (chain, draw, subject, period), as recorded, NaN where there is none.
     """
     flat, scores = _flat(draws), model.scores
     count = flat.sizes["sample"]

@@ -32,6 +32,7 @@ NEAR_ZERO = 0.1
 ONE_SIDE = 0.025
 # The usual 5%: an estimate that one trial in twenty shows under the prior is no news.
 CONFLICT = 0.05
+# Both ends of the central 95%.
 CUTS = [0.025, 0.975]
 Scores = xr.DataArray
 
@@ -41,32 +42,9 @@ def categorical_checks(
 ) -> dict[str, xr.Dataset]:
     """Run the predictive, cross-validation, sensitivity, boundary and proportionality checks.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit of the model with its predictive, likelihood and prior groups.
-    model : CategoricalModel
-        The model with its patients.
-    estimate : mapping, optional
-        ``estimate`` and ``se`` of the effect by maximum likelihood, for `prior_conflict_check`.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``checks`` and, so that a figure needs no patients' rows, the tables behind them:
-        ``predictive_summary``, ``loo``, ``sensitivity``, ``categories``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.groups import categorical_groups
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.categorical.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> groups = categorical_groups(draw_priors(model, 200, seed=1), model, seed=1)
-    >>> sorted(categorical_checks(xr.DataTree.from_dict(groups), model))
-    ['categories', 'checks', 'loo', 'predictive_summary', 'sensitivity']
+    Beside ``checks`` are the tables behind them, so that a figure needs no patients' rows.
+    `estimate` has ``estimate`` and ``se`` of the effect by maximum likelihood, for
+    `prior_conflict_check`.
     """
     features = feature_table(fit, category_features(model))
     sensitivity, loo = sensitivity_table(fit), loo_table(fit)
@@ -93,26 +71,9 @@ def categorical_checks(
 def category_features(model: CategoricalModel) -> dict[str, Callable[[Scores], Scores]]:
     """Return the features of categories that an analysis leans on, by name.
 
-    Parameters
-    ----------
-    model : CategoricalModel
-        Its categories and arms.
-
-    Returns
-    -------
-    dict of str to callable
-        Numbers in each category by arm and period; of two periods, the share of patients who are in
-        one category in both; of several categories, the spread of the log odds ratios at the cuts
-        (standard deviation, half a patient added to each count), small where odds are proportional.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> [name for name in category_features(model) if "active_1" in name][:2]
-    ['number_active_1_in_1', 'number_active_1_in_2']
+    Numbers in each category by arm and period; of two periods, the share of patients who are in one
+    category in both; of several categories, the spread of the log odds ratios at the cuts (standard
+    deviation, half a patient added to each count), small where odds are proportional.
     """
     found: dict[str, Callable[[Scores], Scores]] = {}
     # of a binary outcome one number says both
@@ -133,29 +94,8 @@ def category_features(model: CategoricalModel) -> dict[str, Callable[[Scores], S
 def category_table(posterior: xr.Dataset, model: CategoricalModel) -> xr.Dataset:
     """Summarize the probability of each category by arm beside what was seen.
 
-    Parameters
-    ----------
-    posterior : xr.Dataset
-        Draws of the parameters.
-    model : CategoricalModel
-        The model with its patients.
-
-    Returns
-    -------
-    xr.Dataset
-        ``share_mean, share_low, share_high`` on dims (arm, category) and ``at_most_mean,
-        at_most_low, at_most_high`` on dims (arm, at_most): posterior mean and 95% interval,
-        periods averaged. ``seen(arm, period, category)``: numbers of scores.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.categorical.model import categorical_model
-    >>> from bayes_ptsd.categorical.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = categorical_model(example_categories(), load_model("ordinal"))
-    >>> int(category_table(draw_priors(model, 50, seed=1), model)["seen"].sum())
-    80
+    Posterior mean and 95% interval, periods averaged, of ``share_*`` (arm, category) and
+    ``at_most_*`` (arm, at_most); ``seen`` has the numbers of scores, dims (arm, period, category).
     """
     shares = arm_probabilities(posterior, model).mean("period")
     below = shares.cumsum("category").isel(category=slice(0, -1)).rename(category="at_most")
@@ -170,30 +110,13 @@ def category_table(posterior: xr.Dataset, model: CategoricalModel) -> xr.Dataset
 def prior_conflict_check(prior: Prior | None, estimate: Mapping[str, Any]) -> list[Check]:
     """Judge whether the estimate from the data alone lies where the prior expects it.
 
-    Parameters
-    ----------
-    prior : Prior, optional
-        Of the effect on the scale of the link; without one there is no check.
-    estimate : mapping
-        ``estimate`` and ``se`` by maximum likelihood; None or nothing where there is none.
-
-    Returns
-    -------
-    list of Check
-        Two-sided prior predictive probability of an estimate as far from the prior mean [1]_, at
-        least 0.05; no check without an estimate or a prior with a standard deviation.
+    The figure is the two-sided prior predictive probability of an estimate as far from the prior
+    mean [1]_, at least 0.05; no check without an estimate or a prior with a standard deviation.
 
     References
     ----------
     .. [1] Box GEP. Sampling and Bayes' inference in scientific modelling and robustness. Journal
        of the Royal Statistical Society A 1980;143:383-430.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> check = prior_conflict_check(normal(0, 1), {"estimate": 4.187, "se": 1.575})[0]
-    >>> round(check.figure, 4), check.passed
-    (0.0248, False)
     """
     found, se = estimate.get("estimate"), estimate.get("se")
     if prior is None or found is None or se is None:
@@ -212,22 +135,8 @@ def prior_conflict_check(prior: Prior | None, estimate: Mapping[str, Any]) -> li
 def proportional_odds_check(posterior: xr.Dataset) -> list[Check]:
     """Judge whether the treatments' difference is the same at every cut of the scale.
 
-    Parameters
-    ----------
-    posterior : xr.Dataset
-        Draws; only a model with cutpoints by arm has ``log_gap_ratio``.
-
-    Returns
-    -------
-    list of Check
-        The smaller tail probability at zero of the log ratio of the arms' gaps, the smallest over
-        the gaps, against 0.025 divided by their number.
-
-    Examples
-    --------
-    >>> draws = xr.Dataset({"log_gap_ratio": (("chain", "draw", "gap"), [[[0.1], [-0.2], [0.3]]])})
-    >>> proportional_odds_check(draws)[0].passed
-    True
+    The smaller tail probability at zero of the log ratio of the arms' gaps, the smallest over the
+    gaps, against 0.025 divided by their number; only a model with cutpoints by arm has it.
     """
     if "log_gap_ratio" not in posterior:
         return []

@@ -23,28 +23,7 @@ def crossover_checks(
 ) -> dict[str, xr.Dataset]:
     """Run the predictive, cross-validation, sensitivity and boundary checks of a crossover.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit of a crossover, from either engine.
-    range_ : tuple of float, optional
-        Lowest and highest possible score.
-    priors : mapping of str to Prior
-        Of the model, in score units.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``checks`` and, so that a report needs no patients' rows, the tables behind them:
-        ``predictive_summary``, ``loo``, ``sensitivity``, ``prior_scores``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> half = Prior("half_normal", {"sigma": 15.12})
-    >>> priors = {"sd_subject": half, "sd_within": half}
-    >>> sorted(crossover_checks(example_fit(), range_=(0.0, 88.0), priors=priors))
-    ['checks', 'loo', 'predictive_summary', 'prior_scores', 'sensitivity']
+    Beside ``checks`` are the tables behind them, so that a report needs no patients' rows.
     """
     features = predictive_features(fit, range_=range_)
     boundary = boundary_checks(fit["posterior"].to_dataset(), priors)

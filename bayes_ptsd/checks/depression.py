@@ -21,34 +21,8 @@ CONFOUNDED = ("mediator_slope", "interaction")
 def depression_checks(fit: xr.DataTree, model: DepressionModel) -> dict[str, xr.Dataset]:
     """Run the predictive, cross-validation and sensitivity checks, and the sweep of confounding.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit from either engine.
-    model : DepressionModel
-        What was fitted.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``checks`` and, so that a report needs no patients' rows, the tables behind them:
-        ``predictive_summary``, ``loo`` (both scores of a subject together), ``sensitivity``,
-        ``prior_scores``, and
-        ``mediation``, what correlated errors would make of the effects.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.exact import exact_depression
-    >>> from bayes_ptsd.depression.groups import depression_groups
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> groups = exact_depression(model, seed=1)
-    >>> groups |= depression_groups(groups["posterior"], model, seed=1)
-    >>> found = depression_checks(xr.DataTree.from_dict(groups), model)
-    >>> bool(found["checks"]["passed"].all())
-    True
+    Beside the tables of `patient_checks`, ``mediation`` is what correlated errors would make of the
+    effects; ``loo`` leaves out both scores of a subject together.
     """
     features = feature_table(
         fit, mediation_features(fit["observed_data"].to_dataset()["score"], model)
@@ -64,30 +38,7 @@ def depression_checks(fit: xr.DataTree, model: DepressionModel) -> dict[str, xr.
 
 
 def mediation_features(observed: xr.DataArray, model: DepressionModel) -> dict[str, Feature]:
-    """Return what the analysis leans on: both scores by arm, and how they go together.
-
-    Parameters
-    ----------
-    observed : xr.DataArray
-        Scores, dims (subject, endpoint), with coordinate ``treatment(subject)``.
-    model : DepressionModel
-        Its endpoints.
-
-    Returns
-    -------
-    dict of str to callable
-        For `feature_table`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> scores = model.observed["score"]
-    >>> round(float(mediation_features(scores, model)["correlation_ketamine"](scores)), 2)
-    0.79
-    """
+    """Return what the analysis leans on: both scores by arm, and how they go together."""
     found = endpoint_features(observed, (model.endpoint, model.mediator))
     for label in model.arms:
         rows = np.flatnonzero(observed["treatment"].values == label)

@@ -14,23 +14,7 @@ __all__ = ["example_fit"]
 
 
 def example_fit(name: str = "crossover") -> xr.DataTree:
-    """Return an exact fit of the simulated example, without checks and attributes.
-
-    Parameters
-    ----------
-    name : str
-        A model that the exact engine covers.
-
-    Returns
-    -------
-    xr.DataTree
-        Groups as in any fit of a crossover.
-
-    Examples
-    --------
-    >>> "log_likelihood" in example_fit().children
-    True
-    """
+    """Return an exact fit of the simulated example, without checks and attributes."""
     model = crossover_model(example_patients(), load_model(name))
     groups = exact_crossover(model, seed=1)
     return xr.DataTree.from_dict(groups | crossover_groups(groups["posterior"], model, seed=1))

@@ -19,30 +19,8 @@ CONFLICT = 0.05
 def joint_checks(fit: xr.DataTree, model: JointModel) -> dict[str, xr.Dataset]:
     """Judge the integration and whether prior and estimates agree; count what benefits jointly.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit from either engine.
-    model : JointModel
-        What was fitted.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``checks``, and ``joint``: probabilities that at least so many endpoints benefit, from
-        200,000 draws of an exact posterior or the draws of a sampled one.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.groups import exact_joint, joint_groups
-    >>> from bayes_ptsd.joint.model import joint_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = joint_model(load_published(), load_model("subscales"))
-    >>> groups = exact_joint(model, seed=1)
-    >>> fit = xr.DataTree.from_dict(groups | joint_groups(groups["posterior"], model, seed=1))
-    >>> joint_checks(fit, model)["joint"].sizes["count"]
-    3
+    ``joint`` has the probabilities that at least so many endpoints benefit, from 200,000 draws of
+    an exact posterior or the draws of a sampled one.
     """
     problem = model.problem
     tail = predictive_tail(problem, fit["prior_predictive"].to_dataset())

@@ -24,30 +24,7 @@ FEWEST = 3
 def longitudinal_checks(
     fit: xr.DataTree, *, range_: tuple[float, float] | None
 ) -> dict[str, xr.Dataset]:
-    """Run the predictive, cross-validation, sensitivity and boundary checks of several visits.
-
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit of a longitudinal model.
-    range_ : tuple of float, optional
-        Lowest and highest possible score.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``checks`` and, so that a report needs no patients' rows, the tables behind them:
-        ``predictive_summary``, ``loo``, ``sensitivity``, ``prior_scores``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_model(example_trajectories(), load_model("longitudinal"))  # doctest: +SKIP
-    >>> sorted(longitudinal_checks(fit, range_=(0.0, 88.0)))  # doctest: +SKIP
-    ['checks', 'loo', 'predictive_summary', 'prior_scores', 'sensitivity']
-    """
+    """Run the predictive, cross-validation, sensitivity and boundary checks of several visits."""
     features = feature_table(
         fit, visit_features(fit["observed_data"].to_dataset()["score"]) | end_features(range_)
     )
@@ -58,25 +35,8 @@ def longitudinal_checks(
 def visit_features(observed: xr.DataArray) -> dict[str, Feature]:
     """Return the features that a comparison over visits leans on.
 
-    Parameters
-    ----------
-    observed : xr.DataArray
-        Scores, dims (subject, visit), NaN where missing, with coordinate ``treatment(subject)``.
-
-    Returns
-    -------
-    dict of str to callable
-        Mean of each arm at each visit; standard deviation of each visit and correlation of each
-        pair of visits, within arms; for `feature_table`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> list(visit_features(model.observed["score"]))[-1]
-    'correlation_72h_7d'
+    Mean of each arm at each visit; standard deviation of each visit and correlation of each pair of
+    visits, within arms.
     """
     arm = observed["treatment"].values
     visits = [str(label) for label in observed["visit"].values]
@@ -100,23 +60,8 @@ def visit_features(observed: xr.DataArray) -> dict[str, Feature]:
 def visit_boundary_checks(fit: xr.DataTree) -> list[Check]:
     """Warn where the data push correlations of visits to one.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        With ``visit_correlation`` in ``posterior`` and, where every prior is proper, in ``prior``.
-
-    Returns
-    -------
-    list of Check
-        The largest probability, over pairs, of a correlation beyond +-0.95, against that of the
-        prior as in `boundary_check`.
-
-    Examples
-    --------
-    >>> table = xr.DataArray([[[0.5, 0.99]]], dims=("chain", "draw", "visit_pair"))
-    >>> draws = xr.Dataset({"visit_correlation": table})
-    >>> visit_boundary_checks(xr.DataTree.from_dict({"posterior": draws}))[0].passed
-    False
+    The largest probability, over pairs, of a correlation beyond +-0.95, against that of the prior
+    where every prior is proper.
     """
     after, before = (
         _end_share(fit[group].to_dataset()) if group in fit.children else np.nan

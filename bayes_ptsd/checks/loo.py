@@ -27,30 +27,15 @@ UNIFORM = 0.01
 
 
 def loo_groups(fit: xr.DataTree) -> dict[str, xr.Dataset]:
-    """Leave each subject out in turn.
+    """Leave each subject out in turn [1]_.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        With ``log_likelihood/score`` by subject, ``posterior_predictive`` and ``observed_data``.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        Group ``loo``: ``elpd, se, p, good_k`` and, by subject, ``elpd_i, pareto_k`` and
-        ``pit`` (and by period or visit), the probability below the observed score given the
-        other subjects [1]_.
+    Group ``loo`` has ``elpd, se, p, good_k`` and, by subject, ``elpd_i, pareto_k`` and ``pit`` (and
+    by period or visit), the probability below the observed score given the other subjects.
 
     References
     ----------
     .. [1] Vehtari A, Gelman A, Gabry J. Practical Bayesian model evaluation using leave-one-out
        cross-validation and WAIC. Statistics and Computing 2017;27:1413-1432.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> float(loo_groups(example_fit())["loo"]["pareto_k"].max()) < 1
-    True
     """
     result, table = _loo_table(fit)
     weight = np.exp(result.log_weights - result.log_weights.max(("chain", "draw")))
@@ -63,24 +48,7 @@ def loo_groups(fit: xr.DataTree) -> dict[str, xr.Dataset]:
 
 
 def loo_table(fit: xr.DataTree) -> xr.Dataset:
-    """Leave each subject out in turn, for scores that are categories and have no density.
-
-    Parameters
-    ----------
-    fit : xr.DataTree
-        With ``log_likelihood/score`` by subject.
-
-    Returns
-    -------
-    xr.Dataset
-        As `loo_groups`, without ``pit``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> sorted(loo_table(example_fit()))
-    ['elpd', 'elpd_i', 'good_k', 'p', 'pareto_k', 'se']
-    """
+    """Leave each subject out, for scores that are categories: `loo_groups` without ``pit``."""
     return _loo_table(fit)[1].reset_coords(drop=True).drop_attrs()
 
 
@@ -94,22 +62,8 @@ def _loo_table(fit: xr.DataTree) -> tuple[Any, xr.Dataset]:
 def loo_checks(loo: xr.Dataset) -> list[Check]:
     """Judge leave-one-subject-out: reliable importance weights, uniform probabilities.
 
-    Parameters
-    ----------
-    loo : xr.Dataset
-        From `loo_groups`.
-
-    Returns
-    -------
-    list of Check
-        Largest Pareto shape, and the smallest P value, by period or visit where there are several,
-        of a Kolmogorov-Smirnov test that the probabilities are uniform.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> [check.name for check in loo_checks(loo_groups(example_fit())["loo"])]
-    ['loo_pareto_k_max', 'loo_pit_uniformity']
+    The second is the smallest P value, by period or visit where there are several, of a
+    Kolmogorov-Smirnov test.
     """
     table = loo["pit"].transpose("subject", ...).values.reshape(loo.sizes["subject"], -1)
     columns = [column[np.isfinite(column)] for column in table.T]
@@ -125,54 +79,16 @@ def loo_checks(loo: xr.Dataset) -> list[Check]:
 
 
 def pareto_check(loo: xr.Dataset) -> Check:
-    """Judge whether the importance weights of leave-one-subject-out are reliable.
-
-    Parameters
-    ----------
-    loo : xr.Dataset
-        From `loo_groups` or `loo_table`.
-
-    Returns
-    -------
-    Check
-        Largest Pareto shape.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> pareto_check(loo_table(example_fit())).name
-    'loo_pareto_k_max'
-    """
+    """Judge whether the importance weights of leave-one-subject-out are reliable."""
     shape, good = float(loo["pareto_k"].max()), float(loo["good_k"])
     said = "a subject moves the posterior so much that leaving it out is unreliable"
     return Check("loo_pareto_k_max", shape, good, shape <= good, meaning=said)
 
 
 def compare_fits(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
-    """Compare models of the same patients by leave-one-subject-out.
+    """Compare models of the same patients by leave-one-subject-out, best first.
 
-    Parameters
-    ----------
-    fits : mapping of str to xr.DataTree
-        Fits by name, with ``log_likelihood/score`` of the same subjects.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a model, best first: ``rank, elpd, p, elpd_diff`` (from the best, zero or
-        negative), ``weight, se, dse, warning``.
-
-    Raises
-    ------
-    FitError
-        If there are fewer than two fits, or they do not predict the same data.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> fits = {"one": example_fit(), "carryover": example_fit("crossover-carryover")}
-    >>> len(compare_fits(fits))
-    2
+    ``elpd_diff`` is from the best, zero or negative. Fits of different data are refused.
     """
     if len(fits) < 2:
         raise FitError("a comparison of models needs at least two fits")

@@ -28,35 +28,11 @@ def patient_checks(
 ) -> dict[str, xr.Dataset]:
     """Run the integration, predictive, cross-validation and sensitivity checks.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit of patients from either engine.
-    features : xr.Dataset
-        From `feature_table`: what the data show beside what the model predicts.
-    estimand : str
-        The one that the prior of the treatment is about.
-    ranges : tuple of float, or mapping of str to tuple, optional
-        Lowest and highest possible score, by endpoint where there are several.
-    beliefs : collection of str
-        Parameters besides the treatment whose priors are meant to inform.
-    further : sequence of Check
-        Checks of this model alone.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``checks`` and, so that a report needs no patients' rows, the tables behind them:
-        ``predictive_summary``, ``loo``, ``sensitivity`` and, where every prior is proper,
-        ``prior_scores``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> from bayes_ptsd.checks.predictive import predictive_features
-    >>> fit = example_fit()
-    >>> sorted(patient_checks(fit, predictive_features(fit, range_=(0.0, 88.0))))
-    ['checks', 'loo', 'predictive_summary', 'prior_scores', 'sensitivity']
+    Beside ``checks`` are the tables behind them, so that a report needs no patients' rows:
+    ``predictive_summary``, ``loo``, ``sensitivity`` and, where every prior is proper,
+    ``prior_scores``. `estimand` is the one that the prior of the treatment is about, `beliefs` the
+    parameters besides it whose priors are meant to inform, `further` the checks of this model
+    alone.
     """
     sensitivity = sensitivity_table(fit, beliefs=beliefs)
     loo = loo_groups(fit)["loo"]

@@ -31,55 +31,20 @@ Feature = Callable[[Scores], Scores]
 
 
 def predictive_features(fit: xr.DataTree, *, range_: tuple[float, float] | None) -> xr.Dataset:
-    """Compare features of the observed scores with their replicates.
+    """Compare features of the observed scores with their replicates, as `feature_table`.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        With ``observed_data`` and ``posterior_predictive``.
-    range_ : tuple of float, optional
-        Lowest and highest possible score; with it, scores at or beyond each end are counted.
-
-    Returns
-    -------
-    xr.Dataset
-        Dim ``statistic``: ``observed``, ``mean, low, high`` of the replicates (95% interval) and
-        ``p``, the share of replicates above the observed value, ties counted half. Means and
-        standard deviations by sequence and period, correlation between periods, numbers at floor
-        and ceiling.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> features = predictive_features(example_fit(), range_=(0.0, 88.0))
-    >>> "correlation" in features["statistic"].values
-    True
+    Means and standard deviations by sequence and period, correlation between periods and, with a
+    range, numbers of scores at or beyond each end.
     """
     observed = fit["observed_data"].to_dataset()["score"]
     return feature_table(fit, _features(observed) | end_features(range_))
 
 
 def feature_table(fit: xr.DataTree, features: Mapping[str, Feature]) -> xr.Dataset:
-    """Compare given features of the observed scores with their replicates.
+    """Compare given features of the observed scores with their replicates, dim ``statistic``.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        With ``observed_data`` and ``posterior_predictive``.
-    features : mapping of str to callable
-        Each takes scores with dim subject, and chain and draw for replicates.
-
-    Returns
-    -------
-    xr.Dataset
-        As `predictive_features`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> table = feature_table(example_fit(), {"mean": lambda y: y.mean(("subject", "period"))})
-    >>> float(table["low"].item()) < float(table["observed"].item()) < float(table["high"].item())
-    True
+    ``observed``, ``mean, low, high`` of the replicates (95% interval) and ``p``, the share of them
+    above the observed value, ties counted half.
     """
     observed = fit["observed_data"].to_dataset()["score"]
     replicated = fit["posterior_predictive"].to_dataset()["score"]
@@ -107,23 +72,8 @@ def feature_table(fit: xr.DataTree, features: Mapping[str, Feature]) -> xr.Datas
 def predictive_checks(features: xr.Dataset) -> list[Check]:
     """Judge features: none may lie beyond all but half a percent of its replicates.
 
-    Parameters
-    ----------
-    features : xr.Dataset
-        From `predictive_features`.
-
-    Returns
-    -------
-    list of Check
-        One a feature that the data have (there is no correlation of scores that are all alike);
-        the figure is the smaller tail probability.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> features = predictive_features(example_fit(), range_=None)
-    >>> all(check.passed for check in predictive_checks(features))
-    True
+    The figure is the smaller tail probability; a feature that the data do not have is left out
+    (there is no correlation of scores that are all alike).
     """
     features = features.isel(statistic=np.isfinite(features["observed"].values))
     p = features["p"].values
@@ -149,27 +99,8 @@ def prior_scores(
     """Summarize what the priors alone make of scores: shown, and never a check.
 
     Priors of levels are wide on purpose, so that they cannot move a difference; that many of the
-    scores they allow lie beyond the ends of the scale is how wide they are, not a fault.
-
-    Parameters
-    ----------
-    replicated : xr.Dataset
-        Prior predictive draws.
-    ranges : tuple of float, or mapping of str to tuple, optional
-        Lowest and highest possible score, by endpoint where there are several.
-
-    Returns
-    -------
-    xr.Dataset
-        ``low, high`` of the central 95% of scores and ``inside``, the share of them inside the
-        range, NaN without one; on dim ``endpoint`` where there are several.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> drawn = example_fit()["prior_predictive"].to_dataset()
-    >>> 0 < float(prior_scores(drawn, (0.0, 88.0))["inside"]) < 0.5  # levels spread 5 ranges wide
-    True
+    scores they allow lie beyond the ends of the scale is how wide they are, not a fault. ``low,
+    high`` are of the central 95%, ``inside`` is the share within the range, NaN without one.
     """
     score = replicated["score"]
     over = [dim for dim in score.dims if dim != "endpoint"]
@@ -202,14 +133,7 @@ def _features(observed: Scores) -> dict[str, Feature]:
 
 
 def end_features(range_: tuple[float, float] | None) -> dict[str, Feature]:
-    """Return the numbers of scores at or beyond each end of the range; none without one.
-
-    Examples
-    --------
-    >>> count = end_features((0.0, 88.0))["at_floor"]
-    >>> int(count(xr.DataArray([0.0, -1.0, 40.0], dims="subject")))
-    2
-    """
+    """Return the numbers of scores at or beyond each end of the range; none without one."""
     if range_ is None:
         return {}
     low, high = range_

@@ -15,24 +15,7 @@ QUADRATURE, BOX = 1e-2, 1e-5
 
 
 def quadrature_checks(fit: xr.DataTree) -> list[Check]:
-    """Judge the integration of an exact fit.
-
-    Parameters
-    ----------
-    fit : xr.DataTree
-        With group ``quadrature`` if it is exact.
-
-    Returns
-    -------
-    list of Check
-        Resolution of the density and probability beyond the box; none for a sampled fit.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> [check.passed for check in quadrature_checks(example_fit())]
-    [True, True]
-    """
+    """Judge the integration of an exact fit: resolution, mass beyond the box; none if sampled."""
     if "quadrature" not in fit.children:
         return []
     error, edge = (float(fit["quadrature"][name]) for name in ("quadrature_error", "box_edge"))

@@ -58,36 +58,17 @@ NAMED = 3
 def sensitivity_table(fit: xr.DataTree, *, beliefs: Collection[str] = BELIEFS) -> xr.Dataset:
     """Measure how the treatment difference moves when a prior or the data are made stronger.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        With ``posterior``, ``log_prior`` and ``log_likelihood``.
-    beliefs : collection of str
-        Parameters besides the treatment whose priors are meant to inform.
-
-    Returns
-    -------
-    xr.Dataset
-        On dims ``estimand`` (treatment difference, carryover, effect on the scale of a link) and
-        ``part``: ``treatment``, ``beliefs`` and ``nuisance``, the priors of each kind together,
-        ``likelihood``, and the prior of every parameter alone, with its ``kind``. Variables:
-        ``sensitivity``, the gradient of the cumulative Jensen-Shannon distance at power 1 [1]_, and
-        ``moved``, by how much the posterior mean moves for each doubling of the weight of the part:
-        ``log 2`` times the covariance of the estimand and the log density of the part, in the unit
-        of the estimand, positive toward the active treatment. Both are zero where nothing moves.
-        ``sd`` of the estimand.
+    Dims ``estimand`` and ``part``: ``treatment``, ``beliefs`` and ``nuisance``, the priors of each
+    kind together, ``likelihood``, and the prior of every parameter alone. ``sensitivity`` is the
+    gradient of the cumulative Jensen-Shannon distance at power 1 [1]_; ``moved``, by how much the
+    posterior mean moves for each doubling of the weight of the part, is ``log 2`` times the
+    covariance of the estimand and the log density of the part, in the unit of the estimand,
+    positive toward the active treatment. Both are zero where nothing moves.
 
     References
     ----------
     .. [1] Kallioinen N, Paananen T, Bürkner P-C, Vehtari A. Detecting and diagnosing prior and
        likelihood sensitivity with power-scaling. Statistics and Computing 2024;34:57.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> table = sensitivity_table(example_fit()).sel(estimand="treatment_difference")
-    >>> bool(table["sensitivity"].sel(part="likelihood") > 0.05)
-    True
     """
     posterior = fit["posterior"].to_dataset()
     drawn = posterior[[name for name in ESTIMANDS if name in posterior]]
@@ -134,29 +115,11 @@ def _scaled(drawn: xr.Dataset, logs: xr.DataArray) -> xr.Dataset:
 
 
 def sensitivity_checks(table: xr.Dataset, *, estimand: str = "treatment_difference") -> list[Check]:
-    """Judge power-scaling: whether priors that should not do so move the answer, and the data do.
+    """Judge power-scaling: priors that should not move the answer, and data that should.
 
-    Parameters
-    ----------
-    table : xr.Dataset
-        From `sensitivity_table`.
-    estimand : str
-        The one that the prior of the treatment is about.
-
-    Returns
-    -------
-    list of Check
-        The nuisance priors together below 0.05, and the likelihood at least 0.05. Of the treatment
-        prior and of other beliefs the figure is shown without a threshold: that an informative
-        prior informs is no fault. Each says which prior moves the estimand by how much.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> checks = sensitivity_checks(sensitivity_table(example_fit()))
-    >>> [(check.name, check.passed) for check in checks]  # doctest: +NORMALIZE_WHITESPACE
-    [('power_scaling_treatment', True), ('power_scaling_nuisance', True),
-     ('power_scaling_likelihood', True)]
+    The nuisance priors together below 0.05, and the likelihood at least 0.05. Of the treatment
+    prior and of other beliefs the figure is shown without a threshold: that an informative prior
+    informs is no fault.
     """
     one, it = table.sel(estimand=estimand), f"the {estimand.replace('_', ' ')}"
     figure = {kind: float(one["sensitivity"].sel(part=kind)) for kind in [*KINDS, "likelihood"]
@@ -178,7 +141,7 @@ def sensitivity_checks(table: xr.Dataset, *, estimand: str = "treatment_differen
 
 
 def _diagnosis(prior: float, it: str, *, weak: bool) -> str:
-    """Return what sensitivity to a prior, beside that to the data, says [1]_ of both."""
+    """Return what sensitivity to a prior, beside that to the data, says of both."""
     if prior < SENSITIVE:
         return "the data hardly move it, nor does this prior" if weak else f"the data decide {it}"
     if weak:
@@ -187,26 +150,9 @@ def _diagnosis(prior: float, it: str, *, weak: bool) -> str:
 
 
 def moved_words(one: xr.Dataset, kind: str) -> str:
-    """Name the priors of a kind that move an estimand, largest first, with how much they do.
+    """Name the priors of a kind that move an estimand, the three largest first, with how much.
 
-    Parameters
-    ----------
-    one : xr.Dataset
-        Of `sensitivity_table`, one estimand.
-    kind : {"treatment", "beliefs", "nuisance"}
-        Which priors.
-
-    Returns
-    -------
-    str
-        At most three of them, movements in the unit of the estimand and in its posterior sds.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.checks.example import example_fit
-    >>> table = sensitivity_table(example_fit()).sel(estimand="treatment_difference")
-    >>> moved_words(table, "treatment").partition(":")[0]
-    'doubling the weight of its prior moves the treatment difference'
+    In the unit of the estimand and in its posterior sds.
     """
     own = one.isel(part=np.flatnonzero((one["kind"] == kind) & (one["part"] != kind)))
     largest = np.argsort(-np.abs(own["moved"].values), kind="stable")[:NAMED]
@@ -223,25 +169,10 @@ def moved_words(one: xr.Dataset, kind: str) -> str:
 def boundary_checks(posterior: xr.Dataset, priors: Mapping[str, Prior]) -> list[Check]:
     """Warn where the data push a standard deviation or correlation to the end of its range.
 
-    Parameters
-    ----------
-    posterior : xr.Dataset
-        Draws.
-    priors : mapping of str to Prior
-        Of the model: what lies at the boundary before the data is no finding.
-
-    Returns
-    -------
-    list of Check
-        Of a random intercept, the probability that the subject standard deviation is below a tenth
-        of that within subjects; of a bivariate model, that the correlation is beyond +-0.95. Each
-        against one and a half times its own prior probability, and at least 0.05.
-
-    Examples
-    --------
-    >>> draws = xr.Dataset({"correlation": (("chain", "draw"), [[0.2, 0.4, 0.99, 0.98]])})
-    >>> boundary_checks(draws, {"correlation": Prior("uniform", {"low": -1, "high": 1})})[0].passed
-    False
+    Of a random intercept, the probability that the subject sd is below a tenth of that within
+    subjects; of a bivariate model, that the correlation is beyond +-0.95. Each against one and a
+    half times its own prior probability, and at least 0.05: what lies at the boundary before the
+    data is no finding.
     """
     checks = []
     if "sd_subject" in posterior:
@@ -265,13 +196,7 @@ def boundary_checks(posterior: xr.Dataset, priors: Mapping[str, Prior]) -> list[
 
 
 def boundary_check(name: str, share: float, before: float, said: str) -> Check:
-    """Return the check of the mass at a boundary against what the prior has there.
-
-    Examples
-    --------
-    >>> boundary_check("sd_subject_at_zero", 0.08, 0.0635, "").passed
-    True
-    """
+    """Return the check of the mass at a boundary against what the prior has there."""
     limit = max(EDGE, FAVORED * (before if np.isfinite(before) else 0.0))
     return Check(name, share, limit, share < limit, said)
 
@@ -280,12 +205,6 @@ def ratio_mass(above: Prior, below: Prior, *, of: int = 1) -> float:
     """Return the prior probability that one sd is under a tenth of another, the least of several.
 
     NaN where a prior is improper, since it has no such probability.
-
-    Examples
-    --------
-    >>> half = Prior("half_normal", {"sigma": 15.12})
-    >>> round(ratio_mass(half, half), 3)
-    0.063
     """
     if not (above.proper and below.proper):
         return float("nan")

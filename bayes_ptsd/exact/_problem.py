@@ -24,42 +24,26 @@ from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = ["Problem", "Solution", "crossover_problem", "problem_of_rows", "solve_problem"]
 
+# Highest Legendre coefficients, relative to the largest, above which a result is refused: integrals
+# are accurate to about its square, 1e-4.
 ACCEPTED = 1e-2
+# Nodes an axis, by number of axes, tried in turn until the density is resolved: few first, since
+# three axes at 96 already are 885,000 nodes.
 NODES = {1: (64, 128), 2: (32, 48, 72, 108), 3: (20, 32, 40, 48, 60, 96)}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Everything about a batch of data sets that the posterior needs.
-
-    Attributes
-    ----------
-    design : Design
-        Names, priors and estimands of the coefficients.
-    covariance : Covariance
-        Structure of the covariance.
-    axes : tuple of Axis
-        Its parameters with their priors.
-    prior : NormalComponents
-        Prior of the coefficients.
-    moments : ndarray
-        Cross-products, dims ``(dataset, block, column, column)``.
-    center : ndarray
-        Coefficients subtracted from the scores, dims ``(dataset, coefficient)``.
-    count : ndarray
-        Patients with both, only the first, only the second period, dims ``(dataset, 3)``.
-    scale : ndarray
-        Root mean square residual in score units, dim ``(dataset,)``.
-    """
+    """Everything about a batch of data sets that the posterior needs."""
 
     design: Design
     covariance: Covariance
     axes: tuple[Axis, ...]
     prior: NormalComponents
-    moments: FloatArray
-    center: FloatArray
-    count: FloatArray
-    scale: FloatArray
+    moments: FloatArray  # cross-products, dims (dataset, block, column, column)
+    center: FloatArray  # coefficients subtracted from the scores, (dataset, coefficient)
+    count: FloatArray  # patients with both, only the first, only the second period
+    scale: FloatArray  # root mean square residual, score units, dim (dataset,)
 
     def part(self, chosen: slice) -> Problem:
         """Return the problem of some of the data sets."""
@@ -104,27 +88,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Solution:
-    """The posterior of a batch on its nodes.
-
-    Attributes
-    ----------
-    problem : Problem
-        What was solved.
-    quadrature : Quadrature
-        Nodes over the dispersion parameters.
-    value : ndarray
-        The parameters there, dims ``(dataset, axis, node)``.
-    linear : LinearPosterior
-        The coefficients there.
-    weight : ndarray
-        Posterior probability of each node and prior component, dims ``(dataset, component, node)``.
-    """
+    """The posterior of a batch on its nodes."""
 
     problem: Problem
     quadrature: Quadrature
-    value: FloatArray
+    value: FloatArray  # dispersion parameters, dims (dataset, axis, node)
     linear: LinearPosterior
-    weight: FloatArray
+    weight: FloatArray  # posterior probability, dims (dataset, component, node)
 
 
 def crossover_problem(
@@ -136,26 +106,8 @@ def crossover_problem(
 ) -> Problem:
     """Reduce a crossover to the cross-products that its posterior needs.
 
-    Raises
-    ------
-    SpecError
-        If a prior is missing, unknown or of a kind that the engine does not take, the flat
-        coefficients cannot be told apart, or `benefit_sign` is not 1 or -1.
-    FitError
-        If the scores of a data set do not vary around the cell means.
-
-    Examples
-    --------
-    >>> pairs = CrossoverPairs(
-    ...     np.array([[5.0, 7.0], [8.0, 4.0], [4.0, 9.0]]),
-    ...     np.array([True, False, True]),
-    ...     np.arange(3),
-    ... )
-    >>> flat, half = Prior("flat"), Prior("half_normal", {"sigma": 5.0})
-    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
-    >>> priors |= {"sd_subject": half, "sd_within": half}
-    >>> crossover_problem(pairs, priors, benefit_sign=1, covariance="random_intercept").count
-    array([[3., 0., 0.]])
+    Scores that do not vary around the cell means, and flat coefficients that cannot be told apart,
+    are refused.
     """
     if benefit_sign not in (1, -1):
         raise SpecError(f"benefit_sign is {benefit_sign}; it is 1 (higher is better) or -1")
@@ -187,28 +139,7 @@ def problem_of_rows(
 ) -> Problem:
     """Reduce linear columns and scores to the cross-products that a posterior needs.
 
-    Parameters
-    ----------
-    design : Design
-        Columns, dims ``(dataset, subject, period, coefficient)``, with priors and estimands.
-    covariance : Covariance
-        Structure of the covariance.
-    axes : sequence of Axis
-        Its parameters with their priors.
-    score : ndarray
-        Dims ``(dataset, subject, period)``, NaN where there is none.
-
-    Returns
-    -------
-    Problem
-        The problem.
-
-    Raises
-    ------
-    SpecError
-        If the flat coefficients cannot be told apart, or a prior is of no kind that fits.
-    FitError
-        If the scores of a data set do not vary around the cell means.
+    Scores have dims ``(dataset, subject, period)``, NaN where there is none.
     """
     present = np.isfinite(score)
     prior = normal_components(design.priors)
@@ -237,27 +168,9 @@ def solve_problem(
 ) -> Solution:
     """Integrate over the dispersion parameters with enough nodes.
 
-    Parameters
-    ----------
-    problem : Problem
-        A batch of data sets.
-    tolerance : float
-        Relative size of the highest Legendre coefficients at which more nodes are not tried;
-        integrals are accurate to about its square.
-    nodes : int, optional
-        Nodes per axis; without it, they are raised until the density is resolved.
-    first : int
-        Number of the first data set, for error messages.
-
-    Returns
-    -------
-    Solution
-        The posterior on its nodes.
-
-    Raises
-    ------
-    FitError
-        If the box loses mass or the density is not resolved.
+    Nodes are added until the highest Legendre coefficients are below `tolerance`, relative to the
+    largest; integrals are accurate to about its square. `first` is the number of the first data
+    set, for messages.
     """
     quadrature = None
     for count in NODES[len(problem.axes)] if nodes is None else (nodes,):

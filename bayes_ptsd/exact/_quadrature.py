@@ -29,8 +29,13 @@ __all__ = [
 
 LogDensity = Callable[[FloatArray], FloatArray]
 
+# Log units below the peak, by number of axes, that the box holds: a factor of 5e8, or 9e6 where a
+# third axis makes nodes dear.
 DROP = {1: 20.0, 2: 20.0, 3: 16.0}
+# Points an axis of the search for the box: 65, 289 or 2,197 in all, a few times in turn.
 SCAN = {1: 65, 2: 17, 3: 13}
+# Marginal density accepted at the edge of the box, relative to its peak: fifty times (three axes:
+# ninety) what exp(-DROP) leaves there, as the sum over the other axes adds to it.
 EDGE_TOLERANCE = {1: 1e-7, 2: 1e-7, 3: 1e-5}
 
 IMPROPER = "give the standard deviations proper priors such as half_normal"

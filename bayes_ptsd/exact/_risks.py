@@ -34,11 +34,20 @@ __all__ = [
 
 RISKS = ("risk_active", "risk_control")
 CONTRASTS = ("risk_difference", "risk_ratio", "odds_ratio")
+# Error of a probability that is stated with every result of two risks; a larger one is refused.
 TOLERANCE = 1e-9
+# A difference of risks ends this far inside -1 and 1, which the double precision there still tells
+# from them.
 EDGE = 1e-15
+# Width in log odds below which a panel is left out: what it holds is of the order of the absolute
+# tolerance of the quadrature.
 NARROW = 1e-13
+# Points of a grid; spaced in sinh, they are 0.006 standard deviations apart at the center.
 GRID = 1601
+# Tail probabilities at which panels of the integral end: 1e-15 is left out, the others and their
+# mirror images follow a beta density from its steep ends to its middle.
 PANEL_TAILS = (1e-15, 1e-4, 0.02, 0.5)
+# Standard deviations to which a grid reaches at most, for the long tail of a ratio with few events.
 REACH = 60.0
 
 

@@ -36,50 +36,27 @@ FIRST_PERIOD_PRIORS = ("level", "treatment", "baseline_slope")
 
 @dataclass(frozen=True)
 class Design:
-    """Linear columns of every cell and the estimands that are made of their coefficients.
+    """Linear columns of every cell and the estimands that are made of their coefficients."""
 
-    Attributes
-    ----------
-    priors : mapping of str to Prior
-        Prior by coefficient, in the order of the columns.
-    columns : ndarray
-        Dims ``(dataset, subject, period, coefficient)``.
-    estimands : mapping of str to ndarray
-        Weights of the coefficients, dim ``(coefficient,)``.
-    """
-
-    priors: Mapping[str, Prior]
-    columns: FloatArray
-    estimands: Mapping[str, FloatArray]
+    priors: Mapping[str, Prior]  # by coefficient, in the order of the columns
+    columns: FloatArray  # dims (dataset, subject, period, coefficient)
+    estimands: Mapping[str, FloatArray]  # weights of the coefficients
 
 
 @dataclass(frozen=True)
 class Covariance:
-    """Covariance of the two scores of a patient.
+    """Covariance of the two scores of a patient."""
 
-    Attributes
-    ----------
-    dispersion : tuple of str
-        Names of the parameters, one an axis.
-    prior_keys : tuple of str
-        The prior that each of them takes.
-    kinds : tuple of str
-        Coordinate of each axis.
-    blocks : callable
-        Rows ``(dataset, subject, period, column)`` with zeros where missing, and which periods are
-        there, to cross-products ``(dataset, block, column, column)``.
-    weights : callable
-        Parameters ``(dataset, axis, node)`` to inverse covariances ``(dataset, block, node)``.
-    log_det : callable
-        Parameters and the numbers of patients with both, only the first and only the second period,
-        dims ``(dataset, 3)``, to log determinants ``(dataset, node)``.
-    """
-
-    dispersion: tuple[str, ...]
-    prior_keys: tuple[str, ...]
-    kinds: tuple[Literal["log", "from_zero", "atanh"], ...]
+    dispersion: tuple[str, ...]  # names of the parameters, one an axis
+    prior_keys: tuple[str, ...]  # the prior that each of them takes
+    kinds: tuple[Literal["log", "from_zero", "atanh"], ...]  # coordinate of each axis
+    # Rows (dataset, subject, period, column), zero where missing, and which periods are there, to
+    # cross-products (dataset, block, column, column).
     blocks: Callable[[FloatArray, BoolArray], FloatArray]
+    # Parameters (dataset, axis, node) to inverse covariances (dataset, block, node).
     weights: Callable[[FloatArray], FloatArray]
+    # Parameters and the numbers of patients with both, only the first and only the second period,
+    # (dataset, 3), to log determinants (dataset, node).
     log_det: Callable[[FloatArray, FloatArray], FloatArray]
 
 
@@ -88,35 +65,8 @@ def crossover_design(
 ) -> Design:
     """Return the linear columns of the model that the priors' names describe.
 
-    Parameters
-    ----------
-    pairs : CrossoverPairs
-        The patients.
-    priors : mapping of str to Prior
-        ``level``, ``period_effect`` and ``treatment``; ``carryover``, ``sequence`` and
-        ``baseline_slope`` put their columns into the model where they are named.
-    benefit_sign : {1, -1}
-        +1 if a higher score is better, else -1.
-
-    Returns
-    -------
-    Design
-        Columns, priors and estimands.
-
-    Raises
-    ------
-    SpecError
-        If a prior is missing or not a `Prior`, or a slope is asked for without a baseline.
-
-    Examples
-    --------
-    >>> pairs = CrossoverPairs(
-    ...     np.array([[5.0, 7.0], [8.0, 4.0]]), np.array([True, False]), np.array([1, 2])
-    ... )
-    >>> flat = dict.fromkeys(["level", "period_effect", "treatment"], Prior("flat"))
-    >>> crossover_design(pairs, flat, benefit_sign=-1).columns[0, 0]
-    array([[ 1. , -0.5, -0.5],
-           [ 1. ,  0.5,  0.5]])
+    Always ``level``, ``period_effect`` and ``treatment``; ``carryover``, ``sequence`` and
+    ``baseline_slope`` where they are named.
     """
     _require(priors, "level", "period_effect", "treatment")
     half = pairs.active_first - 0.5
@@ -139,35 +89,7 @@ def crossover_design(
 def first_period_design(
     pairs: CrossoverPairs, priors: Mapping[str, Prior | DispersionPrior], *, benefit_sign: int
 ) -> Design:
-    """Return the columns of the first period alone: level, treatment, perhaps a baseline.
-
-    Parameters
-    ----------
-    pairs, benefit_sign
-        As in `crossover_design`.
-    priors : mapping of str to Prior
-        ``level`` and ``treatment``; ``baseline_slope`` puts the baseline into the model.
-
-    Returns
-    -------
-    Design
-        Columns that are zero in period 2.
-
-    Raises
-    ------
-    SpecError
-        As in `crossover_design`.
-
-    Examples
-    --------
-    >>> pairs = CrossoverPairs(
-    ...     np.array([[5.0, 7.0], [8.0, 4.0]]), np.array([True, False]), np.array([1, 2])
-    ... )
-    >>> flat = Prior("flat")
-    >>> design = first_period_design(pairs, {"level": flat, "treatment": flat}, benefit_sign=1)
-    >>> list(design.estimands)
-    ['treatment_difference', 'level']
-    """
+    """Return the columns of the first period alone: level, treatment, perhaps a baseline."""
     _require(priors, "level", "treatment")
     half = pairs.active_first - 0.5
     one, zero = np.ones_like(half), np.zeros_like(half)
@@ -240,20 +162,7 @@ def _estimands(names: list[str]) -> dict[str, FloatArray]:
 def covariance_axes(
     covariance: str, priors: Mapping[str, Prior | DispersionPrior]
 ) -> tuple[Covariance, list[Axis]]:
-    """Return a covariance structure and its axes with their priors.
-
-    Raises
-    ------
-    SpecError
-        If the structure is unknown, one of its priors is missing or a prior is not of the model.
-
-    Examples
-    --------
-    >>> prior = Prior("half_normal", {"sigma": 15.0})
-    >>> names = {"sd_subject": prior, "sd_within": prior}
-    >>> [axis.kind for axis in covariance_axes("random_intercept", names)[1]]
-    ['from_zero', 'log']
-    """
+    """Return a covariance structure and its axes; refuse priors that are missing or not its own."""
     if covariance not in COVARIANCES:
         raise SpecError(f"unknown covariance '{covariance}'{nearest(covariance, COVARIANCES)}")
     found = COVARIANCES[covariance]
@@ -324,6 +233,7 @@ def _bivariate_log_det(value: FloatArray, count: FloatArray) -> FloatArray:
     return np.asarray(count[:, :1] * pair + count[:, 1:2] * first + count[:, 2:] * second)
 
 
+# By name. Brackets hold the period of a parameter; 2 makes the log of an sd that of a variance.
 COVARIANCES: Mapping[str, Covariance] = {
     "first_period": Covariance(
         ("sd_residual",),

@@ -16,33 +16,20 @@ from bayes_ptsd.priors import FloatArray
 
 __all__ = ["DRAW_TOLERANCE", "exact_group", "posterior_tree", "solution_summaries"]
 
+# Points of every stored density; spaced in sinh, they give a normal's quantiles to 1e-6 sd.
 GRID = 401
+# Probability that a grid leaves out on each side: far below the four digits that are shown.
 TAIL = 1e-10
+# Draws come from the Legendre series itself, not from an integral, so that its highest coefficients
+# are their error: a tenth of what is accepted of an integral.
 DRAW_TOLERANCE = 1e-3
 
 
 def posterior_tree(problem: Problem, *, draws: int, seed: int) -> xr.DataTree:
     """Solve one data set: independent draws, densities on a grid, error figures.
 
-    Parameters
-    ----------
-    problem : Problem
-        Of one data set.
-    draws : int
-        Independent draws of all parameters jointly.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    xr.DataTree
-        Groups ``posterior`` and ``exact``; attributes ``log_marginal_likelihood, nodes_per_axis,
-        box_edge, quadrature_error``.
-
-    Raises
-    ------
-    FitError
-        If the posterior is improper or the quadrature cannot resolve it.
+    Groups ``posterior`` and ``exact``; attributes ``log_marginal_likelihood, nodes_per_axis,
+    box_edge, quadrature_error``.
     """
     solution = solve_problem(problem, tolerance=DRAW_TOLERANCE)
     drawn = draw_posterior(solution, draws=draws, rng=np.random.default_rng(seed))
@@ -60,18 +47,8 @@ def posterior_tree(problem: Problem, *, draws: int, seed: int) -> xr.DataTree:
 def solution_summaries(solution: Solution, thresholds: Sequence[float]) -> xr.Dataset:
     """Return moments and probabilities of a batch of posteriors.
 
-    Parameters
-    ----------
-    solution : Solution
-        Posteriors on their nodes.
-    thresholds : sequence of float
-        Values, in score units, that the linear estimands are compared with.
-
-    Returns
-    -------
-    xr.Dataset
-        ``mean, sd`` on dims ``(dataset, estimand)``, ``prob_greater`` on ``(dataset, estimand,
-        threshold)``, NaN for standard deviations, and ``log_marginal_likelihood``.
+    ``mean, sd`` on dims ``(dataset, estimand)``; ``prob_greater`` than the thresholds (score units)
+    on ``(dataset, estimand, threshold)``, NaN for standard deviations; ``log_marginal_likelihood``.
     """
     mean, sd, above = [], [], []
     limits = np.asarray(thresholds, dtype=float)
@@ -106,16 +83,7 @@ def _names(problem: Problem) -> list[str]:
 def exact_group(solution: Solution) -> xr.Dataset:
     """Return density, distribution function and moments of every parameter of one data set.
 
-    Parameters
-    ----------
-    solution : Solution
-        The posterior of one data set.
-
-    Returns
-    -------
-    xr.Dataset
-        ``value, pdf, cdf`` on dims ``(estimand, grid)``, ``mean, sd, quadrature_error`` on
-        ``estimand``.
+    ``value, pdf, cdf`` have dims ``(estimand, grid)``.
     """
     summary = solution_summaries(solution, (0.0,)).isel(dataset=0)
     grids = [_linear_grid(solution, v) for v in solution.problem.design.estimands.values()]

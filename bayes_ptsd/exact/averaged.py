@@ -29,6 +29,7 @@ __all__ = ["averaged_posterior", "averaged_summary"]
 
 # panels are 0.016 scales wide: four Gauss nodes in each integrate a posterior to rounding
 NODES = 4
+# Of the shortest interval, as of every interval that is shown.
 LEVEL = 0.95
 # places at which the shortest interval may begin, searched twice: to 1e-6 in probability
 PLACES = 201
@@ -44,34 +45,9 @@ def averaged_posterior(
 ) -> xr.Dataset:
     """Return the posterior of a printed crossover contrast, averaged over its readings.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``"published"``.
-    contrast : str
-        Id of a crossover row.
-    weights : mapping of str to float
-        Weight by reading, adding up to 1; see
-        `bayes_ptsd.evidence.readings.of_treatment`. Readings of one scale have one
-        posterior.
-    prior : str or Prior
-        Name in the prior family, resolved for each reading, or a prior in score units.
-    convention : {"N", "T"}
-        Likelihood convention.
-
-    Returns
-    -------
-    xr.Dataset
-        As `bayes_ptsd.exact.summary.exact_posterior`: ``value, pdf, cdf`` on dim ``grid``, ``mean,
-        sd``; score units, positive when the active treatment is better.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> half = {"as_published": 0.5, "unhalved": 0.5}
-    >>> found = averaged_posterior(load_published(), "T2.IESR.X", weights=half)
-    >>> round(float(found["mean"]), 4)
-    9.4875
+    Weights by reading add up to 1 (`bayes_ptsd.evidence.readings.of_treatment`); readings of one
+    scale have one posterior. A named prior is resolved for each reading. Like `exact_posterior`:
+    score units, positive when the active treatment is better.
     """
     parts = []
     for scale, weight in _scales(weights).items():
@@ -88,24 +64,7 @@ def averaged_summary(
 ) -> dict[str, Any]:
     """Summarize an averaged posterior as results are summarized.
 
-    Parameters
-    ----------
-    posterior : xr.Dataset
-        From `averaged_posterior`.
-    mcid, sd : float, optional
-        Margin, and the reference SD of the narrow ROPE, score units.
-
-    Returns
-    -------
-    dict
-        ``mean, median, sd, eti95, hdi95, prob_benefit, prob_gt_mcid, rope``; NaN without a margin.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> found = averaged_posterior(load_published(), "T2.IESR.X", weights={"unhalved": 1.0})
-    >>> [round(value, 2) for value in averaged_summary(found, mcid=7.2)["eti95"]]
-    [1.25, 11.4]
+    Without a margin (`mcid`, or `sd` for the narrow ROPE, in score units) what needs one is NaN.
     """
     low, median, high = grid_quantile(posterior, np.array([0.025, 0.5, 0.975])).tolist()
 

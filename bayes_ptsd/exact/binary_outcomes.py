@@ -26,38 +26,16 @@ __all__ = ["BinaryOutcome", "binary_outcomes_of", "binary_table", "items_table",
 
 @dataclass(frozen=True)
 class BinaryOutcome:
-    """Counts of one binary outcome and how to read them.
-
-    Attributes
-    ----------
-    id, label : str
-        Name in tables and name for people.
-    kind : {"remission", "adverse_event"}
-        For remission more under the active treatment is benefit, for an adverse event harm.
-    events, n : tuple of int
-        Counts under the active and the control treatment.
-    denominator : str
-        What is counted.
-    provenance : str
-        Whether the counts are printed, derived or recovered from percentages.
-    caveat : str
-        What the analysis has to assume.
-
-    Examples
-    --------
-    >>> outcome = BinaryOutcome("R", "remission", "remission", (7, 1), (22, 19), "patients", "", "")
-    >>> outcome.benefit_sign
-    1
-    """
+    """Counts of one binary outcome and how to read them."""
 
     id: str
-    label: str
-    kind: str
-    events: tuple[int, int]
-    n: tuple[int, int]
-    denominator: str
-    provenance: str
-    caveat: str
+    label: str  # for people; the id is for tables
+    kind: str  # remission (more is benefit) or adverse_event (more is harm)
+    events: tuple[int, int]  # active, control
+    n: tuple[int, int]  # active, control
+    denominator: str  # what is counted
+    provenance: str  # whether the counts are printed, derived or recovered from percentages
+    caveat: str  # what the analysis has to assume
 
     @property
     def benefit_sign(self) -> int:
@@ -73,37 +51,10 @@ def binary_table(
 ) -> xr.Dataset:
     """Return the posterior summaries of every printed binary outcome.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``, with nodes ``flow`` or ``adverse_events``.
-    priors : sequence of {"jeffreys", "uniform"}, optional
-        Priors on each risk.
-    flow_reading : {"paper", "registry"}, optional
-        Which account of the flow gives the patients still followed at two weeks.
-
-    Returns
-    -------
-    xr.Dataset
-        Dims ``outcome, prior, estimand, bound, treatment``. ``events, n``; ``mean, sd, median,
-        eti95`` of the five estimands of `bayes_ptsd.exact.binary.binary_summary`, contrasts active
-        minus or over control; ``prob_more_active`` = P(more events under the active treatment);
-        ``benefit_sign`` and ``prob_benefit`` = P(the active treatment is better). Coordinates
-        ``label, kind, denominator, provenance, caveat`` along ``outcome``.
-
-    Raises
-    ------
-    EvidenceError
-        If there is no binary outcome, a percentage fits no count, or the reading is unknown.
-    SpecError
-        If a prior is unknown.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = binary_table(load_published(), priors=["jeffreys"])
-    >>> table["events"].sel(outcome="AE.NAU").values
-    array([8, 1])
+    As `bayes_ptsd.exact.binary.binary_summary` on dims ``outcome, prior, estimand, bound,
+    treatment``; ``prob_benefit`` is P(the active treatment is better), as ``benefit_sign`` says
+    which way that is. `flow_reading` is the account of the flow that says who was still followed at
+    two weeks.
     """
     outcomes = binary_outcomes_of(evidence, flow_reading=flow_reading)
     rows = [
@@ -141,26 +92,8 @@ def paired_table(
 ) -> xr.Dataset | None:
     """Return the printed adverse events with the people who had both treatments taken as such.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    correlations : sequence of float or "uniform"
-        As in `bayes_ptsd.exact.paired_binary.paired_summary`.
-
-    Returns
-    -------
-    xr.Dataset or None
-        As `paired_summary` with Jeffreys priors and coordinates ``outcome, label``; attribute
-        ``both``, the least number of people who had both treatments. None without adverse events
-        of both treatments, or where nobody had both.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = paired_table(load_published(), correlations=[0.5])
-    >>> table.attrs["both"], table.sizes["outcome"]
-    (29, 8)
+    As `paired_summary` with Jeffreys priors; attribute ``both`` is the least number of people who
+    had both treatments. None without adverse events of both treatments, or where nobody had both.
     """
     outcomes = _adverse_events(evidence)
     both = _exposed_twice(evidence, outcomes[0].n) if outcomes else 0
@@ -172,25 +105,9 @@ def paired_table(
 
 
 def items_table(evidence: Evidence) -> xr.Dataset | None:
-    """Return the adverse events of one checklist under one hierarchical prior.
+    """Return the adverse events of one checklist under one hierarchical prior, or None.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-
-    Returns
-    -------
-    xr.Dataset or None
-        As `bayes_ptsd.exact.binary_items.items_summary`, with coordinates ``outcome, label`` along
-        ``outcome``: the events that are printed as percentages only. None with fewer than two.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = items_table(load_published())
-    >>> table.sizes["outcome"], round(float(table["prob_center_more"][0]), 2)
-    (7, 0.97)
+    As `items_summary`, of the events that are printed as percentages only, if two or more.
     """
     outcomes = [one for one in _adverse_events(evidence) if one.provenance != "stated"]
     if len(outcomes) < 2:
@@ -216,30 +133,9 @@ def _summary(outcome: BinaryOutcome, prior: str) -> xr.Dataset:
 def binary_outcomes_of(evidence: Evidence, *, flow_reading: str = "paper") -> list[BinaryOutcome]:
     """Return the binary outcomes that the printed evidence holds.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    flow_reading : {"paper", "registry"}, optional
-        Which account of the flow gives the patients still followed at two weeks.
-
-    Returns
-    -------
-    list of BinaryOutcome
-        Remission among all randomized and among those followed, then the adverse events that are
-        printed for both treatments.
-
-    Raises
-    ------
-    EvidenceError
-        If there is none, or a percentage fits no single count.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> outcomes = binary_outcomes_of(load_published())
-    >>> [(o.events, o.n) for o in outcomes[:2]]
-    [((7, 1), (22, 19)), ((7, 1), (19, 18))]
+    Remission among all randomized and among those followed (who, by `flow_reading`), then the
+    adverse events that are printed for both treatments. A percentage that fits no single count is
+    refused.
     """
     reading = flow_reading_of(flow_reading)
     outcomes = _remissions(evidence, reading.name) + _adverse_events(evidence)

@@ -20,10 +20,18 @@ from bayes_ptsd.priors import FloatArray, Prior, normal
 
 __all__ = ["carryover_sweep", "carryover_tipping", "fixed_carryover"]
 
+# Posterior standard deviations within which a tipping value is sought: a carryover mostly moves the
+# difference by half as much, so that what 40 of them do not tip, nothing does.
 REACH = 40.0
+# Both ends of the central 95%.
 TAILS = (0.025, 0.975)
+# Probabilities are kept this far from 0 and 1, where probits are still finite.
 CLIP = (1e-15, 1 - 1e-15)
+# P(difference > 0) is the probability of benefit.
 ZERO = np.zeros(1)
+# Posterior sds from the mean at which P(greater) is computed and interpolated as a probit: dense
+# around the 1.96 of a normal, where the limits are, and out to 4 for heavy tails. Limits are those
+# of the full posterior to 1e-4 posterior sds.
 PROBES = np.array([0.6, 1.2, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 4.0])
 
 
@@ -38,41 +46,9 @@ def carryover_sweep(
 ) -> xr.Dataset:
     """Show how the treatment difference depends on the prior of the carryover.
 
-    Parameters
-    ----------
-    pairs : CrossoverPairs
-        One data set.
-    priors : mapping of str to Prior
-        As in `crossover_posterior`; a ``carryover`` prior in it is replaced.
-    sds : sequence of float
-        Standard deviations of a normal carryover prior with mean zero, in score units: 0 leaves
-        carryover out, infinity makes its prior flat.
-    benefit_sign, covariance
-        As in `crossover_posterior`.
-    interval : bool
-        Whether to compute the equal-tailed 95% interval too.
-
-    Returns
-    -------
-    xr.Dataset
-        ``mean, sd, prob_benefit`` of the treatment difference (benefit-positive, score units) and
-        ``log_marginal_likelihood`` on dim ``carryover_sd``; ``eti95`` also on dim ``bound``.
-
-    Raises
-    ------
-    SpecError
-        If a standard deviation is negative, or as in `crossover_posterior`.
-
-    Examples
-    --------
-    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
-    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
-    >>> half, flat = Prior("half_normal", {"sigma": 5.0}), Prior("flat")
-    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
-    >>> priors |= {"sd_subject": half, "sd_within": half}
-    >>> sweep = carryover_sweep(pairs, priors, sds=[0, np.inf], benefit_sign=-1)
-    >>> sweep["mean"].round(2).values.tolist()
-    [3.33, 4.0]
+    That prior is normal with mean zero and each of the `sds` in turn, in score units: 0 leaves
+    carryover out, infinity makes it flat; a ``carryover`` prior that is given is replaced. ``mean,
+    sd, prob_benefit`` (benefit-positive, score units) and ``eti95`` are on dim ``carryover_sd``.
     """
     tables = []
     for sd in sds:
@@ -105,37 +81,7 @@ def fixed_carryover(
 ) -> xr.Dataset:
     """Compute the treatment difference if the carryover were known.
 
-    Parameters
-    ----------
-    pairs : CrossoverPairs
-        One data set.
-    priors : mapping of str to Prior
-        As in `crossover_posterior`; a ``carryover`` prior in it is left out.
-    values : sequence of float
-        Carryover, benefit-positive, in score units.
-    benefit_sign, covariance
-        As in `crossover_posterior`.
-
-    Returns
-    -------
-    xr.Dataset
-        As `carryover_sweep`, on dim ``carryover``.
-
-    Raises
-    ------
-    SpecError, FitError
-        As in `crossover_posterior`.
-
-    Examples
-    --------
-    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
-    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
-    >>> half, flat = Prior("half_normal", {"sigma": 5.0}), Prior("flat")
-    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
-    >>> priors |= {"sd_subject": half, "sd_within": half}
-    >>> known = fixed_carryover(pairs, priors, values=[0.0, 2.0], benefit_sign=-1)
-    >>> known["mean"].round(2).values.tolist()
-    [3.33, 4.33]
+    The values are benefit-positive, in score units; as `carryover_sweep`, on dim ``carryover``.
     """
     carryover = np.asarray(values, dtype=float)
     score = np.repeat(_batch(pairs).score, len(carryover), axis=0)
@@ -160,35 +106,8 @@ def carryover_tipping(
 ) -> float:
     """Find the carryover that would bring the probability of benefit to a given value.
 
-    Parameters
-    ----------
-    pairs, priors, benefit_sign, covariance
-        As in `fixed_carryover`.
-    probability : float
-        Probability that the treatment difference is positive.
-
-    Returns
-    -------
-    float
-        Carryover in score units, benefit-positive: a smaller one gives a smaller probability. NaN
-        if none within 40 posterior standard deviations does.
-
-    Raises
-    ------
-    SpecError
-        If `probability` is not between 0 and 1.
-
-    Examples
-    --------
-    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
-    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
-    >>> half, flat = Prior("half_normal", {"sigma": 5.0}), Prior("flat")
-    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
-    >>> priors |= {"sd_subject": half, "sd_within": half}
-    >>> tipping = carryover_tipping(pairs, priors, benefit_sign=-1)
-    >>> known = fixed_carryover(pairs, priors, values=[tipping], benefit_sign=-1)
-    >>> round(float(known["prob_benefit"].item()), 6)
-    0.95
+    In score units, benefit-positive: a smaller one gives a smaller probability. NaN if none within
+    40 posterior standard deviations does.
     """
     if not 0 < probability < 1:
         raise SpecError(f"probability is {probability}; it lies between 0 and 1")

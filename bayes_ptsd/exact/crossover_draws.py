@@ -20,38 +20,9 @@ __all__ = ["draw_posterior"]
 
 
 def draw_posterior(solution: Solution, *, draws: int, rng: np.random.Generator) -> xr.Dataset:
-    """Draw all parameters of a batch of crossover posteriors.
+    """Draw all parameters of a batch of crossover posteriors, dims ``(dataset, draw)``.
 
-    Parameters
-    ----------
-    solution : Solution
-        Posteriors on their nodes.
-    draws : int
-        Draws of each data set.
-    rng : Generator
-        Source of randomness.
-
-    Returns
-    -------
-    xr.Dataset
-        Dims ``(dataset, draw)``, and ``period`` for parameters of one period: the estimands
-        (treatment difference and carryover benefit-positive, the others as recorded) and the
-        dispersion parameters, in score units.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.pairs import CrossoverPairs
-    >>> from bayes_ptsd.exact._problem import crossover_problem, solve_problem
-    >>> from bayes_ptsd.priors import Prior
-    >>> rng = np.random.default_rng(1)
-    >>> pairs = CrossoverPairs(rng.normal(size=(9, 2)), np.arange(9) < 4, np.arange(9))
-    >>> flat, half = Prior("flat"), Prior("half_normal", {"sigma": 2.0})
-    >>> priors = dict.fromkeys(["level", "period_effect", "treatment"], flat)
-    >>> priors |= {"sd_subject": half, "sd_within": half}
-    >>> problem = crossover_problem(pairs, priors, benefit_sign=1, covariance="random_intercept")
-    >>> solution = solve_problem(problem, tolerance=1e-6)
-    >>> draw_posterior(solution, draws=5, rng=rng).sizes["draw"]
-    5
+    In score units; treatment difference and carryover are benefit-positive, the others as recorded.
     """
     problem = solution.problem
     value = problem.values(_coordinates(solution.quadrature, draws, rng))

@@ -37,6 +37,7 @@ def _arm_log_det(value: FloatArray, count: FloatArray) -> FloatArray:
     return np.asarray(2 * (count[:, 1:, None] * np.log(value)).sum(axis=1))
 
 
+# One residual standard deviation for both arms.
 EQUAL = Covariance(
     ("sd_residual",),
     ("sd_residual",),
@@ -45,6 +46,7 @@ EQUAL = Covariance(
     lambda value: np.repeat(value**-2, 2, axis=1),
     _common_log_det,
 )
+# One for each arm: [1] is the control arm, [2] the active one, the order of the rows.
 UNEQUAL = Covariance(
     ("sd_residual[1]", "sd_residual[2]"),
     ("sd_residual", "sd_residual"),
@@ -66,39 +68,9 @@ def arm_problem(
 ) -> Problem:
     """Reduce a comparison of arms to the cross-products that its posterior needs.
 
-    Parameters
-    ----------
-    score : ndarray
-        Scores as recorded, dim ``(subject,)`` or ``(dataset, subject)``.
-    active : ndarray of bool
-        Whether the patient is in the active arm, dim ``(subject,)``.
-    columns : mapping of str to ndarray
-        Linear columns by coefficient, dim ``(subject,)``.
-    priors : mapping of str to Prior
-        Of every coefficient: flat, normal, Student-t, Cauchy or a mixture.
-    sd_prior : Prior or callable
-        Of a residual standard deviation, or its log density.
-    equal : bool
-        One standard deviation for both arms.
-
-    Returns
-    -------
-    Problem
-        With the control arm in the first place of every row and the active arm in the second.
-
-    Raises
-    ------
-    SpecError
-        If a prior is of another kind, or the flat coefficients cannot be told apart.
-    FitError
-        If the scores do not vary.
-
-    Examples
-    --------
-    >>> score, active = np.array([1.0, 2.0, 4.0, 5.0]), np.array([False, False, True, True])
-    >>> arm_problem(score, active, {"mean": np.ones(4)}, {"mean": Prior("flat")},
-    ...             Prior("half_normal", {"sigma": 3.0}), equal=False).count
-    array([[0., 2., 2.]])
+    The control arm has the first place of every row, the active arm the second. Scores are as
+    recorded, dim ``(subject,)`` or ``(dataset, subject)``; columns by coefficient have dim
+    ``(subject,)``; the prior of the residual standard deviation is one for both arms.
     """
     table = np.atleast_2d(score)
     place = np.stack([~active, active], axis=1)
@@ -116,42 +88,14 @@ def arm_problem(
 
 
 def arm_posterior(problem: Problem, *, draws: int = 4000, seed: int = 20140601) -> xr.DataTree:
-    """Compute the posterior of a comparison of arms without sampling.
+    """Compute the posterior of a comparison of arms without sampling [1]_.
 
-    Parameters
-    ----------
-    problem : Problem
-        From `arm_problem`, of one data set.
-    draws : int
-        Independent draws of all parameters jointly.
-    seed : int
-        Seed of the draws; everything else is deterministic.
-
-    Returns
-    -------
-    xr.DataTree
-        As `crossover_posterior` returns it; unequal standard deviations have dim ``treatment``
-        (control first).
-
-    Raises
-    ------
-    FitError
-        If the posterior is improper or the quadrature cannot resolve it.
+    As `crossover_posterior`; unequal standard deviations have dim ``treatment``, control first.
 
     References
     ----------
     .. [1] Gelman A, Carlin JB, Stern HS, Dunson DB, Vehtari A, Rubin DB. Bayesian Data Analysis.
        3rd ed. CRC Press; 2013. Section 14.2.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.exact.crossover import inverse_sd
-    >>> score, active = np.array([1.0, 2.0, 4.0, 5.0]), np.array([False, False, True, True])
-    >>> columns = {"mean": np.ones(4), "difference": active.astype(float)}
-    >>> flat = dict.fromkeys(columns, Prior("flat"))
-    >>> fit = arm_posterior(arm_problem(score, active, columns, flat, inverse_sd, equal=True))
-    >>> round(float(fit["exact"]["mean"].sel(estimand="difference")), 6)
-    3.0
     """
     tree = posterior_tree(problem, draws=draws, seed=seed)
     posterior = tree["posterior"].to_dataset()

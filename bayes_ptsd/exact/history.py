@@ -31,31 +31,11 @@ HETEROGENEITY = ("half-normal", "half-cauchy", "half-t", "uniform")
 
 @dataclass(frozen=True)
 class Heterogeneity:
-    """A prior on the standard deviation between trials.
+    """A prior on the standard deviation between trials."""
 
-    Attributes
-    ----------
-    kind : {"half-normal", "half-cauchy", "half-t", "uniform"}
-        Its form; uniform goes from 0 to `scale`.
-    scale : float
-        Scale, in the unit of the parameter (log odds for binomial trials).
-    nu : float
-        Degrees of freedom of the half-t, else not used.
-
-    Raises
-    ------
-    SpecError
-        If the form is unknown, or scale or degrees of freedom are not positive.
-
-    Examples
-    --------
-    >>> Heterogeneity("half-t", 2.5, nu=3).formula
-    'half-t(3, 0, 2.5)'
-    """
-
-    kind: str
-    scale: float
-    nu: float = math.inf
+    kind: str  # one of HETEROGENEITY; uniform goes from 0 to the scale
+    scale: float  # in the unit of the parameter, log odds for binomial trials
+    nu: float = math.inf  # degrees of freedom of the half-t
 
     def __post_init__(self) -> None:
         """Refuse what is not a distribution."""
@@ -95,40 +75,14 @@ class Heterogeneity:
 
 @dataclass(frozen=True)
 class HistoricalTrials:
-    """Results of earlier trials of the same thing, one of each per trial.
+    """Results of earlier trials of the same thing, one of each per trial."""
 
-    Attributes
-    ----------
-    likelihood : {"normal", "binomial"}
-        Distribution of each result around its trial's own parameter.
-    study : tuple of str
-        Names.
-    estimate : ndarray
-        Estimates in the unit of the endpoint, or observed proportions.
-    se : ndarray
-        Standard errors; of proportions, for figures only.
-    size : ndarray
-        Numbers of patients; NaN where only a standard error was given.
-    sigma : float
-        Standard deviation of one patient's outcome; NaN where only standard errors were given.
-
-    Raises
-    ------
-    EvidenceError
-        If there is no trial, or a result is not possible; the message names the trial.
-
-    Examples
-    --------
-    >>> binomial_trials(["A", "B"], n=[20, 35], r=[6, 10]).events
-    array([ 6., 10.])
-    """
-
-    likelihood: str
+    likelihood: str  # normal or binomial: of each result around its trial's own parameter
     study: tuple[str, ...]
-    estimate: FloatArray
-    se: FloatArray
-    size: FloatArray
-    sigma: float = math.nan
+    estimate: FloatArray  # in the unit of the endpoint, or observed proportions
+    se: FloatArray  # of proportions, for figures only
+    size: FloatArray  # patients; NaN where only a standard error was given
+    sigma: float = math.nan  # of one patient's outcome; NaN where only standard errors were given
 
     def __post_init__(self) -> None:
         """Refuse an empty history and names that stand for two trials."""
@@ -145,29 +99,9 @@ class HistoricalTrials:
 
 
 def binomial_trials(study: ArrayLike, *, n: ArrayLike, r: ArrayLike) -> HistoricalTrials:
-    """Return historical trials with a binary outcome.
+    """Return historical trials with a binary outcome: `r` of `n` patients with the event.
 
-    Parameters
-    ----------
-    study : array_like of str
-        Names.
-    n, r : array_like of int
-        Patients, and those with the event.
-
-    Returns
-    -------
-    HistoricalTrials
-        Proportions; their standard errors are those of a Jeffreys posterior.
-
-    Raises
-    ------
-    EvidenceError
-        If there is no trial, a number is not whole, or r is not between 0 and n.
-
-    Examples
-    --------
-    >>> binomial_trials(["A"], n=[20], r=[6]).estimate
-    array([0.3])
+    Standard errors of the proportions are those of a Jeffreys posterior.
     """
     names, size, events = _columns(study, n=n, r=r)
     for name, total, count in zip(names, size, events, strict=True):
@@ -187,35 +121,9 @@ def normal_trials(
     n: ArrayLike | None = None,
     sigma: float | None = None,
 ) -> HistoricalTrials:
-    """Return historical trials with a normal estimate.
+    """Return historical trials with a normal estimate, in the unit of the endpoint.
 
-    Parameters
-    ----------
-    study : array_like of str
-        Names.
-    y : array_like of float
-        Estimates, in the unit of the endpoint.
-    se : array_like of float, optional
-        Their standard errors; or give `n` and `sigma`.
-    n : array_like of int, optional
-        Patients; the standard error is then ``sigma / sqrt(n)``.
-    sigma : float, optional
-        Standard deviation of one patient's outcome, in the unit of the endpoint.
-
-    Returns
-    -------
-    HistoricalTrials
-        Estimates with standard errors.
-
-    Raises
-    ------
-    EvidenceError
-        If there is no trial, or a standard error, a size or `sigma` is missing or not positive.
-
-    Examples
-    --------
-    >>> normal_trials(["A", "B"], y=[10.1, 7.4], n=[25, 100], sigma=20).se
-    array([4., 2.])
+    Without `se` the standard errors are ``sigma / sqrt(n)``, sigma that of one patient's outcome.
     """
     if sigma is not None and not (math.isfinite(sigma) and sigma > 0):
         raise EvidenceError(f"sigma, the sd of one patient's outcome, must be positive: {sigma}")
@@ -234,37 +142,10 @@ def normal_trials(
 
 
 def read_trials(path: Path, *, likelihood: str, sigma: float | None = None) -> HistoricalTrials:
-    r"""Read historical trials from a CSV file.
+    """Read historical trials from a CSV file.
 
-    Parameters
-    ----------
-    path : Path
-        Columns ``study, n, r`` (binomial), or ``study, n, y`` or ``study, y, se`` (normal).
-    likelihood : {"normal", "binomial"}
-        Distribution of the results.
-    sigma : float, optional
-        Standard deviation of one patient's outcome, for ``study, n, y``.
-
-    Returns
-    -------
-    HistoricalTrials
-        One per row.
-
-    Raises
-    ------
-    SpecError
-        If the likelihood is unknown.
-    EvidenceError
-        If the file cannot be read, a column is missing or a value is not possible.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = Path(folder, "history.csv")
-    ...     _ = file.write_text("study,n,r\nA,20,6\nB,35,10\n")
-    ...     read_trials(file, likelihood="binomial").study
-    ('A', 'B')
+    Columns ``study, n, r`` (binomial), or ``study, y, se``, or ``study, n, y`` with `sigma`
+    (normal).
     """
     if likelihood not in ("normal", "binomial"):
         raise SpecError(f"likelihood '{likelihood}'{nearest(likelihood, ['normal', 'binomial'])}")
@@ -283,26 +164,8 @@ def read_trials(path: Path, *, likelihood: str, sigma: float | None = None) -> H
 def parse_heterogeneity(text: str) -> Heterogeneity:
     """Read a heterogeneity from the notation of the command line.
 
-    Parameters
-    ----------
-    text : str
-        ``half-normal 1``, ``half-cauchy 25``, ``half-t 3 2.5`` (degrees of freedom, scale) or
-        ``uniform 2``.
-
-    Returns
-    -------
-    Heterogeneity
-        The prior on the standard deviation between trials.
-
-    Raises
-    ------
-    SpecError
-        If the text is none of these.
-
-    Examples
-    --------
-    >>> parse_heterogeneity("half-cauchy 25").scale
-    25.0
+    ``half-normal 1``, ``half-cauchy 25``, ``half-t 3 2.5`` (degrees of freedom, scale), ``uniform
+    2``.
     """
     kind, *numbers = text.replace(",", " ").split() or [""]
     try:
@@ -319,24 +182,12 @@ def parse_heterogeneity(text: str) -> Heterogeneity:
 
 
 def log_binomial(theta: FloatArray, *, size: float, events: float) -> FloatArray:
-    """Return the log likelihood of log odds, without its constant.
-
-    Examples
-    --------
-    >>> float(log_binomial(np.array(0.0), size=2, events=1).round(4))
-    -1.3863
-    """
+    """Return the log likelihood of log odds, without the binomial coefficient."""
     return np.asarray(events * theta - size * np.logaddexp(0, theta))
 
 
 def rough_logit(trials: HistoricalTrials) -> tuple[FloatArray, FloatArray]:
-    """Return approximate log odds and their standard errors, finite also at r = 0 and r = n.
-
-    Examples
-    --------
-    >>> rough_logit(binomial_trials(["A"], n=[9], r=[4]))[0].round(3)
-    array([-0.201])
-    """
+    """Return approximate log odds and their standard errors, finite also at r = 0 and r = n."""
     events, size = trials.events, trials.size
     logit = special.logit((events + 0.5) / (size + 1))
     return np.asarray(logit), np.sqrt(1 / (events + 0.5) + 1 / (size - events + 0.5))

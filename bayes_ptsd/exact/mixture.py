@@ -13,27 +13,18 @@ from bayes_ptsd.priors import FloatArray
 
 __all__ = ["Mixture", "mixture_grid"]
 
+# Points of every stored density; NEAR of them on each side of zero, where the density of a product
+# has a peak.
 GRID, NEAR = 401, 60
+# Probability that a grid leaves out on each side: far below the four digits that are shown.
 TAIL = 1e-10
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """A distribution as a mixture of many normals.
+    """A distribution as a mixture of many normals."""
 
-    Attributes
-    ----------
-    weight, center, spread : ndarray
-        Of the components, dim ``(component,)``; the weights sum to one.
-
-    Examples
-    --------
-    >>> half = np.full(2, 0.5)
-    >>> float(Mixture(half, np.array([-1.0, 1.0]), np.ones(2)).below(np.array([0.0]))[0])
-    0.5
-    """
-
-    weight: FloatArray
+    weight: FloatArray  # sum to one, dim (component,)
     center: FloatArray
     spread: FloatArray
 
@@ -66,26 +57,9 @@ class Mixture:
 
 
 def mixture_grid(mixture: Mixture, error: float) -> xr.Dataset:
-    """Put a mixture on the grid of exact posteriors.
+    """Put a mixture on the grid of exact posteriors, 401 points.
 
-    Parameters
-    ----------
-    mixture : Mixture
-        The posterior of one estimand.
-    error : float
-        Quadrature error of what it is made from.
-
-    Returns
-    -------
-    xr.Dataset
-        ``value, pdf, cdf`` on dim ``grid`` (401 points, many of them close to zero, where the
-        density of a product has a peak), scalars ``mean, sd, quadrature_error``.
-
-    Examples
-    --------
-    >>> one = mixture_grid(Mixture(np.ones(1), np.array([2.0]), np.ones(1)), 0.0)
-    >>> one.sizes["grid"], float(one["mean"])
-    (401, 2.0)
+    Many of them are close to zero, where the density of a product has a peak.
     """
     middle, width = mixture.mean, mixture.sd
     ends = []

@@ -28,7 +28,9 @@ from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["SETTINGS", "accepted_row", "describe_row", "fit_exact", "row_prior", "summarize_exact"]
 
+# As many as four chains of 1,000, the default of a sampled fit.
 DRAWS = 4000
+# As many draws as a sampled fit has of its prior; prior draws are only looked at.
 PRIOR_DRAWS = 1000
 SETTINGS = {"engine": "exact", "draws": DRAWS}
 ESTIMAND = "treatment_difference"
@@ -41,31 +43,8 @@ RESOLVED, OUTSIDE = 1e-8, 1e-6
 def row_prior(spec: ModelSpec, evidence: Evidence) -> Prior:
     """Return the prior on the treatment difference for one selected row, in score units.
 
-    Parameters
-    ----------
-    spec : ModelSpec
-        Of structure ``summary``.
-    evidence : Evidence
-        One selected contrast.
-
-    Returns
-    -------
-    Prior
-        The member of the family at the endpoint's reference SD (and the row's standard error, for
-        cochrane), or the prior given in full.
-
-    Raises
-    ------
-    EvidenceError
-        If a family prior is asked for and the endpoint has no reference SD.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.spec import load_model
-    >>> spec = load_model("published").having(priors={"treatment": "skeptical"})
-    >>> row_prior(spec, select_contrast(load_published(), "T2.IESR.X")).formula
-    'N(0, 7.879²)'
+    A member of the family is resolved at the endpoint's reference SD (and, for cochrane, the row's
+    standard error); an endpoint without one is refused.
     """
     asked = spec.priors["treatment"]
     if isinstance(asked, Prior):
@@ -86,34 +65,8 @@ def row_prior(spec: ModelSpec, evidence: Evidence) -> Prior:
 def fit_exact(evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED) -> xr.DataTree:
     """Return the posterior of one printed contrast as a fit.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        One contrast, from `bayes_ptsd.evidence.published.select_contrast`.
-    spec : ModelSpec
-        Of structure ``summary``.
-    seed : int
-        Seed of the 4,000 inverse-CDF draws.
-
-    Returns
-    -------
-    xr.DataTree
-        Groups ``posterior, prior, posterior_predictive, prior_predictive, log_likelihood,
-        log_prior, observed_data, constant_data, exact, checks``; a flat prior has no prior and no
-        prior predictive draws. Dims ``chain`` (1), ``draw`` (4000; 1000 of the prior).
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence is not one contrast, or not of the analysis the model accepts.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
-    >>> fit["posterior"]["treatment_difference"].shape
-    (1, 4000)
+    Dims ``chain`` (1) and ``draw`` (4000; 1000 of the prior); the seed is that of the inverse-CDF
+    draws. A flat prior has no prior and no prior predictive draws.
     """
     start = time.perf_counter()
     row = accepted_row(evidence, spec)
@@ -139,33 +92,7 @@ def fit_exact(evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED) 
 
 
 def summarize_exact(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
-    """Summarize the posterior of one printed contrast without making a fit of it.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        One contrast.
-    spec : ModelSpec
-        Of structure ``summary``.
-
-    Returns
-    -------
-    dict
-        As `bayes_ptsd.estimands.summary_document`, the numbers that `fit_exact` stores.
-
-    Raises
-    ------
-    EvidenceError
-        As `fit_exact`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.spec import load_model
-    >>> row = select_contrast(load_published(), "T2.IESR.F")
-    >>> round(summarize_exact(row, load_model("published"))["treatment_difference"]["mean"], 2)
-    8.56
-    """
+    """Return the summary that `fit_exact` stores of one printed contrast, without making a fit."""
     row = accepted_row(evidence, spec)
     likelihood = likelihood_of(row, spec.options["convention"])
     exact = exact_posterior(likelihood, row_prior(spec, evidence))
@@ -176,21 +103,7 @@ def summarize_exact(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
 
 
 def accepted_row(evidence: Evidence, spec: ModelSpec) -> xr.Dataset:
-    """Return the one row of the evidence, or refuse what the model does not accept.
-
-    Raises
-    ------
-    EvidenceError
-        If there is not exactly one contrast, or its analysis or reading is not the model's.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.spec import load_model
-    >>> row = accepted_row(select_contrast(load_published(), "T2.IESR.F"), load_model("published"))
-    >>> float(row["estimate"])
-    8.6
-    """
+    """Return the one row of the evidence, or refuse what the model does not accept."""
     row = evidence.data["effects"].to_dataset()
     if row["estimate"].ndim:
         raise EvidenceError("select one contrast first: select_contrast(evidence, 'T2.IESR.X')")
@@ -210,17 +123,7 @@ def accepted_row(evidence: Evidence, spec: ModelSpec) -> xr.Dataset:
 
 
 def describe_row(row: xr.Dataset, spec: ModelSpec, prior: Prior) -> dict[str, str]:
-    """Return the attributes that name a row, its reading, convention and prior.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.spec import load_model
-    >>> from bayes_ptsd.priors import normal
-    >>> row = accepted_row(select_contrast(load_published(), "T2.IESR.F"), load_model("published"))
-    >>> describe_row(row, load_model("published"), normal(0, 20))["convention"]
-    'T'
-    """
+    """Return the attributes that name a row, its reading, convention and prior."""
     reading = spec.options["crossover_reading"]
     return {
         "contrast": str(row["contrast"].item()),

@@ -30,24 +30,8 @@ __all__ = [
 def likelihood_of(row: xr.Dataset, convention: str) -> Prior:
     """Return the likelihood of one printed row as a distribution over the treatment difference.
 
-    Parameters
-    ----------
-    row : xr.Dataset
-        One contrast: ``estimate, interval_low, interval_high, df``, benefit-positive, score units.
-    convention : {"N", "T"}
-        N: normal around the printed estimate. T: Student-t around the center of the interval.
-
-    Returns
-    -------
-    Prior
-        Normal or Student-t. Both are symmetric in estimate and difference, so the posterior under a
-        flat prior is this distribution.
-
-    Examples
-    --------
-    >>> row = xr.Dataset(dict(estimate=12.7, interval_low=2.5, interval_high=22.8, df=27))
-    >>> likelihood_of(row, "N").formula
-    'N(12.7, 5.179²)'
+    N: normal around the printed estimate; T: Student-t around the center of the interval. Both are
+    symmetric in estimate and difference, so the posterior under a flat prior is this distribution.
     """
     low, high, df = (float(row[name]) for name in ("interval_low", "interval_high", "df"))
     if convention == "N":
@@ -58,21 +42,7 @@ def likelihood_of(row: xr.Dataset, convention: str) -> Prior:
 def conjugate_posterior(likelihood: Prior, prior: Prior) -> Prior | None:
     """Return the posterior in closed form, or None where there is none.
 
-    Parameters
-    ----------
-    likelihood, prior : Prior
-        Normal likelihood with a flat, normal or normal-mixture prior, or any likelihood with a
-        flat prior.
-
-    Returns
-    -------
-    Prior or None
-        The posterior of the treatment difference.
-
-    Examples
-    --------
-    >>> round(conjugate_posterior(normal(12.7, 5.1787), normal(0, 7.879)).mean, 3)
-    8.869
+    There is one under a flat prior, and of a normal likelihood under normals and their mixtures.
     """
     if prior.dist == "flat":
         return likelihood
@@ -92,29 +62,10 @@ def conjugate_posterior(likelihood: Prior, prior: Prior) -> Prior | None:
 
 
 def exact_posterior(likelihood: Prior, prior: Prior) -> xr.Dataset:
-    """Return the posterior of the treatment difference on a grid.
+    """Return the posterior of the treatment difference on a grid, in score units.
 
-    Parameters
-    ----------
-    likelihood, prior : Prior
-        As functions of the treatment difference, in score units.
-
-    Returns
-    -------
-    xr.Dataset
-        ``value, pdf, cdf`` on dim ``grid``; scalars ``mean, sd, quadrature_error`` and
-        ``log_marginal_likelihood`` (NaN under a flat prior, which has none).
-
-    Raises
-    ------
-    FitError
-        If the quadrature does not reach a relative error of 1e-8.
-
-    Examples
-    --------
-    >>> exact = exact_posterior(student_t(27, 12.65, 4.947), normal(0, 7.879))
-    >>> round(float(exact["mean"]), 3)
-    8.912
+    ``value, pdf, cdf`` on dim ``grid``; scalars ``mean, sd, quadrature_error`` (relative, below
+    1e-8 or refused) and ``log_marginal_likelihood``, NaN under a flat prior, which has none.
     """
     points = posterior_points(likelihood, prior)
     closed = conjugate_posterior(likelihood, prior)
@@ -126,13 +77,7 @@ def exact_posterior(likelihood: Prior, prior: Prior) -> xr.Dataset:
 
 
 def log_marginal_likelihood(likelihood: Prior, prior: Prior) -> float:
-    """Return the log density of the printed estimate under a prior; NaN for the flat prior.
-
-    Examples
-    --------
-    >>> round(log_marginal_likelihood(normal(0, 3), normal(0, 4)), 4)
-    -2.5284
-    """
+    """Return the log density of the printed estimate under a prior; NaN for the flat prior."""
     if not prior.proper:
         return float("nan")
     if likelihood.dist == "normal" and prior.dist == "normal":
@@ -147,26 +92,13 @@ def log_marginal_likelihood(likelihood: Prior, prior: Prior) -> float:
 def prior_predictive_tail(likelihood: Prior, prior: Prior) -> float:
     """Return the two-sided prior predictive tail probability of the printed estimate.
 
-    Parameters
-    ----------
-    likelihood, prior : Prior
-        As functions of the treatment difference.
-
-    Returns
-    -------
-    float
-        Probability, before seeing the data, of an estimate at least this far out in its direction,
-        doubled (Box's predictive check); NaN under a flat prior.
+    Probability, before seeing the data, of an estimate at least this far out in its direction,
+    doubled (Box's predictive check [1]_); NaN under a flat prior.
 
     References
     ----------
     .. [1] Box GEP. Sampling and Bayes' inference in scientific modelling and robustness. JRSS A
        1980;143:383-430.
-
-    Examples
-    --------
-    >>> round(prior_predictive_tail(normal(5, 3), normal(0, 4)), 4)
-    0.3173
     """
     if not prior.proper:
         return float("nan")
@@ -180,13 +112,7 @@ def prior_predictive_tail(likelihood: Prior, prior: Prior) -> float:
 
 
 def sampling_error(likelihood: Prior) -> Prior:
-    """Return the distribution of the estimate around the treatment difference.
-
-    Examples
-    --------
-    >>> sampling_error(normal(12.7, 5.2)).mean
-    0.0
-    """
+    """Return the distribution of the estimate around the treatment difference: centered at zero."""
     return Prior(likelihood.dist, {**likelihood.params, "mu": 0.0})
 
 
@@ -204,23 +130,7 @@ def _normal_marginal(likelihood: Prior, prior: Prior) -> float:
 
 
 def posterior_points(likelihood: Prior, prior: Prior) -> FloatArray:
-    """Return points that resolve every feature the posterior can have.
-
-    Parameters
-    ----------
-    likelihood, prior : Prior
-        As functions of the treatment difference; the likelihood normal or Student-t.
-
-    Returns
-    -------
-    ndarray
-        Increasing grid points, score units.
-
-    Examples
-    --------
-    >>> len(posterior_points(normal(8.6, 3.9), normal(0, 7.9)))
-    601
-    """
+    """Return increasing grid points (score units) that resolve every feature of the posterior."""
     center, scale = likelihood.params["mu"], likelihood.params["sigma"]
     anchors = [(center, scale)]
     parts = prior.components or ((prior,) if prior.proper else ())

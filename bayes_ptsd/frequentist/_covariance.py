@@ -33,53 +33,22 @@ STRUCTURES = {
 }
 """Covariance structures by name, in words."""
 
+# A moderate correlation, far from every boundary, for the search to start at; positive, as scores
+# of one patient mostly correlate.
 START_CORRELATION = 0.4
 
 
 @dataclass(frozen=True)
 class Covariance:
-    """Covariance matrices of groups of subjects, and their derivatives in the parameters.
+    """Covariance matrices of groups of subjects, and their derivatives in the parameters."""
 
-    Attributes
-    ----------
-    value : ndarray
-        Dims (group, visit, visit); one group where all subjects share it.
-    first : ndarray
-        Dims (parameter, group, visit, visit).
-    second : ndarray
-        Dims (parameter, parameter, group, visit, visit).
-    """
-
-    value: FloatArray
-    first: FloatArray
-    second: FloatArray
+    value: FloatArray  # dims (group, visit, visit); one group where all subjects share it
+    first: FloatArray  # dims (parameter, group, visit, visit)
+    second: FloatArray  # dims (parameter, parameter, group, visit, visit)
 
 
 def starting_values(structure: str, moments: FloatArray) -> FloatArray:
-    """Return working parameters near the covariance of residuals.
-
-    Parameters
-    ----------
-    structure : str
-        One of `STRUCTURES`.
-    moments : ndarray
-        Mean products of residuals, dims (visit, visit); only their diagonal has to be positive.
-
-    Returns
-    -------
-    ndarray
-        Dim (parameter).
-
-    Raises
-    ------
-    SpecError
-        If there is no such structure.
-
-    Examples
-    --------
-    >>> starting_values("compound_symmetric", np.eye(3)).shape
-    (2,)
-    """
+    """Return working parameters near the mean products of residuals, dims (visit, visit)."""
     if structure not in STRUCTURES:
         raise SpecError(f"no covariance structure '{structure}'{nearest(structure, STRUCTURES)}")
     log_sd = np.log(np.diag(moments)) / 2
@@ -91,29 +60,11 @@ def starting_values(structure: str, moments: FloatArray) -> FloatArray:
 
 
 def working_covariance(structure: str, theta: FloatArray, times: FloatArray) -> Covariance:
-    """Return the covariance matrix at working parameters.
+    """Return the covariance matrix at working parameters, one group.
 
-    Parameters
-    ----------
-    structure : str
-        One of `STRUCTURES`.
-    theta : ndarray
-        Unstructured: log standard deviations and the rows of the unit lower triangle that they
-        scale to a Cholesky factor. Else: log standard deviations and, for the correlation r, the
-        t of ``r = t / sqrt(1 + t^2)`` (compound symmetric) or ``r = 1 / (1 + exp(-t))``.
-    times : ndarray
-        Times of the visits, dim (visit).
-
-    Returns
-    -------
-    Covariance
-        One group.
-
-    Examples
-    --------
-    >>> theta = np.array([np.log(2.0), 0.0])
-    >>> working_covariance("autoregressive", theta, np.array([1.0, 2.0, 7.0])).value[0, 0].tolist()
-    [4.0, 2.0, 0.0625]
+    Unstructured: log standard deviations and the rows of the unit lower triangle that they scale to
+    a Cholesky factor. Else: log standard deviations and, for the correlation r, the t of ``r = t /
+    sqrt(1 + t^2)`` (compound symmetric) or ``r = 1 / (1 + exp(-t))``.
     """
     if structure == "unstructured":
         return _unstructured(theta, len(times))
@@ -126,22 +77,8 @@ def working_covariance(structure: str, theta: FloatArray, times: FloatArray) -> 
 def natural_covariance(structure: str, theta: FloatArray, times: FloatArray) -> Covariance:
     """Return the same matrix with derivatives in the natural parameters.
 
-    Parameters
-    ----------
-    structure, theta, times
-        As in `working_covariance`.
-
-    Returns
-    -------
-    Covariance
-        Derivatives in variances and covariances (unstructured), in the covariance and the variance
-        beyond it (compound symmetric), else in variances and the correlation at distance 1.
-
-    Examples
-    --------
-    >>> theta = np.array([0.0, 0.5])
-    >>> bool(natural_covariance("compound_symmetric", theta, np.arange(3.0)).second.any())
-    False
+    Variances and covariances (unstructured), the covariance and the variance beyond it (compound
+    symmetric), else variances and the correlation at distance 1.
     """
     visits = len(times)
     if structure in ("unstructured", "compound_symmetric"):

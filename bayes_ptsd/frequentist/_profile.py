@@ -9,40 +9,19 @@ from scipy import optimize, stats
 
 __all__ = ["profile_inference"]
 
+# Wald standard errors to which a limit is sought; a likelihood that has not fallen by there is
+# taken never to.
 WIDEST = 64.0
 
 
 def profile_inference(
     highest: Callable[[float], float], estimate: float, *, top: float, se: float, level: float
 ) -> tuple[float, float, float]:
-    """Return the limits and the P value that the likelihood ratio gives.
+    """Return both limits and the two-sided P value of zero that the likelihood ratio gives.
 
-    Parameters
-    ----------
-    highest : callable
-        The largest log likelihood at a value of the parameter.
-    estimate : float
-        Its maximum likelihood estimate.
-    top : float
-        The log likelihood there.
-    se : float
-        Wald standard error, the unit of the search.
-    level : float
-        Confidence level.
-
-    Returns
-    -------
-    low, high, p_value : float
-        The limits are infinite where the likelihood does not fall far enough; the P value is
-        two-sided, of zero, from one degree of freedom of chi-squared.
-
-    Examples
-    --------
-    >>> def parabola(x):
-    ...     return -((x - 2) ** 2) / 2
-    >>> low, high, p = profile_inference(parabola, 2.0, top=0.0, se=1.0, level=0.95)
-    >>> round(low, 4), round(high, 4), round(p, 4)
-    (0.04, 3.96, 0.0455)
+    `highest` is the largest log likelihood at a value of the parameter, `top` that at the estimate.
+    A limit is infinite where the likelihood does not fall far enough; `se` (Wald) is the unit of
+    search.
     """
     cut = float(stats.chi2.ppf(level, 1)) / 2
 

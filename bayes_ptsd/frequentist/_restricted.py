@@ -28,7 +28,10 @@ __all__ = [
     "whitened_slopes",
 ]
 
+# At which the search ends; one Newton step from there leaves about its square.
 GRADIENT = 1e-6
+# Above it there is no maximum. The search may end above GRADIENT at one, since it compares values,
+# whose last digits are noise.
 LARGEST_GRADIENT = 1e-3
 
 

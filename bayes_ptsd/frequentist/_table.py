@@ -22,36 +22,10 @@ def inference_table(
     level: float,
     attrs: Mapping[str, str | int | float],
 ) -> xr.Dataset:
-    """Return estimates with their t-based intervals and two-sided P values.
+    """Return estimates (score units) with their t-based intervals and two-sided P values.
 
-    Parameters
-    ----------
-    estimate : mapping of str to float
-        Estimates by estimand, in score units.
-    se, df : array_like
-        Standard errors and degrees of freedom, one for all or one each.
-    level : float
-        Confidence level, between 0 and 1.
-    attrs : mapping
-        Method, note and numbers of patients.
-
-    Returns
-    -------
-    xr.Dataset
-        ``estimate, se, df, ci_low, ci_high, p_value`` on dim ``estimand``.
-
-    Raises
-    ------
-    SpecError
-        If `level` is not between 0 and 1.
-    EvidenceError
-        If a standard error is zero or undefined.
-
-    Examples
-    --------
-    >>> table = inference_table({"treatment_difference": 4.0}, se=2.0, df=27, level=0.95, attrs={})
-    >>> round(float(table["ci_low"].item()), 3)
-    -0.104
+    ``estimate, se, df, ci_low, ci_high, p_value`` on dim ``estimand``; a standard error that is
+    zero or undefined is refused.
     """
     if not 0 < level < 1:
         raise SpecError(f"level is {level}; it lies between 0 and 1, such as 0.95")

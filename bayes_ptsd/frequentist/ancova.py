@@ -43,44 +43,12 @@ def ancova_analysis(
 
     With one variance these are least squares and Student's t. With a variance for each arm they are
     restricted maximum likelihood and the degrees of freedom of Satterthwaite [1]_, by default with
-    the standard error of Kenward and Roger [2]_; without covariates both are Welch's test [3]_.
+    the standard error of Kenward and Roger [2]_, which allows for the estimation of two variances;
+    without covariates both are Welch's test [3]_.
 
-    Parameters
-    ----------
-    outcome : array_like
-        Scores, dim (subject); subjects without one, NaN, are left out.
-    active : array_like of bool
-        Whether the subject had the active treatment, dim (subject).
-    covariates : array_like, optional
-        Dims (subject, covariate) or (subject).
-    interaction : bool
-        Give each arm its own slopes; the treatment difference is then that at the mean covariates
-        of the subjects with an outcome.
-    equal_variances : bool
-        One residual variance for both arms.
-    inference : {"kenward_roger", "satterthwaite"}
-        Standard errors that allow for the estimation of two variances, or take them as known.
-    benefit_sign : {1, -1}
-        +1 if a higher score is better, else -1.
-    level : float
-        Confidence level.
-
-    Returns
-    -------
-    xr.Dataset
-        ``estimate, se, df, ci_low, ci_high, p_value`` on dim ``estimand``:
-        ``treatment_difference`` (benefit-positive, score units) and, for an interaction,
-        ``interaction[1]``, ... (benefit per unit of the covariate). Attributes ``sd_active`` and
-        ``sd_control`` (residual), ``minus_two_reml``, ``subjects``, ``method`` and ``note``.
-
-    Raises
-    ------
-    EvidenceError
-        If an arm is empty or does not vary, a covariate is missing where there is an outcome, or
-        there are too few subjects.
-    SpecError
-        If dims do not agree, an interaction is asked for without covariates, or there is no such
-        inference.
+    Subjects without an outcome, NaN, are left out. ``treatment_difference`` is benefit-positive, in
+    score units; with an interaction it is that at the mean covariates of the subjects with an
+    outcome, and ``interaction[1]``, ... are benefit per unit of the covariate.
 
     References
     ----------
@@ -90,13 +58,6 @@ def ancova_analysis(
        likelihood. Biometrics 1997;53:983-997.
     .. [3] Welch BL. The generalization of 'Student's' problem when several different population
        variances are involved. Biometrika 1947;34:28-35.
-
-    Examples
-    --------
-    >>> score = np.array([12.0, 9, 11, 16, 13, 15])
-    >>> result = ancova_analysis(score, np.arange(6) < 3, benefit_sign=-1)
-    >>> round(result["estimate"].item(), 6), round(result["df"].item(), 6)
-    (4.0, 4.0)
     """
     if inference not in INFERENCES:
         raise SpecError(f"no inference '{inference}'{nearest(inference, INFERENCES)}")

@@ -37,40 +37,15 @@ CARRYOVER_WARNING = (
 def hills_armitage(
     pairs: CrossoverPairs, *, benefit_sign: int = 1, level: float = 0.95
 ) -> xr.Dataset:
-    """Compare within-patient differences between the sequences: the t test for a crossover.
+    """Compare within-patient differences between the sequences: the t test for a crossover [1]_.
 
-    Parameters
-    ----------
-    pairs : CrossoverPairs
-        One data set; patients with one period are left out.
-    benefit_sign : {1, -1}
-        +1 if a higher score is better, else -1.
-    level : float
-        Confidence level.
-
-    Returns
-    -------
-    xr.Dataset
-        ``estimate, se, df, ci_low, ci_high, p_value`` on dim ``estimand``:
-        ``treatment_difference`` and ``period_effect``, in score units.
-
-    Raises
-    ------
-    EvidenceError
-        If there are fewer than three complete patients, or all of them have one sequence.
+    Patients with one period are left out; ``treatment_difference`` (benefit-positive) and
+    ``period_effect`` (second minus first) are in score units.
 
     References
     ----------
     .. [1] Hills M, Armitage P. The two-period cross-over clinical trial. British Journal of
        Clinical Pharmacology 1979;8:7-20.
-
-    Examples
-    --------
-    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
-    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
-    >>> result = hills_armitage(pairs, benefit_sign=-1)
-    >>> round(float(result["estimate"].sel(estimand="treatment_difference")), 2)
-    3.33
     """
     used = _both_sequences(pairs)
     order = benefit_sign * np.where(used.active_first, -1.0, 1.0)
@@ -85,23 +60,10 @@ def hills_armitage(
 def grizzle_carryover(
     pairs: CrossoverPairs, *, benefit_sign: int = 1, level: float = 0.95
 ) -> xr.Dataset:
-    """Compare patients' totals between the sequences: the test of unequal carryover.
+    """Compare patients' totals between the sequences: the test of unequal carryover [1]_.
 
-    Parameters
-    ----------
-    pairs, benefit_sign, level
-        As in `hills_armitage`.
-
-    Returns
-    -------
-    xr.Dataset
-        As `hills_armitage` for estimand ``carryover``, in score units; attribute ``note`` holds
-        `CARRYOVER_WARNING`, which must be shown beside the result.
-
-    Raises
-    ------
-    EvidenceError
-        As in `hills_armitage`.
+    As `hills_armitage` for estimand ``carryover``, in score units. Attribute ``note`` holds
+    `CARRYOVER_WARNING`, which must be shown beside the result: as a gate the test misleads [2]_.
 
     References
     ----------
@@ -109,13 +71,6 @@ def grizzle_carryover(
        1965;21:467-480.
     .. [2] Freeman PR. The performance of the two-stage analysis of two-treatment, two-period
        crossover trials. Statistics in Medicine 1989;8:1421-1432.
-
-    Examples
-    --------
-    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
-    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
-    >>> grizzle_carryover(pairs).attrs["note"].startswith("Not a gate")
-    True
     """
     used = _both_sequences(pairs)
     column = benefit_sign * used.active_first.astype(float)
@@ -137,29 +92,8 @@ def first_period(
 ) -> xr.Dataset:
     """Compare the treatments in the first period alone: the parallel-group part of the trial.
 
-    Parameters
-    ----------
-    pairs, benefit_sign, level
-        As in `hills_armitage`; patients without a second period are included.
-    adjusted : bool
-        Analysis of covariance on the baseline instead of the pooled t test.
-
-    Returns
-    -------
-    xr.Dataset
-        As `hills_armitage` for estimand ``treatment_difference``, in score units.
-
-    Raises
-    ------
-    EvidenceError
-        If an adjusted analysis is asked for without a baseline, or an arm is empty.
-
-    Examples
-    --------
-    >>> score = np.array([[12.0, np.nan], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
-    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
-    >>> float(first_period(pairs)["df"].item())
-    4.0
+    A pooled t test or, `adjusted`, an analysis of covariance on the baseline; patients without a
+    second period are included.
     """
     here = np.isfinite(_single(pairs).score[:, 0])
     column = benefit_sign * pairs.active_first[here].astype(float)
@@ -178,32 +112,11 @@ def first_period(
 def frequentist_crossover(
     pairs: CrossoverPairs, *, benefit_sign: int = 1, level: float = 0.95
 ) -> xr.Dataset:
-    """Run every analysis of one crossover.
+    """Run every analysis of one crossover, dims ``(analysis, estimand)``.
 
-    Parameters
-    ----------
-    pairs, benefit_sign, level
-        As in `hills_armitage`.
-
-    Returns
-    -------
-    xr.Dataset
-        ``estimate, se, df, ci_low, ci_high, p_value`` on dims ``(analysis, estimand)``, NaN where
-        an analysis has no such estimand; ``method`` and ``note`` on ``analysis``, and of the mixed
-        models ``sd_subject`` and ``sd_within`` in score units. Attribute ``not_possible``, the
-        reason by analysis that the data do not allow.
-
-    Raises
-    ------
-    EvidenceError
-        If the data do not allow any analysis.
-
-    Examples
-    --------
-    >>> score = np.array([[12.0, 15], [9, 14], [11, 12], [16, 11], [13, 9], [15, 13]])
-    >>> pairs = CrossoverPairs(score, np.arange(6) < 3, np.arange(6))
-    >>> frequentist_crossover(pairs)["analysis"].values.tolist()
-    ['hills_armitage', 'reml', 'reml_sequence', 'first_period', 'grizzle']
+    NaN where an analysis has no such estimand; ``sd_subject`` and ``sd_within`` of the mixed models
+    are in score units. Attribute ``not_possible`` has the reason by analysis that the data do not
+    allow; only if they allow none there is an error.
     """
     tables, reasons = {}, {}
     for name, analysis in _ANALYSES.items():

@@ -38,29 +38,25 @@ NO_PROFILE = (
 )
 PROFILE = ("profile_low", "profile_high", "lr_p_value")
 EFFECTS = {"logit": "log_odds_ratio", "probit": "probit_difference"}
+# Of the log likelihood, from twice the nodes: far below the 1.92 by which it falls to a 95% limit.
 LARGEST_ERROR = 1e-4
+# The nodes that are asked for, and up to three doublings: 15 become 127.
 DOUBLINGS = 4
+# One node is Laplace's approximation, which gives 3.82 instead of 4.19 for a public trial
+# (docs/methods/frequentist.md); from five nodes, three doublings reach 47.
 FEWEST_POINTS = 5
+# Standard deviation between subjects, on the scale of the link, that is taken as zero: it changes a
+# log likelihood by about its square.
 BOUNDARY = 1e-3
 
 
 @dataclass(frozen=True)
 class Responses:
-    """Categories of subjects with the columns that explain them.
+    """Categories of subjects with the columns that explain them."""
 
-    Attributes
-    ----------
-    data : CategoryData
-        Subjects with any category.
-    names : list of str
-        The coefficients that are estimands, which come first.
-    labels : ndarray
-        The categories as recorded, in order, dim (category).
-    """
-
-    data: CategoryData
-    names: list[str]
-    labels: FloatArray
+    data: CategoryData  # subjects with any category
+    names: list[str]  # the coefficients that are estimands, which come first
+    labels: FloatArray  # the categories as recorded, in order
 
 
 def ordinal_analysis(
@@ -77,64 +73,23 @@ def ordinal_analysis(
 ) -> xr.Dataset:
     """Compare treatments on ordered categories.
 
-    ``P(category <= k) = F(c_k - effect - u)`` with ``u`` normal between subjects, or none. The
-    integral over ``u`` is by adaptive Gauss-Hermite quadrature [1]_, derivatives are exact [2]_.
+    ``P(category <= k) = F(c_k - effect - u)`` with ``u`` normal between subjects, or none: with one
+    period it cannot be told from F. The integral over ``u`` is by adaptive Gauss-Hermite quadrature
+    [1]_, derivatives are exact [2]_; `points` nodes are doubled, up to three times, while twice as
+    many would change the log likelihood by more than 0.0001.
 
-    Parameters
-    ----------
-    category : array_like
-        Ordered categories as numbers, dims (subject) or (subject, period), NaN where missing.
-        Categories that nobody has are left out, which changes no other estimate.
-    active : array_like of bool
-        Whether the treatment was the active one, dims as `category`.
-    covariates : array_like, optional
-        Dims (subject) or (subject, covariate).
-    link : {"logit", "probit"}
-        The distribution F.
-    subject_effects : bool, optional
-        By default where there are two periods; with one period they cannot be told from F.
-    points : int
-        Nodes of the quadrature to begin with, at least 5; doubled, up to three times, while twice
-        the nodes would change the log likelihood by more than 0.0001.
-    profile : bool
-        Also limits and P values from the likelihood ratio, which do not depend on the scale; a
-        limit is infinite where the likelihood does not fall far enough.
-    benefit_sign : {1, -1}
-        +1 if a higher category is better, else -1.
-    level : float
-        Confidence level.
-
-    Returns
-    -------
-    xr.Dataset
-        On dim ``estimand``: ``estimate, se, df, ci_low, ci_high, p_value`` (Wald, df infinite) and
-        with `profile` ``profile_low, profile_high, lr_p_value``. Estimands ``log_odds_ratio`` (or
-        ``probit_difference``), benefit-positive, given the subject where there are subject
-        effects, and ``period_effect`` (second minus first, in the direction of the recorded
-        category). ``cutpoint`` on dim ``step``. Attributes ``method, note, link, log_likelihood,
-        subjects, observations`` and, with subject effects, ``sd_subject``, ``boundary``,
-        ``points`` (used) and ``quadrature_error`` (of the log likelihood, from twice the nodes).
-
-    Raises
-    ------
-    EvidenceError
-        If there is no finite estimate (the message names what is infinite), or fewer than two
-        categories.
-    SpecError
-        If dims do not agree, or there is no such link.
+    Categories have dims (subject) or (subject, period), NaN where missing; those that nobody has
+    are left out, which changes no other estimate. ``log_odds_ratio`` (or ``probit_difference``) is
+    benefit-positive and given the subject where there are subject effects; ``period_effect`` is
+    second minus first in the direction of the recorded category. Intervals are Wald's and, with
+    `profile`, from the likelihood ratio, which does not depend on the scale: infinite where the
+    likelihood does not fall far enough. An estimate that is not finite is refused by name.
 
     References
     ----------
     .. [1] Liu Q, Pierce DA. A note on Gauss-Hermite quadrature. Biometrika 1994;81:624-629.
     .. [2] Louis TA. Finding the observed information matrix when using the EM algorithm. Journal
        of the Royal Statistical Society B 1982;44:226-233.
-
-    Examples
-    --------
-    >>> category = np.array([3, 2, 4, 3, 1, 2, 1, 3])
-    >>> result = ordinal_analysis(category, np.arange(8) < 4)
-    >>> result["estimand"].values.tolist()
-    ['log_odds_ratio']
     """
     if link not in LINKS:
         raise SpecError(f"no link '{link}'{nearest(link, LINKS)}")
@@ -181,26 +136,7 @@ def responses(
 ) -> Responses:
     """Arrange categories, treatment, period and covariates for a cumulative link.
 
-    Parameters
-    ----------
-    category, active, covariates, link, benefit_sign
-        As in `ordinal_analysis`.
-
-    Returns
-    -------
-    Responses
-        Subjects with any category, without subject effects.
-
-    Raises
-    ------
-    EvidenceError, SpecError
-        As in `ordinal_analysis`.
-
-    Examples
-    --------
-    >>> found = responses([0, 1, 1, 3], [0, 0, 1, 1], None, link="logit", benefit_sign=1)
-    >>> found.data.categories, found.labels.tolist()
-    (3, [0.0, 1.0, 3.0])
+    Subjects with any category, without subject effects.
     """
     values = np.array(category, dtype=float)
     values = values[:, None] if values.ndim == 1 else values
@@ -233,24 +169,7 @@ def responses(
 
 
 def refuse_separation(found: Responses) -> None:
-    """Refuse data under which a coefficient has no finite maximum likelihood estimate.
-
-    Parameters
-    ----------
-    found : Responses
-        Categories with their design.
-
-    Raises
-    ------
-    EvidenceError
-        If the categories are separated, completely or not; the message names the coefficients.
-
-    Examples
-    --------
-    >>> refuse_separation(
-    ...     responses([0, 0, 1, 1, 0], [0, 0, 1, 0, 1], None, link="logit", benefit_sign=1)
-    ... )
-    """
+    """Refuse data under which a coefficient has no finite maximum likelihood estimate."""
     names = [*found.names, *(f"covariate {k + 1}" for k in range(found.data.design.shape[2]))]
     infinite = [
         f"{names[number]} {'+' if sign > 0 else '-'}infinity"

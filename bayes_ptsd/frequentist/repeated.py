@@ -48,30 +48,14 @@ INFERENCES = {
 
 @dataclass(frozen=True)
 class RepeatedMeasures:
-    """A repeated-measures model at its restricted maximum likelihood.
-
-    Attributes
-    ----------
-    tables : Tables
-        The data, as cross-products.
-    structure : str
-        Covariance structure.
-    theta : ndarray
-        Its working parameters, dim (parameter).
-    times : ndarray
-        Times of the visits, dim (visit).
-    covariance : ndarray
-        Of the visits, dims (visit, visit), squared score units.
-    minus_two_reml : float
-        Twice the negative restricted log likelihood, with the constant of SAS PROC MIXED.
-    """
+    """A repeated-measures model at its restricted maximum likelihood."""
 
     tables: Tables
     structure: str
-    theta: FloatArray
+    theta: FloatArray  # working parameters of the structure
     times: FloatArray
-    covariance: FloatArray
-    minus_two_reml: float
+    covariance: FloatArray  # of the visits, squared score units
+    minus_two_reml: float  # with the constant of SAS PROC MIXED
 
 
 def fit_repeated_measures(
@@ -83,36 +67,9 @@ def fit_repeated_measures(
 ) -> RepeatedMeasures:
     """Fit any mean to repeated measures by restricted maximum likelihood.
 
-    Parameters
-    ----------
-    outcome : array_like
-        Scores, dims (subject, visit), NaN where missing.
-    design : array_like
-        Dims (subject, visit, coefficient); where an outcome is missing it is not read.
-    structure : str
-        One of `STRUCTURES`.
-    times : array_like, optional
-        Times of the visits, dim (visit), any unit, increasing. Needed where the correlation falls
-        with time.
-
-    Returns
-    -------
-    RepeatedMeasures
-        The fit.
-
-    Raises
-    ------
-    EvidenceError
-        If the data do not determine the coefficients, or the likelihood has no maximum.
-    SpecError
-        If structure or times are not valid, or dims do not agree.
-
-    Examples
-    --------
-    >>> score = np.random.default_rng(1).normal(40, 5, (30, 3))
-    >>> fit = fit_repeated_measures(score, np.ones((30, 3, 1)), structure="compound_symmetric")
-    >>> fit.covariance.shape
-    (3, 3)
+    Scores have dims (subject, visit), NaN where missing; the design has one dim more and is not
+    read there. `times` of the visits, any unit, are needed where the correlation falls with time.
+    Data whose likelihood has no maximum are refused.
     """
     scores = np.array(outcome, dtype=float)
     columns = np.asarray(design, dtype=float)
@@ -139,33 +96,11 @@ def contrast_table(
 ) -> xr.Dataset:
     """Estimate linear contrasts of the coefficients.
 
-    Parameters
-    ----------
-    fit : RepeatedMeasures
-        A fit.
-    contrasts : mapping of str to array_like
-        Weights of the coefficients by estimand, dim (coefficient).
-    inference : str
-        One of `INFERENCES`. The two variants of Kenward and Roger [1]_ differ in the parameters
-        whose second derivatives enter the standard error: those of SAS are variances, covariances
-        and correlations, so that nothing enters for unstructured and compound symmetric matrices;
-        R's mmrm takes logarithms and Cholesky factors. Degrees of freedom are the same, and
-        Satterthwaite's [2]_. All take the observed information of the parameters.
-    level : float
-        Confidence level.
-
-    Returns
-    -------
-    xr.Dataset
-        ``estimate, se, df, ci_low, ci_high, p_value`` on dim ``estimand``; attributes ``method``,
-        ``inference``, ``structure``, ``minus_two_reml``, ``subjects`` and ``observations``.
-
-    Raises
-    ------
-    SpecError
-        If there is no such inference, or a contrast has the wrong length.
-    EvidenceError
-        If a standard error is zero or undefined.
+    The two variants of Kenward and Roger [1]_ differ in the parameters whose second derivatives
+    enter the standard error: those of SAS are variances, covariances and correlations, so that
+    nothing enters for unstructured and compound symmetric matrices; R's mmrm takes logarithms and
+    Cholesky factors. Degrees of freedom are the same, and Satterthwaite's [2]_. All take the
+    observed information of the parameters.
 
     References
     ----------
@@ -173,13 +108,6 @@ def contrast_table(
        likelihood. Biometrics 1997;53:983-997.
     .. [2] Satterthwaite FE. An approximate distribution of estimates of variance components.
        Biometrics Bulletin 1946;2:110-114.
-
-    Examples
-    --------
-    >>> score = np.random.default_rng(1).normal(40, 5, (30, 3))
-    >>> fit = fit_repeated_measures(score, np.ones((30, 3, 1)), structure="compound_symmetric")
-    >>> round(contrast_table(fit, {"mean": [1.0]})["df"].item(), 6)
-    29.0
     """
     if inference not in INFERENCES:
         raise SpecError(f"no inference '{inference}'{nearest(inference, INFERENCES)}")

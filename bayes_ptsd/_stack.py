@@ -47,23 +47,6 @@ def data_groups(model: pm.Model) -> dict[str, xr.Dataset]:
     """Return `observed_data` and `constant_data` of a model, which nutpie leaves out.
 
     Without `constant_data`, PyMC 5 silently draws the posterior predictive from the prior.
-
-    Parameters
-    ----------
-    model : pm.Model
-        A model with observed variables.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        The groups that hold something.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     y = pm.Normal("y", 0, 1, observed=[1.0, 2.0])
-    >>> list(data_groups(model))
-    ['observed_data']
     """
     coords, dims = backend.coords_and_dims_for_inferencedata(model)
     found = {

@@ -68,28 +68,7 @@ it has to be known. Shown: a figure without a threshold: informing is what such 
 
 
 def check_role(name: str) -> str:
-    """Return the role of a check: required, warns or shown.
-
-    Parameters
-    ----------
-    name : str
-        Name of the check.
-
-    Returns
-    -------
-    str
-        The role.
-
-    Raises
-    ------
-    FitError
-        If nobody has decided what the check is for.
-
-    Examples
-    --------
-    >>> check_role("rhat_max"), check_role("predictive_at_floor")
-    ('required', 'warns')
-    """
+    """Return the role of a check: required, warns or shown; one with no role is an error."""
     for pattern, (role, _) in CHECK_ROLES.items():
         if fnmatchcase(name, pattern):
             return role
@@ -97,51 +76,17 @@ def check_role(name: str) -> str:
 
 
 class Check(NamedTuple):
-    """One check.
-
-    Attributes
-    ----------
-    name : str
-        What is looked at.
-    figure, threshold : float
-        What was found and what it is compared with.
-    passed : bool
-        Whether the figure is on the right side of the threshold; always, where there is none.
-    meaning : str
-        What failing means, in words.
-    """
+    """One check."""
 
     name: str
     figure: float
     threshold: float
-    passed: bool
-    meaning: str = ""
+    passed: bool  # on the right side of the threshold; always, where there is none
+    meaning: str = ""  # what failing means, in words
 
 
 def check_table(checks: Sequence[Check]) -> xr.Dataset:
-    """Return checks in the form in which a fit keeps them.
-
-    Parameters
-    ----------
-    checks : sequence of Check
-        At least one.
-
-    Returns
-    -------
-    xr.Dataset
-        ``figure, threshold, passed, role, required, meaning`` on dim ``check``; the role is that of
-        `bayes_ptsd.check_roles`.
-
-    Raises
-    ------
-    FitError
-        If a check has no role.
-
-    Examples
-    --------
-    >>> check_table([Check("rhat_max", 1.2, 1.01, False)])["required"].values
-    array([ True])
-    """
+    """Return checks, each with its role, as a fit keeps them: on dim ``check``."""
     names, figures, thresholds, passed, meaning = zip(*checks, strict=True)
     roles = [check_role(name) for name in names]
     return xr.Dataset(
@@ -158,39 +103,18 @@ def check_table(checks: Sequence[Check]) -> xr.Dataset:
 
 
 def joined_checks(tables: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Put tables of checks under each other.
-
-    Examples
-    --------
-    >>> one, two = (check_table([Check(name, 0.0, 1.0, True)]) for name in ("rhat_max", "box_edge"))
-    >>> joined_checks([one, two])["check"].values.tolist()
-    ['rhat_max', 'box_edge']
-    """
+    """Put tables of checks under each other."""
     return xr.concat(list(tables), dim="check")
 
 
 def checks_passed(fit: xr.DataTree) -> bool:
-    """Tell whether every required check of a fit passed.
-
-    Examples
-    --------
-    >>> checks = {"passed": ("check", [True, False]), "required": ("check", [True, False])}
-    >>> checks_passed(xr.DataTree.from_dict({"checks": xr.Dataset(checks)}))
-    True
-    """
+    """Tell whether every required check of a fit passed."""
     checks = fit["checks"].to_dataset()
     return bool((checks["passed"] | ~checks["required"]).all())
 
 
 def failed_checks(fit: xr.DataTree) -> list[str]:
-    """Say in words which checks of a fit failed, with figure and threshold, required ones first.
-
-    Examples
-    --------
-    >>> checks = check_table([Check("rhat_max", 1.2, 1.01, False)])
-    >>> failed_checks(xr.DataTree.from_dict({"checks": checks}))
-    ['required check failed: rhat_max is 1.2, threshold 1.01']
-    """
+    """Say in words which checks of a fit failed, with figure and threshold, required ones first."""
     checks = fit["checks"].to_dataset()
     failed = checks.isel(check=np.flatnonzero(~checks["passed"].values))
     failed = failed.isel(check=np.argsort(~failed["required"].values, kind="stable"))

@@ -19,18 +19,7 @@ DOI = "10.1001/jamapsychiatry.2014.62"
 
 
 def citations() -> list[dict[str, str]]:
-    """Return what to cite.
-
-    Returns
-    -------
-    list of dict
-        ``what``, ``text`` and ``bibtex``; the program first, then the trial.
-
-    Examples
-    --------
-    >>> [one["what"] for one in citations()]
-    ['program', 'trial']
-    """
+    """Return what to cite (``what``, ``text``, ``bibtex``): first the program, then the trial."""
     program = "bayes_ptsd: Bayesian reanalysis of randomized crossover trials"
     bibtex = (
         f"@software{{bayes_ptsd,\n  title = {{{program}}},\n  author = {{{{The bayes_ptsd "

@@ -15,51 +15,20 @@ __all__ = ["CompiledModels"]
 
 
 class CompiledModels:
-    """Compiled models by kind, kept as long as the caller keeps this object.
-
-    Examples
-    --------
-    >>> import pymc as pm
-    >>> with pm.Model() as model:
-    ...     mu = pm.Normal("mu", 0, 1)
-    ...     y = pm.Normal("y", mu, 1, observed=pm.Data("values", [1.0]))
-    >>> compiled = CompiledModels()
-    >>> compiled.has(model, kind="normal mean")
-    False
-    """
+    """Compiled models by kind, kept as long as the caller keeps this object."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Any, ...], Any] = {}
 
     def has(self, model: pm.Model, *, kind: str) -> bool:
-        """Tell whether such a model was compiled before.
-
-        Parameters
-        ----------
-        model, kind
-            As in `get`.
-
-        Returns
-        -------
-        bool
-            Whether `get` need not compile.
-        """
+        """Tell whether a model of this kind and shape was compiled before."""
         return _key(model, kind) in self._found
 
     def get(self, model: pm.Model, *, kind: str) -> Any:
         """Return the compiled model with the data of `model`.
 
-        Parameters
-        ----------
-        model : pm.Model
-            The model; everything in it that is no data is decided by `kind`.
-        kind : str
-            What two models must share so that one compilation serves both.
-
-        Returns
-        -------
-        nutpie compiled model
-            Ready to be sampled.
+        `kind` decides everything in the model that is no data: two models of one kind share a
+        compilation.
         """
         key = _key(model, kind)
         if key not in self._found:

@@ -22,31 +22,7 @@ Analysis = tuple[Evidence, ModelSpec]
 
 
 def contrast_names(evidence: Evidence, *, endpoint: str | None = None) -> list[str]:
-    """Return the ids of the printed treatment contrasts, in the order of the evidence.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    endpoint : str, optional
-        Keep the contrasts of this endpoint only.
-
-    Returns
-    -------
-    list of str
-        Ids; coefficients of covariates are left out.
-
-    Raises
-    ------
-    SpecError
-        If the trial has no such endpoint.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> contrast_names(load_published(), endpoint="caps")
-    ['TX.CAPS.X']
-    """
+    """Return the ids of the printed treatment contrasts in order, without those of covariates."""
     effects = evidence.data["effects"].to_dataset()
     keep = effects["term"] == "treatment"
     if endpoint is not None:
@@ -55,30 +31,7 @@ def contrast_names(evidence: Evidence, *, endpoint: str | None = None) -> list[s
 
 
 def model_of(row: Evidence, *, convention: str, prior: str | Prior) -> ModelSpec:
-    """Return the shipped model that a selected row is analyzed with.
-
-    Parameters
-    ----------
-    row : Evidence
-        One selected contrast.
-    convention : {"N", "T"}
-        Likelihood convention.
-    prior : str or Prior
-        Name in the prior family, or a prior in score units.
-
-    Returns
-    -------
-    ModelSpec
-        ``published-crossover``, ``published-crossover-unhalved``, ``published-first-period`` or,
-        for the other analyses, ``published``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> row = select_contrast(load_published(), "T2.IESR.F")
-    >>> model_of(row, convention="T", prior="flat").name
-    'published-first-period'
-    """
+    """Return the shipped model by which a selected printed row is analyzed: `published-...`."""
     analysis = str(row.data["effects"]["analysis"].item())
     reading = row.assumptions["crossover_reading"]
     names = {
@@ -103,26 +56,7 @@ def analyses(
 ) -> Iterator[Analysis]:
     """Yield every analysis of the printed evidence: a selected row and the model for it.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    contrasts : sequence of str, optional
-        Ids; all treatment contrasts by default.
-    conventions, priors, readings : sequence
-        What to cross them with; priors are names of the family or values. Readings apply to
-        crossover rows, other rows have one.
-
-    Yields
-    ------
-    tuple of Evidence and ModelSpec
-        One selected contrast under one reading, and its specification.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> len(list(analyses(load_published(), contrasts=["T2.IESR.X", "T2.IESR.F"])))
-    18
+    Readings apply to crossover rows; other rows have one.
     """
     for name in contrast_names(evidence) if contrasts is None else contrasts:
         for reading in readings:

@@ -54,25 +54,7 @@ class StatisticalWarning(UserWarning):
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest of `names`, else the list of them.
-
-    Parameters
-    ----------
-    name : str
-        What was asked for.
-    names : iterable of str
-        What there is.
-
-    Returns
-    -------
-    str
-        A phrase that ends an error message.
-
-    Examples
-    --------
-    >>> nearest("skeptcal", ["skeptical", "weak"])
-    "; did you mean 'skeptical'?"
-    """
+    """Return ``"; did you mean 'x'?"`` for the closest of `names`, else the list of them."""
     known = sorted(names)
     close = get_close_matches(name, known, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known) or 'none'}"
@@ -81,26 +63,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def refuse_unknown_keys(
     found: Iterable[str], allowed: Collection[str], where: str, *, error: type[BayesPtsdError]
 ) -> None:
-    """Raise `error` for the first key of `found` that is not in `allowed`.
-
-    Parameters
-    ----------
-    found, allowed : iterable of str
-        The keys that are there and the keys of the closed schema.
-    where : str
-        File and table, for the message.
-    error : type
-        The error of the stage that reads the keys.
-
-    Raises
-    ------
-    BayesPtsdError
-        Of type `error`, with the nearest allowed name.
-
-    Examples
-    --------
-    >>> refuse_unknown_keys(["name"], {"name", "title"}, "trial.toml", error=SpecError)
-    """
+    """Raise `error` for the first unknown key, naming `where` and the nearest allowed name."""
     for key in found:
         if key not in allowed:
             raise error(f"{where}: unknown key '{key}'{nearest(key, allowed)}")

@@ -33,11 +33,11 @@ __all__ = [
     "summary_document",
 ]
 
-LEVEL = 0.95
-CURVE_POINTS = 61
-CURVE_REACH = 1.5
-ROPE_SD = 0.1
-DRAWN_DIMS = 2
+LEVEL = 0.95  # that of the printed intervals, so that one can be read beside the other
+CURVE_POINTS = 61  # a margin every 0.025 SD
+CURVE_REACH = 1.5  # total SDs: three times an MCID of half an SD, such as that of the IES-R
+ROPE_SD = 0.1  # half of a small standardized effect of 0.2, the convention of Kruschke (2018)
+DRAWN_DIMS = 2  # chain and draw, which every variable of a posterior has
 DIFFERENCE, INTERACTION = "treatment_difference", "interaction_max"
 CONTRASTS = (DIFFERENCE, "difference")
 LABELED = {
@@ -128,34 +128,7 @@ def prob_benefit(fit: xr.DataTree, *, margin: float = 0.0) -> float:
 
 
 def benefit_curve(fit: xr.DataTree, *, margins: FloatArray | None = None) -> xr.DataArray:
-    """Return P(treatment difference > m) as a function of the margin m.
-
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit.
-    margins : ndarray, optional
-        Score units; by default 61 values from 0 to 1.5 reference SD.
-
-    Returns
-    -------
-    xr.DataArray
-        Probability on dim ``margin``.
-
-    Raises
-    ------
-    SpecError
-        If no margins are given and the endpoint has no reference SD.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.exact.printed import fit_exact
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
-    >>> benefit_curve(fit).sizes["margin"]
-    61
-    """
+    """Return P(treatment difference > m) on dim ``margin``, score units; by default 0 to 1.5 SD."""
     if margins is None:
         sd = json.loads(fit.attrs.get("endpoint_constants", "{}")).get("reference_sd")
         if sd is None:
@@ -166,27 +139,10 @@ def benefit_curve(fit: xr.DataTree, *, margins: FloatArray | None = None) -> xr.
 
 
 def estimand_draws(fit: xr.DataTree) -> dict[str, xr.DataArray]:
-    """Return the draws of every estimand of a fit, comparisons of the treatments first.
+    """Return the draws of every estimand, dims (chain, draw), comparisons of the treatments first.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit with a ``posterior`` group.
-
-    Returns
-    -------
-    dict of str to xr.DataArray
-        Dims ``chain`` and ``draw``; several visits have an estimand each. Attributes ``null``, the
-        value if the treatments are alike (NaN where they are not compared), and ``unit``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.exact.printed import fit_exact
-    >>> from bayes_ptsd.spec import load_model
-    >>> row = select_contrast(load_published(), "T2.IESR.X")
-    >>> list(estimand_draws(fit_exact(row, load_model("published"))))
-    ['treatment_difference']
+    Attributes are ``unit`` and ``null``, the value if the treatments are alike, NaN where they are
+    not compared. Several visits have an estimand each.
     """
     unit, nulls = json.loads(fit.attrs["endpoint_constants"])["unit"], _nulls(fit)
     return {
@@ -198,27 +154,7 @@ def estimand_draws(fit: xr.DataTree) -> dict[str, xr.DataArray]:
 
 
 def summary_document(summary: xr.Dataset) -> dict[str, Any]:
-    """Return a summary as the JSON-safe document of ``fit --json``, by estimand.
-
-    Parameters
-    ----------
-    summary : xr.Dataset
-        From `estimate`.
-
-    Returns
-    -------
-    dict
-        Missing quantities are None.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.exact.printed import fit_exact
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
-    >>> sorted(summary_document(estimate(fit))["treatment_difference"])[:3]
-    ['eti95', 'hdi95', 'mcse_mean']
-    """
+    """Return the summary of `estimate` as a JSON-safe document; missing quantities are None."""
     return {str(name): _row(summary.sel(estimand=name)) for name in summary["estimand"].values}
 
 

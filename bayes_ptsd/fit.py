@@ -26,49 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "chosen_engine", "fit_model", "sampler_settings", "stored_fit"]
 
 ENGINES = ("auto", "exact", "nuts")
+# as many draws as a sampled fit has by default, 4 chains of 1,000
 EXACT_SETTINGS = {"engine": "exact", "draws": 4000}
 
 
 def sampler_settings(draws: int, tune: int, chains: int) -> dict[str, Any]:
-    """Return the settings that enter the identity of a sampled fit.
-
-    Examples
-    --------
-    >>> sampler_settings(1000, 1000, 4)["engine"]
-    'nuts'
-    """
+    """Return the settings that enter the identity of a sampled fit."""
     return {"engine": "nuts", "draws": draws, "tune": tune, "chains": chains}
 
 
 def chosen_engine(evidence: Evidence, spec: ModelSpec, *, engine: str = "auto") -> str:
-    """Return the engine that an analysis is computed with.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        What is analyzed.
-    spec : ModelSpec
-        The model.
-    engine : {"auto", "exact", "nuts"}
-        What is asked for; auto takes the exact engine where there is one.
-
-    Returns
-    -------
-    {"exact", "nuts"}
-        The engine.
-
-    Raises
-    ------
-    FitError
-        If there is no such engine, or none that is exact for this model.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> chosen_engine(example_patients(), load_model("crossover-student-t"))
-    'nuts'
-    """
+    """Return the engine of an analysis; auto is exact where there is an exact engine, else nuts."""
     return _engine(_plan(evidence, spec), spec, engine)
 
 
@@ -185,39 +153,7 @@ def stored_fit(
     compiled: CompiledModels | None = None,
     stage: Callable[[str], None] = lambda _: None,
 ) -> xr.DataTree:
-    """Return a fit from the store, or compute it and keep it there.
-
-    Parameters
-    ----------
-    evidence, spec, engine, draws, tune, chains, seed, compiled, stage
-        As in `fit_model`.
-    store : ResultStore
-        Where the result is found or kept.
-    keep_data : bool
-        Keep the rows of patients in the store.
-
-    Returns
-    -------
-    xr.DataTree
-        The fit; one that was found is as it was stored, perhaps without the patients' rows.
-
-    Raises
-    ------
-    FitError, StoreError
-        As in `fit_model` and `ResultStore.save`.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> from bayes_ptsd.store import ResultStore
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     store = ResultStore(folder)
-    ...     fit = stored_fit(example_patients(seed=2), load_model("crossover"), store)
-    ...     store.has(fit.attrs["result_id"])
-    True
-    """
+    """Return a fit from the store, perhaps without patients' rows, or compute it and keep it."""
     chosen = chosen_engine(evidence, spec, engine=engine)
     settings = EXACT_SETTINGS if chosen == "exact" else sampler_settings(draws, tune, chains)
     result_id = make_result_id(evidence, spec, settings=settings, seed=seed)

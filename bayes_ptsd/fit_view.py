@@ -24,40 +24,14 @@ DIAGNOSTICS = ("rhat_max", "ess_bulk_min", "ess_tail_min", "divergences", "ebfmi
 def fit_document(
     fit: xr.DataTree, evidence: Evidence, spec: ModelSpec, *, thresholds: Sequence[float] = ()
 ) -> dict[str, Any]:
-    """Return a fit as a JSON-safe document.
+    """Return a fit as a JSON-safe document; what does not exist is None.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit, fresh or loaded from a store.
-    evidence : Evidence
-        What it analyzes.
-    spec : ModelSpec
-        Under which model.
-    thresholds : sequence of float
-        Score units; each adds a probability that an estimand exceeds it.
-
-    Returns
-    -------
-    dict
-        ``result_id, model, endpoint, evidence_kind, prior, engine, estimands, diagnostics,
-        checks, frequentist, n, warnings, seconds``; what does not exist is None. ``passed`` of the
-        diagnostics is that of every required check. A fit of patients has ``power_scaling``, a
-        line for every prior, and with proper priors ``prior_scores``, what they alone make of
-        scores. A fit with a mediator also has ``mediation``: the share mediated, and direct and
-        indirect effect by the correlation of the errors; one of several endpoints ``joint``, the
-        probabilities that at least one, two, ... of them exceed 0, or their MCID.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> spec = load_model("crossover").having(priors={"treatment": "weak"})
-    >>> fit = fit_model(example_patients(seed=2), spec, engine="exact")
-    >>> document = fit_document(fit, example_patients(seed=2), spec, thresholds=[5.0])
-    >>> sorted(document["estimands"]["treatment_difference"]["prob_gt"])
-    ['5']
+    `thresholds`, in score units, each add a probability that an estimand exceeds it. ``passed`` of
+    the diagnostics is that of every required check. A fit of patients has ``power_scaling``, a line
+    for every prior, and with proper priors ``prior_scores``, what they alone make of scores. A fit
+    with a mediator also has ``mediation``: the share mediated, and direct and indirect effect by
+    the correlation of the errors; one of several endpoints ``joint``, the probabilities that at
+    least one, two, ... of them exceed 0, or their MCID.
     """
     attrs = fit.attrs
     named = ("result_id", "model", "endpoint", "evidence_kind", "prior", "engine", "contrast")

@@ -27,47 +27,16 @@ PUBLISHED = 0.9751
 
 
 class Finding(NamedTuple):
-    """One thing that an installation needs.
-
-    Attributes
-    ----------
-    what : str
-        What was looked at.
-    found : str
-        What there is, in words.
-    good : bool
-        Whether it will do.
-    remedy : str
-        What to do about it; empty where it is good.
-    """
+    """One thing that an installation needs."""
 
     what: str
     found: str
     good: bool
-    remedy: str
+    remedy: str  # empty where it is good
 
 
 def check_installation(store: str | Path, *, sample: bool = True) -> list[Finding]:
-    """Look at everything that the commands need.
-
-    Parameters
-    ----------
-    store : str or Path
-        Folder of the results store; it is not created.
-    sample : bool
-        Compile and sample one small model, which takes some ten seconds.
-
-    Returns
-    -------
-    list of Finding
-        Python, each library, the store, the exact engine and the sampler.
-
-    Examples
-    --------
-    >>> found = check_installation("no-such-folder", sample=False)
-    >>> [one.what for one in found if not one.good]
-    []
-    """
+    """Look at all that the commands need; `sample` compiles and samples one model, ten seconds."""
     found = [_python(), *_libraries(), _folder(Path(store))]
     found.append(_computed("exact engine", _exact))
     return [*found, _computed("sampler", _sampled)] if sample else found

@@ -39,53 +39,17 @@ def compare_models(
     compiled: CompiledModels | None = None,
     stage: Callable[[str], None] = lambda _: None,
 ) -> xr.Dataset:
-    """Compare models of the same patients by leave-one-subject-out.
+    """Compare models of the same patients by leave-one-subject-out, best model first.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients, one endpoint and visit.
-    specs : mapping of str to ModelSpec
-        At least two specifications by name.
-    store : ResultStore
-        Where each fit is found, or kept once it is computed.
-    engine : {"auto", "exact", "nuts"}
-        As in `fit_model`.
-    seed : int
-        Seed of the fits.
-    compiled, stage
-        As in `fit_model`.
-
-    Returns
-    -------
-    xr.Dataset
-        Dim model, best first: ``elpd`` (expected log predictive density of the scores of a new
-        patient, summed over patients [1]_) and its ``se``, ``elpd_diff`` from the best model
-        (zero or negative) and its ``dse``, stacking ``weight``, effective number of parameters
-        ``p``, ``pareto_k_max`` with the largest reliable value ``good_k``, ``result_id``.
-
-    Raises
-    ------
-    FitError
-        If there are fewer than two models, one that predicts no patients, or models that predict
-        different data, such as scores and scores with baselines.
+    ``elpd`` is the expected log predictive density of the scores of a new patient, summed over
+    patients [1]_, with its ``se``; ``elpd_diff`` from the best model is zero or negative, with its
+    ``dse``; then stacking ``weight``, effective number of parameters ``p``, and ``pareto_k_max``
+    with the largest reliable value ``good_k``.
 
     References
     ----------
     .. [1] Vehtari A, Gelman A, Gabry J. Practical Bayesian model evaluation using leave-one-out
        cross-validation and WAIC. Statistics and Computing 2017;27:1413-1432.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> from bayes_ptsd.store import ResultStore
-    >>> specs = {name: load_model(name) for name in ("crossover", "crossover-bivariate")}
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     table = compare_models(example_patients(seed=5), specs, ResultStore(folder))
-    >>> table["elpd_diff"].values[0], table.attrs["evidence_kind"]
-    (np.float64(0.0), 'simulated')
     """
     fits = {}
     for name, spec in specs.items():

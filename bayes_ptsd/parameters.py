@@ -20,24 +20,12 @@ NU_FLOOR = 2.0
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a model.
-
-    Attributes
-    ----------
-    name : str
-        Its name in a posterior.
-    prior : Prior or PriorVector
-        In score units; of every element alike, or of each, independently.
-    dims : tuple of str
-        Its dims beside chain and draw.
-    floor : float
-        The prior is cut off below this value.
-    """
+    """One parameter of a model."""
 
     name: str
-    prior: Prior | PriorVector
-    dims: tuple[str, ...] = ()
-    floor: float = -np.inf
+    prior: Prior | PriorVector  # score units; of every element alike, or of each, independently
+    dims: tuple[str, ...] = ()  # beside chain and draw
+    floor: float = -np.inf  # the prior is cut off below this value
 
     def quantile(self, p: FloatArray) -> FloatArray:
         """Return quantiles of the prior above the floor."""
@@ -56,36 +44,7 @@ class Parameter:
 def draw_parameters(
     parameters: Sequence[Parameter], coords: Mapping[str, Any], size: int, *, seed: int
 ) -> xr.Dataset:
-    """Draw every parameter from its prior.
-
-    Parameters
-    ----------
-    parameters : sequence of Parameter
-        With proper priors.
-    coords : mapping of str to array_like
-        Labels by dim.
-    size : int
-        Number of draws.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    xr.Dataset
-        Dims ``chain`` (1), ``draw`` and those of the parameters.
-
-    Raises
-    ------
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> level = Parameter("level", normal(40, 15), ("visit",))
-    >>> dict(draw_parameters([level], {"visit": ["24h", "7d"]}, 5, seed=1).sizes)
-    {'chain': 1, 'draw': 5, 'visit': 2}
-    """
+    """Draw every parameter from its proper prior, dims ``chain`` (1), ``draw`` and its own."""
     rng = np.random.default_rng(seed)
     drawn = {}
     for one in parameters:
@@ -98,27 +57,7 @@ def draw_parameters(
 
 
 def log_prior_densities(draws: xr.Dataset, parameters: Sequence[Parameter]) -> xr.Dataset:
-    """Return the log prior density of each parameter at each draw.
-
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters, dims ``chain`` and ``draw``.
-    parameters : sequence of Parameter
-        Their priors.
-
-    Returns
-    -------
-    xr.Dataset
-        One variable a parameter, with its dims; improper priors up to a constant.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> draws = xr.Dataset({"mu": (("chain", "draw"), [[0.0]])})
-    >>> round(float(log_prior_densities(draws, [Parameter("mu", normal(0, 1))])["mu"].item()), 4)
-    -0.9189
-    """
+    """Return each parameter's log prior density at each draw, up to a constant if improper."""
     return xr.Dataset(
         {
             one.name: draws[one.name].copy(data=one.logpdf(draws[one.name].values))

@@ -28,55 +28,19 @@ a selected sample makes a factor of two, a mistyped number one of ten."""
 
 @dataclass(frozen=True)
 class OccasionScale:
-    """Where an outcome lies at one occasion and how far it spreads, score units.
+    """Where an outcome lies at one occasion and how far it spreads, score units."""
 
-    Attributes
-    ----------
-    sd : float
-        The larger of the reference SD and the pooled SD within the arms.
-    location : float
-        Mean of the two arms' means: swapping the arms changes nothing.
-    """
-
-    sd: float
-    location: float
+    sd: float  # the larger of the reference SD and the pooled SD within the arms
+    location: float  # mean of the two arms' means: swapping the arms changes nothing
 
 
 def endpoint_scale(
     endpoint: Endpoint, arms: Sequence[FloatArray], *, occasion: str
 ) -> tuple[float, OccasionScale, list[str]]:
-    """Return the reference SD of an endpoint and its scale at the first occasion.
+    """Return the reference SD of an endpoint, its scale at the first occasion, and notes on both.
 
-    Parameters
-    ----------
-    endpoint : Endpoint
-        The outcome.
-    arms : sequence of ndarray
-        Scores of each arm at one occasion; NaN where missing.
-    occasion : str
-        What it is called in messages, such as ``first-period``.
-
-    Returns
-    -------
-    reference_sd : float
-        Of the trial file, or the pooled SD within the arms: priors of the treatment difference are
-        multiples of it.
-    scale : OccasionScale
-        What priors of nuisances are made of.
-    notes : list of str
-        What was taken from the data.
-
-    Raises
-    ------
-    EvidenceError
-        If the trial has no `reference_sd` and the scores do not allow to estimate one.
-
-    Examples
-    --------
-    >>> endpoint = Endpoint("pef", "PEF", "continuous", "higher", reference_sd=50.0)
-    >>> arms = [np.array([310.0, 290.0]), np.array([280.0])]
-    >>> endpoint_scale(endpoint, arms, occasion="first-period")[1]
-    OccasionScale(sd=50.0, location=290.0)
+    The SD is the trial file's, or the pooled SD within the arms, whose scores are NaN where
+    missing; priors of the treatment difference are multiples of it.
     """
     pooled, unit = _pooled_sd(arms), endpoint.unit
     reference = endpoint.reference_sd
@@ -107,26 +71,10 @@ def endpoint_scale(
 def occasion_scale(
     arms: Sequence[FloatArray], *, least_sd: float, otherwise: float = 0.0
 ) -> OccasionScale:
-    """Return the scale of an outcome at one occasion, an arm without scores passed over.
+    """Return the scale of an outcome at one occasion, in score units, at least `least_sd`.
 
-    Parameters
-    ----------
-    arms : sequence of ndarray
-        Scores of each arm (or sequence) there; NaN where missing.
-    least_sd : float
-        The standard deviation is at least this one, score units.
-    otherwise : float
-        Location if nobody has a score there.
-
-    Returns
-    -------
-    OccasionScale
-        In score units.
-
-    Examples
-    --------
-    >>> occasion_scale([np.array([10.0, 14.0]), np.array([20.0])], least_sd=1.0).location
-    16.0
+    An arm without scores (NaN where missing) is passed over; `otherwise` is the location if nobody
+    has a score.
     """
     means = [group.mean() for group in map(_seen, arms) if len(group)]
     location = float(np.mean(means)) if means else otherwise
@@ -134,18 +82,7 @@ def occasion_scale(
 
 
 def predictor_sd(values: FloatArray, name: str) -> float:
-    """Return the SD of a baseline or covariate over all patients, in its own unit.
-
-    Raises
-    ------
-    EvidenceError
-        If it is the same for all patients, so that there is no slope.
-
-    Examples
-    --------
-    >>> predictor_sd(np.array([1.0, 3.0]), "age")
-    1.4142135623730951
-    """
+    """Return the SD of a baseline or covariate over all patients, in its own unit; never zero."""
     seen = _seen(values)
     sd = float(seen.std(ddof=1)) if len(seen) > 1 else 0.0
     if not sd > 0:
@@ -163,35 +100,9 @@ def in_score_units(
 ) -> Prior:
     """Return a prior of a model file in score units.
 
-    Parameters
-    ----------
-    asked : str, Prior or ScaledPrior
-        A name of the prior family, a distribution in score units, or one in units of the endpoint.
-    scale : OccasionScale
-        Of the occasion that the parameter belongs to.
-    reference_sd : float
-        From `endpoint_scale`; ``reference``, which stands in for flat, takes the larger of the two.
-    standard_error : callable
-        Returns the standard error of the treatment difference; asked by the prior ``cochrane``
-        only.
-    predictor_sd : float, optional
-        SD of what the parameter is the slope of.
-
-    Returns
-    -------
-    Prior
-        In score units.
-
-    Raises
-    ------
-    SpecError
-        If the prior needs a standard error and there is none.
-
-    Examples
-    --------
-    >>> scale = OccasionScale(sd=20.0, location=44.0)
-    >>> in_score_units("weak", scale=scale, reference_sd=14.4, standard_error=lambda: 4.0).sd
-    28.8
+    The prior `reference`, which stands in for flat, takes the larger of the scale's SD and
+    `reference_sd`; `cochrane` alone asks for `standard_error`. `predictor_sd` is that of what the
+    parameter is the slope of.
     """
     if isinstance(asked, Prior):
         return asked

@@ -47,35 +47,8 @@ def pool_crossover(
 ) -> xr.Dataset:
     """Fit one crossover model to every reconstruction, exactly, and pool the posteriors.
 
-    Parameters
-    ----------
-    patients : sequence of Evidence
-        Reconstructions of one reading and flow, two or more.
-    spec : ModelSpec
-        Of structure ``crossover``, with a normal likelihood.
-    endpoint, visit : str
-        Which outcome.
-
-    Returns
-    -------
-    xr.Dataset
-        As `pooled_summary`, with the posterior of each reconstruction on dim ``reconstruction``.
-
-    Raises
-    ------
-    EvidenceError
-        If there are fewer than two, or they are not of one reading, flow and file of nuisance
-        priors.
-    SpecError
-        If the exact engine does not cover the model.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> from bayes_ptsd.spec import load_model
-    >>> pooled = pool_crossover(load_release(m=3), load_model("crossover"), endpoint="ies_r")
-    >>> pooled.attrs["evidence_kind"], pooled.sizes["reconstruction"]
-    ('reconstructed', 3)
+    The sets are of one reading, flow and file of nuisance priors; the model has a normal
+    likelihood.
     """
     shared_assumptions(patients)
     if reason := why_not_exact(spec.options):
@@ -100,33 +73,7 @@ def pool_crossover(
 def pool_first_period(
     patients: Sequence[Evidence], spec: ModelSpec, *, endpoint: str, visit: str = "24h"
 ) -> xr.Dataset:
-    """Fit one first-period model to every reconstruction, exactly, and pool the posteriors.
-
-    Parameters
-    ----------
-    patients, endpoint, visit
-        As in `pool_crossover`.
-    spec : ModelSpec
-        Of structure ``first_period``, with a normal likelihood.
-
-    Returns
-    -------
-    xr.Dataset
-        As `pool_crossover`.
-
-    Raises
-    ------
-    EvidenceError, SpecError
-        As in `pool_crossover`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> from bayes_ptsd.spec import load_model
-    >>> pooled = pool_first_period(load_release(m=2), load_model("first-period"), endpoint="ies_r")
-    >>> pooled.sizes["reconstruction"]
-    2
-    """
+    """Fit one first-period model to every reconstruction, exactly, and pool the posteriors."""
     shared_assumptions(patients)
     models = [
         first_period_model(select_outcome(one, endpoint, visit=visit), spec) for one in patients
@@ -144,32 +91,9 @@ def pool_first_period(
 
 
 def pool_draws(draws: FloatArray, *, null: float = 0.0, mcid: float | None = None) -> xr.Dataset:
-    """Pool draws of one estimand with equal weight over reconstructions.
+    """Pool draws of one estimand, shape (reconstruction, draw), with equal weight.
 
-    Parameters
-    ----------
-    draws : ndarray
-        Shape (reconstruction, draw).
-    null : float
-        Value of the estimand if the treatments are alike; NaN where it compares none.
-    mcid : float, optional
-        In the unit of the estimand.
-
-    Returns
-    -------
-    xr.Dataset
-        As `pooled_summary`; the mixture is that of all draws together.
-
-    Raises
-    ------
-    EvidenceError
-        If there are draws of fewer than two reconstructions.
-
-    Examples
-    --------
-    >>> drawn = np.random.default_rng(1).normal([[4.0], [6.0]], 2.0, size=(2, 4000))
-    >>> round(float(pool_draws(drawn)["mean"]), 1)
-    5.0
+    `null` is its value if the treatments are alike, NaN where it compares none.
     """
     if len(draws) < 2:
         raise EvidenceError(f"draws of {len(draws)} reconstruction given; pooling needs two")
@@ -192,43 +116,17 @@ def pooled_summary(
     null: float = 0.0,
     mcid: float | None = None,
 ) -> xr.Dataset:
-    """Summarize the equal mixture of several posteriors.
+    """Summarize the equal mixture of posteriors, given P(> limit) at increasing limits.
 
-    Parameters
-    ----------
-    mean, sd : ndarray
-        Of each posterior, score units, shape (reconstruction,).
-    limits : ndarray
-        Increasing values that reach into both tails of all posteriors.
-    above : ndarray
-        P(> limit) of each posterior, shape (reconstruction, limit).
-    null : float
-        Value if the treatments are alike; NaN where they are not compared.
-    mcid : float, optional
-        Score units.
-
-    Returns
-    -------
-    xr.Dataset
-        ``reconstruction_mean, reconstruction_sd, reconstruction_low, reconstruction_high,
-        reconstruction_prob_benefit`` on dim ``reconstruction``; of the mixture ``value, pdf, cdf``
-        on dim ``grid`` as an exact posterior has them, ``mean, sd, low, high`` (95% equal-tailed),
-        ``prob_benefit, prob_gt_mcid``; ``within_sd`` and ``between_sd``, ``between_set_share`` =
-        between variance over total variance and its Monte Carlo standard error, from the relative
-        error ``sqrt(2 / (m - 1))`` of a variance of m posteriors.
+    `above` has shape (reconstruction, limit), and the limits reach into both tails of all
+    posteriors; `null` is NaN where treatments are not compared. The mixture has ``value, pdf, cdf``
+    on dim ``grid``, ``mean, sd, low, high`` (95% equal-tailed) and probabilities;
+    ``between_set_share`` is the between variance over the total variance [1]_, its Monte Carlo
+    standard error from the relative error ``sqrt(2 / (m - 1))`` of a variance of m posteriors.
 
     References
     ----------
     .. [1] Rubin DB. Multiple Imputation for Nonresponse in Surveys. Wiley; 1987. Chapter 3.
-
-    Examples
-    --------
-    >>> from scipy import stats
-    >>> limits = np.linspace(-10, 20, 301)
-    >>> above = np.stack([stats.norm.sf(limits, mu, 2.0) for mu in (4.0, 6.0)])
-    >>> found = pooled_summary(np.array([4.0, 6.0]), np.full(2, 2.0), limits=limits, above=above)
-    >>> round(float(found["mean"]), 3), round(float(found["between_set_share"]), 3)
-    (5.0, 0.333)
     """
     count = len(mean)
     within, between = float(np.mean(sd**2)), float(np.var(mean, ddof=1))
@@ -288,27 +186,7 @@ def _limits(above: PchipInterpolator) -> tuple[float, float]:
 
 
 def pooled_frame(pooled: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """Return pooled posteriors as a flat table.
-
-    Parameters
-    ----------
-    pooled : sequence of xr.Dataset
-        From `pool_crossover`.
-
-    Returns
-    -------
-    pd.DataFrame
-        A line each: readings, model, prior, number of reconstructions, the mixture, range of the
-        means, kind of evidence.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> from bayes_ptsd.spec import load_model
-    >>> one = pool_crossover(load_release(m=2), load_model("crossover"), endpoint="ies_r")
-    >>> pooled_frame([one])["reconstructions"].tolist()
-    [2]
-    """
+    """Return pooled posteriors as a flat table of a line each."""
     return pd.DataFrame([_line(one) for one in pooled])
 
 
@@ -328,29 +206,7 @@ def _line(one: xr.Dataset) -> dict[str, Any]:
 
 
 def shared_assumptions(patients: Sequence[Evidence]) -> dict[str, str]:
-    """Return the readings that all reconstructions share, or refuse a mixture of readings.
-
-    Parameters
-    ----------
-    patients : sequence of Evidence
-        Reconstructions, two or more.
-
-    Returns
-    -------
-    dict of str to str
-        ``crossover_reading`` and ``flow_reading``.
-
-    Raises
-    ------
-    EvidenceError
-        If there are fewer than two, or they are not of one reading and flow.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> shared_assumptions(load_release("unhalved", m=2))["crossover_reading"]
-    'unhalved'
-    """
+    """Return the crossover and flow reading that all reconstructions share, or refuse a mixture."""
     if len(patients) < 2:
         raise EvidenceError(f"{len(patients)} reconstruction given; pooling needs two or more")
     named = ("crossover_reading", "flow_reading", "nuisance_priors")

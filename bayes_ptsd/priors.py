@@ -78,41 +78,14 @@ DISTRIBUTIONS: Mapping[str, Distribution] = {
 
 @dataclass(frozen=True)
 class Prior:
-    """A distribution as a value.
+    """A distribution as a value."""
 
-    Attributes
-    ----------
-    dist : str
-        One of `DISTRIBUTIONS` or ``"mixture"``.
-    params : mapping of str to float
-        Parameters by name, in the unit of the quantity; empty for a mixture.
-    components : tuple of Prior
-        Components of a mixture.
-    weights : tuple of float
-        Weights of the components, summing to one.
-    name : str
-        Name in the prior family, or ``"custom"``; not part of the value.
-    source : str
-        Why this prior, for people; not part of the value.
-
-    Raises
-    ------
-    SpecError
-        If the distribution or a parameter is not a valid one.
-
-    Examples
-    --------
-    >>> prior = normal(0, 7.879)
-    >>> round(float(1 - prior.cdf(12.96)), 3)
-    0.05
-    >>> prior_from_table(prior.table()) == prior
-    True
-    """
-
-    dist: str
+    dist: str  # one of `DISTRIBUTIONS` or "mixture"
+    # by name, in the unit of the quantity; empty for a mixture
     params: Mapping[str, float] = field(default_factory=dict)
     components: tuple[Prior, ...] = ()
-    weights: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()  # of the components, summing to one
+    # name in the prior family and, for people, why this prior: neither is part of the value
     name: str = field(default="custom", compare=False)
     source: str = field(default="", compare=False)
 
@@ -232,13 +205,7 @@ class Prior:
 
 
 def normal(mu: float, sigma: float) -> Prior:
-    """Return a normal prior with mean `mu` and standard deviation `sigma`.
-
-    Examples
-    --------
-    >>> normal(0, 7.879).formula
-    'N(0, 7.879²)'
-    """
+    """Return a normal prior with mean `mu` and standard deviation `sigma`."""
     return Prior("normal", {"mu": float(mu), "sigma": float(sigma)})
 
 
@@ -248,58 +215,12 @@ def student_t(nu: float, mu: float, sigma: float) -> Prior:
 
 
 def mixture(weights: list[float], components: list[Prior]) -> Prior:
-    """Return a mixture of priors.
-
-    Parameters
-    ----------
-    weights : list of float
-        Positive, summing to one within 1e-8.
-    components : list of Prior
-        One per weight, none of them flat.
-
-    Returns
-    -------
-    Prior
-        The mixture.
-
-    Raises
-    ------
-    SpecError
-        If the weights do not sum to one, are not positive, or do not match the components.
-
-    Examples
-    --------
-    >>> mixture([0.5, 0.5], [normal(0, 1), normal(10, 1)]).mean
-    5.0
-    """
+    """Return a mixture of priors, none flat, of positive weights that sum to one within 1e-8."""
     return Prior("mixture", components=tuple(components), weights=tuple(map(float, weights)))
 
 
 def prior_from_table(table: Mapping[str, Any], where: str = "prior") -> Prior:
-    """Read a prior from a plain table such as ``{dist = "normal", mu = 0, sigma = 7.9}``.
-
-    Parameters
-    ----------
-    table : mapping
-        Distribution and parameters, as `Prior.table` writes them.
-    where : str
-        File and key, for error messages.
-
-    Returns
-    -------
-    Prior
-        The value.
-
-    Raises
-    ------
-    SpecError
-        If a key is unknown or missing, or a value is not allowed.
-
-    Examples
-    --------
-    >>> prior_from_table({"dist": "student_t", "nu": 3, "mu": 0, "sigma": 5}).sd > 8.6
-    True
-    """
+    """Read a prior from a plain table such as ``{dist = "normal", mu = 0, sigma = 7.9}``."""
     dist = str(table.get("dist"))
     if dist == "mixture":
         refuse_unknown_keys(table, {"dist", "weights", "components"}, where, error=SpecError)
@@ -325,28 +246,7 @@ def prior_from_table(table: Mapping[str, Any], where: str = "prior") -> Prior:
 
 
 def parse_prior(text: str) -> Prior:
-    """Read a prior from the notation of the command line, ``normal(0, 20)``.
-
-    Parameters
-    ----------
-    text : str
-        Distribution of the closed list and its parameters in order.
-
-    Returns
-    -------
-    Prior
-        The value.
-
-    Raises
-    ------
-    SpecError
-        If the text is not a distribution of the closed list with its numbers.
-
-    Examples
-    --------
-    >>> parse_prior("student_t(3, 0, 7.5)").params["nu"]
-    3.0
-    """
+    """Read a prior from the notation of the command line, ``normal(0, 20)``."""
     match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
     if match is None or match[1] not in DISTRIBUTIONS:
         known = ", ".join(f"{n}({', '.join(d.parameters)})" for n, d in DISTRIBUTIONS.items())

@@ -32,13 +32,7 @@ LIBRARIES = (
 
 @cache
 def library_versions() -> Mapping[str, str]:
-    """Return the versions of the libraries that compute, without importing them.
-
-    Examples
-    --------
-    >>> "scipy" in library_versions()
-    True
-    """
+    """Return the versions of the libraries that compute, without importing them."""
     return MappingProxyType({name: metadata.version(name) for name in LIBRARIES})
 
 
@@ -47,29 +41,8 @@ def make_result_id(
 ) -> str:
     """Return the identity of an analysis: 24 hexadecimal digits of a digest of its inputs.
 
-    Parameters
-    ----------
-    evidence : Evidence or str
-        What is analyzed, or its digest.
-    spec : ModelSpec
-        Under which model and priors.
-    settings : mapping
-        Engine and sampler settings that can change a posterior.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    str
-        Same inputs, same id, on every machine and with every library version.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.spec import load_model
-    >>> row = select_contrast(load_published(), "T2.IESR.X")
-    >>> len(make_result_id(row, load_model("published"), settings={"engine": "exact"}, seed=1))
-    24
+    Same inputs, same id, on every machine and with every library version; `settings` are those that
+    can change a posterior.
     """
     digest = evidence if isinstance(evidence, str) else evidence.digest
     content = [digest, spec.spec_id, dict(settings), seed]
@@ -77,14 +50,7 @@ def make_result_id(
 
 
 def endpoint_constants(endpoint: Endpoint) -> dict[str, Any]:
-    """Return what summaries of a difference need to know of its endpoint, JSON-safe.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.trial import load_trial
-    >>> endpoint_constants(load_trial().endpoint("ies_r"))["mcid"]
-    7.2
-    """
+    """Return what summaries of a difference need to know of its endpoint, JSON-safe."""
     return asdict(endpoint) | {"range": list(endpoint.range) if endpoint.range else None}
 
 
@@ -98,37 +64,9 @@ def stamp(
     seconds: float,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the attributes that every fit carries at its root.
+    """Return the attributes at the root of every fit: texts and numbers, so that NetCDF holds them.
 
-    Parameters
-    ----------
-    evidence, spec
-        What was analyzed under which model.
-    endpoint : Endpoint
-        The outcome; its MCID, reference SD, unit and range travel with the fit.
-    settings : mapping
-        Engine and sampler settings.
-    seed : int
-        Seed of the draws.
-    seconds : float
-        Wall time of the computation.
-    warnings : sequence of str
-        Statistical warnings, in words.
-
-    Returns
-    -------
-    dict
-        Texts and numbers only, so that NetCDF can hold them.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.spec import load_model
-    >>> row = select_contrast(load_published(), "T2.IESR.X")
-    >>> attrs = stamp(row, load_model("published"), endpoint=row.trial.endpoint("ies_r"),
-    ...               settings={"engine": "exact"}, seed=1, seconds=0.1, warnings=[])
-    >>> attrs["evidence_kind"]
-    'published'
+    `seconds` is the wall time of the computation; `warnings` are statistical ones, in words.
     """
     return {
         "result_id": make_result_id(evidence, spec, settings=settings, seed=seed),

@@ -21,6 +21,7 @@ __all__ = [
     "sample_posterior",
 ]
 
+# enough to look at: a prior probability of .05 has a Monte Carlo error of .007
 PRIOR_DRAWS = 1000
 Stage = Callable[[str], None]
 
@@ -37,43 +38,10 @@ def sample_posterior(
     stage: Stage = lambda _: None,
     target_accept: float = 0.8,
 ) -> dict[str, xr.Dataset]:
-    """Sample a model.
+    """Return ``posterior, sample_stats, observed_data, constant_data`` of a sampled model.
 
-    Parameters
-    ----------
-    model : pm.Model
-        With at least one observed variable.
-    draws, tune, chains : int
-        Draws kept and tuning steps per chain, and chains.
-    seed : int
-        Seed of the sampler.
-    compiled : CompiledModels, optional
-        Where a compiled model of this `kind` and shape may be found, and is kept.
-    kind : str
-        See `CompiledModels.get`.
-    stage : callable
-        Told what is being done: compiling, sampling.
-    target_accept : float
-        Acceptance rate that the step size is tuned for.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        Groups ``posterior``, ``sample_stats``, ``observed_data``, ``constant_data``.
-
-    Raises
-    ------
-    FitError
-        If the model has no observed variable, or no point to start from.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     mu = pm.Normal("mu", 0, 1)
-    ...     y = pm.Normal("y", mu, 1, observed=[1.0])
-    >>> groups = sample_posterior(model, draws=50, tune=50, chains=2, seed=1)
-    >>> groups["posterior"].sizes["draw"]
-    50
+    `compiled` keeps compiled models by `kind`; `stage` is told what is being done. A model with no
+    observed variable, or no point to start from, is a FitError.
     """
     if not model.observed_RVs:
         raise FitError("the model has no likelihood: sampling it would return the prior")
@@ -124,32 +92,7 @@ def _sampled(
 def sample_groups(
     model: pm.Model, *, draws: int, tune: int, chains: int, seed: int
 ) -> dict[str, xr.Dataset]:
-    """Sample a model and let PyMC compute every other group that a fit carries.
-
-    Parameters
-    ----------
-    model, draws, tune, chains, seed
-        As in `sample_posterior`.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        Also ``posterior_predictive, prior, prior_predictive, log_likelihood, log_prior``.
-
-    Raises
-    ------
-    FitError
-        If the model has no observed variable.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     mu = pm.Normal("mu", 0, 1)
-    ...     y = pm.Normal("y", mu, 1, observed=[1.0])
-    >>> groups = sample_groups(model, draws=50, tune=50, chains=2, seed=1)
-    >>> sorted(groups)[:2]
-    ['log_likelihood', 'log_prior']
-    """
+    """Sample a model and let PyMC compute every other group that a fit carries."""
     groups = sample_posterior(model, draws=draws, tune=tune, chains=chains, seed=seed)
     return groups | derived_groups(model, groups, seed=seed)
 
@@ -157,31 +100,7 @@ def sample_groups(
 def derived_groups(
     model: pm.Model, groups: dict[str, xr.Dataset], *, seed: int
 ) -> dict[str, xr.Dataset]:
-    """Let PyMC compute predictive, likelihood and prior groups of a sampled model.
-
-    Parameters
-    ----------
-    model : pm.Model
-        The model.
-    groups : dict of str to xr.Dataset
-        From `sample_posterior`.
-    seed : int
-        Seed of the predictive and prior draws.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        The groups.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     mu = pm.Normal("mu", 0, 1)
-    ...     y = pm.Normal("y", mu, 1, observed=[1.0])
-    >>> groups = sample_posterior(model, draws=50, tune=50, chains=2, seed=1)
-    >>> derived_groups(model, groups, seed=1)["prior"].sizes["draw"]
-    1000
-    """
+    """Return the predictive, likelihood and prior groups that PyMC computes of a sampled model."""
     # PyMC 5 spoils the model for nutpie if the trace holds observed data, and draws from the
     # prior if it lacks constant data: hand over exactly these two groups
     handed = {str(key): groups[key] for key in ("posterior", "constant_data") if key in groups}
@@ -205,27 +124,7 @@ def derived_groups(
 
 
 def draw_prior(model: pm.Model, *, seed: int) -> xr.Dataset:
-    """Draw the parameters of a model from their prior.
-
-    Parameters
-    ----------
-    model : pm.Model
-        The model.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    xr.Dataset
-        1,000 draws in one chain.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     mu = pm.Normal("mu", 0, 1)
-    >>> draw_prior(model, seed=1).sizes["draw"]
-    1000
-    """
+    """Draw 1,000 values of the parameters of a model from their prior, in one chain."""
     names = [variable.name for variable in (*model.free_RVs, *model.deterministics)]
     with model:
         drawn = as_datatree(

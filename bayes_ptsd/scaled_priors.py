@@ -44,15 +44,9 @@ POSITIVE = ("half_normal", "half_cauchy", "log_normal", "gamma", "exponential")
 
 @dataclass(frozen=True)
 class PriorVector:
-    """Independent priors of one kind, one for each element of a parameter's last dim.
+    """Independent priors of one distribution, one for each element of a parameter's last dim."""
 
-    Attributes
-    ----------
-    priors : tuple of Prior
-        In score units, of the same distribution.
-    """
-
-    priors: tuple[Prior, ...]
+    priors: tuple[Prior, ...]  # in score units
 
     @property
     def dist(self) -> str:
@@ -91,16 +85,7 @@ class PriorVector:
 
 
 def prior_vector(priors: Sequence[Prior]) -> Prior | PriorVector:
-    """Return the priors of a parameter's elements, a single one where all are the same.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> prior_vector([normal(0, 2), normal(0, 2)]).formula, prior_vector([normal(0, 1)]).formula
-    ('N(0, 2²)', 'N(0, 1²)')
-    >>> prior_vector([normal(0, 2), normal(0, 3)]).formula
-    'N(0, 2²); N(0, 3²)'
-    """
+    """Return the priors of a parameter's elements, a single one where all are the same."""
     return priors[0] if len(set(map(_key, priors))) == 1 else PriorVector(tuple(priors))
 
 
@@ -111,32 +96,12 @@ def _key(prior: Prior) -> str:
 
 @dataclass(frozen=True)
 class ScaledPrior:
-    """A prior that becomes a distribution in score units once endpoint and data are known.
+    """A prior that becomes a distribution in score units once endpoint and data are known."""
 
-    Attributes
-    ----------
-    prior : Prior
-        The distribution in units.
-    unit : {"sd", "sd_ratio"}
-        Standard deviations of the outcome, or these per standard deviation of the predictor that
-        the parameter is the slope of.
-    origin : {"zero", "data"}
-        Where its zero lies: at zero, or where the data lie, both treatments weighted alike.
-
-    Raises
-    ------
-    SpecError
-        If the distribution has no unit, or a distribution of positive numbers is to be shifted.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> ScaledPrior(normal(0, 10), origin="data").resolve(sd=14.4, location=44.0).formula
-    'N(44, 144²)'
-    """
-
-    prior: Prior
+    prior: Prior  # in units
+    # sd of the outcome, or sd_ratio: these per sd of the predictor that it is the slope of
     unit: str = "sd"
+    # zero lies at zero, or where the data lie, both treatments weighted alike
     origin: str = "zero"
 
     def __post_init__(self) -> None:
@@ -169,30 +134,9 @@ class ScaledPrior:
 
 
 def rescaled(prior: Prior, *, unit: float, shift: float) -> Prior:
-    """Return the prior of ``shift + unit * x`` where `x` has the given one.
+    """Return the prior of ``shift + unit * x`` where `x` has the given one, in score units.
 
-    Parameters
-    ----------
-    prior : Prior
-        Any but a beta, which lives between 0 and 1 and has no unit.
-    unit, shift : float
-        Positive size of the unit, and location, in score units.
-
-    Returns
-    -------
-    Prior
-        In score units; an improper prior is its own rescaling.
-
-    Raises
-    ------
-    SpecError
-        If the distribution has no unit.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> round(rescaled(normal(0, 0.4), unit=14.4, shift=0.0).sd, 6)
-    5.76
+    An improper prior is its own rescaling; a beta, which has no unit, is refused.
     """
     if not prior.proper:
         return prior
@@ -205,30 +149,7 @@ def rescaled(prior: Prior, *, unit: float, shift: float) -> Prior:
 
 
 def prior_value(table: Mapping[str, Any], where: str) -> Prior | ScaledPrior:
-    """Read a prior table, with ``unit = "sd"`` as a prior in units of the endpoint.
-
-    Parameters
-    ----------
-    table : mapping
-        Distribution, parameters and, where the prior scales with the endpoint, unit and origin.
-    where : str
-        File and key, for error messages.
-
-    Returns
-    -------
-    Prior or ScaledPrior
-        The value.
-
-    Raises
-    ------
-    SpecError
-        If a key or value is not allowed.
-
-    Examples
-    --------
-    >>> prior_value({"dist": "half_normal", "sigma": 1.05, "unit": "sd"}, "prior").origin
-    'zero'
-    """
+    """Read a prior table; with ``unit = "sd"`` it is a prior in units of the endpoint."""
     plain = {key: value for key, value in table.items() if key not in ("unit", "origin")}
     prior = prior_from_table(plain, where)
     if table.get("unit", "score") == "score" and "origin" not in table:

@@ -149,13 +149,7 @@ class ModelSpec:
 
 
 def models_folder() -> Path:
-    """Return the folder of the shipped models: in the wheel, else in the source checkout.
-
-    Examples
-    --------
-    >>> models_folder().name
-    'models'
-    """
+    """Return the folder of the shipped models: in the wheel, else in the source checkout."""
     package = Path(str(resources.files("bayes_ptsd")))
     shipped = package / "models"
     return shipped if shipped.is_dir() else package.parent / "models"
@@ -207,28 +201,7 @@ def load_model(name: str | Path) -> ModelSpec:
 
 
 def parse_override(text: str) -> tuple[str, Prior]:
-    """Read ``name = distribution(numbers)`` as the command line takes it.
-
-    Parameters
-    ----------
-    text : str
-        For example ``treatment=normal(0, 20)``.
-
-    Returns
-    -------
-    tuple of str and Prior
-        Parameter and its prior.
-
-    Raises
-    ------
-    SpecError
-        If there is no equals sign or the right side is no distribution.
-
-    Examples
-    --------
-    >>> parse_override("treatment=normal(0, 20)")[1].sd
-    20.0
-    """
+    """Read ``name = distribution(numbers)``, such as ``treatment=normal(0, 20)``."""
     name, equals, distribution = text.partition("=")
     if not equals:
         raise SpecError(f"'{text}': write NAME=DISTRIBUTION, e.g. treatment=normal(0, 20)")
@@ -236,30 +209,7 @@ def parse_override(text: str) -> tuple[str, Prior]:
 
 
 def parse_option(text: str, structure: str) -> tuple[str, Any]:
-    """Read ``name=value`` of an option as the command line takes it.
-
-    Parameters
-    ----------
-    text : str
-        For example ``patients=completers``, ``carryover=true`` or ``covariates=sex,age``.
-    structure : str
-        Structure whose options they are; its allowed values decide the type.
-
-    Returns
-    -------
-    tuple of str and value
-        Option and value; an unknown one is left to `ModelSpec.having` to refuse.
-
-    Raises
-    ------
-    SpecError
-        If there is no equals sign.
-
-    Examples
-    --------
-    >>> parse_option("carryover=true", "crossover")
-    ('carryover', True)
-    """
+    """Read ``name=value``, such as ``covariates=sex,age``; `structure` decides the type."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
         raise SpecError(f"'{text}': write NAME=VALUE, e.g. patients=completers")

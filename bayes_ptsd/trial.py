@@ -39,50 +39,19 @@ PRINTED_SIGNS = ("benefit-positive", "active-minus-control", "control-minus-acti
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One outcome of a trial.
-
-    Attributes
-    ----------
-    id : str
-        Key of the endpoint in `trial.toml`.
-    label : str
-        Name for people.
-    kind : {"continuous", "ordinal", "binary"}
-        Scale of measurement.
-    better : {"lower", "higher"}
-        Direction in which a patient improves.
-    unit : str
-        Unit of the score.
-    range : tuple of float, optional
-        Lowest and highest possible score.
-    mcid : float, optional
-        Minimal clinically important difference, in score units, positive.
-    mcid_basis : str
-        Where the MCID comes from.
-    reference_sd : float, optional
-        Total standard deviation of the score, for standardized effects and prior scales.
-    residual_sd : float, optional
-        Standard deviation of the score given its baseline.
-    domain : str
-        What it measures, shared by endpoints whose effects may inform each other; empty for none.
-
-    Examples
-    --------
-    >>> Endpoint("ies_r", "IES-R total", "continuous", "lower", mcid=7.2).benefit_sign
-    -1
-    """
+    """One outcome of a trial."""
 
     id: str
     label: str
     kind: Literal["continuous", "ordinal", "binary"]
-    better: Literal["lower", "higher"]
+    better: Literal["lower", "higher"]  # direction in which a patient improves
     unit: str = "points"
-    range: tuple[float, float] | None = None
-    mcid: float | None = None
-    mcid_basis: str = ""
-    reference_sd: float | None = None
-    residual_sd: float | None = None
-    domain: str = ""
+    range: tuple[float, float] | None = None  # lowest and highest possible score
+    mcid: float | None = None  # minimal clinically important difference, positive, score units
+    mcid_basis: str = ""  # where the MCID comes from
+    reference_sd: float | None = None  # total SD of the score: standardized effects, prior scales
+    residual_sd: float | None = None  # SD of the score given its baseline
+    domain: str = ""  # what it measures, shared by endpoints whose effects may inform each other
 
     @property
     def benefit_sign(self) -> int:
@@ -154,29 +123,10 @@ class Trial:
 
 
 def printed_sign(sign_as_printed: str, endpoint: Endpoint) -> int:
-    """Return the factor that turns a printed estimate into a benefit-positive one.
+    """Return the factor (+1 or -1) that turns a printed estimate into a benefit-positive one.
 
-    Parameters
-    ----------
-    sign_as_printed : {"benefit-positive", "active-minus-control", "control-minus-active"}
-        How the paper prints the difference.
-    endpoint : Endpoint
-        Its direction of improvement decides for the two arithmetic signs.
-
-    Returns
-    -------
-    int
-        +1 or -1.
-
-    Raises
-    ------
-    SpecError
-        If `sign_as_printed` is none of the three.
-
-    Examples
-    --------
-    >>> printed_sign("active-minus-control", load_trial().endpoint("madrs"))
-    -1
+    `sign_as_printed` is benefit-positive, active-minus-control or control-minus-active; the
+    endpoint decides for the arithmetic two.
     """
     signs = dict(
         zip(PRINTED_SIGNS, (1, endpoint.benefit_sign, -endpoint.benefit_sign), strict=True)

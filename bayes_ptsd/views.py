@@ -42,6 +42,7 @@ from bayes_ptsd.spec import STRUCTURES, ModelSpec
 
 __all__ = ["describe_model", "describe_result", "example_evidence"]
 
+# enough to look at: a prior probability of .05 has a Monte Carlo error of .007
 PRIOR_DRAWS = 1000
 NAMED = (
     "result_id", "model", "evidence_kind", "endpoint", "contrast", "analysis", "timepoint",
@@ -50,32 +51,10 @@ NAMED = (
 
 
 def describe_model(spec: ModelSpec, *, graph: bool = True) -> dict[str, Any]:
-    """Describe a model: specification, mathematics, prior in score units, graph.
+    """Describe a model: specification, mathematics, prior in score units, graph as mermaid text.
 
-    Parameters
-    ----------
-    spec : ModelSpec
-        The model.
-    graph : bool
-        Whether to build the PyMC model for its graph (imports PyMC).
-
-    Returns
-    -------
-    dict
-        ``spec`` as stored, ``text`` for people, ``graph`` as mermaid text or None. The priors and
-        their predictive are those of the first printed contrast that the model accepts, or of a
-        simulated trial on the IES-R scale.
-
-    Raises
-    ------
-    EvidenceError
-        If the model accepts no contrast of the shipped evidence.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.spec import load_model
-    >>> describe_model(load_model("published"), graph=False)["text"]["structure"]
-    'summary'
+    The priors and their predictive are those of the first printed contrast that the model accepts,
+    or of a simulated trial on the IES-R scale. `graph` builds the PyMC model for it.
     """
     structure = STRUCTURES[spec.structure]
     evidence = example_evidence(spec)
@@ -96,25 +75,9 @@ def describe_model(spec: ModelSpec, *, graph: bool = True) -> dict[str, Any]:
 
 
 def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
-    """Describe a stored result: what, estimates, checks, provenance.
+    """Describe a stored result in the sections ``analysis, estimates, checks, provenance``.
 
-    Parameters
-    ----------
-    fit : xr.DataTree
-        A fit.
-
-    Returns
-    -------
-    dict of dict
-        Sections ``analysis, estimates, checks, provenance``, JSON-safe; estimates of the treatment
-        difference, or of every estimand by name where there is none.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.spec import load_model
-    >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
-    >>> describe_result(fit)["analysis"]["evidence_kind"]
-    'published'
+    Estimates are of the treatment difference, or of every estimand by name where there is none.
     """
     spec = json.loads(fit.attrs["spec"])
     analysis = {key: fit.attrs[key] for key in NAMED if key in fit.attrs}
@@ -140,19 +103,7 @@ def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
 
 
 def example_evidence(spec: ModelSpec) -> Evidence:
-    """Return the first printed contrast that a model accepts, or simulated patients for it.
-
-    Raises
-    ------
-    EvidenceError
-        If it is about printed contrasts and accepts none.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.spec import load_model
-    >>> example_evidence(load_model("published-first-period")).assumptions["crossover_reading"]
-    'as_published'
-    """
+    """Return the first printed contrast that a model accepts, or simulated patients for it."""
     if spec.structure in EXAMPLES:
         return EXAMPLES[spec.structure]()
     evidence = load_published()

@@ -15,7 +15,7 @@ from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.exact.crossover import crossover_posterior
 from bayes_ptsd.frequentist import frequentist_crossover
-from bayes_ptsd.pooling import pool_crossover, pooled_frame, pooled_summary
+from bayes_ptsd.pooling import pool_crossover, pooled_frame, pooled_summary, shared_assumptions
 from bayes_ptsd.spec import load_model
 
 FLAT = {"treatment": "flat"}
@@ -105,6 +105,15 @@ def test_completers_are_near_the_print_and_the_rest_varies(
     assert spread["crossover"] > spread["crossover-completers"]
     assert set(frame["evidence_kind"]) == {"reconstructed"}
     assert set(frame["crossover_reading"]) == {"as_published"}
+
+
+def test_reconstructions_share_their_readings() -> None:
+    """What they were made under is said, and sets of two readings are no sample of one."""
+    unhalved = load_release("unhalved", m=2)
+    shared = shared_assumptions(unhalved)
+    assert (shared["crossover_reading"], shared["flow_reading"]) == ("unhalved", "paper")
+    with pytest.raises(EvidenceError, match="reading"):
+        shared_assumptions([*unhalved, *load_release(m=1)])
 
 
 def test_what_cannot_be_pooled_is_refused(patients: list[Evidence]) -> None:

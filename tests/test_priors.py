@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from bayes_ptsd.errors import SpecError
+from bayes_ptsd.parameters import Parameter, draw_parameters, log_prior_densities
 from bayes_ptsd.priors import (
     DISTRIBUTIONS,
     MATRICES,
@@ -21,6 +22,7 @@ from bayes_ptsd.priors import (
     prior_from_table,
     student_t,
 )
+from bayes_ptsd.scaled_priors import prior_vector
 
 numbers = st.floats(-50, 50).map(lambda x: round(x, 3))
 scales = st.floats(0.05, 50).map(lambda x: round(x, 3))
@@ -159,3 +161,24 @@ def test_mixture_quantiles_far_from_zero(shift: float) -> None:
     there = mixture([0.3, 0.7], [normal(shift, 0.95), normal(shift, 0.98)])
     p = [1e-9, 0.025, 0.5, 0.975, 1 - 1e-9]
     assert there.quantile(p) == pytest.approx(here.quantile(p) + shift, abs=1e-6)
+
+
+def test_priors_of_a_parameter_are_one_where_its_elements_are_alike() -> None:
+    """Otherwise the formulas of the elements stand side by side."""
+    assert prior_vector([normal(0, 2), normal(0, 2)]) == normal(0, 2)
+    assert prior_vector([normal(0, 2), normal(0, 3)]).formula == "N(0, 2²); N(0, 3²)"
+
+
+def test_log_prior_and_draws_of_a_parameter_obey_its_floor() -> None:
+    """A normal cut off at its mean has twice the density, and no draw is below."""
+    level = Parameter("level", normal(40, 15), ("visit",), floor=40.0)
+    labels = {"visit": ["24h", "7d"]}
+    drawn = draw_parameters([level], labels, 4000, seed=1)
+    assert dict(drawn.sizes) == {"chain": 1, "draw": 4000, "visit": 2}
+    assert float(drawn["level"].min()) >= 40.0
+    assert float(drawn["level"].mean()) == pytest.approx(40 + 15 * np.sqrt(2 / np.pi), abs=0.5)
+    found = log_prior_densities(drawn, [level])["level"]
+    twice = np.log(2) + stats.norm.logpdf(drawn["level"], 40, 15)
+    np.testing.assert_allclose(found, twice)
+    plain = log_prior_densities(drawn, [Parameter("level", normal(40, 15), ("visit",))])["level"]
+    np.testing.assert_allclose(plain, twice - np.log(2))

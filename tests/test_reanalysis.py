@@ -13,7 +13,16 @@ from bayes_ptsd.errors import StoreError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.evidence.reading_weights import chosen_weights
-from bayes_ptsd.reanalysis import HEADLINE_PRIORS, headline_contrasts, headline_rows, reanalyze, run
+from bayes_ptsd.reanalysis import (
+    HEADLINE_PRIORS,
+    headline_contrasts,
+    headline_rows,
+    reanalyze,
+    run,
+    sampled_checks,
+)
+from bayes_ptsd.reanalysis.printed import exact_posteriors
+from bayes_ptsd.reanalysis.stages import silent
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.catalog import list_results, list_runs
 from bayes_ptsd.store.upkeep import remove_result
@@ -170,3 +179,21 @@ def test_unwritable_store_is_refused_before_anything_is_computed(tmp_path: Path)
     with pytest.raises(StoreError, match="store"):
         reanalyze(ResultStore(tmp_path / "store"), quick=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]
+
+
+def test_headline_row_is_sampled_beside_its_exact_posterior(tmp_path: Path) -> None:
+    """Both engines agree within five Monte Carlo errors; a second run finds what was sampled."""
+    printed = load_published()
+    rows = printed.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    evidence = Evidence("published", printed.trial, xr.DataTree.from_dict({"effects": rows}))
+    store = ResultStore(tmp_path / "store")
+    done = sampled_checks(evidence, store, seed=1)
+    assert (len(done["computed"]), done["found"], done["failed"]) == (1, [], [])
+    again = sampled_checks(evidence, store, seed=1)
+    assert (again["computed"], again["found"]) == ([], done["computed"])
+    exact_posteriors(evidence, store, quick=True, seed=1, progress=silent)
+    entries = [one for one in store.catalog() if one["prior"] == "skeptical"]
+    means = {one["engine"]: one["summary"]["treatment_difference"]["mean"] for one in entries}
+    draws = store.load(done["computed"][0])["posterior"]["treatment_difference"]
+    error = float(draws.std()) / (draws.size / 4) ** 0.5
+    assert means["nuts"] == pytest.approx(means["exact"], abs=5 * error)

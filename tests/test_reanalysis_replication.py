@@ -15,7 +15,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.plots.replication import prediction_figure, replication_prior_figure
 from bayes_ptsd.reanalysis import reanalyze
-from bayes_ptsd.reanalysis.replication import replication_outlooks
+from bayes_ptsd.reanalysis.replication import replication_document, replication_outlooks
 from bayes_ptsd.replication.assurance import Goal, reach_probability
 from bayes_ptsd.replication.outlook import Outlook, outlook_document
 from bayes_ptsd.report import write_report
@@ -198,6 +198,11 @@ def test_report_keeps_the_priors_with_their_provenance(tmp_path: Path) -> None:
     write_report(evidence, store, tmp_path / "again", quick=True)
     after = {path.name: path.read_bytes() for path in (tmp_path / "again" / "priors").iterdir()}
     assert after == before
+
+
+def test_without_an_outlook_the_run_names_no_document() -> None:
+    """Evidence without a reference SD foretells nothing, and says so."""
+    assert replication_document([], Path("report")) == {"document": None, "priors": []}
 
 
 def test_figures_name_evidence_rows_and_centers(

@@ -30,8 +30,13 @@ from bayes_ptsd.reanalysis.reconstructed import (
 )
 from bayes_ptsd.reconstructed.pooled import pooled_exact, pooled_fits
 from bayes_ptsd.reconstructed.results import pooled_entries, pooled_results
-from bayes_ptsd.reconstructed.sets import outcome_for
-from bayes_ptsd.reconstructed.tasks import Task, carry_out
+from bayes_ptsd.reconstructed.sets import (
+    is_shipped,
+    outcome_for,
+    reconstructed_sets,
+    sets_digest,
+)
+from bayes_ptsd.reconstructed.tasks import Task, carry_out, task_settings
 from bayes_ptsd.reconstructed.workers import carry_out_all
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import interval_text
@@ -272,6 +277,25 @@ def test_numbers_of_sets_that_cannot_be_pooled_are_refused() -> None:
         refuse_sets(load_published(), 1)
     with pytest.raises(EvidenceError, match=r"--reconstructions 51.*50 .*shipped"):
         refuse_sets(load_published(), 51)
+
+
+def test_shipped_numbers_have_the_shipped_sets() -> None:
+    """The first ones, in order, on which their digest depends; other numbers have none."""
+    printed = load_published()
+    sets = reconstructed_sets(printed, m=2)
+    assert [one.digest for one in sets] == [one.digest for one in load_release(m=2)]
+    assert sets_digest(sets) != sets_digest(sets[::-1])
+    effects = printed.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    one = Evidence("published", printed.trial, xr.DataTree.from_dict({"effects": effects}))
+    assert (is_shipped(printed), is_shipped(one)) == (True, False)
+
+
+def test_settings_of_a_pool_are_no_settings_of_a_fit() -> None:
+    """The layout of what is pooled enters only the identity of a sampled pool."""
+    alone, pooled = task_settings("nuts"), task_settings("nuts", pooled=True)
+    assert pooled == {**alone, "pooled": 2}
+    assert alone == {"engine": "nuts", "draws": 1000, "tune": 500, "chains": 4}
+    assert task_settings("exact") == {"engine": "exact", "pooled": 2}
 
 
 def test_evidence_that_cannot_be_reconstructed_is_said_in_one_line(tmp_path: Path) -> None:

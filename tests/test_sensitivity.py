@@ -29,6 +29,7 @@ from bayes_ptsd.sensitivity import (
     missing_shares,
     normal_bias,
     ranked_assumptions,
+    ranking_frame,
     tipping_delta,
     tipping_points,
 )
@@ -200,6 +201,16 @@ def test_ranking_starts_at_the_print_and_falls(evidence: Evidence) -> None:
     assert float(reading["mean"][0]) == pytest.approx(6.325, abs=1e-6)
     skeptical = table.isel(change=np.flatnonzero(table["alternative"] == "skeptical prior"))
     assert float(skeptical["prob_benefit"][0]) == pytest.approx(0.9770, abs=6e-5)
+
+
+def test_ranking_is_a_flat_table(evidence: Evidence) -> None:
+    """A line per change, each with its contrast and kind of evidence, and the same numbers."""
+    table = ranked_assumptions(evidence, "T2.IESR.F")
+    frame = ranking_frame(table)
+    assert len(frame) == table.sizes["change"]
+    assert set(frame["contrast"]) == {"T2.IESR.F"}
+    assert set(frame["evidence_kind"]) == {"published"}
+    np.testing.assert_array_equal(frame["prob_benefit"], table["prob_benefit"])
 
 
 def test_unhalved_deltas_are_half(evidence: Evidence) -> None:

@@ -140,6 +140,29 @@ def test_publishing_obeys_the_umask(tmp_path: Path) -> None:
     assert modes == {0o640}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0f3a9c21d4", True), ("0" * 64, True), ("0" * 65, False), ("0f3a9c2", False),
+        ("0F3A9C21D4", False), ("../0f3a9c21d4", False), ("0f3a9c21d4\n", False),
+    ],
+)  # fmt: skip
+def test_an_id_is_8_to_64_lower_case_hexadecimal_digits(text: str, expected: bool) -> None:
+    """Nothing that could be a path is an id."""
+    assert catalog.is_result_id(text) is expected
+
+
+def test_publishing_replaces_a_file_unless_it_is_to_be_the_first(tmp_path: Path) -> None:
+    """`publish` writes over the file that is there; `publish_once` leaves it and says so."""
+    files.make_folders(tmp_path)
+    path = tmp_path / "runs" / "a"
+    assert files.publish_once(path, b"first") is True
+    assert files.publish_once(path, b"second") is False
+    assert path.read_bytes() == b"first"
+    files.publish(path, b"third")
+    assert path.read_bytes() == b"third"
+
+
 def test_finding_is_exact_before_it_guesses(tmp_path: Path) -> None:
     """An id that is also the beginning of another one is found."""
     described = records.describe(small_tree().attrs)

@@ -60,35 +60,10 @@ def reconstructed_patients(
     workers: int = 1,
     progress: Progress = silent,
 ) -> Outcome:
-    """Fit models to reconstructions of the printed evidence and pool them.
+    """Fit models to `m` reconstructions of the printed evidence and pool them.
 
-    Parameters
-    ----------
-    evidence, store, m, quick, seed, workers
-        As in `fitting_patients`.
-    progress : callable
-        Called with the stage and how much of it is done.
-
-    Returns
-    -------
-    dict of str to list of str
-        Result ids ``computed``, ``found`` and ``failed``, the ids ``pooled`` among them, and
-        ``notes``: why there is none, or which sets could not be sampled.
-
-    Raises
-    ------
-    SpecError, EvidenceError
-        If there are not so many sets, or fewer than two are asked for.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     done = reconstructed_patients(
-    ...         load_published(), ResultStore(folder), m=2, quick=True)
-    >>> len(done["pooled"]), done["failed"], done["notes"]
-    (25, [], [])
+    The outcome also has the ids ``pooled``, and ``notes``: why there is none, or which sets could
+    not be sampled.
     """
     with fitting_patients(evidence, store, m=m, quick=quick, seed=seed, workers=workers) as finish:
         return finish(progress)
@@ -104,46 +79,14 @@ def fitting_patients(
     seed: int = DEFAULT_SEED,
     workers: int = 1,
 ) -> Iterator[Callable[[Progress], Outcome]]:
-    """Have processes fit models to reconstructions while this one does something else.
+    """Have processes fit models to `m` reconstructions while this one does something else.
 
-    Every model with an exact engine is pooled exactly under every reading of the crossover and
-    both readings of the flow of patients, and two of them over sets made under other nuisance
-    priors; the default reading is also sampled, model by model, and the crossover that can only be
-    sampled under ``unhalved`` too.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Printed numbers.
-    store : ResultStore
-        Where results are found and kept.
-    m : int
-        Sets of patients of each reading, or as many as are shipped of the registry's flow.
-    quick : bool
-        The exact engines, one prior and the paper's flow of patients only.
-    seed : int
-        Seed of every draw.
-    workers : int
-        Processes that share the work; with 1 all is done in the end, by this one.
-
-    Yields
-    ------
-    callable
-        Takes where to report progress, waits for the end, and returns what
-        `reconstructed_patients` does.
-
-    Raises
-    ------
-    SpecError, EvidenceError
-        As `reconstructed_patients`.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with fitting_patients(load_published(), ResultStore(folder), m=2, quick=True) as finish:
-    ...         pass
+    What is yielded takes where to report progress, waits for the end and returns what
+    `reconstructed_patients` does; with one worker all is done in the end, by this process. Every
+    model with an exact engine is pooled exactly under every reading of the crossover and both
+    readings of the flow of patients, and two of them over sets made under other nuisance priors;
+    the default reading is also sampled, model by model, and the crossover that can only be sampled
+    under ``unhalved`` too. A quick run has the exact engines, one prior and the paper's flow only.
     """
     refuse_sets(evidence, m)
     outcome: Outcome = {key: [] for key in ("computed", "found", "failed", "pooled", "notes")}
@@ -176,20 +119,7 @@ def fitting_patients(
 
 
 def refuse_sets(evidence: Evidence, m: int) -> None:
-    """Refuse a number of reconstructions that cannot be pooled, or is not shipped.
-
-    Raises
-    ------
-    SpecError
-        If there are fewer than two.
-    EvidenceError
-        If not so many are shipped.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> refuse_sets(load_published(), 20)
-    """
+    """Refuse fewer than two reconstructions, which cannot be pooled, and more than are shipped."""
     if m < FEWEST:
         raise SpecError(f"--reconstructions {m}: pooling needs {FEWEST} or more sets of patients")
     if is_shipped(evidence):
@@ -200,13 +130,7 @@ def refuse_sets(evidence: Evidence, m: int) -> None:
 
 
 def describe_pooled(store: ResultStore, ids: list[str]) -> list[dict[str, Any]]:
-    """Return pooled results as JSON-safe documents, from their sidecars alone.
-
-    Examples
-    --------
-    >>> describe_pooled(ResultStore("nowhere"), [])
-    []
-    """
+    """Return pooled results as JSON-safe documents, from their sidecars alone."""
     named = ("model", "prior", "engine", "crossover_reading", "flow_reading", "reconstructions")
     documents = []
     for one in ids:

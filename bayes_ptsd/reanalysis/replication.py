@@ -29,41 +29,9 @@ def replication_outlooks(
     """Foretell a replication from the headline rows, averaged and under each reading and center.
 
     Nothing is sampled and nothing new is stored: an outlook is a function of posteriors that the
-    store has, and names them. The report keeps it, in ``priors``.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    store : ResultStore
-        Where the posteriors are found; what it lacks is computed.
-    quick : bool
-        Fewer sizes, one relative size and no skeptical analysis.
-    seed : int
-        Seed of the stored posteriors.
-    progress : callable
-        Called with the stage and how much of it is done.
-    reading_weights : mapping of str to float, optional
-        Weights of the readings, set by hand.
-
-    Returns
-    -------
-    list of Outlook
-        The averages over readings, then each row and reading, the default center first; none
-        where the first endpoint has no reference SD.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import xarray as xr
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> printed = load_published()
-    >>> effects = printed.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
-    >>> row = Evidence("published", printed.trial, xr.DataTree.from_dict({"effects": effects}))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     found = replication_outlooks(row, ResultStore(folder), quick=True)
-    >>> [outlook.name for outlook in found]
-    ['T2-IESR-F-cochrane', 'T2-IESR-F-flat']
+    store has, and names them. The report keeps it, in ``priors``. The averages over readings come
+    first; there are none where the first endpoint has no reference SD. A quick run has fewer sizes,
+    one relative size and no skeptical analysis.
     """
     contents = Contents(evidence, store, priors=CENTERS, seed=seed, reading_weights=reading_weights)
     fits = centered_fits(contents)
@@ -83,25 +51,10 @@ def replication_outlooks(
 def replication_document(outlooks: Sequence[Outlook], report: Path) -> dict[str, Any]:
     """Return what a run says about a replication: files, and the numbers to begin with.
 
-    Parameters
-    ----------
-    outlooks : sequence of Outlook
-        From `replication_outlooks`.
-    report : Path
-        Folder of the report that holds them.
-
-    Returns
-    -------
-    dict
-        ``document``, the path of everything, or None without an outlook; ``priors``, one entry
-        each: ``path`` of the mixture for RBesT, contrast, reading, center, ``results`` it was made
-        from, mean and sd, ELIR in parallel patients, and probabilities of a replication as
-        precise as the original.
-
-    Examples
-    --------
-    >>> replication_document([], Path("report"))
-    {'document': None, 'priors': []}
+    ``document`` is the path of everything, or None without an outlook. ``priors`` has an entry
+    each: ``path`` of the mixture for RBesT, contrast, reading, center, ``results`` it was made
+    from, mean and sd, ELIR in parallel patients, and probabilities of a replication as precise as
+    the original.
     """
     folder = report / "priors"
     return {

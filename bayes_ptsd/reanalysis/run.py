@@ -40,52 +40,15 @@ def reanalyze(
     reading_weights: Mapping[str, float] | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Reanalyze the printed evidence and write the report.
+    """Reanalyze printed evidence (default Feder et al. 2014), write the report, describe the run.
 
-    Parameters
-    ----------
-    store : ResultStore
-        Where results are found and kept.
-    evidence : Evidence, optional
-        Of kind ``published``; the ketamine trial of Feder et al. 2014 by default.
-    quick : bool
-        Convention T and four priors only, and nothing sampled.
-    reconstructions : int, optional
-        Sets of reconstructed patients that models are fitted to; 20, of a quick run 5.
-    seed : int
-        Seed of every draw.
-    output : str or Path, optional
-        Folder of the report; ``report`` inside the store by default.
-    workers : int
-        Processes that share the fits of reconstructed patients.
-    reading_weights : mapping of str to float, optional
-        Weights of the readings of the crossover contrast, by which the headline averages over
-        them; by default those that the printed standard errors give.
-    progress : callable
-        Called with the stage and how much of it is done.
-
-    Returns
-    -------
-    dict
-        JSON-safe: ``results`` (ids), ``computed`` and ``found`` counts, ``sampled`` (ids of
-        the cross-checks), ``pooled`` (what was fitted to reconstructed patients), ``notes``,
-        ``failed`` (ids that failed a required check), ``headline`` rows, ``reading_weights`` (of
-        all readings, of those of the treatment difference, and where they are from),
-        ``replication`` (paths of its document and priors, and what each foretells), ``report``
-        (path), ``seconds`` by stage.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be written.
-    SpecError, EvidenceError
-        If there are not so many reconstructions, or fewer than two are asked for.
-
-    Examples
-    --------
-    >>> done = reanalyze(ResultStore("results"), quick=True)  # doctest: +SKIP
-    >>> done["computed"], done["report"]  # doctest: +SKIP
-    (144, 'results/report/index.html')
+    A quick run has convention T and four priors, and samples nothing. `reconstructions` are 20 by
+    default, of a quick run 5; `reading_weights` are by default those that the printed standard
+    errors give. The JSON-safe document has ``results`` (ids), ``computed`` and ``found`` counts,
+    ``sampled`` (ids of the cross-checks), ``pooled`` (what was fitted to reconstructed patients),
+    ``notes``, ``failed`` (ids that failed a required check), ``headline`` rows, ``reading_weights``
+    (of all readings, of those of the treatment difference, and where they are from),
+    ``replication``, ``report`` (path) and ``seconds`` by stage.
     """
     printed = load_published() if evidence is None else evidence
     sets = (QUICK_SETS if quick else SETS) if reconstructions is None else reconstructions
@@ -128,15 +91,7 @@ def reanalyze(
 
 
 def last_weights(store: ResultStore, digest: str) -> dict[str, float] | None:
-    """Return weights set by hand for the newest reanalysis of this evidence, else None.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     last_weights(ResultStore(folder), "0" * 64) is None
-    True
-    """
+    """Return weights set by hand for the newest reanalysis of this evidence, else None."""
     asked = [run["request"] for run in store.runs() if run["kind"] == "reanalyze"]
     found = [one for one in asked if one.get("evidence") == digest]
     weights: dict[str, float] | None = found[-1].get("reading_weights") if found else None

@@ -23,23 +23,11 @@ Outcome = dict[str, list[str]]
 
 
 def silent(stage: str, done: int, total: int) -> None:
-    """Report no progress.
-
-    Examples
-    --------
-    >>> silent("report", 0, 1)
-    """
+    """Report no progress."""
 
 
 def joined(*outcomes: Outcome) -> Outcome:
-    """Return the outcomes of several stages as one.
-
-    Examples
-    --------
-    >>> one = {"computed": ["a"], "found": [], "failed": []}
-    >>> joined(one, one)["computed"]
-    ['a', 'a']
-    """
+    """Return the outcomes of several stages as one."""
     return {
         key: [name for one in outcomes for name in one[key]]
         for key in ("computed", "found", "failed")
@@ -55,34 +43,7 @@ def kept(
     seed: int,
     progress: Progress,
 ) -> Outcome:
-    """Fit and save what the store lacks; find the rest.
-
-    Parameters
-    ----------
-    rows : list of Analysis
-        Evidence and specification of each analysis.
-    store : ResultStore
-        Where results are found and kept.
-    fit : callable
-        Analysis to its fit.
-    settings, seed
-        What enters the identity of the results besides the analyses.
-    progress : callable
-        Called with the stage and how much of it is done.
-
-    Returns
-    -------
-    dict of str to list of str
-        Result ids ``computed``, ``found`` and ``failed``.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     kept([], ResultStore(folder), fit=lambda one: None, settings={"engine": "exact"},
-    ...          seed=1, progress=silent)
-    {'computed': [], 'found': [], 'failed': []}
-    """
+    """Fit and save what the store lacks and find the rest; `settings` and `seed` enter the ids."""
     outcome: Outcome = {"computed": [], "found": [], "failed": []}
     stage = f"{settings['engine']} posteriors"
     for number, analysis in enumerate(rows):
@@ -100,16 +61,7 @@ def kept(
 
 @contextmanager
 def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Note the wall time of a stage.
-
-    Examples
-    --------
-    >>> seconds: dict[str, float] = {}
-    >>> with timed(seconds, "report"):
-    ...     pass
-    >>> list(seconds)
-    ['report']
-    """
+    """Note the wall time of a stage."""
     start = time.perf_counter()
     yield
     seconds[stage] = time.perf_counter() - start

@@ -37,31 +37,7 @@ LABELED = ("visit_difference", "sd_visit", "visit_correlation", "prob_at_most", 
 def pooled_id(
     patients: Sequence[Evidence], spec: ModelSpec, *, settings: Mapping[str, Any], seed: int
 ) -> str:
-    """Return the identity of a pooled result: a digest of all its sets, its model and settings.
-
-    Parameters
-    ----------
-    patients : sequence of Evidence
-        The sets, with the outcome selected.
-    spec : ModelSpec
-        The model.
-    settings : mapping
-        Engine and sampler settings.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    str
-        As `make_result_id`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> from bayes_ptsd.spec import load_model
-    >>> len(pooled_id(load_release(m=2), load_model("crossover"), settings=EXACT, seed=1))
-    24
-    """
+    """Return the identity of a pooled result: a digest of all its sets, its model and settings."""
     return make_result_id(sets_digest(patients), spec, settings=settings, seed=seed)
 
 
@@ -72,40 +48,10 @@ def pooled_exact(
     printed: str,
     seed: int = DEFAULT_SEED,
 ) -> xr.DataTree:
-    """Pool the exact posteriors of the treatment difference over reconstructions.
+    """Pool the exact posteriors of the treatment difference over reconstructions of one outcome.
 
-    Parameters
-    ----------
-    patients : sequence of Evidence
-        Reconstructions of one reading and flow, with one endpoint and visit.
-    spec : ModelSpec
-        Of structure ``crossover`` or ``first_period`` that has an exact engine.
-    printed : str
-        Digest of the printed evidence that the sets were made from.
-    seed : int
-        Part of the identity.
-
-    Returns
-    -------
-    xr.DataTree
-        Group ``pooled`` on dims ``estimand`` and ``reconstruction`` as `pooled_summary` has it;
-        ``exact``, the mixture; ``checks``; of a crossover ``periods``, what each period says
-        alone (`period_differences`), by reconstruction.
-
-    Raises
-    ------
-    EvidenceError, SpecError
-        As in `pool_crossover`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> from bayes_ptsd.reconstructed.sets import outcome_for
-    >>> from bayes_ptsd.spec import load_model
-    >>> spec = load_model("crossover")
-    >>> sets = [outcome_for(spec, one, "ies_r") for one in load_release(m=2)]
-    >>> pooled_exact(sets, spec, printed="").attrs["evidence_kind"]
-    'reconstructed'
+    Group ``pooled`` has dims ``estimand`` and ``reconstruction``; ``exact`` is the mixture; of a
+    crossover ``periods`` is what each period says alone, by reconstruction.
     """
     start = time.perf_counter()
     first = patients[0]
@@ -149,41 +95,10 @@ def pooled_fits(
     """Pool the draws of one model over reconstructions, failed fits included.
 
     A set whose sampling was hard is not left out: that would select the sets by what was not
-    printed. How many fits failed a required check, and why, is part of the result.
-
-    Parameters
-    ----------
-    fits : sequence of xr.DataTree
-        One a set, of as many draws each.
-    patients : sequence of Evidence
-        All sets, with the outcome selected.
-    spec, printed, settings, seed
-        As in `pooled_id` and `pooled_exact`.
-
-    Returns
-    -------
-    xr.DataTree
-        Groups ``pooled`` on dims ``estimand`` and ``reconstruction``; ``posterior``, the draws of
-        all fits one after the other on dim ``chain``; ``fits``, the checks by reconstruction;
-        ``predictive``, what each fit predicts of its set; ``checks``; of a crossover ``periods``.
-
-    Raises
-    ------
-    EvidenceError
-        If there are fewer than two fits.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> from bayes_ptsd.fit import fit_model
-    >>> from bayes_ptsd.reconstructed.sets import outcome_for
-    >>> from bayes_ptsd.spec import load_model
-    >>> spec = load_model("crossover")
-    >>> sets = [outcome_for(spec, one, "ies_r") for one in load_release("unhalved", m=2)]
-    >>> fits = [fit_model(one, spec, engine="exact") for one in sets]
-    >>> pooled = pooled_fits(fits, sets, spec, printed="", settings={"engine": "exact"})
-    >>> pooled["fits"].sizes["reconstruction"]
-    2
+    printed. How many fits failed a required check, and why, is part of the result. ``pooled`` has
+    dims ``estimand`` and ``reconstruction``; ``posterior`` the draws of all fits, as many of each,
+    one after the other on dim ``chain``; ``fits`` the checks by reconstruction; ``predictive`` what
+    each fit predicts of its set.
     """
     drawn = [estimand_draws(fit) for fit in fits]
     mcid = json.loads(fits[0].attrs["endpoint_constants"])["mcid"]

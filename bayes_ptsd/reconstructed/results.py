@@ -22,31 +22,10 @@ def pooled_entries(
     nuisance: str | None = None,
     **chosen: str,
 ) -> list[dict[str, Any]]:
-    """Return what a store says of its pooled results, without opening them.
+    """Return of each analysis the newest sidecar over most sets, in the order first made.
 
-    Parameters
-    ----------
-    store : ResultStore, optional
-        No store has no result.
-    printed : str, optional
-        Digest of the printed evidence; only results of sets made from it.
-    nuisance : str, optional
-        Only results of sets made under this file of nuisance priors; of the shipped default
-        otherwise, because files are compared and never put together.
-    chosen : str
-        Only results of this ``model``, ``prior``, ``endpoint``, ``crossover_reading``,
-        ``flow_reading`` or ``engine``.
-
-    Returns
-    -------
-    list of dict
-        Of each analysis the sidecar of the result over most sets, the newest of those, in the
-        order in which they were first made.
-
-    Examples
-    --------
-    >>> pooled_entries(None)
-    []
+    `nuisance` names the file of nuisance priors of the sets, by default the shipped one: files are
+    compared and never put together. `printed` is the digest of the printed evidence.
     """
     wanted: dict[str, str | None] = {**chosen, "nuisance_priors": nuisance}
     wanted |= {} if printed is None else {"printed_digest": printed}
@@ -68,23 +47,6 @@ def pooled_results(
     nuisance: str | None = None,
     **chosen: str,
 ) -> list[xr.DataTree]:
-    """Return pooled results: of each analysis the one over most sets, the newest of those.
-
-    Parameters
-    ----------
-    store, printed, nuisance, chosen
-        As in `pooled_entries`.
-
-    Returns
-    -------
-    list of xr.DataTree
-        Each with the group ``pooled`` on dims ``estimand`` and ``reconstruction``. Attributes say
-        how many ``reconstructions``, under which readings, and the ids of the ``members``.
-
-    Examples
-    --------
-    >>> pooled_results(None)
-    []
-    """
+    """Return the results of `pooled_entries`; ``pooled`` has dims (estimand, reconstruction)."""
     entries = pooled_entries(store, printed=printed, nuisance=nuisance, **chosen)
     return [] if store is None else [store.load(entry["result_id"]) for entry in entries]

@@ -18,13 +18,7 @@ __all__ = ["is_shipped", "outcome_for", "reconstructed_sets", "sets_digest"]
 
 
 def is_shipped(evidence: Evidence) -> bool:
-    """Tell whether printed numbers are those that the shipped sets were made from.
-
-    Examples
-    --------
-    >>> is_shipped(load_published())
-    True
-    """
+    """Tell whether printed numbers are those that the shipped sets were made from."""
     return evidence.digest == load_published().digest
 
 
@@ -38,34 +32,10 @@ def reconstructed_sets(
     seed: int = DEFAULT_SEED,
     workers: int = 1,
 ) -> list[Evidence]:
-    """Return sets of reconstructed patients that print the given evidence.
+    """Return `m` sets of reconstructed patients that print the given evidence.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Printed numbers.
-    m : int
-        How many sets.
-    reading, flow_reading, nuisance : str
-        As in `load_release`.
-    seed, workers
-        As in `reconstruct`, where sets have to be made.
-
-    Returns
-    -------
-    list of Evidence
-        The first so many shipped sets if these are the shipped numbers (20 at most under the
-        registry's flow of patients or under other nuisance priors), else sets made now.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence cannot be reconstructed, or fewer sets are shipped.
-
-    Examples
-    --------
-    >>> [one.kind for one in reconstructed_sets(load_published(), m=2)]
-    ['reconstructed', 'reconstructed']
+    These are the first shipped sets if the shipped numbers are given (20 at most under the
+    registry's flow of patients or under other nuisance priors), else sets made now.
     """
     if is_shipped(evidence):
         # fewer sets are shipped beside those of the paper's flow under the default priors
@@ -79,50 +49,12 @@ def reconstructed_sets(
 
 
 def sets_digest(patients: Sequence[Evidence]) -> str:
-    """Return the digest of several sets of patients, in their order.
-
-    Parameters
-    ----------
-    patients : sequence of Evidence
-        The sets.
-
-    Returns
-    -------
-    str
-        SHA-256, hexadecimal.
-
-    Examples
-    --------
-    >>> len(sets_digest(load_release(m=2)))
-    64
-    """
+    """Return the SHA-256 of several sets of patients, in their order, as hexadecimal digits."""
     return hashlib.sha256("".join(one.digest for one in patients).encode()).hexdigest()
 
 
 def outcome_for(spec: ModelSpec, patients: Evidence, endpoint: str, visit: str = "24h") -> Evidence:
-    """Select what a model analyzes: one visit, or all visits of a longitudinal model.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-        The model.
-    patients : Evidence
-        One set of patients.
-    endpoint, visit : str
-        Which outcome.
-
-    Returns
-    -------
-    Evidence
-        With one endpoint.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.spec import load_model
-    >>> one = outcome_for(load_model("longitudinal"), load_release(m=1)[0], "ies_r")
-    >>> one.data["outcomes"].sizes["visit"]
-    4
-    """
+    """Select the endpoint and visit that a model analyzes; a longitudinal one has all visits."""
     if spec.structure == "longitudinal":
         return select_endpoint(patients, endpoint)
     return select_outcome(patients, endpoint, visit=visit)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SAMPLER", "Task", "carry_out", "task_settings"]
 
+# half the tuning of `fit_model`, for one of many fits: where that is too short the checks of the
+# fit fail, and the pooled result counts it
 SAMPLER: Mapping[str, Any] = {"draws": 1000, "tune": 500, "chains": 4}
 REPEATABLE = ("prior", "prior_predictive", "log_prior", "log_likelihood", "posterior_predictive")
 """Groups that the seed makes again, and that summaries and checks have been made of."""
@@ -32,30 +34,12 @@ Report = Callable[[str, str], None]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One model over several reconstructions.
-
-    Attributes
-    ----------
-    spec : ModelSpec
-        The model.
-    patients : tuple of Evidence
-        The sets, with the outcome selected.
-    engine : {"exact", "nuts"}
-        How each posterior is computed.
-    printed : str
-        Digest of the printed evidence that the sets were made from.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.spec import load_model
-    >>> Task(load_model("crossover"), (), "exact", "").engine
-    'exact'
-    """
+    """One model over several reconstructions."""
 
     spec: ModelSpec
-    patients: tuple[Evidence, ...]
-    engine: str
-    printed: str
+    patients: tuple[Evidence, ...]  # the sets, with the outcome selected
+    engine: str  # exact or nuts
+    printed: str  # digest of the printed evidence that the sets were made from
 
     def pooled_id(self, seed: int) -> str:
         """Return the id of the pooled result."""
@@ -73,13 +57,7 @@ class Task:
 
 
 def task_settings(engine: str, *, pooled: bool = False) -> dict[str, Any]:
-    """Return the settings that enter the identity of a fit, or of a pooled result.
-
-    Examples
-    --------
-    >>> task_settings("exact", pooled=True)
-    {'engine': 'exact', 'pooled': 2}
-    """
+    """Return the settings that enter the identity of a fit, or of a pooled result."""
     if engine == "exact":
         return dict(EXACT)
     settings = {"engine": "nuts", **SAMPLER}
@@ -87,39 +65,10 @@ def task_settings(engine: str, *, pooled: bool = False) -> dict[str, Any]:
 
 
 def carry_out(task: Task, store: ResultStore, *, seed: int, report: Report) -> None:
-    """Compute and store what a store lacks of a task.
+    """Compute and store what a store lacks of a task, each result as soon as it is there.
 
-    Parameters
-    ----------
-    task : Task
-        The work.
-    store : ResultStore
-        Where results are found and kept, each as soon as it is there.
-    seed : int
-        Seed of every draw.
-    report : callable
-        Told of every result ``("computed" or "found", id)``, and of every set that could not be
-        sampled ``("lost", reason)``.
-
-    Raises
-    ------
-    EvidenceError, SpecError, StoreError
-        If the task cannot be carried out or kept.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> from bayes_ptsd.reconstructed.sets import outcome_for
-    >>> from bayes_ptsd.spec import load_model
-    >>> spec = load_model("crossover")
-    >>> sets = tuple(outcome_for(spec, one, "ies_r") for one in load_release(m=2))
-    >>> told = []
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     work = Task(spec, sets, "exact", "")
-    ...     carry_out(work, ResultStore(folder), seed=1, report=lambda *one: told.append(one[0]))
-    >>> told
-    ['computed']
+    `report` is told of every result ``("computed" or "found", id)``, and of every set that could
+    not be sampled ``("lost", reason)``.
     """
     name = task.pooled_id(seed)
     if store.has(name):

@@ -19,26 +19,7 @@ __all__ = ["carry_out_all", "working"]
 def carry_out_all(
     tasks: Sequence[Task], store: ResultStore, *, seed: int, workers: int, report: Report
 ) -> None:
-    """Carry out tasks, in this process or in several that share them.
-
-    Parameters
-    ----------
-    tasks, store, seed, workers
-        As in `working`.
-    report : callable
-        As in `carry_out`; called in this process.
-
-    Raises
-    ------
-    BayesPtsdError
-        What a task raised.
-    FitError
-        If a process died.
-
-    Examples
-    --------
-    >>> carry_out_all([], ResultStore("nowhere"), seed=1, workers=2, report=print)
-    """
+    """Carry out tasks in one process or several; the death of a process is a FitError."""
     with working(tasks, store, seed=seed, workers=workers) as finish:
         finish(report)
 
@@ -47,31 +28,12 @@ def carry_out_all(
 def working(
     tasks: Sequence[Task], store: ResultStore, *, seed: int, workers: int
 ) -> Iterator[Callable[[Report], None]]:
-    """Have processes begin with tasks, so that this one can do other things meanwhile.
+    """Have processes begin with tasks, longest first; this one can do other things meanwhile.
 
-    A process takes one task at a time, with compiled models of its own. However the block ends, no
-    process outlives it, and the store holds whole results only.
-
-    Parameters
-    ----------
-    tasks : sequence of Task
-        The work, longest first.
-    store : ResultStore
-        Where results are found and kept.
-    seed : int
-        Seed of every draw; results do not depend on the number of processes.
-    workers : int
-        Processes; with 1 there is none, and all is done by this one in the end.
-
-    Yields
-    ------
-    callable
-        Waits for the end, raises what `carry_out_all` does, and is told where to report.
-
-    Examples
-    --------
-    >>> with working([], ResultStore("nowhere"), seed=1, workers=2) as finish:
-    ...     finish(print)
+    A process takes one task at a time, with compiled models of its own; with one worker there is
+    none, and this one does all in the end. However the block ends, no process outlives it, and the
+    store holds whole results only. Results do not depend on the number of processes. What is
+    yielded waits for the end, raises what `carry_out_all` does, and is told where to report.
     """
     missing = [task for task in tasks if not store.has(task.pooled_id(seed))]
     there = [task for task in tasks if task not in missing]

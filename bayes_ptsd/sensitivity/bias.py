@@ -23,28 +23,15 @@ from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = ["Bias", "biased_posterior", "expectancy_bias", "normal_bias", "tipping_bias"]
 
+# exact for polynomials up to degree 41; P(benefit) is that of a normal convolution to 1e-9
 HERMITE = 21
 
 
 @dataclass(frozen=True)
 class Bias:
-    """A prior on the bias of an estimate, as weighted points.
+    """A prior on the bias of an estimate, as weighted points."""
 
-    Attributes
-    ----------
-    value, weight : ndarray
-        Points in score units (positive flatters the active treatment) and their weights.
-    label : str
-        In words.
-
-    Examples
-    --------
-    >>> bias = normal_bias(2.0, 1.5)
-    >>> round(bias.mean, 6), round(bias.sd, 6)
-    (2.0, 1.5)
-    """
-
-    value: FloatArray
+    value: FloatArray  # points, score units; positive flatters the active treatment
     weight: FloatArray
     label: str
 
@@ -60,28 +47,7 @@ class Bias:
 
 
 def normal_bias(mean: float, sd: float) -> Bias:
-    """Return a normal prior on the bias.
-
-    Parameters
-    ----------
-    mean, sd : float
-        Score units; an sd of 0 makes the bias known.
-
-    Returns
-    -------
-    Bias
-        Gauss-Hermite points, exact for polynomials up to degree 41.
-
-    Raises
-    ------
-    SpecError
-        If the sd is negative.
-
-    Examples
-    --------
-    >>> normal_bias(0.0, 2.16).label
-    'bias ~ N(0, 2.16²)'
-    """
+    """Return a normal prior on the bias, in score units; an sd of 0 makes the bias known."""
     if not sd >= 0:
         raise SpecError(f"standard deviation of the bias is {sd:g}; it is zero or positive")
     if sd == 0:
@@ -96,26 +62,8 @@ def expectancy_bias(difference: FloatArray, *, strength_mean: float, strength_sd
 
     q is the probability that a patient believes to have had the active treatment, by treatment. It
     is not the probability of a correct guess, whose difference would vanish if everybody guessed
-    right.
-
-    Parameters
-    ----------
-    difference : ndarray
-        Equally weighted points of ``q_active - q_control``, such as posterior quantiles at the
-        midpoints of equal probabilities.
-    strength_mean, strength_sd : float
-        Normal prior on E, the effect of believing against not believing, score units.
-
-    Returns
-    -------
-    Bias
-        The product of the two.
-
-    Examples
-    --------
-    >>> bias = expectancy_bias(np.array([0.2, 0.3]), strength_mean=4.0, strength_sd=2.0)
-    >>> round(bias.mean, 6)
-    1.0
+    right. `difference` holds equally weighted points of ``q_active - q_control``; E, the effect of
+    believing against not believing, is normal, in score units.
     """
     strength = normal_bias(strength_mean, strength_sd)
     points = np.multiply.outer(np.asarray(difference, dtype=float), strength.value)
@@ -124,33 +72,9 @@ def expectancy_bias(difference: FloatArray, *, strength_mean: float, strength_sd
 
 
 def biased_posterior(likelihood: Prior, prior: Prior, bias: Bias) -> xr.Dataset:
-    """Return the posterior of the treatment difference beneath a bias.
+    """Return the posterior of delta where the likelihood is of ``delta + bias``, both independent.
 
-    Parameters
-    ----------
-    likelihood : Prior
-        Normal or Student-t, of the sum of treatment difference and bias.
-    prior : Prior
-        Of the treatment difference.
-    bias : Bias
-        Prior on the bias, independent of the treatment difference.
-
-    Returns
-    -------
-    xr.Dataset
-        As `bayes_ptsd.exact.summary.exact_posterior`.
-
-    Raises
-    ------
-    FitError
-        If the quadrature does not reach a relative error of 1e-8.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import normal
-    >>> exact = biased_posterior(normal(12.7, 5.1787), Prior("flat"), normal_bias(2.16, 2.16))
-    >>> round(float(exact["mean"]), 2), round(float(exact["sd"]), 3)
-    (10.54, 5.611)
+    A FitError says that the quadrature does not reach a relative error of 1e-8.
     """
     params = dict(likelihood.params)
     params["mu"] = params["mu"] - bias.mean
@@ -179,26 +103,10 @@ def _averaged(
 
 
 def tipping_bias(likelihood: Prior, prior: Prior, *, level: float = 0.975) -> float:
-    """Return the known bias at which P(benefit) falls to a level.
+    """Return the known bias, in score units, at which P(benefit) falls to `level`.
 
-    Parameters
-    ----------
-    likelihood, prior : Prior
-        As in `biased_posterior`.
-    level : float
-        Probability of benefit.
-
-    Returns
-    -------
-    float
-        Score units; under a flat prior the lower limit of the interval of that level. Negative
-        where P(benefit) is below the level without any bias.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.priors import student_t
-    >>> round(tipping_bias(student_t(38, 8.57, 3.76903), Prior("flat")), 2)
-    0.94
+    Under a flat prior it is the lower limit of the interval of that level; it is negative where
+    P(benefit) is below the level without any bias.
     """
 
     def lower(bias: float) -> float:

@@ -32,35 +32,18 @@ __all__ = [
     "tipping_delta",
 ]
 
+# of a standard normal: 64 points give the tails of a linear function of a normal to 1e-8
 NODES, WEIGHTS = special.roots_hermitenorm(64)
 REASONS = ("remitted", "all")
 
 
 @dataclass(frozen=True)
 class MissingShares:
-    """Share of each sequence's randomized patients who have no second period.
+    """Share, from 0 to 1, of each sequence's randomized patients who have no second period."""
 
-    Attributes
-    ----------
-    active_first, control_first : float
-        Between 0 and 1, by the treatment of the first period.
-    label : str
-        Who they are, in words.
-
-    Raises
-    ------
-    EvidenceError
-        If a share is not between 0 and 1.
-
-    Examples
-    --------
-    >>> MissingShares(6 / 22, 0.0, "remitters").shift(-12.7, 0.0)
-    -1.7318181818181817
-    """
-
-    active_first: float
+    active_first: float  # by the treatment of the first period
     control_first: float
-    label: str
+    label: str  # who they are, in words
 
     def __post_init__(self) -> None:
         """Refuse what is no share."""
@@ -78,34 +61,9 @@ class MissingShares:
 def missing_shares(
     evidence: Evidence, *, reason: str = "all", flow_reading: str = "paper"
 ) -> MissingShares:
-    """Return the shares of the printed flow of patients.
+    """Return the shares without a second period in the printed flow of patients.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``, with a node ``flow``.
-    reason : {"remitted", "all"}
-        Patients who were not infused again because they had remitted, or everybody without a
-        rating in the second period.
-    flow_reading : {"paper", "registry"}
-        Which account of the flow.
-
-    Returns
-    -------
-    MissingShares
-        By sequence; the active-first sequence is the one whose first treatment is the active one.
-
-    Raises
-    ------
-    EvidenceError
-        If there is no flow of patients, or the reason or reading is unknown.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> shares = missing_shares(load_published(), reason="remitted")
-    >>> round(shares.active_first, 4), shares.control_first
-    (0.2727, 0.0)
+    `reason` counts those not infused again because they had remitted, or all without a rating.
     """
     if reason not in REASONS:
         raise EvidenceError(f"reason '{reason}' is none of {', '.join(REASONS)}")
@@ -128,34 +86,9 @@ def missing_shares(
 
 
 def tipping_delta(exact: xr.Dataset, *, share: float, level: float = 0.975) -> float:
-    """Return the Delta of one sequence at which P(benefit) falls to a level.
+    """Return the Delta of one sequence, in score units, at which P(benefit) falls to `level`.
 
-    Parameters
-    ----------
-    exact : xr.Dataset
-        Posterior of the treatment difference on a grid.
-    share : float
-        Share of the sequence without a second period, above 0.
-    level : float
-        Probability of benefit.
-
-    Returns
-    -------
-    float
-        Score units; negative where the missing patients must have done worse than the completers.
-
-    Raises
-    ------
-    EvidenceError
-        If nobody is missing.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.exact.summary import exact_posterior
-    >>> from bayes_ptsd.priors import Prior, normal
-    >>> exact = exact_posterior(normal(12.7, 5.1787), Prior("flat"))
-    >>> round(tipping_delta(exact, share=6 / 22), 1)
-    -18.7
+    Negative where the missing patients must have done worse than the completers.
     """
     if not share > 0:
         raise EvidenceError("nobody is missing in this sequence: no Delta changes the answer")
@@ -169,33 +102,7 @@ def missing_contour(
     deltas: Sequence[float] | FloatArray,
     margins: Sequence[float] = (0.0,),
 ) -> xr.DataArray:
-    """Return the probability of benefit for every pair of Deltas.
-
-    Parameters
-    ----------
-    exact : xr.Dataset
-        Posterior of the treatment difference on a grid.
-    shares : MissingShares
-        Who is missing.
-    deltas : sequence of float
-        Values of Delta, score units, for either sequence.
-    margins : sequence of float
-        Margins m of P(tau(Delta) > m), score units.
-
-    Returns
-    -------
-    xr.DataArray
-        Probability on dims ``margin, delta_active_first, delta_control_first``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.exact.summary import exact_posterior
-    >>> from bayes_ptsd.priors import Prior, normal
-    >>> exact = exact_posterior(normal(12.7, 5.1787), Prior("flat"))
-    >>> grid = missing_contour(exact, MissingShares(6 / 22, 3 / 19, "all"), deltas=[-12.7, 0.0])
-    >>> grid.sel(margin=0, delta_control_first=0).values.round(4)
-    array([0.9829, 0.9929])
-    """
+    """Return P(tau(Delta) > margin), dims (margin, delta_active_first, delta_control_first)."""
     values = np.asarray(deltas, dtype=float)
     moved = (shares.active_first * values[:, None] + shares.control_first * values[None, :]) / 2
     limits = np.asarray(margins, dtype=float)
@@ -212,33 +119,10 @@ def linear_summary(
     exact: xr.Dataset, *, slope: float = 1.0, shift: float = 0.0, spread: float = 0.0,
     mcid: float | None = None,
 ) -> dict[str, float]:  # fmt: skip
-    """Summarize ``slope * tau + shift + spread * e`` with e standard normal.
+    """Summarize ``slope * tau + shift + spread * e`` with e standard normal, slope above 0.
 
     A Delta that is normal given tau makes the treatment difference of all patients of this form.
-
-    Parameters
-    ----------
-    exact : xr.Dataset
-        Posterior of tau on a grid.
-    slope, shift, spread : float
-        Slope above 0, shift in score units, spread 0 or above.
-    mcid : float, optional
-        Adds ``prob_gt_mcid``.
-
-    Returns
-    -------
-    dict of str to float
-        ``mean, sd, low, high`` (95% equal-tailed), ``prob_benefit, prob_gt_mcid`` (NaN without
-        an MCID).
-
-    Examples
-    --------
-    >>> from bayes_ptsd.exact.summary import exact_posterior
-    >>> from bayes_ptsd.priors import Prior, normal
-    >>> exact = exact_posterior(normal(12.7, 5.1787), Prior("flat"))
-    >>> found = linear_summary(exact, shift=-12.7 * 6 / 44)
-    >>> round(found["mean"], 2), round(found["prob_benefit"], 4)
-    (10.97, 0.9829)
+    `low` and `high` are the 95% equal-tailed limits; `prob_gt_mcid` is NaN without an MCID.
     """
 
     def below(limit: float) -> float:

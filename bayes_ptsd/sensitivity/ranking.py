@@ -36,7 +36,10 @@ __all__ = ["ranked_assumptions", "ranking_frame"]
 
 FLAT = Prior("flat")
 PRIORS = ("weak", "skeptical", "enthusiastic", "cochrane")
+# (mean, sd) in reference SD: assumptions, as no guesses were printed; none, some, and a bias whose
+# mean is two of its sds from none
 BIASES = ((0.0, 0.15), (0.15, 0.15), (0.3, 0.15))
+# (mean, sd) of believing against not believing: the largest of these biases, if beliefs part fully
 STRENGTH = (0.3, 0.15)
 BELIEF = "AE.DISS"
 """Dissociation, the only printed event that could have told patients what they had received."""
@@ -60,41 +63,11 @@ def ranked_assumptions(
     flow_reading: str = "paper",
     reconstructions: int = 0,
 ) -> xr.Dataset:
-    """Change one assumption at a time and rank the changes.
+    """Change one assumption at a time and rank the changes on dim ``change``, score units.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    contrast : str
-        Id of a printed row.
-    crossover_reading : str
-        How a crossover row is read; the other one is among the alternatives.
-    flow_reading : {"paper", "registry"}
-        Which account of the flow gives the missing second periods.
-    reconstructions : int
-        Sets of reconstructed patients on which models, readings and flow are changed too; 0 for
-        the printed row alone.
-
-    Returns
-    -------
-    xr.Dataset
-        Dim ``change``, the bases first, then by falling ``|prob_benefit - base|``: ``mean, sd,
-        low, high, prob_benefit, prob_gt_mcid`` and the moves ``move_mean, move_prob_benefit`` from
-        the base of the same kind of evidence; coords ``assumption, alternative, evidence_kind``.
-        Score units, benefit-positive.
-
-    Raises
-    ------
-    EvidenceError
-        If the contrast is unknown or its endpoint has no reference SD.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> table = ranked_assumptions(load_published(), "T2.IESR.F")
-    >>> str(table["assumption"].values[0]), round(float(table["prob_benefit"][0]), 4)
-    ('base', 0.9856)
+    The bases come first, then changes by falling ``|prob_benefit - base|``: the summary of each and
+    the moves ``move_mean, move_prob_benefit`` from the base of the same kind of evidence.
+    `reconstructions` are the sets of patients changed too; 0 for the printed row alone.
     """
     row = _row(evidence, contrast, crossover_reading)
     changes = [
@@ -128,25 +101,7 @@ def ranked_assumptions(
 
 
 def ranking_frame(table: xr.Dataset) -> pd.DataFrame:
-    """Return a ranking as a flat table.
-
-    Parameters
-    ----------
-    table : xr.Dataset
-        From `ranked_assumptions`.
-
-    Returns
-    -------
-    pd.DataFrame
-        A line per change, the contrast, its reading and the kind of evidence on each.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> frame = ranking_frame(ranked_assumptions(load_published(), "T2.IESR.F"))
-    >>> frame.columns[-1]
-    'evidence_kind'
-    """
+    """Return a ranking as a flat table of a line per change, with contrast and evidence kind."""
     frame = table.to_dataframe().reset_index(drop=True)
     first, last = ["assumption", "alternative"], "evidence_kind"
     middle = [name for name in frame.columns if name not in (*first, last)]

@@ -39,8 +39,11 @@ __all__ = ["one_sided_carryover", "reconstructed_changes"]
 FEATURES = ("mean", "sd", "low", "high", "prob_benefit", "prob_gt_mcid")
 PRIORS = ("weak", "skeptical", "enthusiastic")
 WITH_NUISANCES = ("as_published", "unhalved")
+# in reference SD: the carryover prior of models/crossover.toml, half of it and twice
 CARRYOVER_SDS = (0.2, 0.4, 0.8)
-ONE_SIDED_SD = 0.4
+ONE_SIDED_SD = 0.4  # of that prior, so that the two differ by their shape alone
+# Gauss-Legendre points up to 4.5 sds (7 in a million lie beyond), and limits of the tails: over
+# both signs they give the posterior of the exact carryover model back to 2e-4
 NODES, REACH, STEPS = 12, 4.5, 121
 
 
@@ -66,36 +69,10 @@ def reconstructed_changes(
     crossover_reading: str = "as_published",
     flow_reading: str = "paper",
 ) -> list[Change]:
-    """Change one assumption at a time on reconstructed patients of a printed row.
+    """Change one assumption at a time on `m` reconstructions of a printed row; the base is first.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``, the numbers that the shipped reconstructions print.
-    contrast : str
-        Id of a printed crossover or first-period row.
-    m : int
-        Sets of patients; two or more.
-    crossover_reading, flow_reading : str
-        Of the base.
-
-    Returns
-    -------
-    list of Change
-        The base first. None for rows of other analyses, for outcomes without patients at that
-        time, and for printed numbers that no shipped set prints.
-
-    Raises
-    ------
-    EvidenceError
-        If the contrast is unknown, or not so many sets are shipped.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> changes = reconstructed_changes(load_published(), "T2.IESR.F", m=2)
-    >>> changes[0].assumption, round(changes[0].summary["mean"], 1)
-    ('base', 8.6)
+    None for rows of other analyses than crossover and first period, for outcomes without patients
+    at that time, and for printed numbers that no shipped set prints.
     """
     row = select_contrast(evidence, contrast, crossover_reading=crossover_reading)
     if not is_shipped(evidence):
@@ -138,32 +115,9 @@ def one_sided_carryover(
 ) -> xr.Dataset:  # fmt: skip
     """Pool a crossover model in which carryover can only be residual benefit.
 
-    Parameters
-    ----------
-    patients : sequence of Evidence
-        Reconstructions of one reading and flow.
-    spec : ModelSpec
-        A crossover model without carryover, that the exact engine covers.
-    endpoint, visit : str
-        Which outcome.
-    scale : float
-        Of the half-normal prior of the carryover, score units.
-    low : float
-        Its lower end in multiples of `scale`: 0, or a negative number for a truncated normal.
-
-    Returns
-    -------
-    xr.Dataset
-        As `bayes_ptsd.pooling.pooled_summary`: posteriors at known carryovers, averaged over the
-        prior and the likelihood of each by Gauss-Legendre quadrature.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.reconstruct.release import load_release
-    >>> found = one_sided_carryover(load_release(m=2), load_model("crossover"), endpoint="ies_r",
-    ...     visit="24h", scale=5.76)
-    >>> bool(found["mean"] > 13.0)
-    True
+    Its prior is half-normal of `scale`, in score units, or truncated at a negative `low` multiple
+    of it. Posteriors at known carryovers are averaged over the prior and the likelihood of each by
+    Gauss-Legendre quadrature. The model has none itself, and is one that the exact engine covers.
     """
     models = [crossover_model(select_outcome(one, endpoint, visit=visit), spec) for one in patients]
     pairs, priors, sign = stacked_pairs(models), exact_priors(models[0]), models[0].sign

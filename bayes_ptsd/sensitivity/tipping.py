@@ -15,6 +15,7 @@ from bayes_ptsd.sensitivity.missing import REASONS, missing_shares, tipping_delt
 
 __all__ = ["LEVELS", "tipping_points"]
 
+# where the lower limit of a two-sided, and of a one-sided, 95% interval reaches 0
 LEVELS = (0.975, 0.95)
 
 
@@ -28,37 +29,8 @@ def tipping_points(
 ) -> list[dict[str, Any]]:
     """Return the tipping points of one printed row under convention T and a flat prior.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    contrast : str
-        Id of a printed row.
-    crossover_reading : str
-        How a crossover row is read.
-    flow_reading : {"paper", "registry"}
-        Which account of the flow gives the missing second periods.
-    levels : sequence of float
-        Probabilities of benefit.
-
-    Returns
-    -------
-    list of dict
-        ``assumption, who, level, value``: a known bias, or the Delta of active-first patients
-        without a second period, in score units; crossover rows only for Delta. ``possible`` says
-        whether the endpoint's range allows so large a difference.
-
-    Raises
-    ------
-    EvidenceError
-        If the contrast is unknown.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> points = tipping_points(load_published(), "T2.IESR.F", levels=[0.975])
-    >>> points[0]["assumption"], round(points[0]["value"], 2)
-    ('known bias', 0.94)
+    Each is a known bias, or, for crossover rows only, the Delta of active-first patients without a
+    second period, in score units; ``possible`` says whether the endpoint's range allows it.
     """
     selected = select_contrast(evidence, contrast, crossover_reading=crossover_reading)
     row = selected.data["effects"].to_dataset()

@@ -34,137 +34,43 @@ __all__ = [
 ]
 
 ID = re.compile(r"[0-9a-f]{8,64}")
+# 16**6 is 17 million: in a store of 1,000 results one shares its first six digits with another by
+# a chance of 6 in 100,000
 SHORTEST_PREFIX = 6
 
 
 class Listing(NamedTuple):
-    """The readable entries of a store and what is wrong with the others.
-
-    Attributes
-    ----------
-    entries : list of dict
-        Sidecars or run manifests, oldest first.
-    damaged : list of str
-        One message for each file that was altered or cannot be read.
-    """
+    """Readable entries of a store, oldest first, and a message for each damaged one."""
 
     entries: list[dict[str, Any]]
     damaged: list[str]
 
 
 def list_results(path: str | Path) -> Listing:
-    """List the results of a store without opening any of them.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store; one that does not exist has no results.
-
-    Returns
-    -------
-    Listing
-        The sidecars, oldest first, and the damaged ones by name.
-
-    Examples
-    --------
-    >>> list_results("no-such-folder")
-    Listing(entries=[], damaged=[])
-    """
+    """List the sidecars of a store, opening no data file; a missing folder has no results."""
     root = Path(path)
     return _listing(sidecar_path(root, result_id) for result_id in result_ids(root))
 
 
 def list_runs(path: str | Path) -> Listing:
-    """List the run manifests of a store, oldest first.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store; one that does not exist has no runs.
-
-    Returns
-    -------
-    Listing
-        The manifests, each with the key ``run_id``, and the damaged ones by name.
-
-    Examples
-    --------
-    >>> list_runs("no-such-folder").entries
-    []
-    """
+    """List the run manifests of a store, each with its `run_id`; a missing folder has no runs."""
     folder = Path(path) / RUNS
     return _listing(folder / name for name in _names(folder) if name.endswith(".json"))
 
 
 def result_ids(path: str | Path) -> list[str]:
-    """List the ids of the results of a store, in alphabetical order.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store.
-
-    Returns
-    -------
-    list of str
-        Ids, taken from the names of the sidecars.
-
-    Examples
-    --------
-    >>> result_ids("no-such-folder")
-    []
-    """
+    """List the ids of the results of a store, in alphabetical order."""
     stems = (name.removesuffix(".json") for name in _names(Path(path) / RESULTS))
     return [stem for stem in stems if is_result_id(stem)]
 
 
 def is_result_id(text: str) -> bool:
-    """Tell whether a text has the form of a result id: 8 to 64 lower-case hexadecimal digits.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-
-    Returns
-    -------
-    bool
-        False for anything that could be a path.
-
-    Examples
-    --------
-    >>> is_result_id("0f3a9c21d4"), is_result_id("../0f3a9c21d4")
-    (True, False)
-    """
+    """Tell whether a text is 8 to 64 lower-case hexadecimal digits, which no path can be."""
     return ID.fullmatch(text) is not None
 
 
 def find_result(path: str | Path, prefix: str) -> str:
-    """Return the id of the one result that begins with `prefix`.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store.
-    prefix : str
-        A result id, or at least its first six digits.
-
-    Returns
-    -------
-    str
-        The whole id.
-
-    Raises
-    ------
-    ResultNotFoundError
-        If no result begins so, more than one does, or `prefix` is shorter than six digits.
-
-    Examples
-    --------
-    >>> find_result("no-such-folder", "0f3a9c")
-    Traceback (most recent call last):
-    bayes_ptsd.errors.ResultNotFoundError: no-such-folder: no result '0f3a9c'; the store is empty
-    """
+    """Return the id of the one result that begins with `prefix`, which has at least six digits."""
     ids = result_ids(path)
     if prefix in ids:
         return prefix
@@ -185,54 +91,12 @@ def find_result(path: str | Path, prefix: str) -> str:
 
 
 def sidecar_path(root: str | Path, result_id: str) -> Path:
-    """Return where the sidecar of a result lies, or would lie.
-
-    Parameters
-    ----------
-    root : str or Path
-        Folder of the store.
-    result_id : str
-        The whole id.
-
-    Returns
-    -------
-    Path
-        The JSON file.
-
-    Examples
-    --------
-    >>> sidecar_path("store", "0f3a9c21d4").as_posix()
-    'store/results/0f3a9c21d4.json'
-    """
+    """Return where the JSON sidecar of a result lies, or would lie."""
     return Path(root) / RESULTS / f"{result_id}.json"
 
 
 def read_sidecar(root: str | Path, result_id: str) -> dict[str, Any]:
-    """Read and verify the sidecar of a result.
-
-    Parameters
-    ----------
-    root : str or Path
-        Folder of the store.
-    result_id : str
-        The whole id.
-
-    Returns
-    -------
-    dict
-        The metadata, with the keys of docs/guides/store.md.
-
-    Raises
-    ------
-    StoreError
-        If the sidecar is missing, was altered, or belongs to another result.
-
-    Examples
-    --------
-    >>> read_sidecar("no-such-folder", "0f3a9c21d4")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    bayes_ptsd.errors.StoreError: ...0f3a9c21d4.json: cannot be read (No such file or directory)...
-    """
+    """Read the sidecar of a result (keys of docs/guides/store.md); an altered one is refused."""
     path = sidecar_path(root, result_id)
     try:
         sidecar = read_sealed(path)
@@ -246,32 +110,7 @@ def read_sidecar(root: str | Path, result_id: str) -> dict[str, Any]:
 
 
 def read_verified(root: str | Path, sidecar: Mapping[str, Any]) -> bytes:
-    """Read the data file that a sidecar names, and verify every byte of it.
-
-    Parameters
-    ----------
-    root : str or Path
-        Folder of the store.
-    sidecar : mapping
-        As `read_sidecar` returns it.
-
-    Returns
-    -------
-    bytes
-        The NetCDF file.
-
-    Raises
-    ------
-    StoreError
-        If the file is missing or its SHA-256 is not the one in the sidecar.
-
-    Examples
-    --------
-    >>> read_verified("no-such-folder", {"result_id": "0f3a9c21d4", "file": "0f3a9c21d4-1.nc"})
-    ... # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    bayes_ptsd.errors.StoreError: ...0f3a9c21d4-1.nc: cannot be read (No such file or directory)...
-    """
+    """Return the NetCDF file that a sidecar names, refused unless its SHA-256 is the sidecar's."""
     path = Path(root) / RESULTS / str(sidecar["file"])
     remedy = _remedy(str(sidecar["result_id"]))
     try:

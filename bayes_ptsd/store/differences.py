@@ -21,32 +21,9 @@ ANALYSIS = (
 
 
 def diff_results(path: str | Path, first: str, second: str) -> list[dict[str, Any]]:
-    """List what differs between two results: inputs, versions of libraries, figures, warnings.
+    """List the `key`s (nested ones joined by a point) whose values differ between two results.
 
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store.
-    first, second : str
-        Their ids, or at least the first six digits.
-
-    Returns
-    -------
-    list of dict
-        A line per difference: ``key`` (nested keys joined by a point), ``first`` and ``second``,
-        None where one of them has no such key. When and how fast they were computed is left out.
-
-    Raises
-    ------
-    ResultNotFoundError
-        If there is no such result.
-
-    Examples
-    --------
-    >>> diff_results("no-such-folder", "0f3a9c21d4", "0f3a9c21d5")
-    Traceback (most recent call last):
-    bayes_ptsd.errors.ResultNotFoundError: no-such-folder: no result '0f3a9c21d4'; the store is \
-empty
+    None stands where one has no such key; when and how fast they were computed is left out.
     """
     one, other = (
         dict(_flat("", read_sidecar(path, find_result(path, result_id))))
@@ -60,31 +37,9 @@ empty
 
 
 def diff_runs(path: str | Path, first: str, second: str) -> list[dict[str, Any]]:
-    """List the analyses in which two runs differ, with the treatment difference of each.
+    """List the analyses in which two runs (tags or ids) differ, with the estimate in each.
 
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store.
-    first, second : str
-        Tags, or ids of runs or their beginnings.
-
-    Returns
-    -------
-    list of dict
-        A line per analysis whose results differ or that one of them lacks: ``analysis``, ``first``
-        and ``second`` with ``result_id``, ``mean`` and ``prob_benefit`` (None where it lacks it).
-
-    Raises
-    ------
-    ResultNotFoundError
-        If there is no such run.
-
-    Examples
-    --------
-    >>> diff_runs("no-such-folder", "submitted", "revised")
-    Traceback (most recent call last):
-    bayes_ptsd.errors.ResultNotFoundError: no-such-folder: no run was recorded yet
+    `first` and `second` hold `result_id`, `mean` and `prob_benefit`; None where a run lacks it.
     """
     one, other = (_analyses(path, find_run(path, run)) for run in (first, second))
     return [

@@ -15,33 +15,7 @@ __all__ = ["write_zarr"]
 
 
 def write_zarr(tree: xr.DataTree, path: Path) -> Path:
-    """Write a result as a Zarr folder that must not be there yet.
-
-    Parameters
-    ----------
-    tree : xr.DataTree
-        A result.
-    path : Path
-        The new folder; it appears whole.
-
-    Returns
-    -------
-    Path
-        The same path; ``xarray.open_datatree(path, engine="zarr")`` reads it.
-
-    Raises
-    ------
-    StoreError
-        If the folder exists already, or it cannot be written.
-
-    Examples
-    --------
-    >>> tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"tau": ("draw", [8.5, 9.0])})})
-    >>> with tempfile.TemporaryDirectory() as place:
-    ...     path = write_zarr(tree, Path(place, "result.zarr"))
-    ...     float(xr.open_datatree(path, engine="zarr")["posterior/tau"].mean())
-    8.75
-    """
+    """Write a result as a new Zarr folder, which appears whole; an existing one is refused."""
     if path.exists():
         raise StoreError(f"{path}: exists already; name another folder")
     try:

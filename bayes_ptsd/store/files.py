@@ -31,6 +31,7 @@ __all__ = [
     "writing",
 ]
 
+# the first version of the format; a change that a reader of this one would misread raises it
 SCHEMA = 1
 RESULTS = "results"
 RUNS = "runs"
@@ -39,26 +40,7 @@ SEAL = "metadata_sha256"
 
 
 def make_folders(root: Path) -> None:
-    """Create the folders of a store, where they are missing.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of the store.
-
-    Raises
-    ------
-    StoreError
-        If they cannot be created.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     make_folders(Path(folder, "store"))
-    ...     sorted(path.name for path in Path(folder, "store").iterdir())
-    ['results', 'runs', 'tmp']
-    """
+    """Create the folders of a store, where they are missing."""
     folders = [root / name for name in (RESULTS, RUNS, TEMPORARY)]
     if all(folder.is_dir() for folder in folders):
         return
@@ -69,65 +51,18 @@ def make_folders(root: Path) -> None:
 
 
 def publish(path: Path, content: bytes) -> None:
-    """Write a file of a store so that it appears whole; an existing one is replaced.
-
-    Parameters
-    ----------
-    path : Path
-        Its place, in one of the folders of a store.
-    content : bytes
-        All of it.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     make_folders(Path(folder))
-    ...     publish(Path(folder, "results", "a"), b"whole")
-    ...     Path(folder, "results", "a").read_bytes()
-    b'whole'
-    """
+    """Write a file of a store so that it appears whole; an existing one is replaced."""
     with writing(path), _temporary(path, content) as temporary:
         os.replace(temporary, path)
         _sync_folder(path.parent)
 
 
 def publish_once(path: Path, content: bytes) -> bool:
-    """Write a file of a store so that it appears whole, unless it is already there.
+    """Write a file that appears whole, unless it is there; return whether this call wrote it.
 
-    Of several processes that publish one path at once, the first wins. Where the file system has
-    no hard links the check and the renaming are two steps: within that instant a second writer
-    can replace the first, and readers still find one of the two whole files.
-
-    Parameters
-    ----------
-    path : Path
-        Its place, in one of the folders of a store.
-    content : bytes
-        All of it.
-
-    Returns
-    -------
-    bool
-        Whether this call published the file.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     make_folders(Path(folder))
-    ...     [publish_once(Path(folder, "runs", "a"), text) for text in (b"first", b"second")]
-    [True, False]
+    Of several processes that publish one path at once, the first wins. Where the file system has no
+    hard links the check and the renaming are two steps: within that instant a second writer can
+    replace the first, and readers still find one of the two whole files.
     """
     with writing(path), _temporary(path, content) as temporary:
         try:
@@ -143,54 +78,13 @@ def publish_once(path: Path, content: bytes) -> bool:
 
 
 def sealed(content: Mapping[str, Any]) -> bytes:
-    """Write metadata as JSON that carries the digest of itself.
-
-    Parameters
-    ----------
-    content : mapping
-        What to write: JSON values only, no NaN.
-
-    Returns
-    -------
-    bytes
-        ASCII JSON, keys sorted, with the added key ``metadata_sha256``.
-
-    Examples
-    --------
-    >>> json.loads(sealed({"model": "crossover"}))["model"]
-    'crossover'
-    """
+    """Write JSON values (no NaN) as ASCII, keys sorted, with their digest as `metadata_sha256`."""
     digest = hashlib.sha256(_canonical(content)).hexdigest()
     return _canonical({**content, SEAL: digest})
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """Read metadata that `sealed` wrote, and verify every byte of it.
-
-    Parameters
-    ----------
-    path : Path
-        Sidecar or run manifest.
-
-    Returns
-    -------
-    dict
-        The metadata without its digest.
-
-    Raises
-    ------
-    StoreError
-        If the file cannot be read, was altered, or has a schema this version does not know.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder, "a.json")
-    ...     _ = path.write_bytes(sealed({"schema": 1, "model": "crossover"}))
-    ...     read_sealed(path)
-    {'model': 'crossover', 'schema': 1}
-    """
+    """Read what `sealed` wrote, without its digest; an altered file or other schema is refused."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -208,26 +102,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a failure of the file system into an error that names the place.
-
-    Parameters
-    ----------
-    path : Path
-        What is being written.
-
-    Raises
-    ------
-    StoreError
-        In place of any OSError in the block.
-
-    Examples
-    --------
-    >>> with writing(Path("results")):
-    ...     raise OSError(28, "No space left on device")
-    Traceback (most recent call last):
-    bayes_ptsd.errors.StoreError: results: cannot be written (No space left on device); make room \
-or permit writing there, or choose another folder with --store or BAYES_PTSD_STORE
-    """
+    """Turn any OSError of the block into a StoreError that names the place."""
     try:
         yield
     except OSError as error:

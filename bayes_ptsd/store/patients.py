@@ -33,28 +33,10 @@ UNNAMED_DIM = re.compile(r".*_dim_\d+")
 def without_rows(tree: xr.DataTree) -> tuple[xr.DataTree, list[str]]:
     """Return a fit without what could identify a patient, and the names of what was left out.
 
-    Left out are the groups of data; every variable and coordinate with a dimension for subjects or
-    observations, by name or because the data or a pointwise group has it; and every variable with
-    a dimension nobody named (such as ``y_dim_0``), because it could be one.
-
-    Parameters
-    ----------
-    tree : xr.DataTree
-        A fit.
-
-    Returns
-    -------
-    tree : xr.DataTree
-        The fit without them; the argument is not changed.
-    dropped : list of str
-        Groups as ``"observed_data"``, variables as ``"posterior/subject_effect"``.
-
-    Examples
-    --------
-    >>> posterior = xr.Dataset({"mu": ("draw", [1.0]), "effect": (("draw", "subject"), [[2.0]])})
-    >>> kept, dropped = without_rows(xr.DataTree.from_dict({"posterior": posterior}))
-    >>> dropped, list(kept["posterior"].data_vars)
-    (['posterior/effect'], ['mu'])
+    Left out are the groups of data ("observed_data"); every variable and coordinate with a
+    dimension for subjects or observations ("posterior/subject_effect"), by name or because the data
+    or a pointwise group has it; and every variable with a dimension nobody named (such as
+    ``y_dim_0``), because it could be one.
     """
     rows = _row_dims(tree)
     nodes: dict[str, xr.Dataset] = {}

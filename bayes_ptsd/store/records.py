@@ -47,29 +47,10 @@ JSON_TEXTS = ("spec", "versions", "warnings", "summary")
 
 
 def describe(attrs: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return what a sidecar says about a result, from the attributes of its tree.
+    """Return what a sidecar says about a result, from the root attributes of its tree.
 
-    Parameters
-    ----------
-    attrs : mapping
-        Root attributes of a result. `spec`, `versions`, `warnings` and `summary` are JSON texts
-        and become JSON values, in which NaN and infinity become null.
-
-    Returns
-    -------
-    dict
-        Every copied attribute by name; None for an optional one that is not there.
-
-    Raises
-    ------
-    StoreError
-        If a required attribute is missing, the id is not one, or a JSON text is not JSON.
-
-    Examples
-    --------
-    >>> describe({"model": "crossover"})
-    Traceback (most recent call last):
-    bayes_ptsd.errors.StoreError: a result needs the attribute 'result_id' at its root
+    JSON texts become JSON values, in which NaN and infinity become null; an optional attribute that
+    is not there is None.
     """
     for name in REQUIRED:
         if name not in attrs:
@@ -86,29 +67,6 @@ def publish_result(root: Path, content: bytes, described: Mapping[str, Any]) -> 
 
     Of several writers of one result the first to publish its sidecar wins, and the others delete
     what they wrote. Killed at any moment, a writer leaves the whole result or none.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of the store.
-    content : bytes
-        The data file.
-    described : mapping
-        What `describe` returns, and what was dropped.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be written, or something is not a JSON value.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.store.catalog import result_ids
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     publish_result(Path(folder), b"data", {"result_id": "0f3a9c21d4"})
-    ...     result_ids(folder)
-    ['0f3a9c21d4']
     """
     result_id = str(described["result_id"])
     digest = hashlib.sha256(content).hexdigest()
@@ -141,41 +99,10 @@ def record_run(
     versions: Mapping[str, str] | None = None,
     notes: Mapping[str, Any] | None = None,
 ) -> str:
-    """Write the manifest of a run: what was asked, when, and which results answer it.
+    """Write the manifest of a run and return its id, UTC time and random digits: ids sort by time.
 
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store.
-    kind : str
-        The command, such as ``"reanalyze"`` or ``"fit"``.
-    request : mapping
-        What was asked, as JSON values.
-    results : sequence of str
-        Result ids, in the order of the report.
-    versions : mapping of str to str, optional
-        Versions of the libraries that computed; this package and Python are always added.
-    notes : mapping, optional
-        Anything else worth keeping, as JSON values: seconds, warnings, how many were found.
-
-    Returns
-    -------
-    str
-        Id of the run: its time in UTC and eight random digits, so that ids sort by time.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be written, or something is not a JSON value.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.store.catalog import list_runs
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     run = record_run(folder, "fit", request={"model": "crossover"}, results=["0f3a9c21d4"])
-    ...     list_runs(folder).entries[0]["request"]
-    {'model': 'crossover'}
+    `kind` is the command; `results` are in the order of the report; `versions` always gains this
+    package and Python.
     """
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
@@ -197,32 +124,7 @@ def record_run(
 
 
 def sealed_text(content: Mapping[str, Any], what: str) -> bytes:
-    """Seal metadata, naming it where it is not JSON.
-
-    Parameters
-    ----------
-    content : mapping
-        Metadata.
-    what : str
-        Subject of the error message.
-
-    Returns
-    -------
-    bytes
-        As `sealed` returns it.
-
-    Raises
-    ------
-    StoreError
-        If a value is not a JSON value.
-
-    Examples
-    --------
-    >>> sealed_text({"draws": {1, 2}}, "the manifest")
-    Traceback (most recent call last):
-    bayes_ptsd.errors.StoreError: the manifest cannot be written as JSON: Object of type set is \
-not JSON serializable
-    """
+    """Return `sealed` metadata; the StoreError for what is not JSON names it by `what`."""
     try:
         return sealed(content)
     except (TypeError, ValueError, RecursionError) as error:
@@ -230,18 +132,7 @@ not JSON serializable
 
 
 def package_version() -> str:
-    """Return the version of this package, "unknown" where it is not installed.
-
-    Returns
-    -------
-    str
-        Such as ``"0.1.0"``.
-
-    Examples
-    --------
-    >>> package_version() != ""
-    True
-    """
+    """Return the version of this package, "unknown" where it is not installed."""
     try:
         return metadata.version("bayes-ptsd")
     except metadata.PackageNotFoundError:
@@ -249,23 +140,7 @@ def package_version() -> str:
 
 
 def timestamp(now: datetime) -> str:
-    """Write a moment in UTC as ISO 8601 with microseconds, so that texts sort by time.
-
-    Parameters
-    ----------
-    now : datetime
-        A moment with a time zone.
-
-    Returns
-    -------
-    str
-        The moment.
-
-    Examples
-    --------
-    >>> timestamp(datetime(2024, 5, 1, tzinfo=UTC))
-    '2024-05-01T00:00:00.000000+00:00'
-    """
+    """Write a moment in UTC as ISO 8601 with microseconds, so that texts sort by time."""
     return now.astimezone(UTC).isoformat(timespec="microseconds")
 
 

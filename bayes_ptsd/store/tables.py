@@ -16,25 +16,10 @@ __all__ = ["flat_table", "write_new", "write_table"]
 
 
 def flat_table(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Spread sidecars over the columns of a table.
+    """Return a table of a row per sidecar, indexed by `result_id`.
 
-    Parameters
-    ----------
-    entries : iterable of mapping
-        Sidecars.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row each, indexed by `result_id`; a table within a table becomes columns with dotted
-        names, a list of numbers becomes columns that end in its positions from 0, and any other
-        list the JSON text of it.
-
-    Examples
-    --------
-    >>> entry = {"result_id": "0f3a9c21d4", "summary": {"eti95": [4.8, 20.6]}}
-    >>> flat_table([entry]).columns.to_list()
-    ['summary.eti95.0', 'summary.eti95.1']
+    A table within a table becomes columns with dotted names, a list of numbers columns that end in
+    positions from 0, and any other list its JSON text.
     """
     rows = [dict(_flat("", entry)) for entry in entries]
     table = pd.DataFrame(rows, columns=None if rows else ["result_id"])
@@ -42,31 +27,7 @@ def flat_table(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> Path:
-    """Write a table to a new CSV or Parquet file.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        What `flat_table` returns.
-    path : Path
-        The new file; its suffix, ``.csv`` or ``.parquet``, decides.
-
-    Returns
-    -------
-    Path
-        The new file.
-
-    Raises
-    ------
-    StoreError
-        If the suffix is another one, the file exists already, or it cannot be written.
-
-    Examples
-    --------
-    >>> write_table(flat_table([]), Path("catalog.xlsx"))
-    Traceback (most recent call last):
-    bayes_ptsd.errors.StoreError: catalog.xlsx: suffix '.xlsx'; known: .csv, .parquet
-    """
+    """Write a table to a new file, as CSV or Parquet by its suffix."""
     if path.suffix == ".csv":
         return write_new(path, table.to_csv(lineterminator="\n").encode())
     if path.suffix == ".parquet":
@@ -77,32 +38,7 @@ def write_table(table: pd.DataFrame, path: Path) -> Path:
 
 
 def write_new(path: Path, content: bytes) -> Path:
-    """Write a file that must not be there yet.
-
-    Parameters
-    ----------
-    path : Path
-        The new file.
-    content : bytes
-        All of it.
-
-    Returns
-    -------
-    Path
-        The same path.
-
-    Raises
-    ------
-    StoreError
-        If the file exists already or cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_new(Path(folder, "catalog.csv"), b"result_id").read_bytes()
-    b'result_id'
-    """
+    """Write a file that must not be there yet."""
     try:
         with path.open("xb") as file:
             file.write(content)

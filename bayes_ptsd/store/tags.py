@@ -19,38 +19,7 @@ NAME = re.compile(r"[A-Za-z][\w.-]{0,63}")
 
 
 def tag_run(path: str | Path, name: str, run: str | None = None) -> dict[str, Any]:
-    """Give a run a name, which no later run can take.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store.
-    name : str
-        A letter, then letters, digits, ``.``, ``-`` and ``_``.
-    run : str, optional
-        Id of a run or its beginning, or another tag; the newest run by default.
-
-    Returns
-    -------
-    dict
-        ``tag``, ``run_id`` and when it was ``created``.
-
-    Raises
-    ------
-    StoreError
-        If the name has another form, is taken by another run, or the store cannot be written.
-    ResultNotFoundError
-        If there is no such run.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bayes_ptsd.store.records import record_run
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     run = record_run(folder, "fit", request={}, results=["0f3a9c21d4"])
-    ...     tag_run(folder, "submitted")["run_id"] == run
-    True
-    """
+    """Name a run (id, its beginning or a tag; default the newest); no later run takes that name."""
     if not NAME.fullmatch(name):
         raise StoreError(
             f"'{name}' cannot be a tag: begin with a letter, then letters, digits, '.', '-', '_'"
@@ -75,78 +44,17 @@ def tag_run(path: str | Path, name: str, run: str | None = None) -> dict[str, An
 
 
 def list_tags(path: str | Path) -> list[dict[str, Any]]:
-    """List the tags of a store by name.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store; one that does not exist has no tags.
-
-    Returns
-    -------
-    list of dict
-        ``tag``, ``run_id``, ``created``.
-
-    Raises
-    ------
-    StoreError
-        If a tag was altered.
-
-    Examples
-    --------
-    >>> list_tags("no-such-folder")
-    []
-    """
+    """List `tag`, `run_id` and `created` of a store's tags by name; an altered one is refused."""
     return [read_sealed(place) for place in tag_files(path)]
 
 
 def tag_files(path: str | Path) -> list[Path]:
-    """Return the files of the tags of a store, by name.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store.
-
-    Returns
-    -------
-    list of Path
-        One a tag, whole or damaged.
-
-    Examples
-    --------
-    >>> tag_files("no-such-folder")
-    []
-    """
+    """Return the files of the tags of a store by name, whole or damaged."""
     return sorted((Path(path) / TAGS).glob("*.json"))
 
 
 def find_run(path: str | Path, run: str | None = None) -> dict[str, Any]:
-    """Return the manifest of a run.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store.
-    run : str, optional
-        A tag, or the id of a run or its beginning; the newest run by default.
-
-    Returns
-    -------
-    dict
-        With the keys of docs/guides/store.md.
-
-    Raises
-    ------
-    ResultNotFoundError
-        If no run, or more than one, is called or begins so.
-
-    Examples
-    --------
-    >>> find_run("no-such-folder")
-    Traceback (most recent call last):
-    bayes_ptsd.errors.ResultNotFoundError: no-such-folder: no run was recorded yet
-    """
+    """Return the manifest of a run by tag, id or beginning of an id; the newest by default."""
     runs = {entry["run_id"]: entry for entry in list_runs(path).entries}
     if not runs:
         raise ResultNotFoundError(f"{path}: no run was recorded yet")

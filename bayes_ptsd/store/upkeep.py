@@ -26,53 +26,25 @@ from bayes_ptsd.store.tags import tag_files
 
 __all__ = ["GRACE", "Verification", "remove_result", "verify_store"]
 
+# seconds: a writer publishes the sidecar right after its data file, and an hour is far longer
 GRACE = 3600.0
 DATA_FILE = re.compile(r"([0-9a-f]{8,64})-[0-9a-f]{16}\.nc")
 
 
 class Verification(NamedTuple):
-    """What `verify_store` found.
-
-    Attributes
-    ----------
-    checked : int
-        Results whose every byte was read.
-    problems : list of str
-        One message for each damaged or missing file.
-    swept : list of str
-        Names of the unfinished files that were deleted.
-    unfinished : list of str
-        Names of unfinished files that were left, because their writer may still be at work.
-    """
+    """What `verify_store` found; `problems` holds a message for each damaged or missing file."""
 
     checked: int
     problems: list[str]
-    swept: list[str]
-    unfinished: list[str]
+    swept: list[str]  # names of the unfinished files that were deleted
+    unfinished: list[str]  # names of those left, as their writer may still be at work
 
 
 def verify_store(path: str | Path, *, grace: float = GRACE) -> Verification:
     """Read every byte of a store, and delete what killed writers left behind.
 
-    A result is never deleted, damaged or not. Only files that no sidecar names are, and only
-    once they are older than any writer that could still be about to name them.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store.
-    grace : float
-        Age, in seconds by the clock of the file system, below which an unfinished file is left.
-
-    Returns
-    -------
-    Verification
-        How many results were read, what is wrong, what was deleted and what was left.
-
-    Examples
-    --------
-    >>> verify_store("no-such-folder")
-    Verification(checked=0, problems=[], swept=[], unfinished=[])
+    A result is never deleted, damaged or not. Only files that no sidecar names are, and only once
+    they are older than `grace`, in seconds by the clock of the file system.
     """
     root = Path(path)
     ids = result_ids(root)
@@ -83,34 +55,7 @@ def verify_store(path: str | Path, *, grace: float = GRACE) -> Verification:
 
 
 def remove_result(path: str | Path, result_id: str) -> str:
-    """Remove a result, damaged or not; run manifests that name it stay as they are.
-
-    Parameters
-    ----------
-    path : str or Path
-        Folder of the store.
-    result_id : str
-        Its id, or at least the first six digits.
-
-    Returns
-    -------
-    str
-        The whole id.
-
-    Raises
-    ------
-    ResultNotFoundError
-        If there is no such result.
-    StoreError
-        If it cannot be deleted.
-
-    Examples
-    --------
-    >>> remove_result("no-such-folder", "0f3a9c21d4")
-    Traceback (most recent call last):
-    bayes_ptsd.errors.ResultNotFoundError: no-such-folder: no result '0f3a9c21d4'; the store is \
-empty
-    """
+    """Remove a result, damaged or not, and return its id; run manifests that name it stay."""
     whole = find_result(path, result_id)
     sidecar = sidecar_path(path, whole)
     with writing(sidecar):

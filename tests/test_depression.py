@@ -19,8 +19,11 @@ from typer.testing import CliRunner
 
 from bayes_ptsd.checks.depression import depression_checks, mediation_features
 from bayes_ptsd.cli import app
+from bayes_ptsd.depression.describe import depression_prior_lines
 from bayes_ptsd.depression.effects import (
     error_slope,
+    estimand_units,
+    mediation_document,
     mediation_effects,
     mediation_summary,
     proportion_mediated,
@@ -31,6 +34,7 @@ from bayes_ptsd.depression.groups import depression_groups, draw_priors
 from bayes_ptsd.depression.model import (
     DepressionModel,
     depression_model,
+    mediator_columns,
     outcome_columns,
     rests_on,
 )
@@ -568,3 +572,37 @@ def test_correlation_by_arm_is_a_feature() -> None:
     arm = scores.values[scores["treatment"].values == "ketamine"]
     assert found == pytest.approx(np.corrcoef(arm.T)[0, 1])
     assert found == pytest.approx(0.79, abs=0.005)
+
+
+def test_the_prior_is_told_in_score_units() -> None:
+    """The reference prior is ten reference SDs wide: 1.96 times 144 either way."""
+    lines, proper = depression_prior_lines(example_mediation(), SPEC)
+    assert proper
+    assert lines["prior interval"] == "treatment: 95% from -282.23 to 282.23 score units"
+    assert {"prior indirect effect", "prior predictive madrs"} <= set(lines)
+
+
+def test_effects_have_the_unit_of_the_outcome_and_the_mediator_its_own() -> None:
+    """An indirect effect acts through the mediator but is in units of the outcome."""
+    model = depression_model(example_mediation(), SPEC)
+    units = estimand_units(replace(model, mediator=replace(model.mediator, unit="mm")))
+    assert {units[name] for name in (*NATURAL, "controlled_direct_effect")} == {"points"}
+    assert units["mediator_difference"] == units["mediator_sd"] == "mm"
+
+
+def test_a_share_that_is_not_there_is_null() -> None:
+    """Prior draws do not tell the sign of the total, so that JSON has no share of it."""
+    model = depression_model(example_mediation(), SPEC)
+    document = mediation_document(mediation_summary([draw_priors(model, 50, seed=1)], [model]))
+    assert document["share"] is None
+    assert document["prob_total"] < 0.99
+
+
+def test_less_of_the_mediator_is_benefit() -> None:
+    """Lower MADRS is better: the difference enters the active arm's mean with -1/2."""
+    model = depression_model(example_mediation(), SPEC)
+    columns = mediator_columns(model)
+    assert list(columns) == ["mediator_difference", "mediator_level", "mediator_own_slope"]
+    assert set(columns["mediator_difference"][model.active]) == {-0.5}
+    assert set(columns["mediator_difference"][~model.active]) == {0.5}
+    assert columns["mediator_own_slope"].mean() == pytest.approx(0, abs=1e-12)

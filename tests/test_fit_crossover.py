@@ -16,7 +16,7 @@ import pytest
 import xarray as xr
 
 from bayes_ptsd.compiled import CompiledModels
-from bayes_ptsd.crossover.exact import exact_crossover
+from bayes_ptsd.crossover.exact import exact_crossover, why_not_exact
 from bayes_ptsd.crossover.example import TRUTH, example_patients
 from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning
@@ -283,6 +283,29 @@ def test_engines_are_chosen_and_refused() -> None:
         fit_model(evidence, load_model("crossover"), engine="nut")
     with pytest.raises(SpecError, match="only the exact engines"):
         fit_model(evidence, flat(), engine="nuts")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({}, ""),
+        ({"form": "bivariate", "period_sd": "unequal"}, ""),
+        ({"likelihood": "student_t"}, "it integrates normal likelihoods, not student_t"),
+        ({"baseline": "joint"}, "it has no joint model of baselines"),
+        (
+            {"subject_effects": "sampled"},
+            "it integrates the subject effects out and draws none",
+        ),
+        (
+            {"period_sd": "unequal"},
+            "its random intercept has equal standard deviations; take form = 'bivariate'",
+        ),
+        ({"form": "bivariate"}, "its bivariate form has a standard deviation for each period"),
+    ],
+)
+def test_the_exact_engine_says_what_it_does_not_cover(options: dict[str, Any], reason: str) -> None:
+    """Of every option that the exact engine lacks the reason is said, of the others nothing."""
+    assert why_not_exact({**load_model("crossover").options, **options}) == reason
 
 
 def test_improper_priors_leave_out_the_prior_groups() -> None:

@@ -26,6 +26,8 @@ from bayes_ptsd.joint import (
     joint_table,
     subscales_problem,
 )
+from bayes_ptsd.joint.posterior import share_above
+from bayes_ptsd.joint.problem import analysis_rows, equicorrelated
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.sampler import sample_posterior
 
@@ -182,3 +184,27 @@ def test_what_cannot_be_joined_is_refused(evidence: Evidence) -> None:
         subscales_problem(evidence, total="ies_r", analysis="crossover", prior="cochrane")
     with pytest.raises(EvidenceError, match="'madrs' has no parts"):
         subscales_problem(evidence, total="madrs", analysis="crossover")
+
+
+def test_one_correlation_makes_a_covariance() -> None:
+    """Sds 1 and 2 with a correlation of .5 have a covariance of 1; three cannot all have -.5."""
+    assert equicorrelated(np.array([1.0, 2.0]), 0.5).tolist() == [[1.0, 1.0], [1.0, 4.0]]
+    with pytest.raises(SpecError, match=r"it lies between -0\.5 and 1"):
+        equicorrelated(np.ones(3), -0.5)
+
+
+def test_misprinted_rows_are_corrected(evidence: Evidence) -> None:
+    """Of avoidance in the first period the row with the corrected lower limit is read."""
+    rows = analysis_rows(
+        evidence, "first_period", ["ies_r_avoidance", "ies_r"], crossover_reading="as_published"
+    )
+    assert [str(row["contrast"].item()) for row in rows] == ["T2.AVOI.F*", "T2.IESR.F"]
+
+
+def test_shares_are_counts_of_draws(endpoints: JointProblem) -> None:
+    """Of four draws 2 exceed 0 everywhere and 1 at two endpoints; without MCID none is exceeded."""
+    drawn = np.array([[1.0] * 5, [2.0] * 5, [1.0, 1.0, -1.0, -1.0, -1.0], [-1.0] * 5])
+    found = share_above(replace(endpoints, mcid=np.array([1.5, *[np.nan] * 4])), drawn)
+    assert found["at_least_above_zero"].values.tolist() == [0.75, 0.75, 0.5, 0.5, 0.5]
+    assert found["at_least_above_mcid"].values.tolist() == [0.25, 0, 0, 0, 0]
+    assert float(found["mcse"]) == 0.25

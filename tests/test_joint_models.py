@@ -24,8 +24,9 @@ from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.joint import endpoints_problem, joint_posterior, joint_table, subscales_problem
+from bayes_ptsd.joint.describe import joint_prior_lines
 from bayes_ptsd.joint.groups import exact_joint, joint_groups, predictive_tail
-from bayes_ptsd.joint.model import joint_model
+from bayes_ptsd.joint.model import joint_attrs, joint_model
 from bayes_ptsd.model_comparison import compare_models
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.spec import load_model, parse_option
@@ -228,3 +229,15 @@ def test_command_line_stores_and_shows(tmp_path: Path) -> None:
     assert len(ResultStore(tmp_path / "store").catalog()) == 1
     refused = run(app, ["fit", "subscales", "--contrast", "T2.IESR.X", *store])
     assert "leave out --contrast" in str(refused.exception)
+
+
+def test_a_model_says_what_it_is_about(evidence: Evidence) -> None:
+    """The analysis, the constants of each endpoint and the prior of a domain's mean, 1.96 x .5."""
+    spec = load_model("endpoints")
+    attrs = joint_attrs(joint_model(evidence, spec))
+    assert attrs["analysis"] == "first_period"
+    constants = json.loads(attrs["label_constants"])
+    assert constants["ies_r"]["reference_sd"] == evidence.trial.endpoint("ies_r").reference_sd
+    lines, proper = joint_prior_lines(evidence, spec)
+    assert proper
+    assert lines["prior interval"] == "mean of a domain: 95% from -0.98 to 0.98 reference SDs"

@@ -25,12 +25,14 @@ from bayes_ptsd.fit import fit_model
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.longitudinal.covariance import log_matrix_density
 from bayes_ptsd.mirrors.parts import parts_mirror
+from bayes_ptsd.parts.describe import parts_prior_lines
 from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.parts.groups import draw_priors, log_matrix, part_correlations, parts_groups
-from bayes_ptsd.parts.model import parts_model
+from bayes_ptsd.parts.model import part_names, parts_model, plane_root
 from bayes_ptsd.plans.parts import parts_plan
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.spec import load_model
+from bayes_ptsd.trial import load_trial
 
 SAMPLED = runpy.run_path(str(Path(__file__).with_name("sampled.py")))
 SPEC = load_model("subscales-patients")
@@ -210,3 +212,27 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
          "x", "--store", str(tmp_path)],
     )  # fmt: skip
     assert "--option total=x" in str(done.exception)
+
+
+def test_parts_are_named_after_their_total() -> None:
+    """The shipped trial has three subscales of IES-R; MADRS has none and cannot be split."""
+    assert part_names(load_trial(), "ies_r") == NAMES
+    with pytest.raises(EvidenceError, match="madrs"):
+        part_names(load_trial(), "madrs")
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_what_is_added_to_the_shares_sums_to_zero(count: int) -> None:
+    """The root of the plane has covariance I - 1/count, orthonormal columns and columns' sums 0."""
+    root = plane_root(count)
+    np.testing.assert_allclose(root @ root.T, np.eye(count) - 1 / count, atol=1e-12)
+    np.testing.assert_allclose(root.T @ root, np.eye(count - 1), atol=1e-12)
+    np.testing.assert_allclose(root.sum(axis=0), 0, atol=1e-12)
+
+
+def test_the_prior_is_told_in_score_units() -> None:
+    """The reference prior is ten reference SDs wide: 1.96 times 144 either way."""
+    lines, proper = parts_prior_lines(example_parts(), SPEC)
+    assert proper
+    assert lines["prior interval"] == "treatment: 95% from -282.23 to 282.23 score units"
+    assert {f"prior difference {name}" for name in NAMES} <= set(lines)

@@ -38,50 +38,15 @@ def build_categorical(evidence: Evidence, spec: ModelSpec) -> pm.Model:
 
         P(category[i] = 1) = risk_active if active[i] else risk_control
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients, one endpoint and visit.
-    spec : ModelSpec
-        Of structure ``ordinal`` or ``binary``.
-
-    Returns
-    -------
-    pm.Model
-        Dims subject, category, at_most, gap, observation. The effect (``log_odds_ratio`` or
-        ``probit_difference``) is positive where the active treatment is better; the period effect
-        is in the direction of the score. Categories and prior parameters are data that can be
-        exchanged.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence does not suit.
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = build_categorical(example_categories(), load_model("ordinal-first-period"))
-    >>> sorted(variable.name for variable in model.free_RVs)
-    ['category_share', 'log_odds_ratio']
+    The effect (``log_odds_ratio`` or ``probit_difference``) is positive where the active treatment
+    is better; the period effect is in the direction of the score. Categories and prior parameters
+    are data that can be exchanged; an improper prior is a SpecError.
     """
     return categorical_pymc(categorical_model(evidence, spec))
 
 
 def categorical_pymc(problem: CategoricalModel) -> pm.Model:
-    """Build the PyMC model of a specification that has met its patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.spec import load_model
-    >>> problem = categorical_model(example_categories(), load_model("ordinal-probit"))
-    >>> categorical_pymc(problem).observed_RVs[0].name
-    'score'
-    """
+    """Build the PyMC model of a specification that has met its patients."""
     if problem.separate_risks:
         return _separate_risks(problem)
     scores = problem.scores

@@ -42,49 +42,15 @@ def build_crossover(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     one given ``score[i,1]``. A patient with one period, whichever it is, contributes the marginal
     distribution of that score.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients of a crossover, one endpoint and visit.
-    spec : ModelSpec
-        Of structure ``crossover``.
-
-    Returns
-    -------
-    pm.Model
-        Dims subject, period, sequence, observation. Treatment difference and carryover are
-        positive where the active treatment is better; period and sequence effects are in the
-        direction of the score. Scores and prior parameters are data that can be exchanged.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence is not patients of a crossover with one outcome.
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = build_crossover(example_patients(), load_model("crossover"))
-    >>> sorted(variable.name for variable in model.free_RVs)
-    ['level', 'period_effect', 'sd_subject', 'sd_within', 'treatment_difference']
+    Treatment difference and carryover are positive where the active treatment is better; period and
+    sequence effects are in the direction of the score. Scores and prior parameters are data that
+    can be exchanged; an improper prior is a SpecError.
     """
     return crossover_pymc(crossover_model(evidence, spec))
 
 
 def crossover_pymc(problem: CrossoverModel) -> pm.Model:
-    """Build the PyMC model of a specification that has met its patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> problem = crossover_model(example_patients(), load_model("crossover-bivariate"))
-    >>> crossover_pymc(problem).observed_RVs[0].name
-    'score'
-    """
+    """Build the PyMC model of a specification that has met its patients."""
     if problem.options["baseline"] == "joint":
         return build_joint(problem)
     subject, period = np.nonzero(np.isfinite(problem.pairs.score))

@@ -36,31 +36,7 @@ def build_joint(problem: CrossoverModel) -> pm.Model:
     `baseline_carryover`; what is left of it in the score of period 2 is its share. Without the
     option ``carryover`` both are zero. Missing values are integrated out.
 
-    Parameters
-    ----------
-    problem : CrossoverModel
-        With baselines.
-
-    Returns
-    -------
-    pm.Model
-        Dims subject, period, sequence, column. Values, which of them are there, and prior
-        parameters are data that can be exchanged.
-
-    Raises
-    ------
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> options = {"baseline": "joint", "carryover": True}
-    >>> spec = load_model("crossover-bivariate").having(options=options)
-    >>> [v.name for v in build_joint(crossover_model(example_patients(), spec)).observed_RVs]
-    ['values']
+    Values, which of them are there, and prior parameters are data that can be exchanged.
     """
     assert problem.baselines is not None
     values = np.stack([problem.baselines, problem.pairs.score], axis=-1).reshape(-1, 4)

@@ -35,48 +35,14 @@ def build_depression(evidence: Evidence, spec: ModelSpec) -> pm.Model:
 
     Options leave out the interaction, the baseline of the outcome, or that of the mediator.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients with two endpoints at one visit, the mediator among them.
-    spec : ModelSpec
-        Of structure ``depression``.
-
-    Returns
-    -------
-    pm.Model
-        Dim subject. Effects are positive where the active treatment is better. Scores and prior
-        parameters are data that can be exchanged.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence is not patients with both scores, or lacks what the model needs.
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = build_depression(example_mediation(), load_model("depression-adjusted"))
-    >>> sorted(variable.name for variable in model.observed_RVs)
-    ['mediator', 'score']
+    Effects are positive where the active treatment is better. Scores and prior parameters are data
+    that can be exchanged; an improper prior is a SpecError.
     """
     return depression_pymc(depression_model(evidence, spec))
 
 
 def depression_pymc(problem: DepressionModel) -> pm.Model:
-    """Build the PyMC model of a specification that has met its patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.spec import load_model
-    >>> problem = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> "natural_indirect_effect" in depression_pymc(problem).named_vars
-    True
-    """
+    """Build the PyMC model of a specification that has met its patients."""
     with pm.Model(coords={"subject": problem.subject}) as model:
         treatment = pm.Data("treatment", problem.contrast, dims="subject")
         sign = pm.Data("benefit_sign", float(problem.signs[0]))

@@ -33,48 +33,14 @@ def build_first_period(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     Every ``z[:,j]`` has mean zero, so the treatment difference is the one at the mean baseline,
     which is also its mean over these patients.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients with one endpoint and visit.
-    spec : ModelSpec
-        Of structure ``first_period``.
-
-    Returns
-    -------
-    pm.Model
-        Dims subject, treatment (control first), column. The treatment difference is positive where
-        the active treatment is better. Scores and prior parameters are data that can be exchanged.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence is not patients with one outcome, or lacks what the model needs.
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = build_first_period(example_patients(), load_model("first-period"))
-    >>> sorted(variable.name for variable in model.free_RVs)
-    ['baseline_slope', 'level', 'sd_residual', 'treatment_difference']
+    The treatment difference is positive where the active treatment is better. Scores and prior
+    parameters are data that can be exchanged; an improper prior is a SpecError.
     """
     return first_period_pymc(first_period_model(evidence, spec))
 
 
 def first_period_pymc(problem: FirstPeriodModel) -> pm.Model:
-    """Build the PyMC model of a specification that has met its patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> problem = first_period_model(example_patients(), load_model("first-period"))
-    >>> first_period_pymc(problem).observed_RVs[0].name
-    'score'
-    """
+    """Build the PyMC model of a specification that has met its patients."""
     with pm.Model(coords={"subject": problem.subject, **problem.coords}) as model:
         score = pm.Data("score_data", problem.score, dims="subject")
         contrast = pm.Data("contrast", problem.contrast, dims="subject")

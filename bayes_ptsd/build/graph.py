@@ -8,23 +8,5 @@ __all__ = ["model_graph"]
 
 
 def model_graph(model: pm.Model) -> str:
-    """Return the graph of a model in mermaid's notation.
-
-    Parameters
-    ----------
-    model : pm.Model
-        Any model.
-
-    Returns
-    -------
-    str
-        A mermaid graph with a node per variable.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     mu = pm.Normal("mu", 0, 1)
-    >>> "mu" in model_graph(model)
-    True
-    """
+    """Return the graph of a model in mermaid's notation, a node for each variable."""
     return str(pm.model_to_mermaid(model))

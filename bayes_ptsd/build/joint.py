@@ -17,28 +17,7 @@ __all__ = ["build_joint", "build_joint_model"]
 
 
 def build_joint_model(evidence: Evidence, spec: ModelSpec) -> pm.Model:
-    """Build the model of a specification of several printed contrasts.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``, all of it.
-    spec : ModelSpec
-        Of structure ``endpoints`` or ``subscales``.
-
-    Returns
-    -------
-    pm.Model
-        As `build_joint`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = build_joint_model(load_published(), load_model("subscales"))
-    >>> "treatment_difference" in model.named_vars
-    True
-    """
+    """Build the model of a specification of several printed contrasts."""
     model = joint_model(evidence, spec)
     return build_joint(model.problem, total=model.has_total)
 
@@ -51,26 +30,8 @@ def build_joint(problem: JointProblem, *, total: bool = False) -> pm.Model:
         difference = center + F z + heterogeneity S w
         estimate ~ Normal(difference, sampling)
 
-    Parameters
-    ----------
-    problem : JointProblem
-        Estimates, in their own unit, benefit-positive.
-    total : bool
-        Whether the sum of the differences is an estimand.
-
-    Returns
-    -------
-    pm.Model
-        Dim endpoint; variables ``heterogeneity``, ``difference`` in the unit of the estimates and
-        ``endpoint_difference`` in score units; with `total` their sum, ``treatment_difference``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint import endpoints_problem
-    >>> model = build_joint(endpoints_problem(load_published(), analysis="first_period"))
-    >>> model.observed_RVs[0].name
-    'estimate'
+    ``difference`` is in the unit of the estimates, ``endpoint_difference`` in score units, both
+    benefit-positive; with `total` their sum is ``treatment_difference``.
     """
     fixed, spread = _root(problem.fixed), _root(problem.spread)
     with pm.Model(coords={"endpoint": list(problem.endpoint)}) as model:

@@ -50,50 +50,14 @@ def build_longitudinal(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     the covariance is that of an independent variable of variance 1 and their residual is zero,
     which leaves the marginal density of the others.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients with one endpoint and several visits.
-    spec : ModelSpec
-        Of structure ``longitudinal``.
-
-    Returns
-    -------
-    pm.Model
-        Dims subject, visit, occasion, visit_pair, column. Differences are positive where the active
-        treatment is better. Scores, which of them are there, and prior parameters are data that
-        can be exchanged.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence is not patients with one endpoint and several visits, or lacks what the
-        model needs.
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = build_longitudinal(example_trajectories(), load_model("longitudinal-ar"))
-    >>> model.observed_RVs[0].name
-    'score'
+    Differences are positive where the active treatment is better. Scores, which of them are there,
+    and prior parameters are data that can be exchanged; an improper prior is a SpecError.
     """
     return longitudinal_pymc(longitudinal_model(evidence, spec))
 
 
 def longitudinal_pymc(problem: LongitudinalModel) -> pm.Model:
-    """Build the PyMC model of a specification that has met its patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.spec import load_model
-    >>> problem = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> "visit_difference" in longitudinal_pymc(problem).named_vars
-    True
-    """
+    """Build the PyMC model of a specification that has met its patients."""
     with pm.Model(coords={"subject": problem.subject, **problem.coords}) as model:
         observe_masked(
             "score",
@@ -154,29 +118,7 @@ def _covariance(problem: LongitudinalModel) -> Any:
 
 
 def partial_correlations(prior: Prior | PriorVector, count: int, *, dim: str) -> list[Any]:
-    """Return the partial correlations of an unstructured matrix under the prior of that matrix.
-
-    Parameters
-    ----------
-    prior : Prior
-        ``lkj`` or ``uniform_correlations``.
-    count : int
-        Number of occasions or outcomes.
-    dim : str
-        Of the model in context, one entry a pair.
-
-    Returns
-    -------
-    list of tensor
-        By pair, in the order (1, 0), (2, 0), (2, 1), ...
-
-    Examples
-    --------
-    >>> with pm.Model(coords={"pair": [0, 1, 2]}) as model:
-    ...     found = partial_correlations(Prior("uniform_correlations"), 3, dim="pair")
-    >>> len(found), sorted(model.named_vars)
-    (3, ['correlations', 'partial_correlation', 'partial_unit'])
-    """
+    """Return partial correlations by pair (1, 0), (2, 0), (2, 1), under their matrix's prior."""
     assert isinstance(prior, Prior)
     unit = pm.Uniform("partial_unit", 0, 1, dims=dim)
     partial = pm.Deterministic("partial_correlation", 2 * unit - 1, dims=dim)

@@ -14,6 +14,7 @@ from bayes_ptsd.priors import FloatArray
 
 __all__ = ["observe_masked"]
 
+# log(2 pi), of the density of a normal
 LOG_2PI = float(np.log(2 * np.pi))
 
 

@@ -34,47 +34,14 @@ def build_parts(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     with P P' = I - 1/parts, so that the differences of the parts add up to that of the total, in
     the prior too. Correlations are made from their partial correlations.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients with all parts at one visit.
-    spec : ModelSpec
-        Of structure ``parts``.
-
-    Returns
-    -------
-    pm.Model
-        Dims subject, endpoint (the parts), pair. Differences are positive where the active
-        treatment is better. Scores and prior parameters are data that can be exchanged.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence is not patients with all parts, or lacks a baseline.
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.parts.example import example_parts
-    >>> from bayes_ptsd.spec import load_model
-    >>> build_parts(example_parts(), load_model("subscales-patients")).observed_RVs[0].name
-    'score'
+    Differences are positive where the active treatment is better. Scores and prior parameters are
+    data that can be exchanged; an improper prior is a SpecError.
     """
     return parts_pymc(parts_model(evidence, spec))
 
 
 def parts_pymc(problem: PartsModel) -> pm.Model:
-    """Build the PyMC model of a specification that has met its patients.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.parts.example import example_parts
-    >>> from bayes_ptsd.spec import load_model
-    >>> problem = parts_model(example_parts(), load_model("subscales-patients"))
-    >>> "treatment_difference" in parts_pymc(problem).named_vars
-    True
-    """
+    """Build the PyMC model of a specification that has met its patients."""
     count = len(problem.parts)
     named = {one.name: one for one in problem.parameters}
 

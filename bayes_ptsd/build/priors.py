@@ -78,33 +78,7 @@ def prior_variable(
 
 
 def prior_distribution(name: str, prior: Prior | PriorVector) -> Any:
-    """Return a prior as an unnamed PyMC distribution, for use inside another one.
-
-    Parameters
-    ----------
-    name : str
-        The parameter, for error messages.
-    prior : Prior
-        A proper prior that is no mixture.
-
-    Returns
-    -------
-    pytensor variable
-        The distribution.
-
-    Raises
-    ------
-    SpecError
-        If the prior is improper or has no PyMC counterpart.
-
-    Examples
-    --------
-    >>> prior = Prior("gamma", {"shape": 2.0, "rate": 0.1})
-    >>> with pm.Model() as model:
-    ...     nu = pm.Truncated("nu", prior_distribution("nu", prior), lower=2)
-    >>> [variable.name for variable in model.free_RVs]
-    ['nu']
-    """
+    """Return a prior as an unnamed distribution, for use in another one; not a mixture."""
     _refuse_improper(name, prior)
     return _distribution(prior.dist).dist(**_arguments(prior.dist, prior.params))
 

@@ -14,6 +14,8 @@ __all__ = ["category_shares", "observe_repeated"]
 NODES = np.linspace(-6.0, 6.0, 31)
 """Patient effects in standard deviations, for the trapezoidal rule: its error is about
 exp(-2 pi^2 / (0.4 sd)), 1e-7 and less up to a patient sd of 3."""
+# outer limits of the first and the last category: beyond any cutpoint, and finite so that
+# logarithms and gradients are
 FAR = 1e3
 
 
@@ -26,37 +28,10 @@ def observe_repeated(
     likelihood of each patient is a sum over effects, in logs, whose terms keep their digits in
     both tails.
 
-    Parameters
-    ----------
-    name : str
-        Name of the observed variable.
-    place : tensor
-        Category of each observation, from 0, dim (observation,).
-    cuts : tensor
-        Cutpoints less the linear predictor without the patient's effect, dims (observation, cut).
-    spread : tensor
-        Standard deviation of the effects.
-    member : tensor
-        Observations of each patient, dims (subject, 2); their number where there is no second.
-    link : {"logit", "probit"}
-        Distribution of the latent response.
-    dims : str
-        Dim of the observed variable.
-
-    Returns
-    -------
-    tensor
-        The observed variable.
-
-    Examples
-    --------
-    >>> with pm.Model() as model:
-    ...     cuts, member = pt.zeros((2, 1)), np.array([[0, 1]])
-    ...     score = observe_repeated(
-    ...         "score", np.array([0, 0]), cuts=cuts, spread=pt.constant(1e-9), member=member,
-    ...         link="logit", dims=None)
-    >>> float(np.exp(model.compile_logp(mode="FAST_COMPILE")({})).round(6))
-    0.25
+    `place` is the category of each observation, from 0; `cuts` are cutpoints less the linear
+    predictor without the patient's effect, dims (observation, cut); `spread` is the standard
+    deviation of the effects; `member` has each patient's observations, dims (subject, 2), and their
+    number where there is no second.
     """
 
     def log_probability(value: Any, cuts: Any, spread: Any, member: Any) -> Any:
@@ -92,25 +67,7 @@ def observe_repeated(
 
 
 def category_shares(cuts: Any, link: str) -> Any:
-    """Return the probabilities of the categories between cuts, dims (observation, category).
-
-    Parameters
-    ----------
-    cuts : tensor
-        Dims (observation, cut).
-    link : {"logit", "probit"}
-        Distribution of the latent response.
-
-    Returns
-    -------
-    tensor
-        One column more than there are cuts.
-
-    Examples
-    --------
-    >>> category_shares(pt.zeros((1, 1)), "probit").eval()
-    array([[0.5, 0.5]])
-    """
+    """Return the probabilities of the categories between cuts, dims (observation, category)."""
     below = pm.math.sigmoid(cuts) if link == "logit" else pm.math.invprobit(cuts)
     end = pt.ones_like(cuts[:, :1])
     edges = pt.concatenate([pt.zeros_like(end), below, end], axis=1)

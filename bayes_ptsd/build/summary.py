@@ -22,31 +22,6 @@ def build_summary(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     convention T: ``estimate ~ StudentT(df, treatment_difference, se)``. The estimate is the printed
     one (N) or the center of the printed interval (T), in score units, positive when the active
     treatment is better.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        One contrast.
-    spec : ModelSpec
-        Of structure ``summary``.
-
-    Returns
-    -------
-    pm.Model
-        With data ``estimate_printed, se, df`` that can be exchanged without compiling anew.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence is not one contrast of the analysis and reading that the model is about.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.spec import load_model
-    >>> row = select_contrast(load_published(), "T2.IESR.X")
-    >>> build_summary(row, load_model("published")).observed_RVs[0].name
-    'estimate'
     """
     likelihood = likelihood_of(accepted_row(evidence, spec), spec.options["convention"])
     prior = row_prior(spec, evidence)

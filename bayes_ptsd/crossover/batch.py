@@ -22,36 +22,9 @@ REACH = 8.0
 def batch_with_tails(
     pairs: CrossoverPairs, priors: Mapping[str, Any], steps: int, **settings: Any
 ) -> xr.Dataset:
-    """Compute the treatment difference in every set, with tail probabilities at common limits.
+    """Return `crossover_batch` of the treatment difference in every set, with tail probabilities.
 
-    Parameters
-    ----------
-    pairs : CrossoverPairs
-        Scores of all sets, as of `stacked_pairs`.
-    priors : mapping
-        As for `crossover_batch`.
-    steps : int
-        Number of limits, spread over all posteriors and 8 standard deviations beyond.
-    **settings
-        As for `crossover_batch`.
-
-    Returns
-    -------
-    xr.Dataset
-        As of `crossover_batch`, of the treatment difference alone; ``prob_greater`` at the limits
-        on dim ``threshold``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.exact import exact_priors
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> found = batch_with_tails(stacked_pairs([model, model]), exact_priors(model), 5,
-    ...     benefit_sign=model.sign, covariance="random_intercept")
-    >>> found["prob_greater"].shape
-    (2, 5)
+    ``prob_greater`` is at `steps` limits, dim ``threshold``, common to all sets.
     """
     rough = crossover_batch(pairs, priors, **settings).sel(estimand="treatment_difference")
     low = float((rough["mean"] - REACH * rough["sd"]).min())
@@ -62,27 +35,7 @@ def batch_with_tails(
 
 
 def stacked_pairs(models: Sequence[CrossoverModel]) -> CrossoverPairs:
-    """Return the scores of all reconstructions, patients in the order of their sequence.
-
-    Parameters
-    ----------
-    models : sequence of CrossoverModel
-        One model of patients who differ in their scores only.
-
-    Returns
-    -------
-    CrossoverPairs
-        Scores with dims (reconstruction, subject, period); refused if numbers of patients differ.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> stacked_pairs([model, model]).score.ndim
-    3
-    """
+    """Return scores of all reconstructions, dims (reconstruction, subject, period), by sequence."""
     orders = [np.argsort(~one.pairs.active_first, kind="stable") for one in models]
     scores = [one.pairs.score[order] for one, order in zip(models, orders, strict=True)]
     if len({score.shape for score in scores}) > 1:

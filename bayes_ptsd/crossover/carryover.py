@@ -21,55 +21,29 @@ from bayes_ptsd.priors import FloatArray
 
 __all__ = ["LEVELS", "carryover_document", "carryover_groups", "carryover_study"]
 
+# P(benefit) at which the lower limit of the 90% and of the 95% equal-tailed interval is zero
 LEVELS = (0.95, 0.975)
 SDS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 2.0, 4.0, np.inf)
 """Standard deviations of the carryover prior, in reference SDs of the endpoint."""
+# known carryovers are shown up to 1.5 reference SDs either way, nearly four sds of the default
+# prior (0.4), and further where a tipping value is
 REACH = 1.5
+# odd, so that no carryover is one of the points
 POINTS = 25
 
 
 def carryover_study(model: CrossoverModel, *, levels: Sequence[float] = LEVELS) -> xr.Dataset:
     """Compute how a treatment difference depends on what is assumed about carryover.
 
-    Parameters
-    ----------
-    model : CrossoverModel
-        Of options that the exact engine covers; its own carryover prior, if any, is replaced.
-    levels : sequence of float
-        Probabilities of benefit to ask tipping values for.
-
-    Returns
-    -------
-    xr.Dataset
-        On dim ``carryover_sd`` (score units, from 0, no carryover, to infinity, a flat prior):
-        ``mean, sd, eti95, prob_benefit, log_marginal_likelihood``. On dim ``carryover`` (a known
-        carryover, score units): ``known_mean, known_prob_benefit``. On dim ``level``:
-        ``tipping_carryover``, the known carryover at which P(benefit) equals the level (NaN if none
-        within 40 posterior sds), and ``tipping_sd``, the smallest prior sd at which P(benefit)
-        falls to the level (NaN if none does, 0 if it lies below without carryover). Attribute
-        ``reference_sd``.
-
-    Raises
-    ------
-    SpecError
-        If the exact engine does not cover the model, or carryover is aliased in it.
-    FitError
-        If the posterior under some prior is improper.
-
-    References
-    ----------
-    .. [1] Freeman PR. The performance of the two-stage analysis of two-treatment, two-period
-       crossover trials. Statistics in Medicine 1989;8:1421-1432. (Why no test chooses.)
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover-carryover"))
-    >>> study = carryover_study(model, levels=[0.95])
-    >>> study["mean"].sel(carryover_sd=[0, np.inf]).round(1).values.tolist()
-    [5.1, 0.4]
+    The model's own carryover prior, if any, is replaced. On dim ``carryover_sd`` (score units, from
+    0, no carryover, to infinity, a flat prior): ``mean, sd, eti95, prob_benefit,
+    log_marginal_likelihood``. On dim ``carryover`` (known, score units): ``known_mean,
+    known_prob_benefit``. On dim ``level``: ``tipping_carryover``, the known carryover at which
+    P(benefit) equals the level (NaN if none within 40 posterior sds), and ``tipping_sd``, the
+    smallest prior sd at which P(benefit) falls to it (NaN if none does, 0 if it lies below without
+    carryover). A posterior that is improper under some prior is a FitError. Why no test chooses:
+    Freeman PR, The performance of the two-stage analysis of two-treatment, two-period crossover
+    trials, Statistics in Medicine 1989;8:1421-1432.
     """
     if reason := why_not_exact(model.options):
         raise SpecError(f"carryover is not swept for model '{model.spec.name}': {reason}")
@@ -100,17 +74,7 @@ def carryover_study(model: CrossoverModel, *, levels: Sequence[float] = LEVELS) 
 
 
 def carryover_groups(model: CrossoverModel) -> dict[str, xr.Dataset]:
-    """Return the group ``carryover`` of a fit, or nothing where there is no such study.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> carryover_groups(model)
-    {}
-    """
+    """Return the group ``carryover`` of a fit, or nothing where there is no such study."""
     if not model.options["carryover"] or why_not_exact(model.options):
         return {}
     try:
@@ -121,29 +85,7 @@ def carryover_groups(model: CrossoverModel) -> dict[str, xr.Dataset]:
 
 
 def carryover_document(study: xr.Dataset) -> dict[str, Any]:
-    """Return a study of carryover as a JSON-safe document.
-
-    Parameters
-    ----------
-    study : xr.Dataset
-        From `carryover_study`.
-
-    Returns
-    -------
-    dict
-        ``reference_sd``; ``sweep``, a line per prior sd, null where the prior is flat; ``known``, a
-        line per known carryover; ``tipping``, a line per level. What does not exist is None.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover-carryover"))
-    >>> document = carryover_document(carryover_study(model))
-    >>> document["sweep"][-1]["prior"], document["sweep"][-1]["prior_sd"]
-    ('flat', None)
-    """
+    """Return a study of carryover as a JSON-safe document, None where there is no number."""
     reference = float(study.attrs["reference_sd"])
     return {
         "reference_sd": reference,

@@ -15,30 +15,12 @@ from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = ["DRAWS", "exact_crossover", "exact_priors", "why_not_exact"]
 
+# as many as NUTS keeps by default, 4 chains of 1,000
 DRAWS = 4000
 
 
 def why_not_exact(options: Mapping[str, Any]) -> str:
-    """Say why the exact engine has no answer for a crossover model; empty where it has one.
-
-    Parameters
-    ----------
-    options : mapping
-        Options of the specification.
-
-    Returns
-    -------
-    str
-        A phrase.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.spec import load_model
-    >>> why_not_exact(load_model("crossover").options)
-    ''
-    >>> why_not_exact(load_model("crossover-student-t").options)
-    'it integrates normal likelihoods, not student_t'
-    """
+    """Say why the exact engine has no answer for a crossover model; empty where it has one."""
     if options["likelihood"] != "normal":
         return f"it integrates normal likelihoods, not {options['likelihood']}"
     if options["baseline"] == "joint":
@@ -53,17 +35,7 @@ def why_not_exact(options: Mapping[str, Any]) -> str:
 
 
 def exact_priors(model: CrossoverModel) -> dict[str, Prior | Callable[[FloatArray], FloatArray]]:
-    """Return the priors as the exact engine takes them.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> sorted(exact_priors(model))
-    ['level', 'period_effect', 'sd_subject', 'sd_within', 'treatment']
-    """
+    """Return the priors as the exact engine takes them: of ``inverse_sd`` its density."""
     return {
         name: inverse_sd if prior.dist == "inverse_sd" else prior
         for name, prior in model.priors.items()
@@ -72,36 +44,9 @@ def exact_priors(model: CrossoverModel) -> dict[str, Prior | Callable[[FloatArra
 
 
 def exact_crossover(model: CrossoverModel, *, seed: int) -> dict[str, xr.Dataset]:
-    """Compute the posterior of a crossover by quadrature.
+    """Return the groups ``posterior``, ``exact`` and ``quadrature`` (error figures) of a crossover.
 
-    Parameters
-    ----------
-    model : CrossoverModel
-        Of options that `why_not_exact` has nothing against.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        Groups ``posterior`` (4,000 independent draws in one chain), ``exact`` and ``quadrature``
-        with the error figures of the integration.
-
-    Raises
-    ------
-    SpecError
-        If the engine does not cover the model.
-    FitError
-        If the posterior is improper or cannot be integrated.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> exact_crossover(model, seed=1)["posterior"].sizes["draw"]
-    4000
+    The posterior has 4,000 independent draws in one chain; an improper one is a FitError.
     """
     if reason := why_not_exact(model.options):
         raise SpecError(f"no exact engine for model '{model.spec.name}': {reason}; take nuts")

@@ -13,6 +13,7 @@ from bayes_ptsd.crossover.priors import draw_priors, has_proper_priors, log_prio
 
 __all__ = ["crossover_groups"]
 
+# prior draws serve figures and checks; a probability has a Monte Carlo error of at most .016
 PRIOR_DRAWS = 1000
 
 
@@ -21,33 +22,8 @@ def crossover_groups(
 ) -> dict[str, xr.Dataset]:
     """Compute data, predictive, likelihood and prior groups from draws of the parameters.
 
-    Parameters
-    ----------
-    posterior : xr.Dataset
-        Draws of every parameter, dims ``chain`` and ``draw``.
-    model : CrossoverModel
-        Model and patients.
-    seed : int
-        Seed of the replicates and of the prior draws.
-    prior : xr.Dataset, optional
-        Prior draws; by default drawn here. Where a prior is improper there are none.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``observed_data, constant_data, posterior_predictive, log_likelihood`` (by subject, its
-        effects integrated out), ``log_prior`` (by parameter), ``prior, prior_predictive``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.exact import exact_crossover
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> groups = crossover_groups(exact_crossover(model, seed=1)["posterior"], model, seed=1)
-    >>> groups["log_likelihood"]["score"].dims
-    ('chain', 'draw', 'subject')
+    ``log_likelihood`` is by subject, its effects integrated out, ``log_prior`` by parameter; where
+    a prior is improper there are no ``prior`` and ``prior_predictive``.
     """
     after, before = np.random.default_rng(seed).spawn(2)
     constants: dict[str, Any] = {"active_first": ("subject", model.pairs.active_first)}

@@ -20,35 +20,11 @@ Moments = tuple[FloatArray, FloatArray, FloatArray | None]
 
 
 def patient_moments(draws: xr.Dataset, model: CrossoverModel) -> Moments:
-    """Return means, covariances and degrees of freedom of every patient's scores.
+    """Return mean (sample, subject, column), covariance (sample, column, column) and nu (sample).
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : CrossoverModel
-        Its patients and options.
-
-    Returns
-    -------
-    mean : ndarray
-        Dims (sample, subject, column); columns are periods 1 and 2, of a joint model baseline 1,
-        score 1, baseline 2, score 2. Score units, as recorded.
-    covariance : ndarray
-        Dims (sample, column, column); of a Student-t model the scale matrix.
-    nu : ndarray or None
-        Degrees of freedom, dim (sample,); None for a normal model.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.crossover.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> mean, covariance, _ = patient_moments(draw_priors(model, 10, seed=1), model)
-    >>> mean.shape, covariance.shape
-    ((10, 24, 2), (10, 2, 2))
+    Score units as recorded. Columns are periods 1 and 2, of a joint model baseline 1, score 1,
+    baseline 2, score 2; the covariance of a Student-t model is its scale matrix; nu is None for a
+    normal one.
     """
     flat = draws.stack(sample=("chain", "draw")).transpose("sample", ...)
     mean = _means(flat, model)
@@ -102,34 +78,9 @@ def subject_log_likelihood(draws: xr.Dataset, model: CrossoverModel) -> xr.DataA
 def replicated_scores(
     draws: xr.Dataset, model: CrossoverModel, rng: np.random.Generator
 ) -> xr.Dataset:
-    """Draw the scores of new patients with the same sequences and the same missing cells.
+    """Draw scores of new patients, dims (chain, draw, subject, period), NaN where one is missing.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : CrossoverModel
-        Its patients and options.
-    rng : Generator
-        Source of randomness.
-
-    Returns
-    -------
-    xr.Dataset
-        ``score`` (and ``baseline`` of a joint model) with dims (chain, draw, subject, period), NaN
-        where the patient has none.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.crossover.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> draws = draw_priors(model, 10, seed=1)
-    >>> replicated = replicated_scores(draws, model, np.random.default_rng(1))
-    >>> int(replicated["score"].isel(chain=0, draw=0).notnull().sum())
-    44
+    Sequences and missing cells are those of the data; a joint model has ``baseline``, too.
     """
     mean, covariance, nu = patient_moments(draws, model)
     root = np.linalg.cholesky(covariance)

@@ -31,35 +31,16 @@ __all__ = ["CrossoverModel", "crossover_model"]
 
 @dataclass(frozen=True)
 class CrossoverModel:
-    """A crossover model with its data, ready to be computed by any engine.
-
-    Attributes
-    ----------
-    spec : ModelSpec
-        Of structure ``crossover``.
-    endpoint : Endpoint
-        The outcome; its `reference_sd` is estimated where the trial gives none.
-    pairs : CrossoverPairs
-        Scores as recorded by subject and period, and the baseline covariate where there is one.
-    sequence : ndarray of str
-        Label of each subject's sequence.
-    baselines : ndarray, optional
-        Baselines by subject and period, for the joint model.
-    priors : mapping of str to Prior or PriorVector
-        In score units, by parameter of the model; the levels of joint baselines have one a period.
-    notes : tuple of str
-        What was taken from the data because the trial does not say it, and what was left out.
-    visit : str
-        Label of the visit.
-    """
+    """A crossover model with its data, ready to be computed by any engine."""
 
     spec: ModelSpec
-    endpoint: Endpoint
-    pairs: CrossoverPairs
-    sequence: np.ndarray[Any, Any]
-    baselines: FloatArray | None
+    endpoint: Endpoint  # its `reference_sd` is estimated where the trial gives none
+    pairs: CrossoverPairs  # scores as recorded; the covariate where there is one
+    sequence: np.ndarray[Any, Any]  # label, dim (subject,)
+    baselines: FloatArray | None  # of the joint model, dims (subject, period)
+    # in score units; the levels of joint baselines have one a period
     priors: Mapping[str, Prior | PriorVector]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what was taken from the data, and what was left out
     visit: str
 
     @property
@@ -97,36 +78,7 @@ class CrossoverModel:
 
 
 def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
-    """Bring a crossover specification and patients together.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients of a crossover, with one endpoint and one visit (`select_outcome`).
-    spec : ModelSpec
-        Of structure ``crossover``.
-
-    Returns
-    -------
-    CrossoverModel
-        Scores, priors in score units and notes.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence has no patients, several outcomes, one sequence only, or lacks a baseline
-        that the model needs.
-    SpecError
-        If a prior cannot be put into score units.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> model.priors["sd_within"].formula, model.size["subjects"]
-    ('half_normal(15.12)', 24)
-    """
+    """Bring a crossover specification and patients, of one endpoint and visit, together."""
     arrays = crossover_arrays(evidence, _only_endpoint(evidence))
     endpoint = evidence.trial.endpoint(arrays.attrs["endpoint"])
     notes = []

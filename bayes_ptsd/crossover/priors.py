@@ -20,27 +20,7 @@ NAMES: Mapping[str, str] = {"treatment": "treatment_difference", "sequence": "se
 
 
 def prior_shapes(model: CrossoverModel) -> dict[str, tuple[str, Prior | PriorVector, bool]]:
-    """Return name in the posterior, prior and whether there is one for each period.
-
-    Parameters
-    ----------
-    model : CrossoverModel
-        The model.
-
-    Returns
-    -------
-    dict
-        By parameter of the specification.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> shapes = prior_shapes(crossover_model(example_patients(), load_model("crossover")))
-    >>> shapes["treatment"][0], shapes["level"][2]
-    ('treatment_difference', False)
-    """
+    """Return, by parameter, name in the posterior, prior and whether there is one a period."""
     unequal = model.options["period_sd"] == "unequal"
     twice = {"baseline_slope", "baseline_level", *(("sd_within", "sd_period") if unequal else ())}
     return {
@@ -49,49 +29,14 @@ def prior_shapes(model: CrossoverModel) -> dict[str, tuple[str, Prior | PriorVec
 
 
 def has_proper_priors(model: CrossoverModel) -> bool:
-    """Tell whether every prior of a model is a distribution that can be drawn from.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> has_proper_priors(crossover_model(example_patients(), load_model("crossover")))
-    True
-    """
+    """Tell whether every prior of a model is a distribution that can be drawn from."""
     return all(prior.proper for prior in model.priors.values())
 
 
 def draw_priors(model: CrossoverModel, size: int, *, seed: int) -> xr.Dataset:
-    """Draw every parameter of a model from its prior.
+    """Draw every parameter from its prior, dims ``chain`` (1), ``draw`` and, for some, ``period``.
 
-    Parameters
-    ----------
-    model : CrossoverModel
-        With proper priors, and not a joint model of baselines, whose correlations PyMC draws.
-    size : int
-        Number of draws.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    xr.Dataset
-        Dims ``chain`` (1) and ``draw``, and ``period`` where there is one for each.
-
-    Raises
-    ------
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover-student-t"))
-    >>> float(draw_priors(model, 500, seed=1)["nu"].min()) > 2
-    True
+    An improper prior is a SpecError. Not for a joint model, whose correlations PyMC draws.
     """
     rng = np.random.default_rng(seed)
     drawn: dict[str, xr.Variable] = {}
@@ -104,24 +49,9 @@ def draw_priors(model: CrossoverModel, size: int, *, seed: int) -> xr.Dataset:
 
 
 def derived(draws: xr.Dataset) -> xr.Dataset:
-    """Add the estimands that are functions of the parameters.
+    """Add ``within_patient_contrast``, what a crossover without carryover would estimate.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters.
-
-    Returns
-    -------
-    xr.Dataset
-        With carryover, the ``within_patient_contrast`` that a crossover without carryover would
-        estimate.
-
-    Examples
-    --------
-    >>> draws = xr.Dataset({"treatment_difference": 6.0, "carryover": 2.0})
-    >>> float(derived(draws)["within_patient_contrast"])
-    5.0
+    It is ``treatment_difference - carryover / 2``; without carryover nothing is added.
     """
     if "carryover" not in draws:
         return draws
@@ -130,29 +60,7 @@ def derived(draws: xr.Dataset) -> xr.Dataset:
 
 
 def log_priors(draws: xr.Dataset, model: CrossoverModel) -> xr.Dataset:
-    """Return the log prior density of each parameter at each draw.
-
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : CrossoverModel
-        Its priors.
-
-    Returns
-    -------
-    xr.Dataset
-        One variable a parameter, with its dims; improper priors up to a constant.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = crossover_model(example_patients(), load_model("crossover"))
-    >>> sorted(log_priors(draw_priors(model, 10, seed=1), model))
-    ['level', 'period_effect', 'sd_subject', 'sd_within', 'treatment_difference']
-    """
+    """Return the log prior density of each parameter at each draw, improper up to a constant."""
     found = {}
     for key, (name, prior, _) in prior_shapes(model).items():
         if name in draws:
@@ -164,10 +72,7 @@ def log_priors(draws: xr.Dataset, model: CrossoverModel) -> xr.Dataset:
 
 
 def _joint_log_priors(draws: xr.Dataset, model: CrossoverModel) -> dict[str, xr.DataArray]:
-    """Return the log densities of a joint model's correlations and sds of baselines.
-
-    That of the correlations up to a constant.
-    """
+    """Return log densities of a joint model's correlations, up to a constant, and baseline sds."""
     covariance = draws["covariance"].transpose("chain", "draw", ...).values
     sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
     log_det = np.linalg.slogdet(covariance)[1] - 2 * np.log(sd).sum(axis=-1)

@@ -14,20 +14,12 @@ from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["depression_prior_lines"]
 
+# as many prior draws as a fit keeps
 DRAWS = 1000
 
 
 def depression_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[str, str], bool]:
-    """Return the priors of a specification in words, and whether all are proper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.spec import load_model
-    >>> lines, _ = depression_prior_lines(example_mediation(), load_model("depression-adjusted"))
-    >>> lines["prior interval"]
-    'treatment: 95% from -282.23 to 282.23 score units'
-    """
+    """Return the priors of a specification in words, and whether all are proper."""
     model = depression_model(evidence, spec)
     lines = {f"prior {name}": prior.formula for name, prior in model.priors.items()}
     if not all(prior.proper for prior in model.priors.values()):

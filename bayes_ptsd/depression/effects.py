@@ -47,29 +47,15 @@ EFFECTS = (
 """Comparisons of the treatments, positive = benefit."""
 RHO: tuple[float, ...] = tuple(round(-0.5 + 0.1 * step, 1) for step in range(11))
 """Correlations between the errors of mediator and outcome that are tried."""
+# P(total > 0) from which a share of the total is told: with a total that may be zero it has no
+# scale
 CERTAIN = 0.99
 
 
 def error_slope(draws: xr.Dataset, rho: float | xr.DataArray) -> xr.DataArray:
-    """Return the slope on the mediator that correlated errors alone would make.
+    """Return the slope on the mediator that errors with correlation `rho` alone make.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        ``sd_residual`` and ``mediator_sd``.
-    rho : float or xr.DataArray
-        Correlation between the errors of mediator and outcome.
-
-    Returns
-    -------
-    xr.DataArray
-        Score units of the outcome per unit of the mediator.
-
-    Examples
-    --------
-    >>> draws = xr.Dataset({"sd_residual": 8.0, "mediator_sd": 6.4})
-    >>> round(float(error_slope(draws, 0.6)), 4)
-    0.9375
+    Score units of the outcome per unit of the mediator.
     """
     ratio = draws["sd_residual"] / draws["mediator_sd"]
     slope: xr.DataArray = ratio * (rho / np.sqrt(1 - rho**2))
@@ -79,43 +65,12 @@ def error_slope(draws: xr.Dataset, rho: float | xr.DataArray) -> xr.DataArray:
 def mediation_effects(
     draws: xr.Dataset, model: DepressionModel, *, rho: float | xr.DataArray = 0.0
 ) -> xr.Dataset:
-    """Return the effects of each draw.
+    """Return the effects of each draw, score units of the outcome, positive = benefit.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of both regressions, dims ``chain`` and ``draw``.
-    model : DepressionModel
-        Its signs and patients.
-    rho : float or xr.DataArray
-        Correlation between the errors of mediator and outcome, between -1 and 1; 0 is the model's
-        assumption, on which the priors are, too. An array adds its dim.
-
-    Returns
-    -------
-    xr.Dataset
-        ``treatment_difference`` (the total effect), ``controlled_direct_effect`` (at the mean
-        mediator), ``natural_direct_effect, natural_indirect_effect``; score units of the outcome,
-        positive = benefit.
-
-    References
-    ----------
-    .. [1] Imai K, Keele L, Yamamoto T. Identification, inference and sensitivity analysis for
-       causal mediation effects. Statistical Science 2010;25:51-71. Section 5.
-    .. [2] VanderWeele TJ, Vansteelandt S. Conceptual issues concerning mediation, interventions and
-       composition. Statistics and Its Interface 2009;2:457-468.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.groups import draw_priors
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> draws = draw_priors(model, 10, seed=1)
-    >>> zero, more = (mediation_effects(draws, model, rho=rho) for rho in (0.0, 0.4))
-    >>> bool(np.allclose(zero["treatment_difference"], more["treatment_difference"]))
-    True
+    The controlled direct effect is at the mean mediator. `rho` is the correlation between the
+    errors of mediator and outcome; 0 is the model's assumption, on which the priors are, too. An
+    array adds its dim. Sources: Imai K, Keele L, Yamamoto T, Statistical Science 2010;25:51-71,
+    section 5; VanderWeele TJ, Vansteelandt S, Statistics and Its Interface 2009;2:457-468.
     """
     sign, both = model.signs[0], model.signs[0] * model.signs[1]
     moved = both * draws["mediator_difference"]
@@ -140,28 +95,10 @@ def mediation_effects(
 def proportion_mediated(
     effects: xr.Dataset, *, prob_total: float | None = None
 ) -> dict[str, float]:
-    """Return the natural indirect effect as a share of the total, where that is anything at all.
+    """Return the natural indirect effect as a share of the total: ``median, low, high`` (95%).
 
-    Parameters
-    ----------
-    effects : xr.Dataset
-        From `mediation_effects`.
-    prob_total : float, optional
-        P(total > 0) where it is known without Monte Carlo error; else it is counted.
-
-    Returns
-    -------
-    dict of str to float
-        ``median, low, high`` (95% equal-tailed) and ``prob_total``, the probability that the total
-        is positive. NaN unless that exceeds .99: with a total that may be zero the share has no
-        scale, and it has no mean anyway.
-
-    Examples
-    --------
-    >>> one = xr.Dataset({"treatment_difference": ("draw", [8.0, 10.0]),
-    ...                   "natural_indirect_effect": ("draw", [4.0, 5.0])})
-    >>> proportion_mediated(one)["median"]
-    0.5
+    NaN unless ``prob_total``, P(total > 0), exceeds .99: with a total that may be zero the share
+    has no scale, and it has no mean anyway.
     """
     total = effects["treatment_difference"].values.ravel()
     share = effects["natural_indirect_effect"].values.ravel() / total
@@ -182,34 +119,9 @@ def mediation_summary(
 ) -> xr.Dataset:
     """Summarize what the effects would be under correlated errors, and the share mediated.
 
-    Parameters
-    ----------
-    draws : sequence of xr.Dataset
-        Draws of both regressions, one set for each set of patients; several are pooled with equal
-        weight.
-    models : sequence of DepressionModel
-        Their models, in the same order.
-    rhos : sequence of float
-        Correlations between the errors of mediator and outcome.
-    prob_total : float, optional
-        As in `proportion_mediated`.
-
-    Returns
-    -------
-    xr.Dataset
-        ``mean, low, high`` (95% equal-tailed) and ``prob_benefit`` on dims ``(effect, rho)``;
-        ``share`` on dim ``part`` from `proportion_mediated`; ``vanishing``, on dim ``part`` the
-        median and the interval of the correlation at which the indirect effect is zero.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.groups import draw_priors
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> mediation_summary([draw_priors(model, 50, seed=1)], [model]).sizes["rho"]
-    11
+    Sets of patients are pooled with equal weight. ``mean, low, high`` (95% equal-tailed) and
+    ``prob_benefit`` on dims (effect, rho); ``share`` on dim ``part`` from `proportion_mediated`;
+    ``vanishing``, on dim ``part``, the correlation at which the indirect effect is zero.
     """
     names = ["treatment_difference", "natural_direct_effect", "natural_indirect_effect"]
     each = xr.DataArray(list(rhos), dims="rho")
@@ -242,28 +154,7 @@ def mediation_summary(
 
 
 def mediation_document(summary: xr.Dataset) -> dict[str, Any]:
-    """Return a summary of mediation as a JSON-safe document.
-
-    Parameters
-    ----------
-    summary : xr.Dataset
-        From `mediation_summary`.
-
-    Returns
-    -------
-    dict
-        ``share`` (None unless P(total > 0) exceeds .99), ``vanishing_error_correlation``,
-        ``prob_total`` and ``by_error_correlation``: direct and indirect effect for each.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.groups import draw_priors
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> mediation_document(mediation_summary([draw_priors(model, 50, seed=1)], [model]))["share"]
-    """
+    """Return a summary of mediation as a JSON-safe document; ``share`` is None where it is NaN."""
 
     def three(name: str) -> dict[str, float] | None:
         found = {str(part): float(summary[name].sel(part=part)) for part in summary["part"].values}
@@ -286,17 +177,7 @@ def mediation_document(summary: xr.Dataset) -> dict[str, Any]:
 
 
 def estimand_units(model: DepressionModel) -> dict[str, str]:
-    """Return the unit of every parameter and effect that has one.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> estimand_units(model)["natural_indirect_effect"]
-    'points'
-    """
+    """Return the unit of every parameter and effect that has one."""
     own = (*EFFECTS[:4], "level", "sd_residual")
     others = ("mediator_difference", "mediator_level", "mediator_sd")
     return dict.fromkeys(own, model.endpoint.unit) | dict.fromkeys(others, model.mediator.unit)

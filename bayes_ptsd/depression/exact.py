@@ -29,59 +29,32 @@ __all__ = ["effect_mixtures", "exact_depression", "regressions"]
 
 IndexArray = NDArray[np.intp]
 
+# as many as NUTS keeps by default, 4 chains of 1,000
 DRAWS = 4000
+# nodes of a log sd, of each coefficient of the mediator, and of each half of those that crowd about
+# zero: means are then accurate to 1e-5 and probabilities to 1e-6
 SPREADS, HERMITE, LEGENDRE = 7, 16, 48
+# log of the least over the greatest of the nodes that crowd about zero, 8e-7: nearer there is no
+# mass that counts; the logs are split at -2.5, and the second number is not read
 LOG_REACH = (-14.0, 2.5)
 
 
 @dataclass(frozen=True)
 class _Regression:
-    """Coefficients of one regression on a few values of its standard deviation.
+    """Coefficients of one regression on a few values of its standard deviation."""
 
-    Dim ``(component,)`` first: weight, mean (coefficient), covariance (coefficient, coefficient).
-    """
-
-    weight: FloatArray
+    weight: FloatArray  # dim (component,)
     sd: FloatArray
-    mean: FloatArray
-    covariance: FloatArray
+    mean: FloatArray  # dims (component, coefficient)
+    covariance: FloatArray  # dims (component, coefficient, coefficient)
 
 
 def exact_depression(model: DepressionModel, *, seed: int) -> dict[str, xr.Dataset]:
     """Compute the posterior of both regressions and of the effects without sampling.
 
-    Parameters
-    ----------
-    model : DepressionModel
-        Model and patients.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        Groups ``posterior`` (4,000 independent draws of the parameters in one chain), ``exact``
-        (every parameter and effect) and ``quadrature`` with the error figures of the integration,
-        the larger of the two regressions; ``log_marginal_likelihood`` is of both scores.
-
-    Raises
-    ------
-    SpecError
-        If the engine does not cover one of the priors.
-    FitError
-        If the posterior is improper or cannot be integrated.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> found = exact_depression(model, seed=1)["exact"]
-    >>> direct, indirect, total = (float(found["mean"].sel(estimand=name)) for name in (
-    ...     "natural_direct_effect", "natural_indirect_effect", "treatment_difference"))
-    >>> round(direct + indirect - total, 4) + 0.0
-    0.0
+    ``posterior`` has 4,000 independent draws of the parameters in one chain, ``exact`` every
+    parameter and effect, ``quadrature`` the larger error figures of the two regressions and the
+    ``log_marginal_likelihood`` of both scores. An improper posterior is a FitError.
     """
     problems = regressions(model)
     trees = [arm_posterior(one, draws=DRAWS, seed=seed + i) for i, one in enumerate(problems)]
@@ -107,17 +80,7 @@ def exact_depression(model: DepressionModel, *, seed: int) -> dict[str, xr.Datas
 
 
 def regressions(model: DepressionModel) -> tuple[Problem, Problem]:
-    """Return the regressions of outcome and mediator for the exact engine.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> [len(one.design.priors) for one in regressions(model)]
-    [6, 3]
-    """
+    """Return the regressions of outcome and mediator for the exact engine."""
     named = {model.parameters[key].name: prior for key, prior in model.priors.items()}
 
     def regression(score: FloatArray, columns: Mapping[str, FloatArray], sd: str) -> Problem:
@@ -136,33 +99,9 @@ def regressions(model: DepressionModel) -> tuple[Problem, Problem]:
 def effect_mixtures(
     solutions: list[Solution], model: DepressionModel, *, rho: float = 0.0
 ) -> dict[str, Mixture]:
-    """Return direct, indirect and total effects as mixtures of normals.
+    """Return direct, indirect and total effects, and the mediator's, as mixtures of normals.
 
-    Parameters
-    ----------
-    solutions : list of Solution
-        Outcome's and mediator's regressions, solved.
-    model : DepressionModel
-        Signs and patients.
-    rho : float
-        Correlation between the errors of mediator and outcome, as in `mediation_effects`.
-
-    Returns
-    -------
-    dict of str to Mixture
-        ``treatment_difference, natural_direct_effect, natural_indirect_effect,
-        controlled_direct_effect, mediator_difference``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> solved = [solve_problem(one, tolerance=1e-3) for one in regressions(model)]
-    >>> found = effect_mixtures(solved, model)["natural_indirect_effect"]
-    >>> round(float(found.weight.sum()), 9)
-    1.0
+    `solutions` are of the outcome's and the mediator's regression; `rho` as in `mediation_effects`.
     """
     outcome = _regression(
         solutions[0], ("controlled_direct_effect", "mediator_slope", "interaction")

@@ -33,32 +33,11 @@ def example_mediation(
 ) -> Evidence:
     """Simulate a parallel trial: an outcome on the IES-R scale, a mediator on the MADRS scale.
 
-    Under control the mediator has mean 20 and sd 7; the outcome's slope on it is .8 and the active
-    treatment takes off 4 points of the mediator and 5 of the outcome at a mediator of 20.
-
-    Parameters
-    ----------
-    subjects : int
-        Number of subjects, half in each arm.
-    interaction : float
-        What the slope on the mediator has more under the active treatment. The natural indirect
-        effect is ``4 (.8 + interaction)``; the direct one stays 5.
-    confounding : float
-        Correlation of the errors of mediator and outcome: an unmeasured cause of both.
-    reference_sd : float, optional
-        That of the outcome; None leaves it to the data, with the range.
-    seed : int
-        Seed of the simulation.
-
-    Returns
-    -------
-    Evidence
-        Of kind ``simulated``, endpoints ``ies_r`` and ``madrs``, each with a baseline.
-
-    Examples
-    --------
-    >>> example_mediation(subjects=8).data["outcomes"].sizes["subject"]
-    8
+    Under control the mediator has mean 20 and sd 7; the outcome's slope on it is .8, and
+    `interaction` more under the active treatment, which takes off 4 points of the mediator and 5 of
+    the outcome at a mediator of 20. The natural indirect effect is ``4 (.8 + interaction)``; the
+    direct one stays 5. `confounding` is the correlation of the errors of both: an unmeasured cause.
+    Without `reference_sd` the data have to give it, and the outcome has no range.
     """
     rng = np.random.default_rng(seed)
     active = np.arange(subjects) % 2 == 0

@@ -14,29 +14,9 @@ __all__ = ["replicated_scores", "subject_log_likelihood"]
 
 
 def subject_log_likelihood(draws: xr.Dataset, model: DepressionModel) -> xr.DataArray:
-    """Return the log density of each patient's two scores together under each draw.
+    """Return the log density of each patient's two scores, dims (chain, draw, subject).
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : DepressionModel
-        Its patients and options.
-
-    Returns
-    -------
-    xr.DataArray
-        Dims (chain, draw, subject): of the mediator, plus of the outcome given the mediator.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.groups import draw_priors
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> dict(subject_log_likelihood(draw_priors(model, 10, seed=1), model).sizes)
-    {'chain': 1, 'draw': 10, 'subject': 60}
+    That of the mediator plus that of the outcome given the mediator.
     """
     first = _linear(draws, mediator_columns(model))
     second = _linear(draws, outcome_columns(model))
@@ -48,33 +28,9 @@ def subject_log_likelihood(draws: xr.Dataset, model: DepressionModel) -> xr.Data
 def replicated_scores(
     draws: xr.Dataset, model: DepressionModel, rng: np.random.Generator
 ) -> xr.Dataset:
-    """Draw mediator and outcome of new patients with the same arms and baselines.
+    """Draw ``score`` (chain, draw, subject, endpoint) of new patients, the outcome first.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : DepressionModel
-        Its patients and options.
-    rng : Generator
-        Source of randomness.
-
-    Returns
-    -------
-    xr.Dataset
-        ``score`` with dims (chain, draw, subject, endpoint), the outcome first; each outcome goes
-        with the mediator that was drawn for it.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.depression.groups import draw_priors
-    >>> from bayes_ptsd.depression.model import depression_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> draws = draw_priors(model, 10, seed=1)
-    >>> replicated_scores(draws, model, np.random.default_rng(1))["score"].shape
-    (1, 10, 60, 2)
+    Arms and baselines are those of the data; an outcome goes with the mediator drawn for it.
     """
     mean = _linear(draws, mediator_columns(model))
     mediator = mean + draws["mediator_sd"] * mean.copy(data=rng.normal(size=mean.shape))

@@ -48,44 +48,20 @@ INFORMATIVE: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class DepressionModel:
-    """An outcome, its mediator and both regressions with their data, ready for any engine.
-
-    Attributes
-    ----------
-    spec : ModelSpec
-        Of structure ``depression``.
-    endpoint, mediator : Endpoint
-        Outcome and mediator; `reference_sd` is estimated where the trial gives none.
-    subject : ndarray of str
-        Labels of the patients.
-    score, mediator_score : ndarray
-        Scores as recorded, dim ``(subject,)``.
-    active : ndarray of bool
-        Whether the patient is in the active arm, dim ``(subject,)``.
-    arms : tuple of str
-        Labels of control and active treatment.
-    baseline, mediator_baseline : ndarray, optional
-        Baselines minus their mean over these patients, score units, dim ``(subject,)``.
-    priors : mapping of str to Prior
-        In score units, by parameter of the model.
-    notes : tuple of str
-        What was taken from the data, and what was left out.
-    visit : str
-        Label of the visit.
-    """
+    """An outcome, its mediator and both regressions with their data, ready for any engine."""
 
     spec: ModelSpec
-    endpoint: Endpoint
+    endpoint: Endpoint  # the outcome; a `reference_sd` that the trial lacks is estimated
     mediator: Endpoint
     subject: np.ndarray[Any, Any]
-    score: FloatArray
+    score: FloatArray  # as recorded, dim (subject,); so is the mediator
     mediator_score: FloatArray
-    active: BoolArray
-    arms: tuple[str, str]
-    baseline: FloatArray | None
+    active: BoolArray  # dim (subject,)
+    arms: tuple[str, str]  # labels of control and active treatment
+    baseline: FloatArray | None  # minus its mean, score units; so is the mediator's
     mediator_baseline: FloatArray | None
-    priors: Mapping[str, Prior]
-    notes: tuple[str, ...]
+    priors: Mapping[str, Prior]  # in score units, by parameter
+    notes: tuple[str, ...]  # what was taken from the data, and what was left out
     visit: str
 
     @property
@@ -136,37 +112,7 @@ class DepressionModel:
 
 
 def depression_model(evidence: Evidence, spec: ModelSpec) -> DepressionModel:
-    """Bring a specification with a mediator and patients together.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients of a parallel trial or a crossover with two endpoints at one visit
-        (`select_outcomes`): the mediator that the specification names, and the outcome.
-    spec : ModelSpec
-        Of structure ``depression``.
-
-    Returns
-    -------
-    DepressionModel
-        Both scores, priors in score units and notes.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence is no two outcomes with the mediator among them, has one arm only, or
-        lacks a baseline that the model needs.
-    SpecError
-        If a prior cannot be put into score units.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> model.priors["mediator_slope"].formula, model.size["subjects"]
-    ('N(0.8675, 0.8675²)', 60)
-    """
+    """Bring a specification and patients with a mediator and an outcome at one visit together."""
     arrays, outcome, mediator = _both(evidence, str(spec.options["mediator"]))
     active = arrays["active"].values == 1
     scales: dict[str, tuple[float, OccasionScale]] = {}
@@ -198,24 +144,8 @@ def depression_model(evidence: Evidence, spec: ModelSpec) -> DepressionModel:
 def outcome_columns(model: DepressionModel) -> dict[str, FloatArray]:
     """Return the linear columns of the outcome by coefficient, dim (subject).
 
-    Parameters
-    ----------
-    model : DepressionModel
-        Model and patients.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``controlled_direct_effect`` first; the coefficients of mediator and interaction are as
-        recorded, whichever direction is better.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> list(outcome_columns(model))[:3]
-    ['controlled_direct_effect', 'level', 'baseline_slope']
+    ``controlled_direct_effect`` first; the coefficients of mediator and interaction are as
+    recorded, whichever direction is better.
     """
     treatment = model.contrast
     columns = {
@@ -235,24 +165,8 @@ def outcome_columns(model: DepressionModel) -> dict[str, FloatArray]:
 def mediator_columns(model: DepressionModel) -> dict[str, FloatArray]:
     """Return the linear columns of the mediator by coefficient, dim (subject).
 
-    Parameters
-    ----------
-    model : DepressionModel
-        Model and patients.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``mediator_difference`` first; ``mediator_level`` is the mean over both treatments, at the
-        mean baseline.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> list(mediator_columns(model))
-    ['mediator_difference', 'mediator_level', 'mediator_own_slope']
+    ``mediator_difference`` first; ``mediator_level`` is the mean over both treatments at the mean
+    baseline.
     """
     columns = {
         "mediator_difference": model.signs[1] * model.contrast,
@@ -264,14 +178,7 @@ def mediator_columns(model: DepressionModel) -> dict[str, FloatArray]:
 
 
 def rests_on(priors: Mapping[str, PriorValue], *, unit: str = "") -> str:
-    """Name the informative priors that direct and indirect effects rest on.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.spec import load_model
-    >>> rests_on(load_model("depression-adjusted").priors)[:60]
-    'direct and indirect effects rest on more than the data: the '
-    """
+    """Name the informative priors that direct and indirect effects rest on."""
     named = [
         f"{said} has prior {prior if isinstance(prior, str) else prior.formula}{unit}"
         for said, prior in ((INFORMATIVE[name], priors[name]) for name in INFORMATIVE

@@ -17,61 +17,20 @@ from bayes_ptsd.scaled_priors import PriorVector
 
 __all__ = ["DRAWS", "exact_first_period", "first_period_problem", "why_not_exact"]
 
+# as many as NUTS keeps by default, 4 chains of 1,000
 DRAWS = 4000
 COVARIATE = "covariate "
 
 
 def why_not_exact(options: Mapping[str, Any]) -> str:
-    """Say why the exact engine has no answer for a first-period model; empty where it has one.
-
-    Parameters
-    ----------
-    options : mapping
-        Options of the specification.
-
-    Returns
-    -------
-    str
-        A phrase.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.spec import load_model
-    >>> why_not_exact(load_model("first-period").options)
-    ''
-    """
+    """Say why the exact engine has no answer for a first-period model; empty where it has one."""
     if options["likelihood"] != "normal":
         return f"it integrates normal likelihoods, not {options['likelihood']}"
     return ""
 
 
 def first_period_problem(model: FirstPeriodModel) -> Problem:
-    """Reduce a comparison of arms to the cross-products that its exact posterior needs.
-
-    Parameters
-    ----------
-    model : FirstPeriodModel
-        With a normal likelihood.
-
-    Returns
-    -------
-    Problem
-        Of one data set.
-
-    Raises
-    ------
-    SpecError, FitError
-        As in `exact_first_period`.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.first_period.model import first_period_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = first_period_model(example_patients(), load_model("first-period"))
-    >>> bool(first_period_problem(model).count.sum() == len(model.score))
-    True
-    """
+    """Reduce a comparison of arms, one data set, to what its exact posterior needs."""
     if reason := why_not_exact(model.options):
         raise SpecError(f"no exact engine for model '{model.spec.name}': {reason}; take nuts")
     columns, priors = linear_columns(model), _column_priors(model)
@@ -87,36 +46,10 @@ def first_period_problem(model: FirstPeriodModel) -> Problem:
 
 
 def exact_first_period(model: FirstPeriodModel, *, seed: int) -> dict[str, xr.Dataset]:
-    """Compute the posterior of a comparison of arms by quadrature.
+    """Return the groups ``posterior``, ``exact`` and ``quadrature`` of a comparison of two arms.
 
-    Parameters
-    ----------
-    model : FirstPeriodModel
-        With a normal likelihood.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        Groups ``posterior`` (4,000 independent draws in one chain), ``exact`` and ``quadrature``
-        with the error figures of the integration.
-
-    Raises
-    ------
-    SpecError
-        If the engine does not cover the model or one of its priors.
-    FitError
-        If the posterior is improper or cannot be integrated.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.first_period.model import first_period_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = first_period_model(example_patients(), load_model("first-period"))
-    >>> exact_first_period(model, seed=1)["posterior"].sizes["draw"]
-    4000
+    The posterior has 4,000 independent draws in one chain, ``quadrature`` the error figures; an
+    improper posterior is a FitError.
     """
     tree = arm_posterior(first_period_problem(model), draws=DRAWS, seed=seed)
     figures = ("quadrature_error", "box_edge", "nodes_per_axis", "log_marginal_likelihood")

@@ -12,30 +12,7 @@ __all__ = ["arm_means", "replicated_scores", "subject_log_likelihood"]
 
 
 def subject_log_likelihood(draws: xr.Dataset, model: FirstPeriodModel) -> xr.DataArray:
-    """Return the log density of each patient's score under each draw.
-
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : FirstPeriodModel
-        Its patients and options.
-
-    Returns
-    -------
-    xr.DataArray
-        Dims (chain, draw, subject).
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.first_period.model import first_period_model
-    >>> from bayes_ptsd.first_period.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = first_period_model(example_patients(), load_model("first-period"))
-    >>> dict(subject_log_likelihood(draw_priors(model, 10, seed=1), model).sizes)
-    {'chain': 1, 'draw': 10, 'subject': 23}
-    """
+    """Return the log density of each patient's score, dims (chain, draw, subject)."""
     sd = _residual_sd(draws, model)
     standard = (model.observed["score"] - _means(draws, model)) / sd
     standard = standard.drop_vars("treatment").transpose("chain", "draw", "subject")
@@ -49,33 +26,7 @@ def subject_log_likelihood(draws: xr.Dataset, model: FirstPeriodModel) -> xr.Dat
 def replicated_scores(
     draws: xr.Dataset, model: FirstPeriodModel, rng: np.random.Generator
 ) -> xr.Dataset:
-    """Draw the scores of new patients with the same arms, baselines and covariates.
-
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : FirstPeriodModel
-        Its patients and options.
-    rng : Generator
-        Source of randomness.
-
-    Returns
-    -------
-    xr.Dataset
-        ``score`` with dims (chain, draw, subject).
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.first_period.model import first_period_model
-    >>> from bayes_ptsd.first_period.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = first_period_model(example_patients(), load_model("first-period"))
-    >>> draws = draw_priors(model, 10, seed=1)
-    >>> replicated_scores(draws, model, np.random.default_rng(1))["score"].shape
-    (1, 10, 23)
-    """
+    """Draw ``score`` (chain, draw, subject) of new patients with the same arms and covariates."""
     mean = _means(draws, model)
     noise = rng.normal(size=mean.shape)
     if "nu" in draws:
@@ -86,29 +37,9 @@ def replicated_scores(
 
 
 def arm_means(draws: xr.Dataset, model: FirstPeriodModel) -> xr.DataArray:
-    """Return the mean score of each arm at the mean baseline and covariates.
+    """Return each arm's mean score at the mean covariates, dims (chain, draw, treatment).
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : FirstPeriodModel
-        Its arms and sign.
-
-    Returns
-    -------
-    xr.DataArray
-        Score units as recorded, dims (chain, draw, treatment), control first.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.first_period.model import first_period_model
-    >>> from bayes_ptsd.first_period.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = first_period_model(example_patients(), load_model("first-period"))
-    >>> arm_means(draw_priors(model, 10, seed=1), model)["treatment"].values.tolist()
-    ['midazolam', 'ketamine']
+    Score units as recorded, the control arm first.
     """
     level, half = draws["level"], 0.5 * model.sign * draws["treatment_difference"]
     both = [level - half, level + half]

@@ -29,44 +29,18 @@ SLOPES = ("baseline_slope", "interaction")
 
 @dataclass(frozen=True)
 class FirstPeriodModel:
-    """A comparison of two arms at one visit with its data, ready for any engine.
-
-    Attributes
-    ----------
-    spec : ModelSpec
-        Of structure ``first_period``.
-    endpoint : Endpoint
-        The outcome; its `reference_sd` is estimated where the trial gives none.
-    subject : ndarray of str
-        Labels of the patients.
-    score : ndarray
-        Scores as recorded, dim ``(subject,)``.
-    active : ndarray of bool
-        Whether the patient is in the active arm, dim ``(subject,)``.
-    arms : tuple of str
-        Labels of control and active treatment.
-    baseline : ndarray, optional
-        Baseline minus its mean over these patients, score units, dim ``(subject,)``.
-    covariates : xr.DataArray
-        Columns of the covariates, dims ``(subject, column)``.
-    priors : mapping of str to Prior or PriorVector
-        In score units, by parameter of the model.
-    notes : tuple of str
-        What was taken from the data, and what was left out.
-    visit : str
-        Label of the visit.
-    """
+    """A comparison of two arms at one visit with its data, ready for any engine."""
 
     spec: ModelSpec
-    endpoint: Endpoint
+    endpoint: Endpoint  # its `reference_sd` is estimated where the trial gives none
     subject: np.ndarray[Any, Any]
-    score: FloatArray
-    active: BoolArray
-    arms: tuple[str, str]
-    baseline: FloatArray | None
-    covariates: xr.DataArray
-    priors: Mapping[str, Prior | PriorVector]
-    notes: tuple[str, ...]
+    score: FloatArray  # as recorded, dim (subject,)
+    active: BoolArray  # dim (subject,)
+    arms: tuple[str, str]  # labels of control and active treatment
+    baseline: FloatArray | None  # minus its mean over these patients, score units
+    covariates: xr.DataArray  # dims (subject, column)
+    priors: Mapping[str, Prior | PriorVector]  # in score units, by parameter
+    notes: tuple[str, ...]  # what was taken from the data, and what was left out
     visit: str
 
     @property
@@ -124,36 +98,9 @@ class FirstPeriodModel:
 
 
 def first_period_model(evidence: Evidence, spec: ModelSpec) -> FirstPeriodModel:
-    """Bring a first-period specification and patients together.
+    """Bring a first-period specification and patients, of one endpoint and visit, together.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients of a parallel trial or a crossover, with one endpoint and one visit
-        (`select_outcome`).
-    spec : ModelSpec
-        Of structure ``first_period``.
-
-    Returns
-    -------
-    FirstPeriodModel
-        Scores, priors in score units and notes.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence has no patients, several outcomes, one arm only, or lacks a baseline or
-        covariate that the model needs.
-    SpecError
-        If a prior cannot be put into score units.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = first_period_model(example_patients(), load_model("first-period"))
-    >>> model.priors["sd_residual"].formula, model.size["subjects"]
-    ('log_normal(2.716, 1)', 23)
+    Of a crossover only period 1 is read.
     """
     arrays = arm_trajectories(evidence)
     if arrays.sizes["visit"] != 1:
@@ -194,24 +141,8 @@ def first_period_model(evidence: Evidence, spec: ModelSpec) -> FirstPeriodModel:
 def linear_columns(model: FirstPeriodModel) -> dict[str, FloatArray]:
     """Return the linear columns of the mean by coefficient, dim (subject).
 
-    Parameters
-    ----------
-    model : FirstPeriodModel
-        Model and patients.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``treatment_difference`` first, ``level, baseline_slope, interaction``, and
-        ``covariate <column>`` for each column.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = first_period_model(example_patients(), load_model("first-period"))
-    >>> list(linear_columns(model))
-    ['treatment_difference', 'level', 'baseline_slope']
+    ``treatment_difference`` first, then ``level, baseline_slope, interaction`` and ``covariate
+    <column>``.
     """
     benefit = model.sign * model.contrast
     columns = {"treatment_difference": benefit, "level": np.ones(len(benefit))}
@@ -225,25 +156,7 @@ def linear_columns(model: FirstPeriodModel) -> dict[str, FloatArray]:
 
 
 def adjustment(model: FirstPeriodModel) -> FloatArray | None:
-    """Return baseline and covariates side by side, dims (subject, covariate); None without any.
-
-    Parameters
-    ----------
-    model : FirstPeriodModel
-        Model and patients.
-
-    Returns
-    -------
-    ndarray or None
-        Columns with mean zero.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> adjustment(first_period_model(example_patients(), load_model("first-period"))).shape
-    (23, 1)
-    """
+    """Return centered baseline and covariates, dims (subject, covariate); None without any."""
     parts = [] if model.baseline is None else [model.baseline[:, None]]
     parts += [model.covariates.values] if model.covariates.size else []
     return np.concatenate(parts, axis=1) if parts else None

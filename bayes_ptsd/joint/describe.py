@@ -12,15 +12,7 @@ __all__ = ["joint_prior_lines"]
 
 
 def joint_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[str, str], bool]:
-    """Return the priors of a specification in words, and whether all are proper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.spec import load_model
-    >>> joint_prior_lines(load_published(), load_model("endpoints"))[0]["prior interval"]
-    'mean of a domain: 95% from -0.98 to 0.98 reference SDs'
-    """
+    """Return the priors of a specification in words, and whether all are proper."""
     model = joint_model(evidence, spec)
     lines = {f"prior {name}": prior.formula for name, prior in model.priors.items()}
     main = model.priors["treatment" if model.has_total else "mean"]

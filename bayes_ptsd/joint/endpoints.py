@@ -21,7 +21,9 @@ from bayes_ptsd.priors import Prior
 
 __all__ = ["endpoints_problem"]
 
+# in reference SDs: 95% of the mean effects of a domain within one SD of zero
 MEAN_SD = 0.5
+# in reference SDs: 95% of the spreads within a domain below .6
 HETEROGENEITY = Prior("half_normal", {"sigma": 0.3})
 
 
@@ -34,40 +36,10 @@ def endpoints_problem(
     mean_sd: float = MEAN_SD,
     heterogeneity: Prior = HETEROGENEITY,
 ) -> JointProblem:
-    """Set up the endpoints of one analysis that have a domain.
+    """Set up the endpoints of one analysis that have a ``domain``, in reference SDs.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``; endpoints of the trial that share effects have a ``domain``.
-    analysis : str
-        Such as ``crossover`` or ``first_period``.
-    crossover_reading : str
-        How crossover rows are read.
-    correlation : float
-        Between the estimates of any two endpoints.
-    mean_sd : float
-        Prior sd of a domain's mean effect, in reference SDs.
-    heterogeneity : Prior
-        Of omega, in reference SDs.
-
-    Returns
-    -------
-    JointProblem
-        In reference SDs, ``unit`` turns them into scores.
-
-    Raises
-    ------
-    EvidenceError
-        If no endpoint has a domain, or one has no reference SD.
-    SpecError
-        If no estimates can have the correlation.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> endpoints_problem(load_published(), analysis="first_period").endpoint
-    ('ies_r', 'cgi_s', 'cgi_i', 'qids_sr', 'madrs')
+    `correlation` is that between the estimates of any two endpoints, `mean_sd` the prior sd of a
+    domain's mean effect, `heterogeneity` the prior of omega.
     """
     trial = evidence.trial
     chosen = {name: one for name, one in trial.endpoints.items() if one.domain}

@@ -15,35 +15,19 @@ from bayes_ptsd.priors import FloatArray
 
 __all__ = ["exact_joint", "joint_groups", "predictive_tail"]
 
+# as many as NUTS keeps by default, 4 chains of 1,000, and a quarter of them of the prior
 DRAWS, PRIOR_DRAWS = 4000, 1000
+# odd, so that every second point makes the grid that tells the error
 POINTS = 401
+# prior mass of omega beyond the grid
 REACH = 1e-12
 
 
 def exact_joint(model: JointModel, *, seed: int) -> dict[str, xr.Dataset]:
     """Compute the posterior of all differences without sampling.
 
-    Parameters
-    ----------
-    model : JointModel
-        What is fitted.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        Groups ``posterior`` (4,000 independent draws in one chain), ``exact`` (each difference,
-        their sum where it is an estimand, and the heterogeneity) and ``quadrature``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.model import joint_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> groups = exact_joint(joint_model(load_published(), load_model("endpoints")), seed=1)
-    >>> groups["exact"]["estimand"].values.tolist()[-2:]
-    ['difference[madrs]', 'heterogeneity']
+    ``posterior`` has 4,000 independent draws in one chain, ``exact`` each difference, their sum
+    where it is an estimand, and the heterogeneity.
     """
     problem = model.problem
     exact = joint_posterior(problem)
@@ -74,33 +58,9 @@ def exact_joint(model: JointModel, *, seed: int) -> dict[str, xr.Dataset]:
 
 
 def joint_groups(posterior: xr.Dataset, model: JointModel, *, seed: int) -> dict[str, xr.Dataset]:
-    """Compute data, predictive, likelihood and prior groups from draws.
+    """Compute data, predictive, likelihood and prior groups from draws, estimates in score units.
 
-    Parameters
-    ----------
-    posterior : xr.Dataset
-        ``endpoint_difference`` and ``heterogeneity``, dims ``chain`` and ``draw``.
-    model : JointModel
-        What is fitted.
-    seed : int
-        Seed of the replicates and of the prior draws.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``posterior`` with the sum of the differences where it is an estimand,
-        ``observed_data, posterior_predictive, log_likelihood, log_prior, prior,
-        prior_predictive``; estimates in score units.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.model import joint_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = joint_model(load_published(), load_model("subscales"))
-    >>> groups = joint_groups(exact_joint(model, seed=1)["posterior"], model, seed=1)
-    >>> groups["prior"].sizes["draw"]
-    1000
+    ``posterior`` has the sum of the differences where it is an estimand.
     """
     problem = model.problem
     generator = np.random.default_rng(seed)
@@ -140,28 +100,7 @@ def joint_groups(posterior: xr.Dataset, model: JointModel, *, seed: int) -> dict
 def predictive_tail(problem: JointProblem, replicated: xr.Dataset) -> float:
     """Return the share of estimates drawn from the prior that lie further out than the printed.
 
-    Parameters
-    ----------
-    problem : JointProblem
-        Estimates and prior.
-    replicated : xr.Dataset
-        Group ``prior_predictive`` of a fit.
-
-    Returns
-    -------
-    float
-        Between 0 and 1; small where prior and estimates disagree. Distances are those of the
-        covariance of the draws.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.model import joint_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = joint_model(load_published(), load_model("endpoints"))
-    >>> groups = joint_groups(exact_joint(model, seed=1)["posterior"], model, seed=1)
-    >>> predictive_tail(model.problem, groups["prior_predictive"]) > 0.05
-    True
+    Small where prior and estimates disagree; distances are those of the covariance of the draws.
     """
     drawn = replicated["estimate"].values.reshape(-1, problem.size)
     inverse = np.linalg.inv(np.cov(drawn.T))

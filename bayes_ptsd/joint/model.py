@@ -25,33 +25,16 @@ __all__ = ["JointModel", "joint_attrs", "joint_model"]
 
 @dataclass(frozen=True)
 class JointModel:
-    """Several printed contrasts of one analysis, ready for any engine.
-
-    Attributes
-    ----------
-    spec : ModelSpec
-        Of structure ``endpoints`` or ``subscales``.
-    problem : JointProblem
-        Estimates, their covariance and the prior.
-    endpoint : Endpoint
-        The total of subscales; of endpoints one that stands for all, without MCID or unit.
-    parts : mapping of str to Endpoint
-        What the estimates are of.
-    priors : mapping of str to Prior
-        By parameter: in score units for subscales, in reference SDs for endpoints.
-    timepoint : str
-        When they were measured.
-    subjects : int
-        Patients behind the estimates, the largest number of them.
-    """
+    """Several printed contrasts of one analysis, ready for any engine."""
 
     spec: ModelSpec
     problem: JointProblem
+    # the total of subscales; of endpoints one that stands for all, without MCID or unit
     endpoint: Endpoint
-    parts: Mapping[str, Endpoint]
-    priors: Mapping[str, Prior]
-    timepoint: str
-    subjects: int
+    parts: Mapping[str, Endpoint]  # what the estimates are of
+    priors: Mapping[str, Prior]  # in score units for subscales, in reference SDs for endpoints
+    timepoint: str  # when they were measured
+    subjects: int  # behind the estimates, the largest number of them
 
     @property
     def has_total(self) -> bool:
@@ -60,34 +43,7 @@ class JointModel:
 
 
 def joint_model(evidence: Evidence, spec: ModelSpec) -> JointModel:
-    """Bring a specification of several printed contrasts and the printed numbers together.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``, all of it.
-    spec : ModelSpec
-        Of structure ``endpoints`` or ``subscales``.
-
-    Returns
-    -------
-    JointModel
-        Estimates, prior and what they are about.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence is not printed numbers, or lacks a row of the analysis.
-    SpecError
-        If a prior is of no kind that fits.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.spec import load_model
-    >>> joint_model(load_published(), load_model("subscales")).priors["treatment"].formula
-    'N(0, 144²)'
-    """
+    """Bring a specification of several contrasts and all of the printed numbers together."""
     if "effects" not in evidence.data.children or not evidence.data["effects"]["estimate"].ndim:
         raise EvidenceError(
             f"model '{spec.name}' analyzes all printed rows of an analysis together; this is "
@@ -113,23 +69,7 @@ def joint_model(evidence: Evidence, spec: ModelSpec) -> JointModel:
 def joint_attrs(model: JointModel) -> dict[str, Any]:
     """Return what names the analysis and its estimands, as attributes of a fit.
 
-    Parameters
-    ----------
-    model : JointModel
-        What is fitted.
-
-    Returns
-    -------
-    dict
-        ``label_constants`` has unit, MCID and reference SD of each endpoint for the estimands
-        ``difference[<endpoint>]``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.spec import load_model
-    >>> joint_attrs(joint_model(load_published(), load_model("endpoints")))["analysis"]
-    'first_period'
+    ``label_constants`` has unit, MCID and reference SD of each ``difference[<endpoint>]``.
     """
     main = model.priors["treatment" if model.has_total else "mean"]
     asked = model.spec.priors["treatment"] if model.has_total else None

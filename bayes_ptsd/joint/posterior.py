@@ -27,33 +27,20 @@ __all__ = [
     "share_above",
 ]
 
+# Gauss-Legendre: the posterior is that of adaptive quadrature to 1e-8
 NODES = 96
+# prior mass of omega beyond the last node
 REACH = 1e-12
+# a probability then has a Monte Carlo error of at most .0011
 DRAWS = 200_000
 
 
 def joint_posterior(problem: JointProblem) -> xr.Dataset:
-    """Compute the posterior.
+    """Return the posterior by ``node`` of omega: its weight, and a normal of the differences.
 
-    Parameters
-    ----------
-    problem : JointProblem
-        Estimates and prior.
-
-    Returns
-    -------
-    xr.Dataset
-        By ``node``: ``omega``, ``prior_weight`` and ``weight`` (its prior and posterior
-        probabilities), ``mean`` (endpoint) and ``covariance`` (endpoint, other_endpoint) in the
-        unit of the estimates; ``log_marginal_likelihood``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
-    >>> exact = joint_posterior(endpoints_problem(load_published(), analysis="first_period"))
-    >>> round(float(exact["weight"].sum()), 12)
-    1.0
+    ``omega``, ``prior_weight`` and ``weight`` (its prior and posterior probabilities), ``mean``
+    (endpoint) and ``covariance`` (endpoint, other_endpoint) in the unit of the estimates;
+    ``log_marginal_likelihood``.
     """
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     reach = float(problem.heterogeneity.quantile(np.array(1 - REACH)))
@@ -79,28 +66,9 @@ def joint_posterior(problem: JointProblem) -> xr.Dataset:
 def posterior_given(
     problem: JointProblem, omega: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return what the estimates say once the heterogeneity is known.
+    """Return log likelihood (node), mean (node, endpoint) and covariance given `omega` (node).
 
-    Parameters
-    ----------
-    problem : JointProblem
-        Estimates and prior.
-    omega : ndarray
-        Heterogeneities, dim (node,).
-
-    Returns
-    -------
-    log_likelihood, mean, covariance : ndarray
-        Log density of the estimates, dim (node,); posterior mean (node, endpoint) and covariance
-        (node, endpoint, endpoint) of the differences in the unit of the estimates.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
-    >>> problem = endpoints_problem(load_published(), analysis="first_period")
-    >>> posterior_given(problem, np.array([0.0, 0.3]))[1].shape
-    (2, 5)
+    Of the differences in the unit of the estimates.
     """
     prior = problem.fixed + np.square(omega)[:, None, None] * problem.spread
     total = prior + problem.sampling
@@ -113,28 +81,7 @@ def posterior_given(
 
 
 def joint_marginal(exact: xr.Dataset, combination: FloatArray) -> Prior:
-    """Return the posterior of a linear combination of the differences.
-
-    Parameters
-    ----------
-    exact : xr.Dataset
-        From `joint_posterior`.
-    combination : ndarray
-        Factor of each endpoint.
-
-    Returns
-    -------
-    Prior
-        A mixture of normals, whose density, distribution function and quantiles are exact.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.subscales import subscales_problem
-    >>> problem = subscales_problem(load_published(), total="ies_r", analysis="crossover")
-    >>> round(joint_marginal(joint_posterior(problem), np.ones(3)).mean, 2)
-    8.9
-    """
+    """Return the exact posterior of a linear combination of differences, a mixture of normals."""
     means = exact["mean"].values @ combination
     sds = np.sqrt(np.einsum("i,nij,j->n", combination, exact["covariance"].values, combination))
     kept = [
@@ -147,28 +94,7 @@ def joint_marginal(exact: xr.Dataset, combination: FloatArray) -> Prior:
 
 
 def joint_draws(exact: xr.Dataset, *, draws: int = DRAWS, seed: int = DEFAULT_SEED) -> xr.DataArray:
-    """Draw all differences together.
-
-    Parameters
-    ----------
-    exact : xr.Dataset
-        From `joint_posterior`.
-    draws, seed : int
-        How many, and their seed.
-
-    Returns
-    -------
-    xr.DataArray
-        Dims ``draw, endpoint``, in the unit of the estimates.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
-    >>> exact = joint_posterior(endpoints_problem(load_published(), analysis="first_period"))
-    >>> joint_draws(exact, draws=10).dims
-    ('draw', 'endpoint')
-    """
+    """Draw all differences together, dims (draw, endpoint), in the unit of the estimates."""
     generator = np.random.default_rng(seed)
     weight = exact["weight"].values
     chosen = np.searchsorted(np.cumsum(weight)[:-1], generator.random(draws))
@@ -181,14 +107,7 @@ def joint_draws(exact: xr.Dataset, *, draws: int = DRAWS, seed: int = DEFAULT_SE
 def normal_draws(
     mean: FloatArray, covariance: FloatArray, generator: np.random.Generator
 ) -> FloatArray:
-    """Draw once from each of many normals, dims (draw, endpoint).
-
-    Examples
-    --------
-    >>> zero, one = np.zeros((3, 2)), np.broadcast_to(np.eye(2), (3, 2, 2))
-    >>> normal_draws(zero, one, np.random.default_rng(1)).shape
-    (3, 2)
-    """
+    """Draw once from each of many normals, dims (draw, endpoint)."""
     standard = generator.standard_normal(mean.shape)
     return np.asarray(mean + np.einsum("dij,dj->di", _roots(covariance), standard))
 
@@ -202,59 +121,16 @@ def _roots(covariance: FloatArray) -> FloatArray:
 def joint_probabilities(
     problem: JointProblem, exact: xr.Dataset, *, draws: int = DRAWS, seed: int = DEFAULT_SEED
 ) -> xr.Dataset:
-    """Return how many endpoints benefit, jointly.
+    """Return P(at least so many differences exceed 0, or their MCID), dim ``count`` from 1.
 
-    Parameters
-    ----------
-    problem : JointProblem
-        Units and MCIDs.
-    exact : xr.Dataset
-        From `joint_posterior`.
-    draws, seed : int
-        Draws of the mixture, and their seed.
-
-    Returns
-    -------
-    xr.Dataset
-        ``at_least_above_zero`` and ``at_least_above_mcid`` on dim ``count`` (1 to the number of
-        endpoints): P(at least that many differences exceed 0, or their MCID); ``mcse``, the
-        largest Monte Carlo error that any of them can have.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
-    >>> problem = endpoints_problem(load_published(), analysis="first_period")
-    >>> found = joint_probabilities(problem, joint_posterior(problem), draws=20_000)
-    >>> round(float(found["at_least_above_zero"].sel(count=5)), 1)
-    0.8
+    ``mcse`` is the largest Monte Carlo error that any of them can have; an endpoint without MCID
+    exceeds none.
     """
     return share_above(problem, joint_draws(exact, draws=draws, seed=seed).values * problem.unit)
 
 
 def share_above(problem: JointProblem, drawn: FloatArray) -> xr.Dataset:
-    """Return how many endpoints benefit, jointly, from draws of their differences.
-
-    Parameters
-    ----------
-    problem : JointProblem
-        Units and MCIDs.
-    drawn : ndarray
-        Score units, dims (draw, endpoint).
-
-    Returns
-    -------
-    xr.Dataset
-        As `joint_probabilities`; the error is that of independent draws.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
-    >>> problem = endpoints_problem(load_published(), analysis="first_period")
-    >>> float(share_above(problem, np.ones((4, 5)))["at_least_above_zero"].sel(count=5))
-    1.0
-    """
+    """Return `joint_probabilities` from independent draws in score units, dims (draw, endpoint)."""
     counts = np.arange(1, problem.size + 1)
 
     def at_least(margin: FloatArray) -> FloatArray:
@@ -275,27 +151,8 @@ def share_above(problem: JointProblem, drawn: FloatArray) -> xr.Dataset:
 def joint_table(problem: JointProblem, exact: xr.Dataset) -> pd.DataFrame:
     """Return each endpoint's printed and joint result, score units.
 
-    Parameters
-    ----------
-    problem : JointProblem
-        Estimates.
-    exact : xr.Dataset
-        From `joint_posterior`.
-
-    Returns
-    -------
-    pd.DataFrame
-        A line per endpoint: ``estimate, se`` as printed (convention N), ``mean, sd, low, high``,
-        ``prob_benefit, prob_gt_mcid`` of the joint posterior, ``shrinkage`` = 1 - mean/estimate,
-        ``analysis, crossover_reading, evidence_kind``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.joint.endpoints import endpoints_problem
-    >>> problem = endpoints_problem(load_published(), analysis="first_period")
-    >>> joint_table(problem, joint_posterior(problem))["endpoint"].tolist()[0]
-    'ies_r'
+    ``estimate, se`` as printed (convention N); ``mean, sd, low, high``, ``prob_benefit,
+    prob_gt_mcid`` of the joint posterior; ``shrinkage`` = 1 - mean/estimate.
     """
     lines = [
         _line(problem, exact, place) | {"endpoint": name}

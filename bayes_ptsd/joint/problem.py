@@ -22,58 +22,24 @@ __all__ = ["JointProblem", "analysis_rows", "equicorrelated", "normal_errors"]
 class JointProblem:
     """Estimates with their sampling covariance, and a prior that ties their differences together.
 
-    With `omega` the heterogeneity, ``estimate | tau ~ Normal(tau, sampling)`` and
-    ``tau | omega ~ Normal(center, fixed + omega^2 spread)``, in the unit of each estimate.
-
-    Attributes
-    ----------
-    endpoint : tuple of str
-        One label per estimate.
-    estimate : ndarray
-        Benefit-positive, shape (endpoint,).
-    sampling, fixed, spread : ndarray
-        Covariances, shape (endpoint, endpoint).
-    center : ndarray
-        Prior means.
-    heterogeneity : Prior
-        Of omega, on positive numbers.
-    unit : ndarray
-        Score units per unit of each estimate: the reference SD for standardized ones, else 1.
-    mcid : ndarray
-        In score units; NaN where there is none.
-    evidence_kind : str
-        Kind of evidence.
-    analysis, crossover_reading : str
-        Which analysis, and how crossover rows are read.
-    assumptions : tuple of str
-        In words, what print does not settle.
-
-    Raises
-    ------
-    SpecError
-        If the heterogeneity can be negative or is improper.
-
-    Examples
-    --------
-    >>> one = np.eye(1)
-    >>> JointProblem(("a",), np.ones(1), one, one, one, np.zeros(1),
-    ...     Prior("half_normal", {"sigma": 0.3}), np.ones(1), np.ones(1), "published", "x", "").size
-    1
+    With `omega` the heterogeneity, ``estimate | tau ~ Normal(tau, sampling)`` and ``tau | omega ~
+    Normal(center, fixed + omega^2 spread)``, in the unit of each estimate.
     """
 
-    endpoint: tuple[str, ...]
-    estimate: FloatArray
-    sampling: FloatArray
+    endpoint: tuple[str, ...]  # one label per estimate
+    estimate: FloatArray  # benefit-positive, dim (endpoint,)
+    sampling: FloatArray  # covariance (endpoint, endpoint), as are `fixed` and `spread`
     fixed: FloatArray
     spread: FloatArray
-    center: FloatArray
-    heterogeneity: Prior
+    center: FloatArray  # prior means
+    heterogeneity: Prior  # of omega, on positive numbers
+    # score units per unit of each estimate: the reference SD for standardized ones, else 1
     unit: FloatArray
-    mcid: FloatArray
+    mcid: FloatArray  # in score units; NaN where there is none
     evidence_kind: str
     analysis: str
-    crossover_reading: str
-    assumptions: tuple[str, ...] = ()
+    crossover_reading: str  # how crossover rows are read
+    assumptions: tuple[str, ...] = ()  # in words, what print does not settle
 
     def __post_init__(self) -> None:
         """Refuse a heterogeneity that is no scale."""
@@ -92,36 +58,9 @@ class JointProblem:
 def analysis_rows(
     evidence: Evidence, analysis: str, endpoints: Sequence[str], *, crossover_reading: str
 ) -> list[xr.Dataset]:
-    """Return one printed row per endpoint of an analysis, corrected rows in place of misprints.
+    """Return each endpoint's printed row in an analysis, corrected rows in place of misprints.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    analysis : str
-        Such as ``crossover`` or ``first_period``.
-    endpoints : sequence of str
-        Ids.
-    crossover_reading : str
-        For crossover rows.
-
-    Returns
-    -------
-    list of xr.Dataset
-        In the order of `endpoints`, score units, benefit-positive.
-
-    Raises
-    ------
-    EvidenceError
-        If an endpoint has no row in this analysis.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> rows = analysis_rows(load_published(), "first_period", ["ies_r_avoidance"],
-    ...     crossover_reading="as_published")
-    >>> str(rows[0]["contrast"].item())
-    'T2.AVOI.F*'
+    Score units, benefit-positive; an endpoint without a row is an EvidenceError.
     """
     rows = printed_rows(evidence, [analysis], corrected=True)
     names = dict(
@@ -147,30 +86,7 @@ def normal_errors(rows: Sequence[xr.Dataset]) -> tuple[FloatArray, FloatArray]:
 
 
 def equicorrelated(sd: FloatArray, correlation: float) -> FloatArray:
-    """Return a covariance with one correlation.
-
-    Parameters
-    ----------
-    sd : ndarray
-        Standard deviations.
-    correlation : float
-        Between any two.
-
-    Returns
-    -------
-    ndarray
-        Shape (n, n).
-
-    Raises
-    ------
-    SpecError
-        If no set of variables can have that correlation.
-
-    Examples
-    --------
-    >>> equicorrelated(np.array([1.0, 2.0]), 0.5).tolist()
-    [[1.0, 1.0], [1.0, 4.0]]
-    """
+    """Return a covariance with one correlation, dims (n, n); SpecError if none can have it."""
     lowest = -1 / (len(sd) - 1) if len(sd) > 1 else -1.0
     if not lowest < correlation < 1:
         raise SpecError(

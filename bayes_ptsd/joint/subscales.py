@@ -6,7 +6,7 @@ The differences of the parts add up to that of the total, in the prior too::
     tau_total ~ prior of the treatment difference,   omega ~ HalfNormal(1.5)
     estimate ~ Normal(tau, S R S),   R the one correlation that the printed errors imply
 
-with w the share of the items of each part in the total.
+with w the share of each part in the total's range.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = ["subscales_problem"]
 
+# score units: about .3, as between endpoints, of a part's share (6 or 8 items of 22) of the total's
+# reference SD, 14.4
 HETEROGENEITY = Prior("half_normal", {"sigma": 1.5})
 
 
@@ -34,41 +36,10 @@ def subscales_problem(
     prior: str | Prior = "skeptical",
     heterogeneity: Prior = HETEROGENEITY,
 ) -> JointProblem:
-    """Set up the parts of a total in one analysis.
+    """Set up the parts of a total, endpoints ``<total>_...``, in one analysis, in score units.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Of kind ``published``.
-    total : str
-        Id of the total; endpoints whose id begins with it and an underscore are its parts.
-    analysis : str
-        Such as ``crossover`` or ``first_period``.
-    crossover_reading : str
-        How crossover rows are read.
-    prior : str or Prior
-        Of the total's treatment difference: a normal, or a name of the family that is one.
-    heterogeneity : Prior
-        Of omega, score units.
-
-    Returns
-    -------
-    JointProblem
-        In score units; a part's weight is its range over the total's.
-
-    Raises
-    ------
-    EvidenceError
-        If there are no parts, or a range is missing.
-    SpecError
-        If the prior is not normal.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> problem = subscales_problem(load_published(), total="ies_r", analysis="crossover")
-    >>> round(float(problem.sampling.sum()) ** 0.5, 2)
-    5.18
+    A part's weight is its range over the sum of all; `prior` is a normal, or the name of one, of
+    the total's difference.
     """
     endpoint = evidence.trial.endpoint(total)
     parts = [name for name in evidence.trial.endpoints if name.startswith(f"{total}_")]

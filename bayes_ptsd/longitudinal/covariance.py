@@ -29,28 +29,9 @@ Entries = list[list[Any]]
 def partial_shapes(count: int, shape: float = 1.0) -> FloatArray:
     """Return the beta shapes of the partial correlations whose matrix is LKJ(shape).
 
-    Parameters
-    ----------
-    count : int
-        Number of occasions.
-    shape : float
-        Of the LKJ distribution; 1 is uniform over matrices.
-
-    Returns
-    -------
-    ndarray
-        One a pair, in the order (1, 0), (2, 0), (2, 1), ...; ``(1 + partial) / 2`` has the beta
-        distribution with both shapes equal to it [1]_.
-
-    References
-    ----------
-    .. [1] Lewandowski D, Kurowicka D, Joe H. Generating random correlation matrices based on vines
-       and extended onion method. Journal of Multivariate Analysis 2009;100:1989-2001.
-
-    Examples
-    --------
-    >>> partial_shapes(3)
-    array([1.5, 1.5, 1. ])
+    One a pair, in the order (1, 0), (2, 0), (2, 1), ...; ``(1 + partial) / 2`` has the beta
+    distribution with both shapes equal to it; shape 1 is uniform over matrices. Source: Lewandowski
+    D, Kurowicka D, Joe H, Journal of Multivariate Analysis 2009;100:1989-2001.
     """
     pairs = [(i, j) for i in range(count) for j in range(i)]
     return np.array([shape + (count - 2 - j) / 2 for _, j in pairs])
@@ -59,36 +40,13 @@ def partial_shapes(count: int, shape: float = 1.0) -> FloatArray:
 def log_matrix_density(
     prior: Prior, partial: Sequence[Any], count: int, *, log: Callable[[Any], Any] = np.log
 ) -> Any:
-    """Return the log density of partial correlations under a prior of their matrix.
+    """Return the normalized log density of partial correlations under a prior of their matrix.
 
-    Parameters
-    ----------
-    prior : Prior
-        ``lkj``, or ``uniform_correlations``, under which every correlation is uniform on (-1, 1):
-        that of an inverse-Wishart matrix with ``count + 1`` degrees of freedom [1]_, density
-        ``|R|^-(T+1) prod (R^-1)_ii^(-(T+1)/2)``.
-    partial : sequence
-        Partial correlations, by pair: numbers, arrays or symbols.
-    count : int
-        Number of occasions, T.
-    log : callable
-        Logarithm for what they are.
-
-    Returns
-    -------
-    Any
-        Normalized over the partial correlations.
-
-    References
-    ----------
-    .. [1] Barnard J, McCulloch R, Meng X-L. Modeling covariance matrices in terms of standard
-       deviations and correlations. Statistica Sinica 2000;10:1281-1311.
-
-    Examples
-    --------
-    >>> uniform = Prior("uniform_correlations")
-    >>> round(float(log_matrix_density(uniform, [0.3], 2)), 4)  # density 1/2 on (-1, 1)
-    -0.6931
+    ``lkj``, or ``uniform_correlations``, under which every correlation is uniform on (-1, 1): that
+    of an inverse-Wishart matrix with ``T + 1`` degrees of freedom, T = `count`, with density
+    ``|R|^-(T+1) prod (R^-1)_ii^(-(T+1)/2)`` (Barnard J, McCulloch R, Meng X-L, Statistica Sinica
+    2000;10:1281-1311). `partial` is by pair: numbers, arrays or symbols, of which `log` is the
+    logarithm.
     """
     free = [log(1 - value**2) for value in partial]
     if prior.dist == "lkj":
@@ -106,14 +64,7 @@ def log_matrix_density(
 def draw_partials(
     prior: Prior, count: int, size: tuple[int, ...], rng: np.random.Generator
 ) -> FloatArray:
-    """Draw partial correlations, the last dim that of the pairs, under a prior of their matrix.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1)
-    >>> draw_partials(Prior("uniform_correlations"), 3, (1, 100), rng).shape
-    (1, 100, 3)
-    """
+    """Draw partial correlations under a prior of their matrix, the last dim that of the pairs."""
     if prior.dist == "lkj":
         shapes = partial_shapes(count, prior.params["shape"])
         return np.asarray(2 * rng.beta(shapes, shapes, size=(*size, len(shapes))) - 1)
@@ -136,31 +87,10 @@ def correlation_entries(
     nugget: Any = None,
     days: FloatArray | None = None,
 ) -> Entries:
-    """Return the correlations of the occasions.
+    """Return the correlations of the occasions: symmetric, ones on the diagonal.
 
-    Parameters
-    ----------
-    structure : {"unstructured", "compound", "autoregressive"}
-        Structure of the covariance.
-    count : int
-        Number of occasions.
-    partial : sequence
-        Partial correlations of an unstructured matrix, by pair.
-    correlation
-        Of a compound symmetric one.
-    half_life, nugget, days
-        Of an autoregressive one: ``(1 - nugget) 2^(-gap / half_life)`` with the gap in days.
-
-    Returns
-    -------
-    list of list
-        Symmetric, ones on the diagonal.
-
-    Examples
-    --------
-    >>> days = np.array([1.0, 2.0, 7.0])
-    >>> correlation_entries("autoregressive", 3, half_life=1.0, days=days)[2][0]
-    np.float64(0.015625)
+    `partial` is that of an unstructured matrix, by pair, `correlation` that of a compound symmetric
+    one; an autoregressive one is ``(1 - nugget) 2^(-gap / half_life)`` with the gap in days.
     """
     if structure == "unstructured":
         root = _partial_root(partial, count)

@@ -8,6 +8,7 @@ from bayes_ptsd.trial import Endpoint, Trial, load_trial
 
 __all__ = ["TRUTH", "VISITS", "example_trajectories"]
 
+# hours after treatment
 VISITS = {"24h": 24.0, "48h": 48.0, "72h": 72.0, "7d": 168.0}
 TRUTH = {"24h": 8.0, "48h": 7.0, "72h": 6.0, "7d": 4.0}
 """Treatment differences of the example by visit, score units."""
@@ -23,28 +24,8 @@ def example_trajectories(
     """Simulate a parallel trial of four visits on the IES-R scale; differences 8, 7, 6 and 4.
 
     The standard deviation of a score is 14; correlation .5 between patients' visits, more for
-    neighbors.
-
-    Parameters
-    ----------
-    subjects : int
-        Number of subjects, half in each arm.
-    dropout : float
-        Probability to leave for good after a visit.
-    reference_sd : float, optional
-        That of the endpoint; None leaves it to the data, with the range.
-    seed : int
-        Seed of the simulation.
-
-    Returns
-    -------
-    Evidence
-        Of kind ``simulated``, endpoint ``ies_r``, with a baseline.
-
-    Examples
-    --------
-    >>> example_trajectories(subjects=8).data["outcomes"]["value"].sizes["visit"]
-    4
+    neighbors. `dropout` is the probability to leave for good after a visit; without `reference_sd`
+    the data have to give it, and the endpoint has no range.
     """
     return simulate_trial(
         _trial(reference_sd),

@@ -13,40 +13,20 @@ from bayes_ptsd.longitudinal.priors import draw_priors, has_proper_priors, log_p
 
 __all__ = ["longitudinal_groups", "trajectory_summary"]
 
+# prior draws serve figures and checks; a probability has a Monte Carlo error of at most .016
 PRIOR_DRAWS = 1000
+# limits of a 95% equal-tailed interval
 BOUNDS = (0.025, 0.975)
 
 
 def longitudinal_groups(
     posterior: xr.Dataset, model: LongitudinalModel, *, seed: int
 ) -> dict[str, xr.Dataset]:
-    """Compute data, predictive, likelihood, prior and summary groups from draws of the parameters.
+    """Compute data, predictive, likelihood and prior groups and ``trajectory_summary`` from draws.
 
-    Parameters
-    ----------
-    posterior : xr.Dataset
-        Draws of every parameter with the estimands (`derived`), dims ``chain`` and ``draw``.
-    model : LongitudinalModel
-        Model and patients.
-    seed : int
-        Seed of the replicates and of the prior draws.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``observed_data, constant_data, posterior_predictive, log_likelihood`` (by subject, missing
-        visits integrated out), ``log_prior`` (by parameter), ``trajectory_summary`` and, where
-        every prior is proper, ``prior, prior_predictive``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> groups = longitudinal_groups(draw_priors(model, 20, seed=1), model, seed=1)
-    >>> groups["log_likelihood"]["score"].dims
-    ('chain', 'draw', 'subject')
+    `posterior` has the estimands of `derived`. ``log_likelihood`` is by subject, missing visits
+    integrated out, ``log_prior`` by parameter; where a prior is improper there are no ``prior`` and
+    ``prior_predictive``.
     """
     after, before = np.random.default_rng(seed).spawn(2)
     constants: dict[str, Any] = {"active": ("subject", model.active)}
@@ -71,31 +51,10 @@ def longitudinal_groups(
 def trajectory_summary(posterior: xr.Dataset, model: LongitudinalModel) -> xr.Dataset:
     """Summarize the course of each arm, so that a figure needs no patient.
 
-    Parameters
-    ----------
-    posterior : xr.Dataset
-        With ``arm_mean`` and ``visit_difference``.
-    model : LongitudinalModel
-        Model and patients.
-
-    Returns
-    -------
-    xr.Dataset
-        ``arm_mean, change`` (from the mean baseline; NaN without one) on dims (treatment, visit)
-        and ``difference`` (visit), each with ``_low`` and ``_high``, its 95% interval;
-        ``observed_mean`` and ``observed_count`` (treatment, visit); ``days(visit)``, NaN where the
-        trial has none; ``baseline``. Score units, differences positive where the active treatment
-        is better.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> summary = trajectory_summary(draw_priors(model, 50, seed=1), model)
-    >>> int(summary["observed_count"].sel(visit="24h").sum())
-    40
+    ``arm_mean, change`` (from the mean baseline; NaN without one) on dims (treatment, visit) and
+    ``difference`` (visit), each with ``_low`` and ``_high``, its 95% interval; ``observed_mean``
+    and ``observed_count`` (treatment, visit); ``days`` (visit), NaN where the trial has none;
+    ``baseline``. Score units, differences positive where the active treatment is better.
     """
     level = (
         posterior["level"].sel(occasion=BASELINE, drop=True)

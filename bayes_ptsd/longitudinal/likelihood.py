@@ -17,38 +17,18 @@ from bayes_ptsd.priors import FloatArray
 
 __all__ = ["arm_means", "derived", "replicated_scores", "subject_log_likelihood"]
 
+# log(2 pi), of the density of a normal
 LOG_2PI = float(np.log(2 * np.pi))
 
 
 def derived(draws: xr.Dataset, model: LongitudinalModel) -> xr.Dataset:
     """Add the estimands that are functions of the parameters.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : LongitudinalModel
-        Model and patients.
-
-    Returns
-    -------
-    xr.Dataset
-        Also ``treatment_difference`` (the mean of ``visit_difference`` over the visits, positive
-        where the active treatment is better), ``interaction_max`` (the largest distance of a
-        visit's difference from that mean: P(> MCID) is the probability of any interaction of that
-        size), ``visit_correlation`` by pair of occasions, and ``arm_mean`` (treatment, visit) at
-        the mean baseline and covariates, as recorded.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
-    >>> from bayes_ptsd.longitudinal.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> draws = draw_priors(model, 10, seed=1)
-    >>> bool((draws["interaction_max"] >= 0).all())
-    True
+    ``treatment_difference`` (the mean of ``visit_difference`` over the visits, positive where the
+    active treatment is better), ``interaction_max`` (the largest distance of a visit's difference
+    from that mean: P(> MCID) is the probability of any interaction of that size),
+    ``visit_correlation`` by pair of occasions, and ``arm_mean`` (treatment, visit) at the mean
+    baseline and covariates, as recorded.
     """
     difference = draws["visit_difference"]
     mean = difference.mean("visit")
@@ -69,29 +49,9 @@ def derived(draws: xr.Dataset, model: LongitudinalModel) -> xr.Dataset:
 
 
 def arm_means(draws: xr.Dataset, model: LongitudinalModel) -> xr.DataArray:
-    """Return the mean score of each arm at each visit, at the mean baseline and covariates.
+    """Return each arm's mean score at the mean covariates, dims (chain, draw, treatment, visit).
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : LongitudinalModel
-        Its arms and sign.
-
-    Returns
-    -------
-    xr.DataArray
-        Score units as recorded, dims (chain, draw, treatment, visit), control first.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
-    >>> from bayes_ptsd.longitudinal.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> arm_means(draw_priors(model, 10, seed=1), model).shape
-    (1, 10, 2, 4)
+    Score units as recorded, the control arm first.
     """
     level = draws["level"].sel(occasion=list(model.visits)).rename(occasion="visit")
     half = 0.5 * model.sign * draws["visit_difference"]
@@ -101,30 +61,9 @@ def arm_means(draws: xr.Dataset, model: LongitudinalModel) -> xr.DataArray:
 
 
 def subject_log_likelihood(draws: xr.Dataset, model: LongitudinalModel) -> xr.DataArray:
-    """Return the log density of each patient's observed values under each draw.
+    """Return the log density of each patient's observed values, dims (chain, draw, subject).
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : LongitudinalModel
-        Its patients and options.
-
-    Returns
-    -------
-    xr.DataArray
-        Dims (chain, draw, subject), missing visits integrated out; with a joint baseline of
-        baseline and scores together.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
-    >>> from bayes_ptsd.longitudinal.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> dict(subject_log_likelihood(draw_priors(model, 10, seed=1), model).sizes)
-    {'chain': 1, 'draw': 10, 'subject': 40}
+    Missing visits are integrated out; with a joint baseline it is of baseline and scores together.
     """
     covariance = _covariance(draws, model)
     there = np.isfinite(model.values)
@@ -142,33 +81,9 @@ def subject_log_likelihood(draws: xr.Dataset, model: LongitudinalModel) -> xr.Da
 def replicated_scores(
     draws: xr.Dataset, model: LongitudinalModel, rng: np.random.Generator
 ) -> xr.Dataset:
-    """Draw the scores of new patients with the same arms, baselines and missing visits.
+    """Draw ``score`` (chain, draw, subject, visit) of new patients, NaN where one is missing.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : LongitudinalModel
-        Its patients and options.
-    rng : Generator
-        Source of randomness.
-
-    Returns
-    -------
-    xr.Dataset
-        ``score`` with dims (chain, draw, subject, visit), NaN where the patient has none.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
-    >>> from bayes_ptsd.longitudinal.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> draws = draw_priors(model, 10, seed=1)
-    >>> replicated = replicated_scores(draws, model, np.random.default_rng(1))
-    >>> int(replicated["score"].isel(chain=0, draw=0).notnull().sum()) == model.size["observations"]
-    True
+    Arms, baselines and missing visits are those of the data.
     """
     root = np.linalg.cholesky(_covariance(draws, model))
     values = _means(draws, model, np.arange(len(model.active)))

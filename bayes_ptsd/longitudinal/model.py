@@ -42,52 +42,23 @@ STRUCTURES = {
 
 @dataclass(frozen=True)
 class LongitudinalModel:
-    """A comparison of two arms at several visits with its data, ready for a sampler.
-
-    Attributes
-    ----------
-    spec : ModelSpec
-        Of structure ``longitudinal``.
-    endpoint : Endpoint
-        The outcome; its `reference_sd` is estimated where the trial gives none.
-    subject : ndarray of str
-        Labels of the patients.
-    values : ndarray
-        What is modeled, dims ``(subject, occasion)``: the scores as recorded by visit, and first
-        the baseline if it is an outcome; NaN where missing.
-    active : ndarray of bool
-        Whether the patient is in the active arm, dim ``(subject,)``.
-    arms : tuple of str
-        Labels of control and active treatment.
-    baseline : ndarray, optional
-        Covariate: baseline minus its mean over these patients, dim ``(subject,)``.
-    baseline_level : float
-        Mean of the baselines, score units; NaN without any.
-    covariates : xr.DataArray
-        Columns of the covariates, dims ``(subject, column)``.
-    visits : tuple of str
-        Labels of the visits.
-    days : ndarray
-        Days after treatment of the occasions, dim ``(occasion,)``; NaN where the trial has none.
-    priors : mapping of str to Prior or PriorVector
-        In score units (`half_life` in days), by parameter of the model.
-    notes : tuple of str
-        What was taken from the data, and what was left out.
-    """
+    """A comparison of two arms at several visits with its data, ready for a sampler."""
 
     spec: ModelSpec
-    endpoint: Endpoint
+    endpoint: Endpoint  # its `reference_sd` is estimated where the trial gives none
     subject: np.ndarray[Any, Any]
+    # scores as recorded, dims (subject, occasion), first the baseline if it is an outcome; NaN
+    # where missing
     values: FloatArray
-    active: BoolArray
-    arms: tuple[str, str]
-    baseline: FloatArray | None
-    baseline_level: float
-    covariates: xr.DataArray
+    active: BoolArray  # dim (subject,)
+    arms: tuple[str, str]  # labels of control and active treatment
+    baseline: FloatArray | None  # a covariate: minus its mean over these patients
+    baseline_level: float  # mean of the baselines, score units; NaN without any
+    covariates: xr.DataArray  # dims (subject, column)
     visits: tuple[str, ...]
-    days: FloatArray
-    priors: Mapping[str, Prior | PriorVector]
-    notes: tuple[str, ...]
+    days: FloatArray  # of the occasions, after treatment; NaN where the trial has none
+    priors: Mapping[str, Prior | PriorVector]  # in score units (`half_life` in days), by parameter
+    notes: tuple[str, ...]  # what was taken from the data, and what was left out
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -179,36 +150,9 @@ class LongitudinalModel:
 
 
 def longitudinal_model(evidence: Evidence, spec: ModelSpec) -> LongitudinalModel:
-    """Bring a longitudinal specification and patients together.
+    """Bring a specification and patients with one endpoint and several visits together.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients of a parallel trial or a crossover, with one endpoint (`select_endpoint`); of a
-        crossover only period 1 is read.
-    spec : ModelSpec
-        Of structure ``longitudinal``.
-
-    Returns
-    -------
-    LongitudinalModel
-        Scores, priors in score units and notes.
-
-    Raises
-    ------
-    EvidenceError
-        If the evidence has no patients, several endpoints, fewer than two visits, one arm only, or
-        lacks a baseline, a covariate or the hours of the visits that the model needs.
-    SpecError
-        If a prior cannot be put into score units.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> model.visits, model.size["observations"]
-    (('24h', '48h', '72h', '7d'), 154)
+    Of a crossover only period 1 is read.
     """
     arrays = arm_trajectories(evidence)
     if arrays.sizes["visit"] < 2:
@@ -253,31 +197,9 @@ def longitudinal_model(evidence: Evidence, spec: ModelSpec) -> LongitudinalModel
 
 
 def trajectory_mmrm(model: LongitudinalModel) -> xr.Dataset:
-    """Run the repeated-measures analysis by REML that answers for the same estimands.
+    """Return the `mmrm_analysis` of the same estimands, by REML.
 
-    Parameters
-    ----------
-    model : LongitudinalModel
-        Model and patients. A baseline that is an outcome is a covariate here, and patients without
-        one are left out.
-
-    Returns
-    -------
-    xr.Dataset
-        From `mmrm_analysis`.
-
-    Raises
-    ------
-    EvidenceError, SpecError
-        If the data do not allow the analysis.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> trajectory_mmrm(model)["estimand"].values[1].item()
-    'treatment_difference[24h]'
+    A baseline that is an outcome is a covariate here, and patients without one are left out.
     """
     rows = np.isfinite(model.score).any(axis=1)
     before = model.baseline

@@ -17,50 +17,14 @@ PARTIAL = "partial_correlation"
 
 
 def has_proper_priors(model: LongitudinalModel) -> bool:
-    """Tell whether every prior of a model is a distribution that can be drawn from.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> has_proper_priors(longitudinal_model(example_trajectories(), load_model("longitudinal")))
-    True
-    """
+    """Tell whether every prior of a model is a distribution that can be drawn from."""
     return all(prior.proper for prior in model.priors.values())
 
 
 def draw_priors(model: LongitudinalModel, size: int, *, seed: int) -> xr.Dataset:
-    """Draw every parameter of a model from its prior, with the estimands.
+    """Draw every parameter from its prior, with the estimands; an improper prior is a SpecError.
 
-    Parameters
-    ----------
-    model : LongitudinalModel
-        With proper priors.
-    size : int
-        Number of draws.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    xr.Dataset
-        Dims ``chain`` (1) and ``draw``, ``visit``, ``occasion``, ``visit_pair`` and ``column``
-        where a parameter has them.
-
-    Raises
-    ------
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal"))
-    >>> draw_priors(model, 100, seed=1)["visit_correlation"].sizes["visit_pair"]
-    6
+    Dims ``chain`` (1) and ``draw`` first.
     """
     drawn = draw_parameters(list(model.parameters.values()), model.coords, size, seed=seed)
     rng = np.random.default_rng([seed, 1])
@@ -79,31 +43,10 @@ def draw_priors(model: LongitudinalModel, size: int, *, seed: int) -> xr.Dataset
 
 
 def log_priors(draws: xr.Dataset, model: LongitudinalModel) -> xr.Dataset:
-    """Return the log prior density of each parameter at each draw.
+    """Return the log prior density of each parameter at each draw, improper up to a constant.
 
-    Parameters
-    ----------
-    draws : xr.Dataset
-        Parameters of the model, dims ``chain`` and ``draw``.
-    model : LongitudinalModel
-        Its priors.
-
-    Returns
-    -------
-    xr.Dataset
-        One variable a parameter, with its dims, and ``correlations`` of an unstructured matrix;
-        improper priors up to a constant. With shrinkage
-        the differences at the visits have none of their own: strengthening the prior means that
-        of their mean and spread.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.longitudinal.model import longitudinal_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = longitudinal_model(example_trajectories(), load_model("longitudinal-shrunk"))
-    >>> "visit_difference" in log_priors(draw_priors(model, 10, seed=1), model)
-    False
+    Also ``correlations`` of an unstructured matrix. With shrinkage the differences at the visits
+    have none of their own: strengthening the prior means that of their mean and spread.
     """
     found = log_prior_densities(draws, list(model.parameters.values()))
     if model.options["covariance"] == "unstructured":

@@ -36,26 +36,9 @@ MIRRORS: Mapping[str, Callable[[Evidence, ModelSpec], dict[str, Any]]] = {
 def frequentist_document(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     """Return the frequentist analysis of the estimand of a model.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        What is analyzed.
-    spec : ModelSpec
-        The model.
-
-    Returns
-    -------
-    dict
-        ``method, estimate, se, df, ci95, p_value`` of the treatment difference (benefit-positive,
-        score units); for patients also ``analyses``, every estimand of every analysis; for a
-        crossover ``periods``, lines as `period_lines` has them.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> mirror = frequentist_document(example_patients(), load_model("crossover-completers"))
-    >>> mirror["method"].partition(":")[0]
-    'Hills-Armitage'
+    ``method, estimate, se, df, ci95, p_value`` of the treatment difference (benefit-positive, score
+    units); for patients also ``analyses``, every estimand of every analysis; for a crossover
+    ``periods``, lines as `period_lines` has them. Numbers that do not exist are None; if the
+    analysis cannot be done the method says ``none`` and why.
     """
     return MIRRORS[spec.structure](evidence, spec)

@@ -17,20 +17,11 @@ __all__ = ["binary_mirror"]
 
 
 def binary_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
-    """Return the frequentist analysis of a binary outcome.
+    """Return the logistic regression of a binary outcome, or the difference of two separate risks.
 
-    Logistic regression answers for the log odds ratio, in both periods of a crossover with subject
-    effects integrated out by adaptive quadrature, and with generalized estimating equations
-    beside it (``gee``, an average over the population). For two separate risks it is their
-    difference. Where there is no finite estimate the method says ``none`` and why.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.spec import load_model
-    >>> mirror = binary_mirror(example_categories("binary"), load_model("binary-beta-binomial"))
-    >>> mirror["estimand"]
-    'treatment_difference'
+    Both periods of a crossover have subject effects, integrated out by adaptive quadrature, and
+    generalized estimating equations beside it (``gee``, an average over the population). Where
+    there is no finite estimate the method says ``none`` and why.
     """
     model = categorical_model(evidence, spec)
     if model.separate_risks:

@@ -26,15 +26,6 @@ def crossover_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     With carryover in the model it is the first-period comparison, for completers Hills-Armitage,
     else the mixed model by REML. ``periods`` has what each period says alone. Of an analysis that
     the patients do not allow there is the reason, under ``not_possible``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> mirror = crossover_mirror(example_patients(), load_model("crossover-carryover"))
-    >>> mirror["estimate"] == mirror["analyses"]["first_period"]["estimands"][
-    ...     "treatment_difference"]["estimate"]
-    True
     """
     model = crossover_model(evidence, spec)
     chosen, nothing = _mirror(model), dict.fromkeys((*COLUMNS, "ci95"))

@@ -24,6 +24,7 @@ from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["depression_mirror", "least_squares_effects"]
 
+# the level of the intervals of every analysis and posterior
 LEVEL = 0.95
 METHOD = "Least squares: outcome on treatment and mediator"
 NOTE = (
@@ -33,16 +34,7 @@ NOTE = (
 
 
 def depression_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
-    """Return the least-squares analysis of the effects of a model with a mediator.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.spec import load_model
-    >>> mirror = depression_mirror(example_mediation(), load_model("depression-adjusted"))
-    >>> mirror["df"], mirror["estimand"]
-    (54.0, 'treatment_difference')
-    """
+    """Return the least-squares analysis of the effects of a model with a mediator."""
     model = depression_model(evidence, spec)
     try:
         document = analysis_document(least_squares_effects(model))
@@ -58,31 +50,10 @@ def depression_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
 
 
 def least_squares_effects(model: DepressionModel) -> xr.Dataset:
-    """Return coefficients of both regressions and the effects by least squares.
+    """Return coefficients of both regressions and the effects by least squares, dim ``estimand``.
 
-    Parameters
-    ----------
-    model : DepressionModel
-        Model and patients.
-
-    Returns
-    -------
-    xr.Dataset
-        ``estimate, se, df, ci_low, ci_high, p_value`` on dim ``estimand``, with the names of the
-        posterior; each coefficient with the degrees of freedom of its regression.
-
-    Raises
-    ------
-    EvidenceError
-        If there are too few patients for the coefficients, or a column is a mixture of others.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.depression.example import example_mediation
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = depression_model(example_mediation(), load_model("depression-adjusted"))
-    >>> round(float(least_squares_effects(model)["se"].sel(estimand="mediator_difference")), 2)
-    1.6
+    Names are those of the posterior; each coefficient has the degrees of freedom of its regression.
+    Patients who do not tell the coefficients apart are an EvidenceError.
     """
     outcome = _least_squares(model.score, outcome_columns(model))
     mediator = _least_squares(model.mediator_score, mediator_columns(model))

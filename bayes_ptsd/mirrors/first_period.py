@@ -20,14 +20,6 @@ def first_period_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     With a standard deviation for each arm it is restricted maximum likelihood with Kenward-Roger
     inference. An interaction gives each arm its own slope on the baseline, and on the covariates
     where there are any.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.spec import load_model
-    >>> mirror = first_period_mirror(example_patients(), load_model("first-period"))
-    >>> round(mirror["df"], 6)
-    20.0
     """
     model = first_period_model(evidence, spec)
     try:

@@ -14,15 +14,7 @@ __all__ = ["joint_mirror"]
 
 
 def joint_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
-    """Return the printed rows that a joint model analyzes, and of subscales that of the total.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published
-    >>> from bayes_ptsd.spec import load_model
-    >>> joint_mirror(load_published(), load_model("subscales"))["ci95"]
-    [0.94, 16.2]
-    """
+    """Return the printed rows that a joint model analyzes, and of subscales that of the total."""
     model = joint_model(evidence, spec)
     problem = model.problem
     names = list(problem.endpoint)

@@ -18,14 +18,6 @@ def longitudinal_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
 
     The covariance structure is that of the model, its nugget left out; a joint baseline is a
     covariate, and patients without one are left out.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.longitudinal.example import example_trajectories
-    >>> from bayes_ptsd.spec import load_model
-    >>> mirror = longitudinal_mirror(example_trajectories(), load_model("longitudinal"))
-    >>> sorted(mirror["analyses"]["mmrm"]["estimands"])[1]
-    'treatment_difference[24h]'
     """
     model = longitudinal_model(evidence, spec)
     try:

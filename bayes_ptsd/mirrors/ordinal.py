@@ -22,13 +22,6 @@ def ordinal_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     Both periods of a crossover have subject effects, integrated out by adaptive quadrature; where
     there is no finite estimate the method says ``none`` and why. The odds are proportional also
     where the cutpoints of the model are by arm: then there is no counterpart.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.categorical.example import example_categories
-    >>> from bayes_ptsd.spec import load_model
-    >>> ordinal_mirror(example_categories(), load_model("ordinal-first-period"))["estimand"]
-    'log_odds_ratio'
     """
     model = categorical_model(evidence, spec)
     nothing: dict[str, Any] = dict.fromkeys((*COLUMNS, "ci95"))

@@ -14,16 +14,7 @@ __all__ = ["printed_mirror"]
 
 
 def printed_mirror(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
-    """Return a printed contrast, its limits as read.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.spec import load_model
-    >>> row = select_contrast(load_published(), "T2.IESR.X")
-    >>> printed_mirror(row, load_model("published"))["ci95"]
-    [2.5, 22.8]
-    """
+    """Return a printed contrast, benefit-positive in score units, its limits as read."""
     row = accepted_row(evidence, spec)
     line: Mapping[str, Any] = {key: finite(row[key].item()) for key in COLUMNS}
     limits = [finite(row[key].item()) for key in ("interval_low", "interval_high")]

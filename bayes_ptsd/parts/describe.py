@@ -13,20 +13,12 @@ from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["parts_prior_lines"]
 
+# as many prior draws as a fit keeps
 DRAWS = 1000
 
 
 def parts_prior_lines(evidence: Evidence, spec: ModelSpec) -> tuple[dict[str, str], bool]:
-    """Return the priors of a specification in words, and whether all are proper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.parts.example import example_parts
-    >>> from bayes_ptsd.spec import load_model
-    >>> lines, proper = parts_prior_lines(example_parts(), load_model("subscales-patients"))
-    >>> lines["prior interval"]
-    'treatment: 95% from -282.23 to 282.23 score units'
-    """
+    """Return the priors of a specification in words, and whether all are proper."""
     model = parts_model(evidence, spec)
     lines = {f"prior {name}": prior.formula for name, prior in model.priors.items()}
     if not all(prior.proper for prior in model.priors.values()):

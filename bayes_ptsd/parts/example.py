@@ -22,24 +22,8 @@ TRUTH: Mapping[str, float] = {
 def example_parts(*, subjects: int = 40, seed: int = 1) -> Evidence:
     """Simulate a parallel trial of the IES-R subscales; differences 3, 4 and 2.
 
-    Errors have standard deviations 5, 5 and 3.5 and correlations of .6.
-
-    Parameters
-    ----------
-    subjects : int
-        Number of subjects, half in each arm.
-    seed : int
-        Seed of the simulation.
-
-    Returns
-    -------
-    Evidence
-        Of kind ``simulated``, with a baseline of each subscale.
-
-    Examples
-    --------
-    >>> example_parts(subjects=8).data["outcomes"].sizes["endpoint"]
-    3
+    Errors have standard deviations 5, 5 and 3.5 and correlations of .6; each subscale has a
+    baseline.
     """
     rng = np.random.default_rng(seed)
     shipped, names = load_trial(), list(TRUTH)

@@ -14,54 +14,21 @@ from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = ["draw_priors", "log_matrix", "part_correlations", "parts_groups"]
 
+# prior draws serve figures and checks; a probability has a Monte Carlo error of at most .016
 PRIOR_DRAWS = 1000
 
 
 def part_correlations(partial: Any, count: int) -> list[Any]:
-    """Return the correlations of each pair of parts from partial ones, last dim pair.
-
-    Examples
-    --------
-    >>> [float(one) for one in part_correlations(np.array([0.5, 0.0, 0.0]), 3)]
-    [0.5, 0.0, 0.0]
-    """
+    """Return the correlations of the pairs of parts, by pair, from partial ones, last dim pair."""
     pairs = range(count * (count - 1) // 2)
     entries = correlation_entries("unstructured", count, partial=[partial[..., k] for k in pairs])
     return [entries[i][j] for i in range(count) for j in range(i)]
 
 
 def draw_priors(model: PartsModel, size: int, *, seed: int) -> xr.Dataset:
-    """Draw every parameter from its prior, with the differences of the parts.
+    """Draw every parameter from its prior, and the parts' differences, which sum to the total's.
 
-    Parameters
-    ----------
-    model : PartsModel
-        With proper priors.
-    size : int
-        Number of draws.
-    seed : int
-        Seed of the draws.
-
-    Returns
-    -------
-    xr.Dataset
-        Dims ``chain`` (1) and ``draw``, ``endpoint`` and ``pair`` where a parameter has them.
-
-    Raises
-    ------
-    SpecError
-        If a prior is improper.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.parts.example import example_parts
-    >>> from bayes_ptsd.parts.model import parts_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = parts_model(example_parts(), load_model("subscales-patients"))
-    >>> draws = draw_priors(model, 100, seed=1)
-    >>> total = draws["endpoint_difference"].sum("endpoint")
-    >>> bool(np.allclose(total, draws["treatment_difference"]))
-    True
+    Dims ``chain`` (1) and ``draw`` first; an improper prior is a SpecError.
     """
     count = len(model.parts)
     coords = {**model.coords, "plane": list(range(count - 1))}
@@ -83,29 +50,7 @@ def draw_priors(model: PartsModel, size: int, *, seed: int) -> xr.Dataset:
 def parts_groups(posterior: xr.Dataset, model: PartsModel, *, seed: int) -> dict[str, xr.Dataset]:
     """Compute data, predictive, likelihood and prior groups from draws of the parameters.
 
-    Parameters
-    ----------
-    posterior : xr.Dataset
-        Draws of every parameter, dims ``chain`` and ``draw``.
-    model : PartsModel
-        Model and patients.
-    seed : int
-        Seed of the replicates and of the prior draws.
-
-    Returns
-    -------
-    dict of str to xr.Dataset
-        ``observed_data, constant_data, posterior_predictive, log_likelihood`` (by subject, all
-        parts together), ``log_prior, prior, prior_predictive``.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.parts.example import example_parts
-    >>> from bayes_ptsd.parts.model import parts_model
-    >>> from bayes_ptsd.spec import load_model
-    >>> model = parts_model(example_parts(), load_model("subscales-patients"))
-    >>> parts_groups(draw_priors(model, 20, seed=1), model, seed=1)["log_likelihood"]["score"].dims
-    ('chain', 'draw', 'subject')
+    ``log_likelihood`` is by subject, of all parts together.
     """
     after, before = np.random.default_rng(seed).spawn(2)
     drawn = draw_priors(model, PRIOR_DRAWS, seed=seed)
@@ -132,13 +77,7 @@ def _log_prior(draws: xr.Dataset, model: PartsModel) -> xr.Dataset:
 
 
 def log_matrix(prior: Prior, correlation: FloatArray) -> FloatArray:
-    """Return the log prior density of correlation matrices, first dim draw, up to a constant.
-
-    Examples
-    --------
-    >>> log_matrix(Prior("lkj", {"shape": 3.0}), np.array([[[1.0, 0.6], [0.6, 1.0]]])).round(3)
-    array([-0.893])
-    """
+    """Return the log prior density of correlation matrices, first dim draw, up to a constant."""
     log_det = np.linalg.slogdet(correlation)[1]
     if prior.dist == "lkj":
         return np.asarray((prior.params["shape"] - 1) * log_det)

@@ -37,48 +37,21 @@ DIMS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class PartsModel:
-    """The parts of a total with their data, ready for the sampler.
-
-    Attributes
-    ----------
-    spec : ModelSpec
-        Of structure ``parts``.
-    endpoint : Endpoint
-        The total; its `reference_sd` is estimated where the trial gives none.
-    parts : tuple of Endpoint
-        Its parts, in the order of the trial.
-    subject : ndarray of str
-        Labels of the patients.
-    score : ndarray
-        As recorded, dims ``(subject, endpoint)``.
-    baseline : ndarray, optional
-        Baselines minus their means, score units, dims ``(subject, endpoint)``.
-    active : ndarray of bool
-        Whether the patient is in the active arm, dim ``(subject,)``.
-    arms : tuple of str
-        Labels of control and active treatment.
-    weight : ndarray
-        Share of each part in the total's range, dim ``(endpoint,)``.
-    priors : mapping of str to Prior or PriorVector
-        In score units; of levels, slopes and standard deviations one for each part, of the
-        correlations that of their matrix.
-    notes : tuple of str
-        What was taken from the data, and what was left out.
-    visit : str
-        Label of the visit.
-    """
+    """Parts of a total at one visit with their data, ready for a sampler."""
 
     spec: ModelSpec
-    endpoint: Endpoint
-    parts: tuple[Endpoint, ...]
+    endpoint: Endpoint  # the total; its `reference_sd` is estimated where the trial gives none
+    parts: tuple[Endpoint, ...]  # in the order of the trial
     subject: np.ndarray[Any, Any]
-    score: FloatArray
-    baseline: FloatArray | None
-    active: BoolArray
-    arms: tuple[str, str]
-    weight: FloatArray
+    score: FloatArray  # as recorded, dims (subject, endpoint)
+    baseline: FloatArray | None  # minus their means, score units, dims (subject, endpoint)
+    active: BoolArray  # dim (subject,)
+    arms: tuple[str, str]  # labels of control and active treatment
+    weight: FloatArray  # share of each part in the total's range, dim (endpoint,)
+    # in score units; levels, slopes and sds have one for each part, the correlations that of their
+    # matrix
     priors: Mapping[str, Prior | PriorVector]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what was taken from the data, and what was left out
     visit: str
 
     @property
@@ -144,33 +117,7 @@ class PartsModel:
 
 
 def part_names(trial: Trial, total: str) -> list[str]:
-    """Return the endpoints that are parts of a total.
-
-    Parameters
-    ----------
-    trial : Trial
-        The trial.
-    total : str
-        Id of the total.
-
-    Returns
-    -------
-    list of str
-        Endpoints whose id begins with that of the total and an underscore.
-
-    Raises
-    ------
-    EvidenceError
-        If there are fewer than two.
-    SpecError
-        If the trial has no such endpoint.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.trial import load_trial
-    >>> part_names(load_trial(), "ies_r")
-    ['ies_r_intrusion', 'ies_r_avoidance', 'ies_r_hyperarousal']
-    """
+    """Return the endpoints whose id begins with that of a total and an underscore; two or more."""
     trial.endpoint(total)
     parts = [name for name in trial.endpoints if name.startswith(f"{total}_")]
     if len(parts) < 2:
@@ -179,57 +126,18 @@ def part_names(trial: Trial, total: str) -> list[str]:
 
 
 def plane_root(count: int) -> FloatArray:
-    """Return a root of the covariance of `count` numbers that sum to zero, ``I - 1/count``.
+    """Return a root, dims (count, count - 1), of ``I - 1/count``: of numbers that sum to zero.
 
-    Parameters
-    ----------
-    count : int
-        How many.
-
-    Returns
-    -------
-    ndarray
-        Dims (count, count - 1), orthonormal columns.
-
-    Examples
-    --------
-    >>> root = plane_root(3)
-    >>> bool(np.allclose(root @ root.T, np.eye(3) - 1 / 3))
-    True
+    Its columns are orthonormal.
     """
     values, vectors = np.linalg.eigh(np.eye(count) - 1 / count)
     return np.asarray(vectors[:, values > 0.5])
 
 
 def parts_model(evidence: Evidence, spec: ModelSpec) -> PartsModel:
-    """Bring a specification of the parts of a total and patients together.
+    """Bring a specification and patients with all parts of a total at one visit together.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        Patients of a parallel trial or a crossover with the parts at one visit
-        (`select_outcomes`).
-    spec : ModelSpec
-        Of structure ``parts``.
-
-    Returns
-    -------
-    PartsModel
-        Scores, priors and notes.
-
-    Raises
-    ------
-    EvidenceError
-        If a part is not there, has no range, or a baseline is missing.
-    SpecError
-        If a prior is of no kind that fits.
-
-    Examples
-    --------
-    >>> from bayes_ptsd.parts.example import example_parts
-    >>> from bayes_ptsd.spec import load_model
-    >>> parts_model(example_parts(), load_model("subscales-patients")).weight.round(2).tolist()
-    [0.36, 0.36, 0.27]
+    Each part needs a range, which weighs it; of a crossover only period 1 is read.
     """
     trial, total = evidence.trial, str(spec.options["total"])
     arrays, lost = _together(evidence, part_names(trial, total))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["longitudinal_plan"]
 
 NO_ENGINE = "the covariance of several visits has no closed form"
+# acceptance rate under shrinkage instead of the usual .8: the spread between visits can be near
+# zero, where shorter steps diverge less
 CAREFUL = 0.95
 INTERNAL = ("partial_unit", "visit_standard")
 """Variables that a sampler moves and nobody asks about."""

@@ -20,40 +20,19 @@ Groups = dict[str, xr.Dataset]
 
 @dataclass(frozen=True)
 class Plan:
-    """One analysis as its structure sees it.
+    """One analysis as its structure sees it."""
 
-    Attributes
-    ----------
-    endpoint : Endpoint
-        The outcome; its constants travel with the fit.
-    attrs : mapping
-        Attributes that name the analysis: contrast or visit, prior, numbers of patients.
-    notes : tuple of str
-        What a reader has to know, in words; they become warnings of the result.
-    kind : str
-        What two analyses share if one compiled model serves both.
-    why_not_exact : str
-        Why there is no exact posterior; empty where there is one.
-    build : callable
-        Returns the PyMC model.
-    exact : callable
-        Seed to the groups of the exact posterior, or to the whole fit.
-    derive : callable
-        Model or None, groups and seed to the predictive, likelihood and prior groups.
-    check : callable
-        Fit to the groups of its checks beyond convergence.
-    target_accept : float
-        Acceptance rate that NUTS tunes its step for: higher, and slower, for models with a spread
-        that can be near zero.
-    """
-
-    endpoint: Endpoint
-    attrs: Mapping[str, Any]
+    endpoint: Endpoint  # the outcome; its constants travel with the fit
+    attrs: Mapping[str, Any]  # names the analysis: contrast or visit, prior, numbers of patients
+    # what a reader has to know, in words; they become warnings of the result
     notes: tuple[str, ...]
-    kind: str
-    why_not_exact: str
+    kind: str  # what two analyses share if one compiled model serves both
+    why_not_exact: str  # empty where there is an exact posterior
     build: Callable[[], pm.Model]
+    # seed to the groups of the exact posterior, or to the whole fit
     exact: Callable[[int], Groups | xr.DataTree]
+    # model or None, groups and seed to the predictive, likelihood and prior groups
     derive: Callable[[pm.Model | None, Groups, int], Groups]
-    check: Callable[[xr.DataTree], Groups]
+    check: Callable[[xr.DataTree], Groups]  # fit to the groups of its checks beyond convergence
+    # of NUTS; higher, and slower, for models with a spread that can be near zero
     target_accept: float = 0.8

@@ -42,5 +42,5 @@ BINARY = Structure(
     kinds=("binary",),
     locations=("period_effect", "baseline_slope"),
     renamed={"period": "period_effect"},
-    version=2,
+    version=2,  # treatment coded -1/2 and +1/2: no prior of a level moves the difference
 )

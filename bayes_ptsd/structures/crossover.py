@@ -61,5 +61,5 @@ CROSSOVER = Structure(
         "period_mean": "'level', the mean of both periods and treatments, and 'period_effect', "
         "period 2 minus period 1"
     },
-    version=2,
+    version=2,  # treatment coded -1/2 and +1/2: no prior of a level moves the difference
 )  # fmt: skip

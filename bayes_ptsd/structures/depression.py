@@ -47,5 +47,5 @@ DEPRESSION = Structure(
         "mediator_level", "mediator_own_slope",
     ),
     renamed={"intercept": "level", "mediator_mean": "mediator_level"},
-    version=2,
+    version=2,  # treatment coded -1/2 and +1/2: no prior of a level moves the difference
 )  # fmt: skip

@@ -43,5 +43,5 @@ FIRST_PERIOD = Structure(
     conflict=_conflict,
     locations=("level", "baseline_slope", "interaction", "covariate"),
     renamed={"intercept": "'level', the mean over both treatments"},
-    version=2,
+    version=2,  # treatment coded -1/2 and +1/2: no prior of a level moves the difference
 )  # fmt: skip

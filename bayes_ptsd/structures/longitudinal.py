@@ -58,5 +58,5 @@ LONGITUDINAL = Structure(
         "visit_mean": "'level', the mean over both treatments",
         "baseline_mean": "'level', whose first element is then the baseline",
     },
-    version=2,
+    version=2,  # treatment coded -1/2 and +1/2: no prior of a level moves the difference
 )  # fmt: skip

@@ -33,5 +33,5 @@ ORDINAL = Structure(
     kinds=("ordinal",),
     locations=("period_effect", "baseline_slope"),
     renamed={"period": "period_effect"},
-    version=2,
+    version=2,  # treatment coded -1/2 and +1/2: no prior of a level moves the difference
 )

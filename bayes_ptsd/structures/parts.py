@@ -28,5 +28,5 @@ PARTS = Structure(
     locations=("level", "baseline_slope"),
     matrices=("correlations",),
     renamed={"intercept": "level"},
-    version=2,
+    version=2,  # treatment coded -1/2 and +1/2: no prior of a level moves the difference
 )  # fmt: skip

@@ -87,7 +87,10 @@ def answer(spec: ModelSpec) -> dict[str, Any]:
         pass
     else:
         found |= _exact(evidence, spec)
-    return found | {"log_densities": _log_densities(evidence, spec)}
+    with warnings.catch_warnings():
+        # without a BLAS to link to, PyTensor says so once a process
+        warnings.simplefilter("ignore")
+        return found | {"log_densities": _log_densities(evidence, spec)}
 
 
 def _exact(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
@@ -128,10 +131,7 @@ def _log_densities(evidence: Evidence, spec: ModelSpec) -> list[float] | str:
         model = build_model(evidence, spec)
     except BayesPtsdError as error:
         return str(error)
-    with warnings.catch_warnings():
-        # without a BLAS to link to, PyTensor says so once a process
-        warnings.simplefilter("ignore")
-        density = model.compile_logp(mode="FAST_COMPILE")
+    density = model.compile_logp(mode="FAST_COMPILE")
     start = model.initial_point(random_seed=1)
     found = []
     for number in range(POINTS):

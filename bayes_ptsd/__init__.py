@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
     from bayes_ptsd.evidence.patients import load_patients
     from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.evidence.reconstruct.run import reconstruct
     from bayes_ptsd.evidence.simulate import simulate_trial
     from bayes_ptsd.fit import fit_model
+    from bayes_ptsd.reconstruction.run import reconstruct
     from bayes_ptsd.replication.prior import replication_prior
     from bayes_ptsd.spec import ModelSpec, list_models, load_model
     from bayes_ptsd.store import ResultStore
@@ -67,7 +67,7 @@ _HOMES = {
     "load_published": "evidence.published",
     "load_trial": "trial",
     "prob_benefit": "estimands",
-    "reconstruct": "evidence.reconstruct.run",
+    "reconstruct": "reconstruction.run",
     "replication_prior": "replication.prior",
     "simulate_trial": "evidence.simulate",
 }

@@ -15,11 +15,11 @@ import numpy as np
 import statsmodels.api as sm
 
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.evidence.reconstruct.plan import READINGS
-from bayes_ptsd.evidence.reconstruct.refit import moment_start
-from bayes_ptsd.evidence.reconstruct.release import load_release
-from bayes_ptsd.evidence.reconstruct.run import reconstructions
-from bayes_ptsd.evidence.reconstruct.verification import verify
+from bayes_ptsd.reconstruction.plan import READINGS
+from bayes_ptsd.reconstruction.refit import moment_start
+from bayes_ptsd.reconstruction.release import load_release
+from bayes_ptsd.reconstruction.run import reconstructions
+from bayes_ptsd.reconstruction.verification import verify
 
 SETS = 10
 

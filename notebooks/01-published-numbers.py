@@ -68,7 +68,7 @@ printed[["estimate", "ci_low", "ci_high", "p_value", "n", "df"]].to_dataframe()[
 # whether their sums close. A *contradiction* is a set of numbers that cannot all hold.
 
 # %%
-from bayes_ptsd.evidence.audit import audit_evidence, audit_frame
+from bayes_ptsd.audit import audit_evidence, audit_frame
 
 audit = audit_evidence(evidence)
 findings = audit_frame(audit)

@@ -55,8 +55,8 @@ store = bp.ResultStore(os.environ.get("BAYES_PTSD_STORE", "bayes-ptsd-results"))
 # result beside the printed one.
 
 # %%
-from bayes_ptsd.evidence.reconstruct.release import load_release
-from bayes_ptsd.evidence.reconstruct.verification import verify
+from bayes_ptsd.reconstruction.release import load_release
+from bayes_ptsd.reconstruction.verification import verify
 
 sets = load_release("as_published", m=20)
 checked = pd.DataFrame(verify(sets[0], published))

@@ -109,9 +109,9 @@ def cut_off(monkeypatch: pytest.MonkeyPatch) -> xr.DataTree:
 
 def pooled() -> list[xr.Dataset]:
     """Return the checks of two fits, one of which failed a required check."""
-    from bayes_ptsd.evidence.reconstruct.release import load_release
     from bayes_ptsd.fit import fit_model
     from bayes_ptsd.reconstructed.sets import outcome_for
+    from bayes_ptsd.reconstruction.release import load_release
 
     spec = load_model("first-period")
     sets = [outcome_for(spec, one, "ies_r") for one in load_release("unhalved", m=2)]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
 from bayes_ptsd.evidence.patients import load_patients
-from bayes_ptsd.evidence.reconstruct.run import reconstruct
+from bayes_ptsd.reconstruction.run import reconstruct
 from bayes_ptsd.trial import load_trial
 
 runner = CliRunner()

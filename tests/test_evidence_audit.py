@@ -18,9 +18,7 @@ from scipy import stats
 from statsmodels.stats.power import TTestIndPower
 
 import bayes_ptsd.evidence
-from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.audit import (
+from bayes_ptsd.audit import (
     SEVERITIES,
     Finding,
     audit_document,
@@ -28,11 +26,13 @@ from bayes_ptsd.evidence.audit import (
     audit_findings,
     audit_frame,
 )
-from bayes_ptsd.evidence.audit.adverse import counts_printing
-from bayes_ptsd.evidence.audit.finding import printed_rows, sections_of
-from bayes_ptsd.evidence.audit.planning import paper_alpha, t_test_power
-from bayes_ptsd.evidence.audit.precision import implied_correlation, needed_sd
-from bayes_ptsd.evidence.audit.subscales import mean_correlation
+from bayes_ptsd.audit.adverse import counts_printing
+from bayes_ptsd.audit.finding import printed_rows, sections_of
+from bayes_ptsd.audit.planning import paper_alpha, t_test_power
+from bayes_ptsd.audit.precision import implied_correlation, needed_sd
+from bayes_ptsd.audit.subscales import mean_correlation
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 
 SHIPPED = Path(bayes_ptsd.evidence.__file__).parent / "feder2014"

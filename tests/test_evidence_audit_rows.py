@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayes_ptsd.evidence.audit.finding import Finding
-from bayes_ptsd.evidence.audit.polygon import (
+from bayes_ptsd.audit.finding import Finding
+from bayes_ptsd.audit.polygon import (
     admissible_polygon,
     area,
     mean_half_width,
@@ -21,8 +21,8 @@ from bayes_ptsd.evidence.audit.polygon import (
     share_printing_p,
     slopes_printing_p,
 )
-from bayes_ptsd.evidence.audit.repair import Printed, agrees, repairs
-from bayes_ptsd.evidence.audit.rows import check_row, check_rows, narrowed_se, printed_of
+from bayes_ptsd.audit.repair import Printed, agrees, repairs
+from bayes_ptsd.audit.rows import check_row, check_rows, narrowed_se, printed_of
 from bayes_ptsd.evidence.intervals import interval, p_value
 from bayes_ptsd.evidence.published import load_published
 

@@ -18,30 +18,30 @@ from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.evidence.reconstruct.aims import reading_of
-from bayes_ptsd.evidence.reconstruct.boxes import printed_row
-from bayes_ptsd.evidence.reconstruct.forms import Cells, Forms, least_squares
-from bayes_ptsd.evidence.reconstruct.gate import whole_scores
-from bayes_ptsd.evidence.reconstruct.geometry import equicorrelated, orthogonal, with_gram
-from bayes_ptsd.evidence.reconstruct.nuisance import load_nuisance
-from bayes_ptsd.evidence.reconstruct.plan import READINGS, PrintedBaseline, plan_of
-from bayes_ptsd.evidence.reconstruct.proofs import adjusted_gap, impossibilities
-from bayes_ptsd.evidence.reconstruct.refit import moment_start
-from bayes_ptsd.evidence.reconstruct.release import load_release
-from bayes_ptsd.evidence.reconstruct.run import reconstructions
-from bayes_ptsd.evidence.reconstruct.screen import (
+from bayes_ptsd.reconstruction.aims import reading_of
+from bayes_ptsd.reconstruction.boxes import printed_row
+from bayes_ptsd.reconstruction.forms import Cells, Forms, least_squares
+from bayes_ptsd.reconstruction.gate import whole_scores
+from bayes_ptsd.reconstruction.geometry import equicorrelated, orthogonal, with_gram
+from bayes_ptsd.reconstruction.nuisance import load_nuisance
+from bayes_ptsd.reconstruction.plan import READINGS, PrintedBaseline, plan_of
+from bayes_ptsd.reconstruction.proofs import adjusted_gap, impossibilities
+from bayes_ptsd.reconstruction.refit import moment_start
+from bayes_ptsd.reconstruction.release import load_release
+from bayes_ptsd.reconstruction.run import reconstructions
+from bayes_ptsd.reconstruction.screen import (
     FirstPeriod,
     regression_targets,
     share_explained,
 )
-from bayes_ptsd.evidence.reconstruct.search import Goal, repair
-from bayes_ptsd.evidence.reconstruct.second import (
+from bayes_ptsd.reconstruction.search import Goal, repair
+from bayes_ptsd.reconstruction.second import (
     CrossoverTargets,
     first_difference,
     halves_of,
     second_period,
 )
-from bayes_ptsd.evidence.reconstruct.verification import Checked, verified, verify
+from bayes_ptsd.reconstruction.verification import Checked, verified, verify
 
 ROOT = Path(__file__).parents[1]
 PAPER = ROOT / "bayes_ptsd" / "evidence" / "feder2014"

@@ -20,7 +20,6 @@ from bayes_ptsd.checks.predictive import feature_table, predictive_checks
 from bayes_ptsd.cli import app
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
 from bayes_ptsd.evidence.outcome import select_outcomes
-from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.longitudinal.covariance import log_matrix_density
@@ -31,6 +30,7 @@ from bayes_ptsd.parts.groups import draw_priors, log_matrix, part_correlations, 
 from bayes_ptsd.parts.model import part_names, parts_model, plane_root
 from bayes_ptsd.plans.parts import parts_plan
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.spec import load_model
 from bayes_ptsd.trial import load_trial
 

@@ -10,10 +10,10 @@ import pytest
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.evidence.reconstruct.plan import READINGS
-from bayes_ptsd.evidence.reconstruct.release import load_release, release_digest, write_release
-from bayes_ptsd.evidence.reconstruct.verification import verify
 from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.reconstruction.plan import READINGS
+from bayes_ptsd.reconstruction.release import load_release, release_digest, write_release
+from bayes_ptsd.reconstruction.verification import verify
 
 FOLDER = Path(__file__).parents[1] / "bayes_ptsd" / "evidence" / "reconstruct" / "release"
 COUNTS = {"paper": 50, "registry": 20}

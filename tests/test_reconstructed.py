@@ -18,7 +18,6 @@ from bayes_ptsd.estimands import estimate, prob_benefit
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import period_differences
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.evidence.reconstruct.release import OTHER_PRIORS, load_release
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.plots.reconstructed import reconstruction_figure
 from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period
@@ -38,6 +37,7 @@ from bayes_ptsd.reconstructed.sets import (
 )
 from bayes_ptsd.reconstructed.tasks import Task, carry_out, task_settings
 from bayes_ptsd.reconstructed.workers import carry_out_all
+from bayes_ptsd.reconstruction.release import OTHER_PRIORS, load_release
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import interval_text
 from bayes_ptsd.report.nuisance import nuisance_frame, nuisance_table
@@ -396,7 +396,7 @@ def test_page_shows_both_readings_and_the_checks_from_the_store_alone(
     for reading in ("as_published", "unhalved"):
         work = task("crossover-completers", "exact", reading=reading)
         carry_out(work, sampled, seed=1, report=lambda *_: None)
-    monkeypatch.setattr("bayes_ptsd.evidence.reconstruct.release.load_release", None)
+    monkeypatch.setattr("bayes_ptsd.reconstruction.release.load_release", None)
     section = reconstructed_section(Contents(load_published(), store=sampled))
     assert section is not None
     assert set(section.figures) == {"reconstructed-as-published", "reconstructed-unhalved"}

@@ -15,12 +15,12 @@ from bayes_ptsd.cli import app
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.exact.summary import exact_posterior
 from bayes_ptsd.plots.sensitivity import contour_figure, ranking_figure
 from bayes_ptsd.pooling import pool_crossover
 from bayes_ptsd.priors import Prior, normal, student_t
+from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.sensitivity import (
     MissingShares,
     biased_posterior,

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from bayes_ptsd.audit.precision import check_precision
 from bayes_ptsd.comparison import compare
 from bayes_ptsd.credibility.assess import assess_interval
-from bayes_ptsd.evidence.audit.precision import check_precision
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.evidence.reconstruct.release import load_release
 from bayes_ptsd.exact.binary import prob_more_active
 from bayes_ptsd.joint import endpoints_problem, joint_posterior, joint_probabilities
 from bayes_ptsd.pooling import pool_crossover
+from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.sensitivity import ranked_assumptions, tipping_points
 from bayes_ptsd.spec import load_model
 

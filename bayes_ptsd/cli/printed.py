@@ -38,8 +38,8 @@ def audit(
     json: Json = False,
 ) -> None:
     """Check the printed numbers against each other and say where they disagree."""
-    from bayes_ptsd.evidence.audit import audit_document, audit_frame
-    from bayes_ptsd.evidence.audit import audit_evidence as run
+    from bayes_ptsd.audit import audit_document, audit_frame
+    from bayes_ptsd.audit import audit_evidence as run
     from bayes_ptsd.evidence.published import load_published
 
     tree = run(load_published(evidence), flow_reading=flow_reading)

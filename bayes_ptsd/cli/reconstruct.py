@@ -12,7 +12,7 @@ import typer
 from bayes_ptsd.cli._output import Evidence_, Json, Log, Quiet, Seed, Talk, emit, show_table
 
 if TYPE_CHECKING:
-    from bayes_ptsd.evidence.reconstruct.run import Reconstruction
+    from bayes_ptsd.reconstruction.run import Reconstruction
 
 __all__ = ["reconstruct_command"]
 
@@ -46,10 +46,10 @@ def reconstruct_command(
 ) -> None:
     """Reconstruct patients that print every number of the paper, and verify each set."""
     from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.evidence.reconstruct.plan import READINGS
-    from bayes_ptsd.evidence.reconstruct.proofs import impossibilities
-    from bayes_ptsd.evidence.reconstruct.run import reconstructions
     from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.reconstruction.plan import READINGS
+    from bayes_ptsd.reconstruction.proofs import impossibilities
+    from bayes_ptsd.reconstruction.run import reconstructions
 
     talk, printed = Talk(quiet=quiet, log=log), load_published(evidence)
     chosen = DEFAULT_SEED if seed is None else seed

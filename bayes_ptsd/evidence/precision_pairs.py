@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from bayes_ptsd.audit.finding import printed_rows
+from bayes_ptsd.audit.leavers import completers
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.audit.finding import printed_rows
-from bayes_ptsd.evidence.audit.leavers import completers
 from bayes_ptsd.evidence.intervals import FloatArray, critical_value
 
 __all__ = ["RowPair", "row_pairs"]

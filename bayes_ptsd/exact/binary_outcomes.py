@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from bayes_ptsd.audit.adverse import counts_printing
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.audit.adverse import counts_printing
 from bayes_ptsd.evidence.readings import flow_reading_of
 from bayes_ptsd.exact.binary import BETA_PRIORS, binary_summary
 from bayes_ptsd.exact.binary_items import items_summary

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from bayes_ptsd.audit.finding import printed_rows
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.audit.finding import printed_rows
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.priors import FloatArray, Prior

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.evidence.reconstruct.release import load_release
-from bayes_ptsd.evidence.reconstruct.run import reconstruct
 from bayes_ptsd.evidence.trajectories import select_endpoint
 from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.reconstruction.release import load_release
+from bayes_ptsd.reconstruction.run import reconstruct
 from bayes_ptsd.spec import ModelSpec
 
 __all__ = ["is_shipped", "outcome_for", "reconstructed_sets", "sets_digest"]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.evidence.audit import audit_frame
+from bayes_ptsd.audit import audit_frame
 from bayes_ptsd.report.audit_views import VIEWS, View, view_frame
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import Section, bullets, details, join, paragraph, typeset

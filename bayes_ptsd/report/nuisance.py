@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.reconstruct.nuisance import Nuisance, load_nuisance
+from bayes_ptsd.reconstruction.nuisance import Nuisance, load_nuisance
 from bayes_ptsd.report.markup import interval_text, number
 from bayes_ptsd.report.table import table_html
 

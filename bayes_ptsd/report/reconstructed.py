@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.evidence.reconstruct.release import OTHER_PRIORS, load_release
 from bayes_ptsd.plots.reconstructed import reconstruction_figure
 from bayes_ptsd.plots.style import figure_svg
 from bayes_ptsd.reconstructed.results import pooled_entries, pooled_results
 from bayes_ptsd.reconstructed.sets import is_shipped
+from bayes_ptsd.reconstruction.release import OTHER_PRIORS, load_release
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import (
     Section,

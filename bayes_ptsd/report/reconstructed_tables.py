@@ -10,8 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.evidence.readings import FLOW_READINGS
-from bayes_ptsd.evidence.reconstruct.plan import READINGS
-from bayes_ptsd.evidence.reconstruct.release import OTHER_PRIORS
+from bayes_ptsd.reconstruction.plan import READINGS
+from bayes_ptsd.reconstruction.release import OTHER_PRIORS
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import ABSENT, interval_text, number, probability
 from bayes_ptsd.report.table import table_html

@@ -1,0 +1,276 @@
+"""Each printed row against itself: estimate, interval, P value and degrees of freedom."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import xarray as xr
+
+from bayes_ptsd.audit.finding import Figure, Finding, Section, Severity
+from bayes_ptsd.audit.polygon import (
+    admissible_polygon,
+    mean_half_width,
+    p_range,
+    share_printing_p,
+)
+from bayes_ptsd.audit.repair import Printed, boxes, repairs
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.intervals import (
+    center,
+    critical_value,
+    p_value,
+    rounding_box,
+    se_from_interval,
+    se_from_p,
+)
+
+__all__ = ["RowCheck", "check_row", "check_rows", "narrowed_se", "printed_of"]
+
+# below one in ten, the printed P needs unrounded numbers in a corner of what the others allow
+LOW_SHARE = 0.10
+
+
+@dataclass(frozen=True)
+class RowCheck:
+    """What one printed estimate, interval and P value say about each other.
+
+    Attributes
+    ----------
+    se, se_upper, se_lower : float
+        Standard error from the width, from the upper and from the lower limit alone.
+    asymmetry : float
+        Printed estimate minus the middle of the interval.
+    t, p : float
+        Statistic and two-sided P value of the printed estimate over `se`.
+    p_upper, p_lower : float
+        P value with `se_upper` and with `se_lower`.
+    p_low, p_high : float
+        Range of P over the rounding boxes of estimate and width, whether or not they are centered.
+    admissible_low, admissible_high : float
+        Range of P over the admissible polygon; NaN where it is empty.
+    centered : bool
+        Whether some estimate and symmetric interval print as the three numbers.
+    share : float
+        Share of the polygon that also prints the printed P; NaN without P or polygon.
+    consistent : bool
+        Whether the polygon is not empty and its range of P meets the box of the printed P.
+    """
+
+    se: float
+    se_upper: float
+    se_lower: float
+    asymmetry: float
+    t: float
+    p: float
+    p_upper: float
+    p_lower: float
+    p_low: float
+    p_high: float
+    admissible_low: float
+    admissible_high: float
+    centered: bool
+    share: float
+    consistent: bool
+
+
+def check_row(printed: Printed, *, df: float) -> RowCheck:
+    """Check one printed estimate, interval and P, benefit-positive; infinite df for the normal."""
+    quantile = float(critical_value(df=df))
+    se = (printed.high - printed.low) / 2 / quantile
+    se_upper = (printed.high - printed.estimate) / quantile
+    se_lower = (printed.estimate - printed.low) / quantile
+    estimate, low, high = boxes(printed)
+    polygon = admissible_polygon(estimate, low, high)
+    least, most = p_range(polygon, df=df)
+    p_box = _box(printed.p, printed.decimals[3])
+    meets = np.isnan(printed.p) or (least <= p_box[1] + 1e-9 and most >= p_box[0] - 1e-9)
+    widths = max(high[0] - low[1], 1e-300) / 2 / quantile, (high[1] - low[0]) / 2 / quantile
+    sizes = (
+        sorted(map(abs, estimate))
+        if estimate[0] * estimate[1] > 0
+        else [0.0, max(map(abs, estimate))]
+    )
+    return RowCheck(
+        se=se,
+        se_upper=se_upper,
+        se_lower=se_lower,
+        asymmetry=printed.estimate - float(center(printed.low, printed.high)),
+        t=printed.estimate / se,
+        p=float(p_value(printed.estimate, se, df=df)),
+        p_upper=_p(printed.estimate, se_upper, df),
+        p_lower=_p(printed.estimate, se_lower, df),
+        p_low=float(p_value(sizes[1], widths[0], df=df)),
+        p_high=float(p_value(sizes[0], widths[1], df=df)),
+        admissible_low=least,
+        admissible_high=most,
+        centered=len(polygon) > 0,
+        share=share_printing_p(polygon, p_box, df=df) if printed.p == printed.p else np.nan,
+        consistent=bool(len(polygon) > 0 and meets),
+    )
+
+
+def check_rows(evidence: Evidence) -> Section:
+    """Check every row of node `effects` against itself, one finding per row.
+
+    The table has NaN for rows without an interval; the standard error in their finding is from P.
+    """
+    effects = evidence.data["effects"].to_dataset()
+    names = effects["contrast"].values.tolist()
+    checks: list[RowCheck | None] = []
+    findings = []
+    for name in names:
+        row = effects.sel(contrast=name)
+        check = None
+        if np.isnan(row["ci_low"]):
+            findings.append(_without_interval(name, row))
+        else:
+            printed = printed_of(row)
+            check = check_row(printed, df=float(row["df"]))
+            findings.append(_with_interval(name, row, printed, check))
+        checks.append(check)
+    return Section("rows", _table(names, effects, checks), findings)
+
+
+def narrowed_se(printed: Printed, *, df: float) -> float:
+    """Return the mean SE of the unrounded numbers that print as all four, NaN if none do."""
+    p_box = _box(printed.p, printed.decimals[3]) if printed.p == printed.p else (0.0, 1.0)
+    half = mean_half_width(admissible_polygon(*boxes(printed)), p_box, df=df)
+    return half / float(critical_value(df=df))
+
+
+def printed_of(row: xr.Dataset) -> Printed:
+    """Return the printed numbers of one row of node `effects`."""
+    columns = ("estimate", "ci_low", "ci_high", "p_value")
+    estimate, low, high, p = (float(row[name]) for name in columns)
+    digits = tuple(int(row[f"{name}_decimals"]) for name in columns)
+    return Printed(estimate, low, high, p, (digits[0], digits[1], digits[2], digits[3]))
+
+
+def _p(estimate: float, se: float, df: float) -> float:
+    """P value, NaN where a limit is on the wrong side of the estimate."""
+    return float(p_value(estimate, se, df=df)) if se > 0 else np.nan
+
+
+def _box(value: float, decimals: int) -> tuple[float, float]:
+    """Return a rounding box as floats."""
+    low, high = rounding_box(value, decimals)
+    return float(low), float(high)
+
+
+def _table(names: list[str], effects: xr.Dataset, checks: list[RowCheck | None]) -> xr.Dataset:
+    """One variable per field, NaN (or False) for rows without an interval."""
+    flags = {"centered": False, "consistent": False}
+    empty = dict.fromkeys(RowCheck.__annotations__, np.nan) | flags
+    columns = [asdict(check) if check else empty for check in checks]
+    variables = {name: ("contrast", [column[name] for column in columns]) for name in empty}
+    table = xr.Dataset(variables, {"contrast": names})
+    table["se"] = effects["se"].drop_vars(set(effects.coords) - {"contrast"})
+    return table.assign(checked=("contrast", [check is not None for check in checks]))
+
+
+def _with_interval(name: str, row: xr.Dataset, printed: Printed, check: RowCheck) -> Finding:
+    """Return the finding on a row that prints an interval."""
+    figures: dict[str, Figure] = {**asdict(check), "df": float(row["df"])}
+    derived = " (a derived row)" if name.endswith("*") else ""
+    if not check.consistent:
+        found = repairs(printed, df=float(row["df"]))
+        figures |= {f"repair_{column}": ", ".join(values) for column, values in found.items()}
+        text = _disagreement(printed, check, found)
+        return _row_finding(name, "contradiction", text, figures, row)
+    text = f"Estimate, limits and P agree within rounding{derived}: P from the width is "
+    text += f"{check.p:.3g}"
+    if printed.p == printed.p:
+        text += f", printed {_p_text(printed)}"
+    if check.share < LOW_SHARE:
+        text += (
+            f"; only {check.share:.0%} of the unrounded numbers that print as this estimate and "
+            "interval also print this P"
+        )
+    low_share = bool(check.share < LOW_SHARE)
+    severity: Severity = "caution" if low_share else "consistent"
+    return _row_finding(name, severity, text + ".", figures, row)
+
+
+def _disagreement(printed: Printed, check: RowCheck, found: dict[str, list[str]]) -> str:
+    """Words for a row whose numbers cannot all hold."""
+    if not check.centered:
+        text = (
+            f"No estimate with a symmetric interval prints as {printed.text('estimate')} "
+            f"({printed.text('ci_low')} to {printed.text('ci_high')}): the estimate is "
+            f"{check.asymmetry:+.3g} from the middle; {_p_words(check)}"
+        )
+    else:
+        text = (
+            f"Estimate and interval give P between {check.admissible_low:.3g} and "
+            f"{check.admissible_high:.3g}"
+        )
+    if printed.p == printed.p:
+        text += f"; printed P {_p_text(printed)}"
+    words = "; ".join(f"{column} {' or '.join(values)}" for column, values in found.items())
+    reason = (
+        f"All four numbers agree if one alone is different: {words}"
+        if words
+        else ("No change of one number alone makes all four agree")
+    )
+    return f"{text}. {reason}."
+
+
+def _p_words(check: RowCheck) -> str:
+    """P value by width and by each limit that lies on its own side of the estimate."""
+    parts = {"upper limit": check.p_upper, "lower limit": check.p_lower, "width": check.p}
+    words = ", ".join(
+        f"{value:.3f} by the {name}" for name, value in parts.items() if value == value
+    )
+    return f"P is {words}"
+
+
+def _without_interval(name: str, row: xr.Dataset) -> Finding:
+    """Return the finding on a row whose standard error comes from its P value."""
+    digits = int(row["p_value_decimals"])
+    low, high = _box(float(row["p_value"]), digits)
+    estimate, df = float(row["estimate"]), float(row["df"])
+    narrow, wide = (float(se_from_p(estimate, p, df=df)) for p in (max(low, 1e-300), min(high, 1)))
+    se, limits = float(row["se"]), (float(row["interval_low"]), float(row["interval_high"]))
+    freedom = f"{df:g} degrees of freedom" if np.isfinite(df) else "the normal distribution"
+    text = (
+        f"No interval is printed; P {float(row['p_value']):.{digits}f} with {freedom} gives a "
+        f"standard error of {se:.3g} ({narrow:.3g} to {wide:.3g} over the rounding of P) and a 95% "
+        f"interval of {limits[0]:.2f} to {limits[1]:.2f}."
+    )
+    figures: dict[str, Figure] = {
+        "se": se, "se_low": narrow, "se_high": wide, "df": df,
+        "interval_low": limits[0], "interval_high": limits[1],
+    }  # fmt: skip
+    return _row_finding(name, "information", text, figures, row)
+
+
+def _row_finding(
+    name: str, severity: Severity, text: str, figures: dict[str, Figure], row: xr.Dataset
+) -> Finding:
+    """Return a finding at one row, with the paper's own count where the analysis has another."""
+    stated, df = float(row["df_stated"]), float(row["df"])
+    if np.isfinite(stated):
+        se = _se(row, df=stated)
+        p = float(p_value(float(row["estimate"]), se, df=stated))
+        n, counted = (float(row[name].fillna(row["n"])) for name in ("n", "n_stated"))
+        figures = {**figures, "n": n, "n_stated": counted,
+                   "df_stated": stated, "se_stated": se, "p_stated": p}  # fmt: skip
+        text += (
+            f" Degrees of freedom {df:g} ({row['df_basis'].item()}); by the paper's own count "
+            f"(n = {counted:g}) {stated:g}, with a standard error of {se:.4g} in "
+            f"place of {float(row['se']):.4g} and P {p:.3g}."
+        )
+    return Finding(f"rows.{name}", "rows", severity, name, text, figures)
+
+
+def _se(row: xr.Dataset, *, df: float) -> float:
+    """Return the standard error of a row at other degrees of freedom, score units."""
+    if np.isnan(row["ci_low"]):
+        return float(se_from_p(float(row["estimate"]), float(row["p_value"]), df=df))
+    return float(se_from_interval(float(row["ci_low"]), float(row["ci_high"]), df=df))
+
+
+def _p_text(printed: Printed) -> str:
+    """P value as printed."""
+    return f"{printed.p:.{printed.decimals[3]}f}"

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bayes_ptsd.build import build_model
     from bayes_ptsd.checks import check_fit
     from bayes_ptsd.comparison import compare
     from bayes_ptsd.errors import BayesPtsdError
@@ -19,10 +18,11 @@ if TYPE_CHECKING:
     from bayes_ptsd.evidence.patients import load_patients
     from bayes_ptsd.evidence.published import load_published
     from bayes_ptsd.evidence.simulate import simulate_trial
-    from bayes_ptsd.fit import fit_model
+    from bayes_ptsd.fit import build_model, fit_model
+    from bayes_ptsd.models_files import list_models, load_model
     from bayes_ptsd.reconstruction.run import reconstruct
     from bayes_ptsd.replication.prior import replication_prior
-    from bayes_ptsd.spec import ModelSpec, list_models, load_model
+    from bayes_ptsd.specification import ModelSpec
     from bayes_ptsd.store import ResultStore
     from bayes_ptsd.trial import Trial, load_trial
 
@@ -53,16 +53,16 @@ __version__ = "0.1.0"
 _HOMES = {
     "BayesPtsdError": "errors",
     "Evidence": "evidence",
-    "ModelSpec": "spec",
+    "ModelSpec": "specification",
     "ResultStore": "store",
     "Trial": "trial",
-    "build_model": "build",
+    "build_model": "fit",
     "check_fit": "checks",
     "compare": "comparison",
     "estimate": "estimands",
     "fit_model": "fit",
-    "list_models": "spec",
-    "load_model": "spec",
+    "list_models": "models_files",
+    "load_model": "models_files",
     "load_patients": "evidence.patients",
     "load_published": "evidence.published",
     "load_trial": "trial",

@@ -8,26 +8,18 @@ from itertools import product
 import xarray as xr
 
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.published import select_contrast
+from bayes_ptsd.evidence.published import contrast_names, select_contrast
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 
-__all__ = ["READINGS", "Analysis", "analyses", "contrast_names", "model_of"]
+__all__ = ["READINGS", "Analysis", "analyses", "model_of"]
 
 READINGS = ("as_published", "unhalved")
 """The two scales on which every crossover claim in score units is reported."""
 
 Analysis = tuple[Evidence, ModelSpec]
-
-
-def contrast_names(evidence: Evidence, *, endpoint: str | None = None) -> list[str]:
-    """Return the ids of the printed treatment contrasts in order, without those of covariates."""
-    effects = evidence.data["effects"].to_dataset()
-    keep = effects["term"] == "treatment"
-    if endpoint is not None:
-        keep = keep & (effects["endpoint"] == evidence.trial.endpoint(endpoint).id)
-    return [str(name) for name in effects["contrast"].values[keep.values]]
 
 
 def model_of(row: Evidence, *, convention: str, prior: str | Prior) -> ModelSpec:

@@ -81,7 +81,7 @@ def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Datase
     --------
     >>> from bayes_ptsd.evidence.published import load_published, select_contrast
     >>> from bayes_ptsd.exact.printed import fit_exact
-    >>> from bayes_ptsd.spec import load_model
+    >>> from bayes_ptsd.models_files import load_model
     >>> spec = load_model("published").having(priors={"treatment": "flat"})
     >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), spec)
     >>> estimate(fit)["eti95"].sel(estimand="treatment_difference").values.round(2)
@@ -119,7 +119,7 @@ def prob_benefit(fit: xr.DataTree, *, margin: float = 0.0) -> float:
     --------
     >>> from bayes_ptsd.evidence.published import load_published, select_contrast
     >>> from bayes_ptsd.exact.printed import fit_exact
-    >>> from bayes_ptsd.spec import load_model
+    >>> from bayes_ptsd.models_files import load_model
     >>> fit = fit_exact(select_contrast(load_published(), "T2.IESR.X"), load_model("published"))
     >>> 0.99 < prob_benefit(fit) < 0.995
     True

@@ -15,15 +15,23 @@ from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import FitError, StatisticalWarning, nearest
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.mirrors import frequentist_document
-from bayes_ptsd.plans import PLANS, Groups, Plan
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id, stamp
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import Groups, ModelSpec, Problem
 
 if TYPE_CHECKING:
+    import pymc as pm
+
     from bayes_ptsd.store import ResultStore
 
-__all__ = ["ENGINES", "chosen_engine", "fit_model", "sampler_settings", "stored_fit"]
+__all__ = [
+    "ENGINES",
+    "build_model",
+    "chosen_engine",
+    "fit_model",
+    "frequentist_document",
+    "sampler_settings",
+    "stored_fit",
+]
 
 ENGINES = ("auto", "exact", "nuts")
 # as many draws as a sampled fit has by default, 4 chains of 1,000
@@ -37,7 +45,7 @@ def sampler_settings(draws: int, tune: int, chains: int) -> dict[str, Any]:
 
 def chosen_engine(evidence: Evidence, spec: ModelSpec, *, engine: str = "auto") -> str:
     """Return the engine of an analysis; auto is exact where there is an exact engine, else nuts."""
-    return _engine(_plan(evidence, spec), spec, engine)
+    return _engine(spec.room.problem(evidence, spec), spec, engine)
 
 
 def fit_model(
@@ -94,18 +102,38 @@ def fit_model(
     Examples
     --------
     >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.spec import load_model
+    >>> from bayes_ptsd.models_files import load_model
     >>> row = select_contrast(load_published(), "T2.IESR.X")
     >>> fit = fit_model(row, load_model("published"))
     >>> fit.attrs["engine"], fit["posterior"].sizes["chain"]
     ('nuts', 4)
     """
-    start = time.perf_counter()
-    plan = _plan(evidence, spec)
-    if _engine(plan, spec, engine) == "exact":
-        settings, model = EXACT_SETTINGS, None
+    problem = spec.room.problem(evidence, spec)
+    return _fitted(
+        evidence, spec, problem, engine=_engine(problem, spec, engine), draws=draws, tune=tune,
+        chains=chains, seed=seed, compiled=compiled, stage=stage,
+    )  # fmt: skip
+
+
+def _fitted(
+    evidence: Evidence,
+    spec: ModelSpec,
+    problem: Problem,
+    *,
+    engine: str,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    compiled: CompiledModels | None,
+    stage: Callable[[str], None],
+) -> xr.DataTree:
+    """Compute the posterior of a problem with everything that belongs to a fit."""
+    start, room = time.perf_counter(), spec.room
+    if engine == "exact":
+        settings, built = EXACT_SETTINGS, None
         stage("integrating")
-        found = plan.exact(seed)
+        found = room.exact(problem.model, seed)
         if isinstance(found, xr.DataTree):
             return found
         groups = found
@@ -113,28 +141,25 @@ def fit_model(
         # PyMC takes seconds to import, and the exact engines do without
         from bayes_ptsd.sampler import sample_posterior
 
-        settings, model = sampler_settings(draws, tune, chains), plan.build()
+        settings, built = sampler_settings(draws, tune, chains), room.pymc_model(problem.model)
         groups = sample_posterior(
-            model, draws=draws, tune=tune, chains=chains, seed=seed,
-            compiled=compiled, kind=plan.kind, stage=stage, target_accept=plan.target_accept,
+            built, draws=draws, tune=tune, chains=chains, seed=seed, compiled=compiled,
+            kind=problem.compiled, stage=stage, target_accept=problem.target_accept,
         )  # fmt: skip
     stage("predictive draws and checks")
-    tree = _checked(groups | plan.derive(model, groups, seed), plan)
+    counterpart = room.counterpart(problem.model)
+    groups = groups | room.groups(problem.model, groups, seed, built)
+    tree = _checked(groups, lambda fit: room.checks(problem.model, fit, counterpart))
     failures = failed_checks(tree)
     for failure in failures:
-        warnings.warn(failure, StatisticalWarning, stacklevel=2)
+        warnings.warn(failure, StatisticalWarning, stacklevel=3)
     tree.attrs = stamp(
-        evidence,
-        spec,
-        endpoint=plan.endpoint,
-        settings=settings,
-        seed=seed,
-        seconds=time.perf_counter() - start,
-        warnings=[*plan.notes, *failures],
-    )
-    tree.attrs.update(plan.attrs)
+        evidence, spec, endpoint=problem.endpoint, settings=settings, seed=seed,
+        seconds=time.perf_counter() - start, warnings=[*problem.notes, *failures],
+    )  # fmt: skip
+    tree.attrs.update(problem.attrs)
     tree.attrs["checks_passed"] = int(checks_passed(tree))
-    tree.attrs["frequentist"] = json.dumps(frequentist_document(evidence, spec))
+    tree.attrs["frequentist"] = json.dumps(counterpart)
     tree.attrs["summary"] = json.dumps(summary_document(estimate(tree)))
     return tree
 
@@ -154,45 +179,83 @@ def stored_fit(
     stage: Callable[[str], None] = lambda _: None,
 ) -> xr.DataTree:
     """Return a fit from the store, perhaps without patients' rows, or compute it and keep it."""
-    chosen = chosen_engine(evidence, spec, engine=engine)
+    problem = spec.room.problem(evidence, spec)
+    chosen = _engine(problem, spec, engine)
     settings = EXACT_SETTINGS if chosen == "exact" else sampler_settings(draws, tune, chains)
     result_id = make_result_id(evidence, spec, settings=settings, seed=seed)
     if store.has(result_id):
         stage("loading")
         return store.load(result_id)
-    fit = fit_model(
-        evidence, spec, engine=chosen, draws=draws, tune=tune, chains=chains, seed=seed,
+    fit = _fitted(
+        evidence, spec, problem, engine=chosen, draws=draws, tune=tune, chains=chains, seed=seed,
         compiled=compiled, stage=stage,
     )  # fmt: skip
     store.save(fit, keep_data=keep_data)
     return fit
 
 
-def _plan(evidence: Evidence, spec: ModelSpec) -> Plan:
-    """Return what the structure contributes."""
-    return PLANS[spec.structure](evidence, spec)
+def frequentist_document(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
+    """Return the frequentist analysis of the estimand of a model.
+
+    ``method, estimate, se, df, ci95, p_value`` of the treatment difference (benefit-positive, score
+    units); for patients also ``analyses``, every estimand of every analysis; for a crossover
+    ``periods``, lines as `period_lines` has them. Numbers that do not exist are None; if the
+    analysis cannot be done the method says ``none`` and why.
+    """
+    return spec.room.counterpart(spec.room.problem(evidence, spec).model)
 
 
-def _engine(plan: Plan, spec: ModelSpec, engine: str) -> str:
+def build_model(evidence: Evidence, spec: ModelSpec) -> pm.Model:
+    """Build the PyMC model of a specification for some evidence.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What is analyzed.
+    spec : ModelSpec
+        Its structure decides the model.
+
+    Returns
+    -------
+    pm.Model
+        With at least one observed variable.
+
+    Raises
+    ------
+    SpecError, EvidenceError
+        If specification and evidence do not fit together.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
+    >>> from bayes_ptsd.models_files import load_model
+    >>> row = select_contrast(load_published(), "T2.IESR.F")
+    >>> len(build_model(row, load_model("published-first-period")).observed_RVs)
+    1
+    """
+    return spec.room.pymc_model(spec.room.problem(evidence, spec).model)
+
+
+def _engine(problem: Problem, spec: ModelSpec, engine: str) -> str:
     """Return the engine to use."""
     if engine not in ENGINES:
         raise FitError(f"unknown engine '{engine}'{nearest(engine, ENGINES)}")
-    if engine == "exact" and plan.why_not_exact:
+    if engine == "exact" and problem.why_not_exact:
         raise FitError(
-            f"no exact engine for model '{spec.name}': {plan.why_not_exact}; take engine 'nuts'"
+            f"no exact engine for model '{spec.name}': {problem.why_not_exact}; take engine 'nuts'"
         )
     if engine == "auto":
-        return "nuts" if plan.why_not_exact else "exact"
+        return "nuts" if problem.why_not_exact else "exact"
     return engine
 
 
-def _checked(groups: Groups, plan: Plan) -> xr.DataTree:
-    """Assemble a fit with its checks."""
+def _checked(groups: Groups, further: Callable[[xr.DataTree], Groups]) -> xr.DataTree:
+    """Assemble a fit with its checks, those of convergence and those of its structure."""
     tree = xr.DataTree.from_dict(groups)
     tables = [groups["checks"]] if "checks" in groups else []
     if "sample_stats" in groups:
         tables.append(check_fit(tree))
-    more = plan.check(tree)
+    more = further(tree)
     tables += [more.pop("checks")] if "checks" in more else []
     for name, group in more.items():
         tree[name] = xr.DataTree(group)

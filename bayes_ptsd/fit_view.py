@@ -11,9 +11,9 @@ import xarray as xr
 from bayes_ptsd.depression.effects import mediation_document
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.mirrors import frequentist_document
-from bayes_ptsd.mirrors.lines import finite
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.fit import frequentist_document
+from bayes_ptsd.frequentist.documents import finite
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["fit_document"]
 
@@ -56,7 +56,9 @@ def fit_document(
         "estimands": summary_document(estimate(fit, thresholds=thresholds)),
         "diagnostics": {"passed": bool(attrs["checks_passed"]), **figures},
         "checks": checks,
-        "frequentist": frequentist_document(evidence, spec),
+        "frequentist": json.loads(attrs["frequentist"])
+        if "frequentist" in attrs
+        else frequentist_document(evidence, spec),
         "n": json.loads(attrs["size"]) if "size" in attrs else _printed_size(evidence),
         "warnings": json.loads(attrs["warnings"]),
         "seconds": float(attrs["seconds"]),

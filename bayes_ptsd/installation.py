@@ -16,7 +16,7 @@ from bayes_ptsd.errors import BayesPtsdError
 from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.printed import fit_exact
-from bayes_ptsd.spec import load_model
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.store import ResultStore
 
 __all__ = ["Finding", "check_installation"]

@@ -16,9 +16,8 @@ from bayes_ptsd.checks.loo import compare_fits, loo_groups
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.fit import stored_fit
-from bayes_ptsd.plans import PLANS
 from bayes_ptsd.provenance import DEFAULT_SEED
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 if TYPE_CHECKING:
     from bayes_ptsd.compiled import CompiledModels
@@ -78,8 +77,8 @@ def _pointwise(fit: xr.DataTree, evidence: Evidence, spec: ModelSpec, seed: int)
         name: node.to_dataset() for name, node in fit.children.items() if name in GROUPS
     }
     if not groups.get("log_likelihood") or "observed_data" not in groups:
-        groups |= PLANS[spec.structure](evidence, spec).derive(
-            None, {"posterior": groups["posterior"]}, seed
+        groups |= spec.room.groups(
+            spec.room.problem(evidence, spec).model, {"posterior": groups["posterior"]}, seed, None
         )
     tree = xr.DataTree.from_dict({name: groups[name] for name in GROUPS})
     tree.attrs = dict(fit.attrs)

@@ -16,7 +16,7 @@ from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.scaled_priors import ScaledPrior
-from bayes_ptsd.spec import PriorValue
+from bayes_ptsd.specification import PriorValue
 from bayes_ptsd.trial import Endpoint
 
 __all__ = ["OccasionScale", "endpoint_scale", "in_score_units", "occasion_scale", "predictor_sd"]

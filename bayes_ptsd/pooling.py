@@ -27,7 +27,7 @@ from bayes_ptsd.exact._summaries import DRAW_TOLERANCE, solution_summaries
 from bayes_ptsd.first_period.exact import first_period_problem
 from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.priors import FloatArray
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = [
     "pool_crossover",

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
 __all__ = ["DEFAULT_SEED", "endpoint_constants", "library_versions", "make_result_id", "stamp"]

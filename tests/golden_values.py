@@ -23,7 +23,8 @@ from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.fit import chosen_engine, fit_model
 from bayes_ptsd.fit_view import fit_document
-from bayes_ptsd.spec import ModelSpec, list_models, load_model
+from bayes_ptsd.models_files import list_models, load_model
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.views import example_evidence
 
 FOLDER = Path(__file__).parent / "golden_files"
@@ -124,8 +125,8 @@ def _log_densities(evidence: Evidence, spec: ModelSpec) -> list[float] | str:
 
     Constants that a library adds or not (PyMC's of an LKJ correlation) belong to no posterior.
     """
-    from bayes_ptsd.build import build_model
     from bayes_ptsd.errors import BayesPtsdError
+    from bayes_ptsd.fit import build_model
 
     try:
         model = build_model(evidence, spec)

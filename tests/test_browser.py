@@ -18,8 +18,8 @@ import pytest
 
 from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.fit import fit_model
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.report import write_report
-from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
 FLAGS = (

@@ -10,7 +10,6 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from bayes_ptsd.build import build_model
 from bayes_ptsd.build.crossover import crossover_pymc
 from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.crossover.likelihood import (
@@ -24,10 +23,11 @@ from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.fit import build_model
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.sampler import draw_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value, rescaled
-from bayes_ptsd.spec import load_model
 
 FORMS: dict[str, dict[str, Any]] = {
     "random intercept": {},

@@ -10,7 +10,6 @@ import pytensor.tensor as pt
 import pytest
 from scipy import stats
 
-from bayes_ptsd.build import build_model
 from bayes_ptsd.build.graph import model_graph
 from bayes_ptsd.build.longitudinal import partial_correlations
 from bayes_ptsd.build.priors import prior_distribution
@@ -20,10 +19,11 @@ from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.depression.example import example_mediation
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
+from bayes_ptsd.fit import build_model
 from bayes_ptsd.longitudinal.example import example_trajectories
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.spec import load_model
 
 
 def printed() -> Evidence:

@@ -32,9 +32,9 @@ from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.exact.crossover import crossover_posterior
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.frequentist import reml_crossover
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.ranks import ranks_figure
 from bayes_ptsd.priors import normal
-from bayes_ptsd.spec import load_model
 
 PARAMETERS = ["treatment_difference", "level", "period_effect", "sd_subject", "sd_within"]
 

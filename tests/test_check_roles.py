@@ -50,9 +50,9 @@ from bayes_ptsd.evidence.patients import write_patients, write_template
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.exact.summary import exact_posterior
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.reconstructed.pooled import pooled_fits
-from bayes_ptsd.spec import load_model
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "methods" / "checks.md"
 DIMS = ("chain", "draw")

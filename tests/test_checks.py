@@ -37,8 +37,8 @@ from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.crossover.groups import crossover_groups
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import FitError
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.spec import load_model
 
 
 def fit_of(model: CrossoverModel) -> xr.DataTree:

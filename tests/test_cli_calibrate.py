@@ -20,7 +20,7 @@ from bayes_ptsd.calibration.pattern import trial_pattern
 from bayes_ptsd.calibration.ranks import exact_engine
 from bayes_ptsd.cli import app
 from bayes_ptsd.errors import BayesPtsdError
-from bayes_ptsd.spec import load_model
+from bayes_ptsd.models_files import load_model
 
 runner = CliRunner()
 

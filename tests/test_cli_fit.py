@@ -18,8 +18,8 @@ from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import BayesPtsdError
 from bayes_ptsd.exact.crossover import crossover_posterior, inverse_sd
 from bayes_ptsd.frequentist import hills_armitage, reml_crossover
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
 TRIALS = Path(__file__).parent / "trials"

@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 
 from bayes_ptsd.comparison import compare, comparison_document, comparison_frame, gap_reason
-from bayes_ptsd.contrasts import analyses, contrast_names
+from bayes_ptsd.contrasts import analyses
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.evidence.published import contrast_names, load_published
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import normal
 

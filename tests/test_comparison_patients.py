@@ -29,8 +29,8 @@ from bayes_ptsd.evidence.patients import load_patients, write_patients, write_te
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.fit import fit_model, stored_fit
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal
-from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.trial import load_trial
 

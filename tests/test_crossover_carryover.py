@@ -23,9 +23,9 @@ from bayes_ptsd.exact.crossover import crossover_posterior
 from bayes_ptsd.exact.grid import grid_quantile
 from bayes_ptsd.fit import fit_model, stored_fit
 from bayes_ptsd.frequentist import first_period, hills_armitage
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots import carryover_figure
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
 FLAT = Prior("flat")

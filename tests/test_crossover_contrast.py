@@ -20,8 +20,9 @@ from bayes_ptsd.evidence.patient_arrays import outcome_tree
 from bayes_ptsd.exact._problem import Solution, crossover_problem, solve_problem
 from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Endpoint, Trial
 
 FLAT = Prior("flat")

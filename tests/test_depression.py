@@ -47,14 +47,15 @@ from bayes_ptsd.evidence.patient_writers import write_patients
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.exact._problem import solve_problem
 from bayes_ptsd.fit import fit_model
-from bayes_ptsd.mirrors.depression import least_squares_effects
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.mediation import error_correlation_figure
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.depression import depression_section
 from bayes_ptsd.scaled_priors import ScaledPrior
-from bayes_ptsd.spec import ModelSpec, load_model, parse_option
+from bayes_ptsd.specification import ModelSpec, parse_option
+from bayes_ptsd.structures.depression import least_squares_effects
 from bayes_ptsd.trial import Endpoint
 
 SPEC = load_model("depression-adjusted")

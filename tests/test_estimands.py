@@ -13,8 +13,8 @@ from bayes_ptsd.errors import SpecError
 from bayes_ptsd.estimands import benefit_curve, estimate, prob_benefit, summary_document
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.printed import fit_exact
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.spec import load_model
 
 CONSTANTS = '{"mcid": 7.2, "reference_sd": 14.4, "unit": "points"}'
 ROW = select_contrast(load_published(), "T2.IESR.X")

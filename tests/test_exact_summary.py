@@ -21,9 +21,9 @@ from bayes_ptsd.exact.summary import (
     log_marginal_likelihood,
     prior_predictive_tail,
 )
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior, mixture, normal, student_t
-from bayes_ptsd.spec import load_model
 
 CROSSOVER = xr.Dataset({"estimate": 12.7, "interval_low": 2.5, "interval_high": 22.8, "df": 27.0})
 FIRST = xr.Dataset({"estimate": 8.6, "interval_low": 0.94, "interval_high": 16.2, "df": 38.0})

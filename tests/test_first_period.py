@@ -14,7 +14,6 @@ import pytest
 import xarray as xr
 from scipy import integrate, stats
 
-from bayes_ptsd.build import build_model
 from bayes_ptsd.checks.first_period import first_period_checks
 from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
@@ -33,11 +32,11 @@ from bayes_ptsd.first_period.groups import first_period_groups
 from bayes_ptsd.first_period.likelihood import subject_log_likelihood
 from bayes_ptsd.first_period.model import FirstPeriodModel, first_period_model, linear_columns
 from bayes_ptsd.first_period.priors import draw_priors, log_priors
-from bayes_ptsd.fit import fit_model
+from bayes_ptsd.fit import build_model, fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
-from bayes_ptsd.mirrors import frequentist_document
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import load_trial
 
 FLAT = Prior("flat")

@@ -22,8 +22,8 @@ from bayes_ptsd.first_period.likelihood import subject_log_likelihood
 from bayes_ptsd.first_period.model import FirstPeriodModel, adjustment, first_period_model
 from bayes_ptsd.first_period.priors import draw_priors, log_priors
 from bayes_ptsd.frequentist.ancova import ancova_analysis
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.spec import load_model
 
 MADE = runpy.run_path(str(Path(__file__).with_name("arm_patients.py")))
 arms, with_scores, with_endpoint = MADE["arms"], MADE["with_scores"], MADE["with_endpoint"]

@@ -25,8 +25,8 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.exact.binary import binary_summary
 from bayes_ptsd.fit import chosen_engine, fit_model
 from bayes_ptsd.fit_view import fit_document
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal, parse_prior
-from bayes_ptsd.spec import load_model
 
 TRIALS = Path(__file__).parent / "trials"
 CONTRASTS = ("treatment_difference", "log_odds_ratio", "log_risk_ratio")

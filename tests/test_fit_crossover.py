@@ -25,8 +25,9 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients
 from bayes_ptsd.fit import chosen_engine, fit_model, stored_fit
 from bayes_ptsd.frequentist import first_period, hills_armitage
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.trial import load_trial
 

@@ -26,8 +26,9 @@ from bayes_ptsd.errors import StatisticalWarning
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients, write_patients, write_template
 from bayes_ptsd.fit import fit_model
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.trial import load_trial
 

@@ -28,8 +28,9 @@ from bayes_ptsd.joint.describe import joint_prior_lines
 from bayes_ptsd.joint.groups import exact_joint, joint_groups, predictive_tail
 from bayes_ptsd.joint.model import joint_attrs, joint_model
 from bayes_ptsd.model_comparison import compare_models
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.spec import load_model, parse_option
+from bayes_ptsd.specification import parse_option
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.views import describe_result
 

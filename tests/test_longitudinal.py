@@ -18,7 +18,6 @@ import xarray as xr
 from scipy import stats
 from typer.testing import CliRunner
 
-from bayes_ptsd.build import build_model
 from bayes_ptsd.checks import compare_fits
 from bayes_ptsd.checks.longitudinal import longitudinal_checks, visit_features
 from bayes_ptsd.checks.predictive import feature_table, predictive_checks
@@ -30,7 +29,7 @@ from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.evidence.trajectories import select_endpoint
-from bayes_ptsd.fit import fit_model
+from bayes_ptsd.fit import build_model, fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.longitudinal.covariance import (
     correlation_entries,
@@ -42,9 +41,9 @@ from bayes_ptsd.longitudinal.example import example_trajectories
 from bayes_ptsd.longitudinal.likelihood import derived, subject_log_likelihood
 from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
 from bayes_ptsd.longitudinal.priors import draw_priors, log_priors
-from bayes_ptsd.mirrors import frequentist_document
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store.patients import without_rows
 from bayes_ptsd.views import describe_result
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pymc as pm
 import pytest
 
-from bayes_ptsd.build import build_model
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.spec import STRUCTURES, list_models, load_model, models_folder
+from bayes_ptsd.fit import build_model
+from bayes_ptsd.models_files import list_models, load_model, models_folder
+from bayes_ptsd.structures import STRUCTURES
 from bayes_ptsd.views import describe_model, example_evidence
 
 

@@ -24,6 +24,7 @@ from bayes_ptsd.fit import fit_model
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.longitudinal.covariance import log_matrix_density
 from bayes_ptsd.mirrors.parts import parts_mirror
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.parts.describe import parts_prior_lines
 from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.parts.groups import draw_priors, log_matrix, part_correlations, parts_groups
@@ -31,7 +32,6 @@ from bayes_ptsd.parts.model import part_names, parts_model, plane_root
 from bayes_ptsd.plans.parts import parts_plan
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.reconstruction.release import load_release
-from bayes_ptsd.spec import load_model
 from bayes_ptsd.trial import load_trial
 
 SAMPLED = runpy.run_path(str(Path(__file__).with_name("sampled.py")))

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from bayes_ptsd.plans.patients import patient_attrs, prior_kinds
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, mixture, normal
-from bayes_ptsd.spec import load_model
+from bayes_ptsd.structures.patients import patient_attrs, prior_kinds
 
 HALVES = mixture([0.5, 0.5], [normal(0, 1), normal(0, 3)])
 

@@ -23,6 +23,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.fit import fit_model
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots import (
     PRIOR_STYLES,
     agreement_figure,
@@ -44,7 +45,6 @@ from bayes_ptsd.plots.style import (
 )
 from bayes_ptsd.plots.update import likelihood_of_fit
 from bayes_ptsd.prior_family import PRIOR_FAMILY
-from bayes_ptsd.spec import load_model
 
 PRIORS = ("flat", "skeptical", "cochrane")
 

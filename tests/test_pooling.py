@@ -14,9 +14,9 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.exact.crossover import crossover_posterior
 from bayes_ptsd.frequentist import frequentist_crossover
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.pooling import pool_crossover, pooled_frame, pooled_summary, shared_assumptions
 from bayes_ptsd.reconstruction.release import load_release
-from bayes_ptsd.spec import load_model
 
 FLAT = {"treatment": "flat"}
 

@@ -19,6 +19,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import period_differences
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.fit import fit_model
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.reconstructed import reconstruction_figure
 from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period
 from bayes_ptsd.priors import Prior
@@ -54,7 +55,6 @@ from bayes_ptsd.report.reconstructed_tables import (
     sampled_frame,
     sets_frame,
 )
-from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
 SETS = 3

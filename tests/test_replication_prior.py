@@ -20,6 +20,7 @@ from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import SpecError, StatisticalWarning
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.exact.summary import conjugate_posterior
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.provenance import stamp
@@ -35,7 +36,6 @@ from bayes_ptsd.replication.joint import (
 )
 from bayes_ptsd.replication.prior import replication_prior
 from bayes_ptsd.replication.stored import observed_estimate, pooled_fit
-from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 
 SD = 14.4

@@ -17,6 +17,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.exact.summary import exact_posterior
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.sensitivity import contour_figure, ranking_figure
 from bayes_ptsd.pooling import pool_crossover
 from bayes_ptsd.priors import Prior, normal, student_t
@@ -36,7 +37,6 @@ from bayes_ptsd.sensitivity import (
 from bayes_ptsd.sensitivity.bias import tipping_bias
 from bayes_ptsd.sensitivity.missing import linear_summary
 from bayes_ptsd.sensitivity.reconstructed import one_sided_carryover, reconstructed_changes
-from bayes_ptsd.spec import load_model
 
 FLAT = Prior("flat")
 CROSSOVER, FIRST = normal(12.7, 5.178664), normal(8.6, 3.892910)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayes_ptsd.errors import SpecError
+from bayes_ptsd.models_files import list_models, load_model, models_folder
 from bayes_ptsd.priors import normal
-from bayes_ptsd.spec import list_models, load_model, models_folder, parse_override
+from bayes_ptsd.specification import parse_override
 
 GOOD = """
 schema = 1

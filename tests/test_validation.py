@@ -23,7 +23,7 @@ from bayes_ptsd.crossover.exact import exact_priors
 from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.exact.crossover import crossover_batch
-from bayes_ptsd.spec import load_model
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.trial import Endpoint
 
 ROOT = Path(__file__).parents[1]

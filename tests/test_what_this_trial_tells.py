@@ -15,10 +15,10 @@ from bayes_ptsd.credibility.assess import assess_interval
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.exact.binary import prob_more_active
 from bayes_ptsd.joint import endpoints_problem, joint_posterior, joint_probabilities
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.pooling import pool_crossover
 from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.sensitivity import ranked_assumptions, tipping_points
-from bayes_ptsd.spec import load_model
 
 PAGE = Path(__file__).parents[1] / "docs" / "what-this-trial-tells.md"
 TEXT = re.sub(r"\s+", " ", PAGE.read_text(encoding="utf-8"))

@@ -23,9 +23,10 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients
 from bayes_ptsd.evidence.trajectories import select_endpoint
 from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import load_trial
 
 DATA = ROOT.parent / "shared" / "data" / "fev.csv"

@@ -30,9 +30,10 @@ from bayes_ptsd.longitudinal.example import example_trajectories
 from bayes_ptsd.longitudinal.likelihood import derived
 from bayes_ptsd.longitudinal.model import BASELINE, LongitudinalModel, longitudinal_model
 from bayes_ptsd.longitudinal.priors import draw_priors as draw_longitudinal
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 
 FOLDER = ROOT / "validation" / "longitudinal"
 PAGE = ROOT / "docs" / "validation" / "longitudinal.md"

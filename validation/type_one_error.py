@@ -26,10 +26,11 @@ from visit_posterior import VisitProblem, coefficient, visit_posterior
 from bayes_ptsd.exact._problem import solve_problem
 from bayes_ptsd.exact._summaries import solution_summaries
 from bayes_ptsd.exact.first_period import arm_problem
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.patient_scale import OccasionScale, in_score_units, occasion_scale
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 
 FOLDER = ROOT / "validation" / "first_period"
 PAGE = ROOT / "docs" / "validation" / "longitudinal.md"

@@ -13,7 +13,7 @@ from bayes_ptsd.build.repeated_categories import category_shares, observe_repeat
 from bayes_ptsd.categorical.model import CategoricalModel, categorical_model
 from bayes_ptsd.categorical.priors import prior_shapes
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_categorical", "categorical_pymc"]
 

@@ -14,7 +14,7 @@ from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.crossover.priors import NU_FLOOR
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_crossover", "crossover_pymc"]
 

@@ -11,7 +11,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.joint.model import joint_model
 from bayes_ptsd.joint.problem import JointProblem
 from bayes_ptsd.priors import FloatArray
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_joint", "build_joint_model"]
 

@@ -19,7 +19,7 @@ from bayes_ptsd.longitudinal.covariance import (
 from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.scaled_priors import PriorVector
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_longitudinal", "longitudinal_pymc", "partial_correlations"]
 

@@ -13,7 +13,7 @@ from bayes_ptsd.build.priors import prior_variable
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.longitudinal.covariance import correlation_entries, covariance_entries
 from bayes_ptsd.parts.model import PartsModel, parts_model, plane_root
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_parts", "parts_pymc"]
 

@@ -18,8 +18,7 @@ from bayes_ptsd.patient_scale import predictor_sd
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.scaled_priors import ScaledPrior
-from bayes_ptsd.spec import ModelSpec, PriorValue
-from bayes_ptsd.structures import STRUCTURES
+from bayes_ptsd.specification import ModelSpec, PriorValue
 from bayes_ptsd.trial import Endpoint
 
 __all__ = ["LATENT_SD", "CategoricalModel", "categorical_model"]
@@ -127,7 +126,7 @@ def categorical_model(evidence: Evidence, spec: ModelSpec) -> CategoricalModel:
         evidence,
         both=spec.options["periods"] == "both",
         baseline=spec.options["baseline"] == "covariate",
-        wanted=STRUCTURES[spec.structure].kinds[0],
+        wanted=spec.room.kinds[0],
     )
     endpoint = evidence.trial.endpoint(scores.endpoint)
     unit = LATENT_SD[str(spec.options.get("link", "logit"))]

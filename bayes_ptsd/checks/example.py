@@ -8,7 +8,7 @@ from bayes_ptsd.crossover.exact import exact_crossover
 from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.crossover.groups import crossover_groups
 from bayes_ptsd.crossover.model import crossover_model
-from bayes_ptsd.spec import load_model
+from bayes_ptsd.models_files import load_model
 
 __all__ = ["example_fit"]
 

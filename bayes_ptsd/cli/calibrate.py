@@ -157,7 +157,8 @@ def _problem(
     from bayes_ptsd.crossover.model import crossover_model
     from bayes_ptsd.evidence.outcome import select_outcome
     from bayes_ptsd.evidence.patients import load_patients
-    from bayes_ptsd.spec import load_model, parse_option, parse_override
+    from bayes_ptsd.models_files import load_model
+    from bayes_ptsd.specification import parse_option, parse_override
     from bayes_ptsd.trial import load_trial
 
     spec = load_model(name)
@@ -166,7 +167,7 @@ def _problem(
             f"model '{spec.name}' is of structure '{spec.structure}'; calibrate simulates "
             "patients of a crossover: take a model such as 'crossover'"
         )
-    spec = spec.having(options=dict(parse_option(text, spec.structure) for text in options))
+    spec = spec.having(options=dict(parse_option(text, spec.room) for text in options))
     spec = spec.having(priors=dict(map(parse_override, priors[1] or [])))
     if priors[0] is not None:
         spec = spec.under(priors[0])

@@ -28,8 +28,7 @@ from bayes_ptsd.errors import SpecError
 
 if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
-    from bayes_ptsd.spec import ModelSpec
-    from bayes_ptsd.trial import Trial
+    from bayes_ptsd.specification import ModelSpec
 
 __all__ = [
     "Options",
@@ -37,7 +36,6 @@ __all__ = [
     "Overrides",
     "Priors",
     "Visit",
-    "chosen_patients",
     "chosen_specs",
     "fit_command",
     "stored_documents",
@@ -108,15 +106,12 @@ def fit_command(
     Exit status 3 if a required check of a result failed; the result is stored and marked.
     """
     from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.specification import Request
 
     talk = Talk(quiet=quiet, log=log)
     specs = chosen_specs(model, prior or [], set_ or [], option or [])
-    if specs[0].structure == "summary":
-        found = _printed(specs[0], contrast, evidence)
-    elif specs[0].structure in ("endpoints", "subscales"):
-        found = _all_printed(specs[0], contrast, evidence)
-    else:
-        found = chosen_patients(specs[0], trial, data, endpoint=endpoint, visit=visit)
+    asked = Request(contrast, evidence, trial, data, endpoint, visit)
+    found = specs[0].room.select(specs[0], asked)
     documents = stored_documents(
         found,
         specs,
@@ -149,101 +144,16 @@ def chosen_specs(
     model: str, priors: Sequence[str], overrides: Sequence[str], options: Sequence[str]
 ) -> list[ModelSpec]:
     """Return the specification for every prior, with its overrides."""
-    from bayes_ptsd.spec import load_model, parse_option, parse_override
+    from bayes_ptsd.models_files import load_model
+    from bayes_ptsd.specification import parse_option, parse_override
 
     spec = load_model(model)
-    spec = spec.having(options=dict(parse_option(text, spec.structure) for text in options))
+    spec = spec.having(options=dict(parse_option(text, spec.room) for text in options))
     if priors and any(text.partition("=")[0].strip() == "treatment" for text in overrides):
         raise SpecError("--prior and --set treatment=... both give the prior of the treatment")
     own = dict(map(parse_override, overrides))
     # the priors that somebody sets stay as they are under a flat one, which sets others, too
     return [one.having(priors=own) for one in ([spec.under(name) for name in priors] or [spec])]
-
-
-def _printed(spec: ModelSpec, contrast: str | None, folder: Path | None) -> Evidence:
-    """Return the printed row that is asked for, read as the model reads it."""
-    from bayes_ptsd.evidence.published import load_published, select_contrast
-
-    if contrast is None:
-        raise SpecError(f"model '{spec.name}' analyzes a printed row: add --contrast, T2.IESR.X")
-    reading = str(spec.options["crossover_reading"])
-    return select_contrast(load_published(folder), contrast, crossover_reading=reading)
-
-
-def _all_printed(spec: ModelSpec, contrast: str | None, folder: Path | None) -> Evidence:
-    """Return all printed rows; the model chooses those of its analysis."""
-    from bayes_ptsd.evidence.published import load_published
-
-    if contrast is not None:
-        raise SpecError(
-            f"model '{spec.name}' analyzes several rows: leave out --contrast, choose them by "
-            "--option analysis=crossover"
-        )
-    return load_published(folder)
-
-
-def chosen_patients(
-    spec: ModelSpec,
-    trial: Path | None,
-    data: Path | None,
-    *,
-    endpoint: str | None,
-    visit: str | None,
-) -> Evidence:
-    """Return the outcome asked for, or the only one of the model's kind: one visit, or all."""
-    from bayes_ptsd.evidence.outcome import endpoint_of_kind, select_outcome
-    from bayes_ptsd.evidence.patients import load_patients
-    from bayes_ptsd.evidence.trajectories import select_endpoint
-    from bayes_ptsd.spec import STRUCTURES
-    from bayes_ptsd.trial import load_trial
-
-    if trial is None or data is None:
-        raise SpecError(f"model '{spec.name}' analyzes patients: add --trial FILE --data FILE")
-    names = spec.options.get("covariates", ())
-    described = load_trial(trial)
-    if spec.structure == "parts":
-        return _with_parts(spec, described, data, endpoint=endpoint, visit=visit)
-    if spec.structure == "depression":
-        return _with_mediator(spec, described, data, endpoint=endpoint, visit=visit)
-    chosen = endpoint or endpoint_of_kind(described, STRUCTURES[spec.structure].kinds)
-    loaded = load_patients(data, described, endpoint=chosen, covariates=names)
-    if spec.structure != "longitudinal":
-        return select_outcome(loaded, chosen, visit=visit)
-    if visit is not None:
-        raise SpecError(f"model '{spec.name}' analyzes all visits: leave out --visit {visit}")
-    return select_endpoint(loaded, chosen)
-
-
-def _with_parts(
-    spec: ModelSpec, trial: Trial, data: Path, *, endpoint: str | None, visit: str | None
-) -> Evidence:
-    """Return all parts of the total that the model names."""
-    from bayes_ptsd.evidence.outcome import select_outcomes
-    from bayes_ptsd.evidence.patients import load_patients
-    from bayes_ptsd.parts.model import part_names
-
-    if endpoint is not None:
-        raise SpecError(f"model '{spec.name}' names its total: --option total={endpoint}")
-    parts = part_names(trial, str(spec.options["total"]))
-    return select_outcomes(load_patients(data, trial), parts, visit=visit)
-
-
-def _with_mediator(
-    spec: ModelSpec, trial: Trial, data: Path, *, endpoint: str | None, visit: str | None
-) -> Evidence:
-    """Return the outcome asked for, or the only other one, together with the mediator."""
-    from bayes_ptsd.evidence.outcome import select_outcomes
-    from bayes_ptsd.evidence.patients import load_patients
-
-    mediator = str(spec.options["mediator"])
-    others = [name for name in trial.endpoints if name != mediator]
-    if endpoint is None and len(others) != 1:
-        raise SpecError(f"name the outcome, --endpoint; this trial has {', '.join(others)}")
-    chosen = endpoint or others[0]
-    if chosen == mediator:
-        raise SpecError(f"'{chosen}' is the mediator; --option mediator=ENDPOINT names another")
-    trial.endpoint(mediator)
-    return select_outcomes(load_patients(data, trial), [chosen, mediator], visit=visit)
 
 
 def stored_documents(

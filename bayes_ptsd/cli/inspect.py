@@ -19,8 +19,8 @@ ResultId = Annotated[str, typer.Argument(help="Result id or its first six digits
 @models_app.command("list")
 def list_models(json: Json = False) -> None:
     """List the shipped models."""
-    from bayes_ptsd.spec import list_models as names
-    from bayes_ptsd.spec import load_model
+    from bayes_ptsd.models_files import list_models as names
+    from bayes_ptsd.models_files import load_model
 
     specs = [load_model(name) for name in names()]
     if json:
@@ -40,7 +40,7 @@ def show_model(
     json: Json = False,
 ) -> None:
     """Print a model: specification, equation, priors in score units, PyMC graph."""
-    from bayes_ptsd.spec import load_model
+    from bayes_ptsd.models_files import load_model
     from bayes_ptsd.views import describe_model
 
     document = describe_model(load_model(name), graph=graph)

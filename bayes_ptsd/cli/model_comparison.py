@@ -16,7 +16,6 @@ from bayes_ptsd.cli.fit import (
     Priors,
     TrialFile,
     Visit,
-    chosen_patients,
     chosen_specs,
 )
 
@@ -46,6 +45,7 @@ def compare_models_command(
     from bayes_ptsd.compiled import CompiledModels
     from bayes_ptsd.model_comparison import compare_models
     from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.specification import Request
     from bayes_ptsd.store import ResultStore
 
     talk = Talk(quiet=quiet, log=log)
@@ -55,9 +55,9 @@ def compare_models_command(
         for name in models
         for spec in chosen_specs(name, prior or [], [], [])
     }
-    patients = chosen_patients(
-        next(iter(specs.values())), trial, data, endpoint=endpoint, visit=visit
-    )
+    first = next(iter(specs.values()))
+    asked = Request(trial=trial, data=data, endpoint=endpoint, visit=visit)
+    patients = first.room.select(first, asked)
     results = ResultStore(path_of(store))
     results.check_writable()
     with talk.console.status("reading") as status, warnings.catch_warnings():

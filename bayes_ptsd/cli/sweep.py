@@ -25,7 +25,6 @@ from bayes_ptsd.cli.fit import (
     Overrides,
     Priors,
     Visit,
-    chosen_patients,
     chosen_specs,
     stored_documents,
 )
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_ptsd.evidence import Evidence
-    from bayes_ptsd.spec import ModelSpec
+    from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["carryover"]
 
@@ -77,11 +76,13 @@ def carryover(
     The prior of the carryover is swept from zero to flat; no test chooses between the analyses.
     """
     from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.specification import Request
     from bayes_ptsd.store import ResultStore
 
     talk = Talk(quiet=quiet, log=log)
     specs = chosen_specs(model, prior or [], set_ or [], option or [])
-    found = chosen_patients(specs[0], trial, data, endpoint=endpoint, visit=visit)
+    asked = Request(trial=trial, data=data, endpoint=endpoint, visit=visit)
+    found = specs[0].room.select(specs[0], asked)
     _refuse_existing(figure, specs)
     fitted = stored_documents(
         found, specs, store=store_path(store), seed=DEFAULT_SEED, engine="exact",

@@ -21,12 +21,13 @@ from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import period_differences
 from bayes_ptsd.exact.crossover import crossover_batch
+from bayes_ptsd.fit import frequentist_document
 from bayes_ptsd.frequentist import frequentist_crossover
-from bayes_ptsd.mirrors import frequentist_document
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 
 __all__ = ["PARTS", "PATIENT_MODELS", "STEPS", "compare_patients"]

@@ -17,7 +17,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.exact.crossover import crossover_posterior
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import endpoint_constants, make_result_id
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 
 __all__ = ["PosteriorSource", "label_of"]

@@ -56,7 +56,7 @@ def subject_log_likelihood(draws: xr.Dataset, model: CrossoverModel) -> xr.DataA
     >>> from bayes_ptsd.crossover.example import example_patients
     >>> from bayes_ptsd.crossover.model import crossover_model
     >>> from bayes_ptsd.crossover.priors import draw_priors
-    >>> from bayes_ptsd.spec import load_model
+    >>> from bayes_ptsd.models_files import load_model
     >>> model = crossover_model(example_patients(), load_model("crossover"))
     >>> dict(subject_log_likelihood(draw_priors(model, 10, seed=1), model).sizes)
     {'chain': 1, 'draw': 10, 'subject': 24}

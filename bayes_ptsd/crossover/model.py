@@ -23,7 +23,7 @@ from bayes_ptsd.patient_scale import (
 )
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.scaled_priors import PriorVector, ScaledPrior
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
 __all__ = ["CrossoverModel", "crossover_model"]
@@ -42,6 +42,7 @@ class CrossoverModel:
     priors: Mapping[str, Prior | PriorVector]
     notes: tuple[str, ...]  # what was taken from the data, and what was left out
     visit: str
+    evidence: Evidence  # what it was made from
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -126,6 +127,7 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
         priors=priors,
         notes=(*notes, *said),
         visit=str(arrays.attrs["visit"]),
+        evidence=evidence,
     )
 
 

@@ -23,7 +23,7 @@ from bayes_ptsd.patient_scale import (
     predictor_sd,
 )
 from bayes_ptsd.priors import FloatArray, Prior
-from bayes_ptsd.spec import ModelSpec, PriorValue
+from bayes_ptsd.specification import ModelSpec, PriorValue
 from bayes_ptsd.trial import Endpoint
 
 __all__ = [

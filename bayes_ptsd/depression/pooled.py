@@ -18,7 +18,7 @@ from bayes_ptsd.exact.crossover_draws import draw_posterior
 from bayes_ptsd.exact.mixture import Mixture
 from bayes_ptsd.pooling import pooled_summary, shared_assumptions
 from bayes_ptsd.provenance import DEFAULT_SEED
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["pool_depression"]
 

@@ -24,7 +24,7 @@ from bayes_ptsd.evidence.readings import crossover_reading_of
 from bayes_ptsd.evidence.side_tables import SIDE_TABLES, read_side_table
 from bayes_ptsd.trial import PRINTED_SIGNS, Trial, load_trial, printed_sign
 
-__all__ = ["ANALYSES", "load_published", "select_contrast"]
+__all__ = ["ANALYSES", "contrast_names", "load_published", "select_contrast"]
 
 ANALYSES = (
     "crossover", "first_period", "first_period_adjusted", "first_period_longitudinal", "parallel"
@@ -271,3 +271,12 @@ def _standard_errors(
         else:
             se[index] = se_from_interval(low[index], high[index], df=degrees)
     return {"se": se, "interval_low": low, "interval_high": high}
+
+
+def contrast_names(evidence: Evidence, *, endpoint: str | None = None) -> list[str]:
+    """Return the ids of the printed treatment contrasts in order, without those of covariates."""
+    effects = evidence.data["effects"].to_dataset()
+    keep = effects["term"] == "treatment"
+    if endpoint is not None:
+        keep = keep & (effects["endpoint"] == evidence.trial.endpoint(endpoint).id)
+    return [str(name) for name in effects["contrast"].values[keep.values]]

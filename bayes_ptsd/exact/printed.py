@@ -24,7 +24,7 @@ from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.provenance import DEFAULT_SEED, endpoint_constants, stamp
 from bayes_ptsd.scaled_priors import ScaledPrior
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["SETTINGS", "accepted_row", "describe_row", "fit_exact", "row_prior", "summarize_exact"]
 

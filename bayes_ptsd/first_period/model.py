@@ -18,7 +18,7 @@ from bayes_ptsd.parameters import NU_FLOOR, Parameter
 from bayes_ptsd.patient_scale import endpoint_scale, in_score_units, predictor_sd
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.scaled_priors import PriorVector, prior_vector
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
 __all__ = ["FirstPeriodModel", "adjustment", "first_period_model", "linear_columns"]

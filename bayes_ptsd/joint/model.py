@@ -17,7 +17,7 @@ from bayes_ptsd.joint.subscales import subscales_problem
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.scaled_priors import ScaledPrior
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
 __all__ = ["JointModel", "joint_attrs", "joint_model"]
@@ -28,6 +28,7 @@ class JointModel:
     """Several printed contrasts of one analysis, ready for any engine."""
 
     spec: ModelSpec
+    evidence: Evidence
     problem: JointProblem
     # the total of subscales; of endpoints one that stands for all, without MCID or unit
     endpoint: Endpoint
@@ -57,6 +58,7 @@ def joint_model(evidence: Evidence, spec: ModelSpec) -> JointModel:
     )  # fmt: skip
     return JointModel(
         spec=spec,
+        evidence=evidence,
         problem=problem,
         endpoint=endpoint,
         parts={name: evidence.trial.endpoint(name) for name in problem.endpoint},

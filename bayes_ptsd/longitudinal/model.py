@@ -24,7 +24,7 @@ from bayes_ptsd.patient_scale import (
 )
 from bayes_ptsd.priors import MATRICES, FloatArray, Prior
 from bayes_ptsd.scaled_priors import PriorVector, prior_vector
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
 __all__ = ["BASELINE", "LongitudinalModel", "longitudinal_model", "trajectory_mmrm"]

@@ -24,7 +24,7 @@ from bayes_ptsd.patient_scale import (
 )
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.scaled_priors import PriorVector
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Endpoint, Trial
 
 __all__ = ["PartsModel", "part_names", "parts_model", "plane_root"]

@@ -12,8 +12,8 @@ from bayes_ptsd.longitudinal.groups import trajectory_summary
 from bayes_ptsd.longitudinal.likelihood import derived
 from bayes_ptsd.longitudinal.model import longitudinal_model
 from bayes_ptsd.longitudinal.priors import draw_priors
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.provenance import endpoint_constants
-from bayes_ptsd.spec import load_model
 
 __all__ = ["example_courses"]
 

@@ -8,8 +8,9 @@ from typing import Any
 import xarray as xr
 
 from bayes_ptsd.comparison import compare
-from bayes_ptsd.contrasts import Analysis, analyses, contrast_names
+from bayes_ptsd.contrasts import Analysis, analyses
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.published import contrast_names
 from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.exact.printed import SETTINGS, fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY

@@ -10,6 +10,7 @@ from typing import Any
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.readings import FLOW_READINGS
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.reanalysis.stages import Outcome, Progress, silent
 from bayes_ptsd.reconstructed.sets import is_shipped, outcome_for, reconstructed_sets
@@ -17,7 +18,6 @@ from bayes_ptsd.reconstructed.tasks import Task
 from bayes_ptsd.reconstructed.workers import working
 from bayes_ptsd.reconstruction.plan import READINGS
 from bayes_ptsd.reconstruction.release import OTHER_PRIORS, load_release
-from bayes_ptsd.spec import load_model
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.catalog import read_sidecar
 

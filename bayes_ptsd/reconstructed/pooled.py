@@ -19,7 +19,7 @@ from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period, shared_assumptions
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id, stamp
 from bayes_ptsd.reconstructed.sets import sets_digest
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["EXACT", "LAYOUT", "pooled_exact", "pooled_fits", "pooled_id"]
 

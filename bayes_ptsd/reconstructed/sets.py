@@ -12,7 +12,7 @@ from bayes_ptsd.evidence.trajectories import select_endpoint
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.reconstruction.run import reconstruct
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["is_shipped", "outcome_for", "reconstructed_sets", "sets_digest"]
 

@@ -14,7 +14,7 @@ from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.provenance import make_result_id
 from bayes_ptsd.reconstructed.pooled import EXACT, LAYOUT, pooled_exact, pooled_fits, pooled_id
-from bayes_ptsd.spec import ModelSpec
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.patients import without_rows
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from bayes_ptsd.errors import SpecError
+from bayes_ptsd.models_files import models_folder
 from bayes_ptsd.priors import Prior, parse_prior
-from bayes_ptsd.spec import models_folder
 
 __all__ = ["Nuisance", "load_nuisance"]
 

@@ -11,12 +11,12 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.exact.summary import likelihood_of
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.replication.designs import ReplicationDesign
 from bayes_ptsd.replication.export import mixture_json, preliz_code, pymc_code, stan_code
 from bayes_ptsd.replication.historical import mixture_rows
 from bayes_ptsd.replication.joint import joint_json, joint_pymc_code
 from bayes_ptsd.replication.prior import ReplicationPrior
-from bayes_ptsd.spec import load_model
 
 __all__ = [
     "CENTER_WORDS",

@@ -163,7 +163,7 @@ def replication_prior(
     --------
     >>> from bayes_ptsd.evidence.published import load_published, select_contrast
     >>> from bayes_ptsd.exact.printed import fit_exact
-    >>> from bayes_ptsd.spec import load_model
+    >>> from bayes_ptsd.models_files import load_model
     >>> spec = load_model("published").having(
     ...     options={"convention": "N"}, priors={"treatment": "flat"})
     >>> found = replication_prior(

@@ -12,10 +12,10 @@ import xarray as xr
 
 from bayes_ptsd.audit import audit_evidence
 from bayes_ptsd.comparison import compare, comparison_frame
-from bayes_ptsd.contrasts import READINGS, contrast_names, model_of
+from bayes_ptsd.contrasts import READINGS, model_of
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.published import select_contrast
+from bayes_ptsd.evidence.published import contrast_names, select_contrast
 from bayes_ptsd.evidence.reading_weights import chosen_weights
 from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.exact.printed import SETTINGS, fit_exact

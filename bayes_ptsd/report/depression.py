@@ -8,6 +8,7 @@ import xarray as xr
 
 from bayes_ptsd.depression.pooled import pool_depression
 from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.mediation import error_correlation_figure
 from bayes_ptsd.plots.style import figure_svg
 from bayes_ptsd.reconstruction.release import load_release, release_digest
@@ -25,7 +26,6 @@ from bayes_ptsd.report.markup import (
 )
 from bayes_ptsd.report.patient_contents import PatientOutcome
 from bayes_ptsd.report.table import table_html
-from bayes_ptsd.spec import load_model
 
 __all__ = ["depression_section", "mediation_section"]
 

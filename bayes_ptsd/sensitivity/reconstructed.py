@@ -26,13 +26,14 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.evidence.readings import FLOW_READINGS
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.pooling import pool_crossover, pool_first_period, pooled_summary
 from bayes_ptsd.priors import normal
 from bayes_ptsd.reconstructed.sets import is_shipped
 from bayes_ptsd.reconstruction.plan import READINGS
 from bayes_ptsd.reconstruction.release import OTHER_PRIORS, load_release
 from bayes_ptsd.sensitivity.change import Change
-from bayes_ptsd.spec import ModelSpec, load_model
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["one_sided_carryover", "reconstructed_changes"]
 

@@ -1,35 +1,35 @@
-"""The structures of models: options, priors and equation of each.
+"""The structures of models, one room each.
 
-A structure decides the builder. A new structure is an entry here and a builder function; a variant
-of one is a model file.
+A new structure is a room and its line here; a variant of one is a model file. Rooms are imported
+when they are asked for: `bayes-ptsd credibility` has no use for the covariance of visits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 
-from bayes_ptsd.structures.binary import BINARY
-from bayes_ptsd.structures.crossover import CROSSOVER
-from bayes_ptsd.structures.depression import DEPRESSION
-from bayes_ptsd.structures.first_period import FIRST_PERIOD
-from bayes_ptsd.structures.joint import ENDPOINTS, SUBSCALES
-from bayes_ptsd.structures.longitudinal import LONGITUDINAL
-from bayes_ptsd.structures.ordinal import ORDINAL
-from bayes_ptsd.structures.parts import PARTS
-from bayes_ptsd.structures.structure import Structure
-from bayes_ptsd.structures.summary import SUMMARY
+from bayes_ptsd.specification import Structure
 
-__all__ = ["STRUCTURES", "Structure"]
+__all__ = ["STRUCTURES", "structure_named"]
 
-STRUCTURES: Mapping[str, Structure] = {
-    "summary": SUMMARY,
-    "crossover": CROSSOVER,
-    "first_period": FIRST_PERIOD,
-    "longitudinal": LONGITUDINAL,
-    "ordinal": ORDINAL,
-    "binary": BINARY,
-    "depression": DEPRESSION,
-    "endpoints": ENDPOINTS,
-    "subscales": SUBSCALES,
-    "parts": PARTS,
+STRUCTURES: Mapping[str, str] = {
+    "summary": "summary",
+    "crossover": "crossover",
+    "first_period": "first_period",
+    "longitudinal": "longitudinal",
+    "ordinal": "ordinal",
+    "binary": "binary",
+    "depression": "depression",
+    "endpoints": "joint",
+    "subscales": "joint",
+    "parts": "parts",
 }
+"""Structures by name, with the module of the room; the room has it under its name in capitals."""
+
+
+def structure_named(name: str) -> Structure:
+    """Return a structure of models from its room."""
+    room = import_module(f"bayes_ptsd.structures.{STRUCTURES[name]}")
+    found: Structure = getattr(room, name.upper())
+    return found

@@ -1,8 +1,31 @@
-"""The structure of a binary outcome in patients."""
+"""The room of a binary outcome in patients."""
 
 from __future__ import annotations
 
-from bayes_ptsd.structures.structure import Options, Structure
+from typing import Any
+
+import numpy as np
+
+from bayes_ptsd.categorical.example import example_categories
+from bayes_ptsd.categorical.model import CategoricalModel
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.frequentist.binary import gee_analysis, logistic_analysis, two_risks
+from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document, line
+from bayes_ptsd.specification import (
+    Options,
+    Structure,
+)
+from bayes_ptsd.structures.categorical import (
+    checks,
+    exact,
+    groups,
+    prior_lines,
+    problem,
+    pymc_model,
+)
+from bayes_ptsd.structures.patients import (
+    asked_outcome,
+)
 
 __all__ = ["BINARY"]
 
@@ -25,7 +48,78 @@ def _conflict(options: Options) -> str:
     return f"form = 'beta_binomial' needs {wrong[0]}" if wrong else ""
 
 
+def _counterpart(model: CategoricalModel) -> dict[str, Any]:
+    """Return the logistic regression of a binary outcome, or the difference of two separate risks.
+
+    Both periods of a crossover have subject effects, integrated out by adaptive quadrature, and
+    generalized estimating equations beside it (``gee``, an average over the population). Where
+    there is no finite estimate the method says ``none`` and why.
+    """
+    if model.separate_risks:
+        return _risks(model)
+    nothing: dict[str, Any] = dict.fromkeys((*COLUMNS, "ci95"))
+    found, reason = {}, ""
+    for name, analysis in ANALYSES.items():
+        if name == "logistic" or model.two_periods:
+            try:
+                found[name] = analysis_document(analysis(**_columns(model)))
+            except EvidenceError as error:
+                reason = reason or str(error)
+    if "logistic" not in found:
+        said = {"method": f"none: {reason}", **nothing}
+    else:
+        estimands = found["logistic"]["estimands"]
+        said = {"method": found["logistic"]["method"], **estimands["log_odds_ratio"]}
+    return {**said, "estimand": "log_odds_ratio", "analyses": found}
+
+
+def _logistic(**columns: Any) -> Any:
+    """Run the logistic regression without profile likelihoods."""
+    return logistic_analysis(
+        columns.pop("response"), columns.pop("active"), profile=False, **columns
+    )
+
+
+def _gee(**columns: Any) -> Any:
+    """Run the generalized estimating equations."""
+    return gee_analysis(columns.pop("response"), columns.pop("active"), **columns)
+
+
+ANALYSES = {"logistic": _logistic, "gee": _gee}
+
+
+def _columns(model: CategoricalModel) -> dict[str, Any]:
+    """Return the columns of a regression."""
+    response, active = model.observed["score"].values, model.scores.active == 1
+    one, before = not model.two_periods, model.scores.baseline
+    return {
+        "response": response[:, 0] if one else response,
+        "active": active[:, 0] if one else active,
+        "covariates": None if before is None else np.asarray(before)[:, None],
+        "benefit_sign": model.sign,
+    }
+
+
+def _risks(model: CategoricalModel) -> dict[str, Any]:
+    """Return the difference of two risks, and the odds ratios beside it."""
+    columns = _columns(model)
+    table = two_risks(columns["response"], columns["active"], benefit_sign=model.sign)
+    names = [str(name) for name in table["estimand"].values]
+    rows = {name: line(table.sel(estimand=name)) for name in names}
+    methods = {name: str(table["method"].sel(estimand=name).item()) for name in names}
+    return {
+        "method": methods["risk_difference"],
+        **rows["risk_difference"],
+        "estimand": "treatment_difference",
+        "analyses": {
+            name: {"method": methods[name], "note": "", "estimands": {name: rows[name]}}
+            for name in names
+        },
+    }
+
+
 BINARY = Structure(
+    name="binary",
     options={
         "periods": ("both", "first"),
         "form": ("logistic", "beta_binomial"),
@@ -36,9 +130,18 @@ BINARY = Structure(
     "x = 1/2 active, -1/2 control, s = +1 if 1 is better else -1, u ~ Normal(0, sd_subject), no "
     "period and no u in one period;  P(1) midway between the treatments ~ Uniform(0, 1);  "
     "beta_binomial: a Beta prior on the risk of each arm",
-    builder="bayes_ptsd/build/categorical.py",
+    room="bayes_ptsd/structures/binary.py",
     uses=_uses,
     conflict=_conflict,
+    select=asked_outcome,
+    problem=problem,
+    pymc_model=pymc_model,
+    exact=exact,
+    groups=groups,
+    checks=checks,
+    counterpart=_counterpart,
+    prior_lines=prior_lines,
+    example=lambda _: example_categories("binary", baseline=True),
     kinds=("binary",),
     locations=("period_effect", "baseline_slope"),
     renamed={"period": "period_effect"},

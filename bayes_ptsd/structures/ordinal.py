@@ -1,8 +1,31 @@
-"""The structure of an ordinal outcome in patients."""
+"""The room of an ordinal outcome in patients."""
 
 from __future__ import annotations
 
-from bayes_ptsd.structures.structure import Options, Structure
+from typing import Any
+
+import numpy as np
+
+from bayes_ptsd.categorical.example import example_categories
+from bayes_ptsd.categorical.model import CategoricalModel
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document
+from bayes_ptsd.frequentist.ordinal import ordinal_analysis
+from bayes_ptsd.specification import (
+    Options,
+    Structure,
+)
+from bayes_ptsd.structures.categorical import (
+    checks,
+    exact,
+    groups,
+    prior_lines,
+    problem,
+    pymc_model,
+)
+from bayes_ptsd.structures.patients import (
+    asked_outcome,
+)
 
 __all__ = ["ORDINAL"]
 
@@ -15,7 +38,47 @@ def _uses(options: Options) -> tuple[str, ...]:
     return (*names, *(["gap_ratio"] if options["odds"] == "by_arm" else []))
 
 
+def _counterpart(model: CategoricalModel) -> dict[str, Any]:
+    """Return the cumulative-link analysis of the effect on the scale of the link.
+
+    Both periods of a crossover have subject effects, integrated out by adaptive quadrature; where
+    there is no finite estimate the method says ``none`` and why. The odds are proportional also
+    where the cutpoints of the model are by arm: then there is no counterpart.
+    """
+    nothing: dict[str, Any] = dict.fromkeys((*COLUMNS, "ci95"))
+    nothing |= {"estimand": model.effect, "analyses": {}}
+    if model.by_arm:
+        return {"method": "none: no analysis here has cutpoints by arm", **nothing}
+    try:
+        document = analysis_document(_cumulative(model))
+    except EvidenceError as error:
+        return {"method": f"none: {error}", **nothing}
+    return {
+        "method": document["method"],
+        **document["estimands"][model.effect],
+        "estimand": model.effect,
+        "analyses": {"cumulative_link": document},
+    }
+
+
+def _cumulative(model: CategoricalModel) -> Any:
+    """Run the cumulative-link model."""
+    scores = model.scores
+    category = model.observed["score"].values
+    active = scores.active == 1
+    one = not model.two_periods
+    return ordinal_analysis(
+        category[:, 0] if one else category,
+        active[:, 0] if one else active,
+        covariates=None if scores.baseline is None else np.asarray(scores.baseline)[:, None],
+        link=model.link,
+        profile=False,
+        benefit_sign=model.sign,
+    )
+
+
 ORDINAL = Structure(
+    name="ordinal",
     options={
         "periods": ("both", "first"),
         "link": ("logit", "probit"),
@@ -27,9 +90,18 @@ ORDINAL = Structure(
     "period_effect (p - 1.5) + u[i], x = 1/2 active, -1/2 control, s = +1 if higher is better else "
     "-1, u ~ Normal(0, sd_subject), no period and no u in one period;  F logistic or normal;  "
     "F(cutpoint) cuts Dirichlet(1) shares, midway between the treatments",
-    builder="bayes_ptsd/build/categorical.py",
+    room="bayes_ptsd/structures/ordinal.py",
     uses=_uses,
     conflict=lambda _: "",
+    select=asked_outcome,
+    problem=problem,
+    pymc_model=pymc_model,
+    exact=exact,
+    groups=groups,
+    checks=checks,
+    counterpart=_counterpart,
+    prior_lines=prior_lines,
+    example=lambda _: example_categories("ordinal", baseline=True),
     kinds=("ordinal",),
     locations=("period_effect", "baseline_slope"),
     renamed={"period": "period_effect"},

@@ -1,12 +1,131 @@
-"""The structure of one printed contrast."""
+"""The room of one printed contrast."""
 
 from __future__ import annotations
 
-from bayes_ptsd.structures.structure import Structure
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["SUMMARY"]
+import xarray as xr
+
+from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.published import contrast_names, load_published, select_contrast
+from bayes_ptsd.exact.printed import accepted_row, describe_row, fit_exact, row_prior
+from bayes_ptsd.frequentist.documents import COLUMNS, finite
+from bayes_ptsd.prior_family import ess_patients
+from bayes_ptsd.priors import Prior
+from bayes_ptsd.specification import (
+    Groups,
+    ModelSpec,
+    Problem,
+    Request,
+    Structure,
+)
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+
+__all__ = ["SUMMARY", "PrintedModel"]
+
+
+@dataclass(frozen=True)
+class PrintedModel:
+    """One printed contrast and the prior of its treatment difference, in score units."""
+
+    evidence: Evidence
+    spec: ModelSpec
+    row: xr.Dataset
+    prior: Prior
+
+
+def _select(spec: ModelSpec, request: Request) -> Evidence:
+    """Return the printed row that is asked for, read as the model reads it."""
+    if request.contrast is None:
+        raise SpecError(f"model '{spec.name}' analyzes a printed row: add --contrast, T2.IESR.X")
+    reading = str(spec.options["crossover_reading"])
+    evidence = load_published(request.folder)
+    return select_contrast(evidence, request.contrast, crossover_reading=reading)
+
+
+def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
+    """Bring the row and the specification together."""
+    row, prior = accepted_row(evidence, spec), row_prior(spec, evidence)
+    return Problem(
+        model=PrintedModel(evidence, spec, row, prior),
+        endpoint=evidence.trial.endpoint(str(row["endpoint"].item())),
+        attrs=describe_row(row, spec, prior),
+        notes=(),
+        compiled=json.dumps(["summary", spec.options["convention"], prior.table()], sort_keys=True),
+    )
+
+
+def _pymc_model(model: PrintedModel) -> pm.Model:
+    """Build the PyMC model."""
+    from bayes_ptsd.build.summary import build_summary
+
+    return build_summary(model.evidence, model.spec)
+
+
+def _exact(model: PrintedModel, seed: int) -> xr.DataTree:
+    """Return the whole fit."""
+    return fit_exact(model.evidence, model.spec, seed=seed)
+
+
+def _groups(_: PrintedModel, groups: Groups, seed: int, built: pm.Model | None) -> Groups:
+    """Return predictive, likelihood and prior groups of a sampled fit."""
+    if built is None:
+        return {}
+    from bayes_ptsd.sampler import derived_groups
+
+    return derived_groups(built, groups, seed=seed)
+
+
+def _counterpart(model: PrintedModel) -> dict[str, Any]:
+    """Return the contrast as printed, benefit-positive in score units, its limits as read."""
+    row = model.row
+    printed: Mapping[str, Any] = {key: finite(row[key].item()) for key in COLUMNS}
+    limits = [finite(row[key].item()) for key in ("interval_low", "interval_high")]
+    return {"method": f"as printed: {row['cell'].item()}", **printed, "ci95": limits}
+
+
+def _prior_lines(model: PrintedModel) -> tuple[dict[str, str], bool]:
+    """Return the prior in score units, and whether it is proper."""
+    prior, fit = model.prior, fit_exact(model.evidence, model.spec)
+    lines = {"prior": f"treatment: {prior.name}, {prior.formula} for {fit.attrs['contrast']}"}
+    if prior.proper:
+        replicated = fit["prior_predictive"]["estimate"].quantile([0.025, 0.975]).values
+        low, high = prior.interval()
+        lines["prior interval"] = f"95% from {low:.2f} to {high:.2f} score units"
+        lines["prior predictive"] = (
+            f"95% of estimates from {replicated[0]:.2f} to {replicated[1]:.2f}"
+        )
+    endpoint = model.evidence.trial.endpoint(fit.attrs["endpoint"])
+    if prior.dist in ("normal", "student_t", "mixture") and endpoint.reference_sd:
+        worth = ess_patients(prior, sd=endpoint.reference_sd)
+        lines["prior worth"] = f"{worth:.1f} patients of a 1:1 parallel trial (ELIR)"
+    return lines, prior.proper
+
+
+def _example(spec: ModelSpec) -> Evidence:
+    """Return the first printed contrast that a model accepts."""
+    evidence = load_published()
+    for name in contrast_names(evidence):
+        try:
+            row = select_contrast(
+                evidence, name, crossover_reading=spec.options["crossover_reading"]
+            )
+            accepted_row(row, spec)
+        except EvidenceError:
+            continue
+        return row
+    raise EvidenceError(f"model '{spec.name}' accepts no contrast of the shipped evidence")
+
 
 SUMMARY = Structure(
+    name="summary",
     options={
         "analysis": ("any", "crossover", "first_period"),
         "convention": ("N", "T"),
@@ -17,7 +136,16 @@ SUMMARY = Structure(
     priors=("treatment",),
     equation="estimate | delta ~ delta + se * t(df)  (T)  or  Normal(delta, s)  (N);  "
     "delta ~ treatment prior",
-    builder="bayes_ptsd/build/summary.py",
+    room="bayes_ptsd/structures/summary.py",
     uses=lambda _: ("treatment",),
     conflict=lambda _: "",
+    select=_select,
+    problem=_problem,
+    pymc_model=_pymc_model,
+    exact=_exact,
+    groups=_groups,
+    checks=lambda *_: {},
+    counterpart=_counterpart,
+    prior_lines=_prior_lines,
+    example=_example,
 )  # fmt: skip

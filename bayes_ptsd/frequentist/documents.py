@@ -1,4 +1,4 @@
-"""Estimates with their intervals as plain documents."""
+"""Frequentist estimates with their intervals as plain documents."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Model specifications: declarative files, a frozen value, a digest.
+"""What a specification of a model is: a frozen value, its digest, and the structure it varies.
 
-A specification says *what* is analyzed; how its posterior is computed is the business of
-`bayes_ptsd.exact` and `bayes_ptsd.fit`.
+A specification says *what* is analyzed; a structure of models, one room of `bayes_ptsd.structures`,
+says how: its options and priors, its PyMC model, its exact posterior, its checks and the
+frequentist analysis beside it, as functions of the one value that `Structure.problem` makes.
 """
 
 from __future__ import annotations
@@ -9,34 +10,133 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib import resources
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
 
 from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
+from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import MATRICES, Prior, parse_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value
-from bayes_ptsd.structures import STRUCTURES
-from bayes_ptsd.structures.structure import NAME, NAMES, NUMBER
+from bayes_ptsd.trial import Endpoint
+
+if TYPE_CHECKING:
+    import pymc as pm
 
 __all__ = [
-    "STRUCTURES",
+    "NAME",
+    "NAMES",
+    "NUMBER",
+    "Groups",
     "ModelSpec",
+    "Options",
     "PriorValue",
-    "list_models",
-    "load_model",
+    "Problem",
+    "Request",
+    "Structure",
     "parse_option",
     "parse_override",
+    "read_prior",
+    "validated",
 ]
 
+Groups = dict[str, xr.Dataset]
+Options = Mapping[str, Any]
 PriorValue = str | Prior | ScaledPrior
 """A name of the prior family, a distribution in score units, or one in units of the endpoint."""
 
-SPEC_KEYS = {"schema", "extends", "title", "question", "structure", "estimand", "options", "priors"}
+NAMES = ("[names]",)
+"""Allowed values of an option that is a list of names, which no model file can know beforehand."""
+NAME = ("[name]",)
+"""Allowed values of an option that is one such name, for example of an endpoint."""
+NUMBER = ("[number]",)
+"""Allowed values of an option that is any number."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which evidence somebody asks a model about; what is not said is None."""
+
+    contrast: str | None = None  # id of a printed contrast
+    folder: Path | None = None  # of printed evidence; None is the shipped one
+    trial: Path | None = None
+    data: Path | None = None
+    endpoint: str | None = None
+    visit: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A specification and its evidence, brought together once a fit."""
+
+    model: Any  # what the functions of the structure compute with
+    endpoint: Endpoint  # the outcome; its constants travel with the fit
+    attrs: Mapping[str, Any]  # name the analysis: contrast or visit, prior, numbers of patients
+    notes: tuple[str, ...]  # what a reader has to know, in words; they become warnings
+    compiled: str  # what two analyses share if one compiled model serves both
+    why_not_exact: str = ""  # why there is no exact posterior; empty where there is one
+    # acceptance rate that NUTS tunes its step for: higher, and slower, for models with a spread
+    # that can be near zero; .8 is the default of nutpie and PyMC
+    target_accept: float = 0.8
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A structure of models: what it accepts, and how everything about a fit of it is computed.
+
+    The functions take the `model` of `Problem`. `exact` and `groups` give groups of the fit; the
+    exact engine of printed contrasts gives the whole fit.
+    """
+
+    name: str
+    # every option with its allowed values, or `NAMES`, `NAME` or `NUMBER`
+    options: Mapping[str, tuple[Any, ...]]
+    priors: tuple[str, ...]  # every parameter that can have a prior
+    equation: str  # the likelihood and the priors in short
+    room: str  # its file or folder
+    uses: Callable[[Options], tuple[str, ...]]  # options to the parameters that the model then has
+    # options to a sentence on which of them exclude each other, or to an empty text
+    conflict: Callable[[Options], str]
+    select: Callable[[ModelSpec, Request], Evidence]  # loads what is asked for
+    problem: Callable[[Evidence, ModelSpec], Problem]
+    pymc_model: Callable[[Any], pm.Model]
+    exact: Callable[[Any, int], Groups | xr.DataTree]  # seed
+    # draws of the posterior, seed and PyMC model or None to predictive, likelihood and prior groups
+    groups: Callable[[Any, Groups, int, pm.Model | None], Groups]
+    # the fit and its frequentist document to the groups of its checks beyond convergence
+    checks: Callable[[Any, xr.DataTree, Mapping[str, Any]], Groups]
+    # the frequentist analysis of the same estimand: `method, estimate, se, df, ci95, p_value`
+    counterpart: Callable[[Any], dict[str, Any]]
+    prior_lines: Callable[[Any], tuple[dict[str, str], bool]]  # in words, and whether all proper
+    example: Callable[[ModelSpec], Evidence]  # simulated patients, or a printed contrast
+    # kinds of endpoints that it is for; where none is named, `fit` takes the one of such a kind
+    kinds: tuple[str, ...] = ("continuous", "ordinal", "binary")
+    # treatment differences, whose prior may be a name of the family
+    effects: tuple[str, ...] = ("treatment",)
+    # levels, period effects and slopes: a flat prior of the treatment difference makes these flat,
+    # too
+    locations: tuple[str, ...] = ()
+    matrices: tuple[str, ...] = ()  # correlation matrices
+    # names that parameters had before, with what to write now
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    # raised with every change of the model or its engines that moves a posterior: it is part of the
+    # id of a result, so that a mended model is never answered with what a faulty one stored
+    version: int = 1
+
+    def __reduce__(self) -> tuple[Callable[[str], Structure], tuple[str]]:
+        """Travel to another process by name: functions written in place cannot be pickled."""
+        return _named, (self.name,)
+
+
+def _named(name: str) -> Structure:
+    """Return the structure of a name in another process."""
+    found: Structure = import_module("bayes_ptsd.structures").structure_named(name)
+    return found
 
 
 @dataclass(frozen=True)
@@ -49,8 +149,8 @@ class ModelSpec:
         File name without suffix.
     title, question, estimand : str
         What it is, what it asks, and the quantity it answers with (unit and sign).
-    structure : str
-        Key of `STRUCTURES`; decides the builder.
+    room : Structure
+        Everything that its structure of models is and does; `structure` is its name.
     options : mapping
         Every option of the structure, resolved.
     priors : mapping of str to str, Prior or ScaledPrior
@@ -59,6 +159,7 @@ class ModelSpec:
 
     Examples
     --------
+    >>> from bayes_ptsd.models_files import load_model
     >>> load_model("published").options["convention"]
     'T'
     """
@@ -66,20 +167,25 @@ class ModelSpec:
     name: str
     title: str
     question: str
-    structure: str
+    room: Structure
     estimand: str
     options: Mapping[str, Any] = field(default_factory=dict)
     priors: Mapping[str, PriorValue] = field(default_factory=dict)
 
     @property
+    def structure(self) -> str:
+        """Name of the structure of models."""
+        return self.room.name
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters with a prior that the options put into the model."""
-        return STRUCTURES[self.structure].uses(self.options)
+        return self.room.uses(self.options)
 
     @property
     def spec_id(self) -> str:
         """SHA-256 of what can change a posterior: structure, its version, options and priors."""
-        version = STRUCTURES[self.structure].version
+        version = self.room.version
         content = {"structure": self.structure, "version": version, "options": dict(self.options)}
         return hashlib.sha256(
             json.dumps(content | {"priors": self.prior_tables}, sort_keys=True).encode()
@@ -97,7 +203,7 @@ class ModelSpec:
             "title": self.title,
             "question": self.question,
             "structure": self.structure,
-            "version": STRUCTURES[self.structure].version,
+            "version": self.room.version,
             "estimand": self.estimand,
             "options": dict(self.options),
             "priors": self.prior_tables,
@@ -119,6 +225,7 @@ class ModelSpec:
 
         Examples
         --------
+        >>> from bayes_ptsd.models_files import load_model
         >>> load_model("published").having(priors={"treatment": "skeptical"}).prior_tables
         {'treatment': 'skeptical'}
         """
@@ -127,7 +234,7 @@ class ModelSpec:
             options={**self.options, **(options or {})},
             priors={**self.priors, **(priors or {})},
         )
-        checked = _validated(changed, f"model '{self.name}'")
+        checked = validated(changed, f"model '{self.name}'")
         where = f"model '{self.name}' with its options [priors]"
         refuse_unknown_keys(priors or {}, checked.parameters, where, error=SpecError)
         return checked
@@ -140,64 +247,13 @@ class ModelSpec:
 
         Examples
         --------
+        >>> from bayes_ptsd.models_files import load_model
         >>> load_model("crossover").under("flat").prior_tables["level"]
         {'dist': 'flat'}
         """
         flat = prior == "flat" or (isinstance(prior, Prior) and prior.dist == "flat")
-        names = set(STRUCTURES[self.structure].locations) & set(self.parameters) if flat else set()
+        names = set(self.room.locations) & set(self.parameters) if flat else set()
         return self.having(priors={**dict.fromkeys(names, Prior("flat")), "treatment": prior})
-
-
-def models_folder() -> Path:
-    """Return the folder of the shipped models: in the wheel, else in the source checkout."""
-    package = Path(str(resources.files("bayes_ptsd")))
-    shipped = package / "models"
-    return shipped if shipped.is_dir() else package.parent / "models"
-
-
-def list_models() -> list[str]:
-    """Return the names of the shipped models.
-
-    Examples
-    --------
-    >>> "published" in list_models()
-    True
-    """
-    return sorted(path.stem for path in models_folder().glob("*.toml"))
-
-
-def load_model(name: str | Path) -> ModelSpec:
-    """Read a model specification.
-
-    Parameters
-    ----------
-    name : str or Path
-        Name of a shipped model, or the path of a TOML file of one's own.
-
-    Returns
-    -------
-    ModelSpec
-        The specification, with what it `extends` filled in.
-
-    Raises
-    ------
-    SpecError
-        If there is no such model, or its file breaks the closed schema.
-
-    Examples
-    --------
-    >>> load_model("published-crossover-unhalved").options["crossover_reading"]
-    'unhalved'
-    """
-    path = Path(name) if str(name).endswith(".toml") else models_folder() / f"{name}.toml"
-    if not path.is_file():
-        if str(name).endswith(".toml"):
-            raise SpecError(f"{path}: there is no such model file")
-        raise SpecError(f"unknown model '{name}'{nearest(str(name), list_models())}")
-    content = _read(path)
-    if "extends" in content:
-        content = _extended(content, path)
-    return _spec(content, path)
 
 
 def parse_override(text: str) -> tuple[str, Prior]:
@@ -208,12 +264,12 @@ def parse_override(text: str) -> tuple[str, Prior]:
     return name.strip(), parse_prior(distribution)
 
 
-def parse_option(text: str, structure: str) -> tuple[str, Any]:
+def parse_option(text: str, structure: Structure) -> tuple[str, Any]:
     """Read ``name=value``, such as ``covariates=sex,age``; `structure` decides the type."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
         raise SpecError(f"'{text}': write NAME=VALUE, e.g. patients=completers")
-    allowed = STRUCTURES[structure].options.get(name, ())
+    allowed = structure.options.get(name, ())
     if allowed == NAME:
         return name, value
     if allowed == NUMBER:
@@ -224,65 +280,12 @@ def parse_option(text: str, structure: str) -> tuple[str, Any]:
     return name, values.get(value, value)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Parse one file and refuse unknown keys."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpecError(f"{path}: not a readable TOML file: {error}") from error
-    refuse_unknown_keys(content, SPEC_KEYS, str(path), error=SpecError)
-    if content.get("schema") != 1:
-        raise SpecError(f"{path}: 'schema' is {content.get('schema')!r}; write 'schema = 1'")
-    for table in ("options", "priors"):
-        if not isinstance(content.get(table, {}), dict):
-            raise SpecError(f"{path}: '{table}' must be a table")
-    return content
-
-
-def _extended(content: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Fill a variant with what it extends, one level deep."""
-    parent = path.parent / f"{content['extends']}.toml"
-    if not parent.is_file():
-        parent = models_folder() / f"{content['extends']}.toml"
-    if not parent.is_file():
-        known = nearest(str(content["extends"]), list_models())
-        raise SpecError(f"{path}: extends unknown model '{content['extends']}'{known}")
-    base = _read(parent)
-    if "extends" in base:
-        raise SpecError(f"{path}: extends '{content['extends']}', which itself extends a model")
-    merged = {**base, **content}
-    for table in ("options", "priors"):
-        merged[table] = {**base.get(table, {}), **content.get(table, {})}
-    return merged
-
-
-def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
-    """Build and validate a specification from the content of its file."""
-    for key in ("title", "question", "structure", "estimand"):
-        if not isinstance(content.get(key), str):
-            raise SpecError(f"{path}: '{key}' is missing or not a text")
-    priors = {
-        key: _prior(value, f"{path} [priors] {key}")
-        for key, value in content.get("priors", {}).items()
-    }
-    spec = ModelSpec(
-        name=path.stem,
-        title=content["title"],
-        question=content["question"],
-        structure=content["structure"],
-        estimand=content["estimand"],
-        options=content.get("options", {}),
-        priors=priors,
-    )
-    return _validated(spec, str(path))
-
-
 def _table(prior: PriorValue) -> Any:
     """Return a prior as its model file has it."""
     return prior if isinstance(prior, str) else prior.table()
 
 
-def _prior(value: Any, where: str) -> PriorValue:
+def read_prior(value: Any, where: str) -> PriorValue:
     """Read a prior: a name of the family or a table."""
     if isinstance(value, str):
         if value not in PRIOR_FAMILY:
@@ -293,15 +296,11 @@ def _prior(value: Any, where: str) -> PriorValue:
     return prior_value(value, where)
 
 
-def _validated(spec: ModelSpec, where: str) -> ModelSpec:
+def validated(spec: ModelSpec, where: str) -> ModelSpec:
     """Return `spec` if its structure knows every option, value and prior."""
-    if spec.structure not in STRUCTURES:
-        raise SpecError(
-            f"{where}: unknown structure '{spec.structure}'{nearest(spec.structure, STRUCTURES)}"
-        )
-    structure = STRUCTURES[spec.structure]
+    structure = spec.room
     refuse_unknown_keys(spec.options, structure.options, f"{where} [options]", error=SpecError)
-    _refuse_old_names(spec.priors, spec.structure, where)
+    _refuse_old_names(spec.priors, structure, where)
     refuse_unknown_keys(spec.priors, structure.priors, f"{where} [priors]", error=SpecError)
     for key, allowed in structure.options.items():
         if key not in spec.options:
@@ -318,7 +317,7 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
     for key in structure.priors:
         if key not in spec.priors:
             raise SpecError(f"{where} [priors]: '{key}' is missing")
-        _prior(_table(spec.priors[key]), f"{where} [priors] {key}")
+        read_prior(_table(spec.priors[key]), f"{where} [priors] {key}")
         _refuse_other_kind(spec.priors[key], key in structure.matrices, f"{where} [priors] {key}")
         if isinstance(spec.priors[key], str) and key not in structure.effects:
             raise SpecError(
@@ -330,9 +329,9 @@ def _validated(spec: ModelSpec, where: str) -> ModelSpec:
     return spec
 
 
-def _refuse_old_names(priors: Mapping[str, PriorValue], structure: str, where: str) -> None:
+def _refuse_old_names(priors: Mapping[str, PriorValue], structure: Structure, where: str) -> None:
     """Say what a parameter is called now that was called otherwise before."""
-    for key, now in STRUCTURES[structure].renamed.items():
+    for key, now in structure.renamed.items():
         if key in priors:
             raise SpecError(f"{where} [priors]: there is no '{key}' any more; set {now}")
 

@@ -1,6 +1,6 @@
 """Priors as values: density, distribution function, quantiles, tables that round-trip.
 
-A `Prior` says nothing about PyMC; `bayes_ptsd.build.priors` turns one into a PyMC variable. The
+A `Prior` says nothing about PyMC; `bayes_ptsd.pymc_priors` turns one into a PyMC variable. The
 named family for a treatment difference is in `bayes_ptsd.prior_family`.
 """
 

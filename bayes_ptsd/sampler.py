@@ -17,6 +17,7 @@ from bayes_ptsd.errors import FitError
 __all__ = [
     "derived_groups",
     "draw_prior",
+    "model_graph",
     "sample_groups",
     "sample_posterior",
 ]
@@ -143,3 +144,8 @@ def _plain(group: Any) -> xr.Dataset:
     """Return a group as a Dataset of floats without the attributes of its maker."""
     dataset: xr.Dataset = group.to_dataset() if isinstance(group, xr.DataTree) else group
     return dataset.drop_attrs().astype(np.float64)
+
+
+def model_graph(model: pm.Model) -> str:
+    """Return the graph of a model in mermaid's notation, a node for each variable."""
+    return str(pm.model_to_mermaid(model))

@@ -105,7 +105,7 @@ posteriors.to_dataframe().round(3)
 # PyMC model is built from it and can be drawn.
 
 # %%
-from bayes_ptsd.views import describe_model
+from bayes_ptsd.describe import describe_model
 
 spec = bp.load_model("crossover").having(priors={"treatment": "skeptical"})
 described = describe_model(spec)
@@ -115,7 +115,7 @@ pd.Series(
 ).to_frame(spec.name)
 
 # %%
-from bayes_ptsd.build.graph import model_graph
+from bayes_ptsd.sampler import model_graph
 
 model = bp.build_model(patients, spec)
 free = sorted(variable.name for variable in model.free_RVs)

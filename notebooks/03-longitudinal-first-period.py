@@ -90,7 +90,7 @@ Markdown(
 # visits are one, one and four days apart, so a model that counts visits instead of days would be wrong.
 
 # %%
-from bayes_ptsd.views import describe_model
+from bayes_ptsd.describe import describe_model
 
 patients = select_endpoint(sets[0], "ies_r")
 specs = {

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayes_ptsd.describe import example_evidence
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.fit import chosen_engine, fit_model
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.models_files import list_models, load_model
 from bayes_ptsd.specification import ModelSpec
-from bayes_ptsd.views import example_evidence
 
 FOLDER = Path(__file__).parent / "golden_files"
 POINTS = 20

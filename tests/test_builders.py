@@ -10,11 +10,9 @@ import pytensor.tensor as pt
 import pytest
 from scipy import stats
 
-from bayes_ptsd.build.graph import model_graph
 from bayes_ptsd.build.longitudinal import partial_correlations
-from bayes_ptsd.build.priors import prior_distribution
-from bayes_ptsd.build.repeated_categories import category_shares, observe_repeated
 from bayes_ptsd.categorical.example import example_categories
+from bayes_ptsd.categorical.observed import category_shares, observe_repeated
 from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.depression.example import example_mediation
 from bayes_ptsd.evidence import Evidence
@@ -24,6 +22,8 @@ from bayes_ptsd.longitudinal.example import example_trajectories
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.pymc_priors import prior_distribution
+from bayes_ptsd.sampler import model_graph
 
 
 def printed() -> Evidence:

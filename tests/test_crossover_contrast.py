@@ -17,9 +17,9 @@ from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.crossover.priors import draw_priors, log_priors
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcome_tree
-from bayes_ptsd.exact._problem import Solution, crossover_problem, solve_problem
 from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
+from bayes_ptsd.gaussian.problem import Solution, crossover_problem, solve_problem
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import ModelSpec

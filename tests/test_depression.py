@@ -45,8 +45,8 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.patient_writers import write_patients
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.exact._problem import solve_problem
 from bayes_ptsd.fit import fit_model
+from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.mediation import error_correlation_figure
 from bayes_ptsd.priors import Prior, normal

@@ -17,15 +17,6 @@ from scipy import integrate, stats
 
 from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.evidence.pairs import CrossoverPairs, crossover_pairs
-from bayes_ptsd.exact._axes import sd_axis
-from bayes_ptsd.exact._linear import normal_components
-from bayes_ptsd.exact._problem import crossover_problem, solve_problem
-from bayes_ptsd.exact._structure import (
-    covariance_axes,
-    crossover_design,
-    first_period_design,
-)
-from bayes_ptsd.exact._summaries import solution_summaries
 from bayes_ptsd.exact.carryover import carryover_sweep, carryover_tipping, fixed_carryover
 from bayes_ptsd.exact.crossover import (
     crossover_batch,
@@ -35,6 +26,15 @@ from bayes_ptsd.exact.crossover import (
 )
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
+from bayes_ptsd.gaussian.axes import sd_axis
+from bayes_ptsd.gaussian.designs import (
+    covariance_axes,
+    crossover_design,
+    first_period_design,
+)
+from bayes_ptsd.gaussian.linear import normal_components
+from bayes_ptsd.gaussian.problem import crossover_problem, solve_problem
+from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.priors import Prior, mixture, normal, student_t
 
 FLAT = Prior("flat")

@@ -22,8 +22,6 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.patients import load_patients
 from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
-from bayes_ptsd.exact._problem import solve_problem
-from bayes_ptsd.exact._summaries import solution_summaries
 from bayes_ptsd.exact.crossover import inverse_sd
 from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
 from bayes_ptsd.exact.grid import grid_cdf
@@ -34,6 +32,8 @@ from bayes_ptsd.first_period.model import FirstPeriodModel, first_period_model, 
 from bayes_ptsd.first_period.priors import draw_priors, log_priors
 from bayes_ptsd.fit import build_model, fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
+from bayes_ptsd.gaussian.problem import solve_problem
+from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import ModelSpec

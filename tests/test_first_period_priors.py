@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.exact._problem import solve_problem
-from bayes_ptsd.exact._summaries import solution_summaries
 from bayes_ptsd.first_period.exact import exact_first_period, first_period_problem
 from bayes_ptsd.first_period.likelihood import subject_log_likelihood
 from bayes_ptsd.first_period.model import FirstPeriodModel, adjustment, first_period_model
 from bayes_ptsd.first_period.priors import draw_priors, log_priors
 from bayes_ptsd.frequentist.ancova import ancova_analysis
+from bayes_ptsd.gaussian.problem import solve_problem
+from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 

@@ -13,7 +13,6 @@ import pytest
 import xarray as xr
 
 from bayes_ptsd._stack import data_groups, native
-from bayes_ptsd.build.priors import VARIABLES, prior_variable
 from bayes_ptsd.checks import check_fit, failed_checks
 from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning
 from bayes_ptsd.evidence.published import load_published, select_contrast
@@ -22,6 +21,7 @@ from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.fit import build_model, fit_model
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import DISTRIBUTIONS, MATRICES, Prior, mixture, normal, student_t
+from bayes_ptsd.pymc_priors import VARIABLES, prior_variable
 from bayes_ptsd.sampler import sample_groups
 from bayes_ptsd.store import ResultStore
 

@@ -22,15 +22,15 @@ from bayes_ptsd.frequentist import (
     fit_repeated_measures,
     mmrm_analysis,
 )
-from bayes_ptsd.frequentist._covariance import (
+from bayes_ptsd.gaussian.marginal_covariance import (
     STRUCTURES,
     Covariance,
     natural_covariance,
     starting_values,
     working_covariance,
 )
-from bayes_ptsd.frequentist._restricted import gradient, hessian, restricted_likelihood
-from bayes_ptsd.frequentist._small_sample import contrast_inference
+from bayes_ptsd.gaussian.restricted import gradient, hessian, restricted_likelihood
+from bayes_ptsd.gaussian.small_sample import contrast_inference
 
 TIMES = np.array([1.0, 2.0, 3.0, 7.0])
 FORMS = {"working": working_covariance, "natural": natural_covariance}

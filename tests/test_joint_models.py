@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from bayes_ptsd.checks.joint import joint_checks
 from bayes_ptsd.cli import app
+from bayes_ptsd.describe import describe_result
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate, prob_benefit
 from bayes_ptsd.evidence import Evidence
@@ -32,7 +33,6 @@ from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import parse_option
 from bayes_ptsd.store import ResultStore
-from bayes_ptsd.views import describe_result
 
 meets = runpy.run_path(str(Path(__file__).with_name("sampled.py")))["meets"]
 

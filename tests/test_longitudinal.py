@@ -24,6 +24,7 @@ from bayes_ptsd.checks.predictive import feature_table, predictive_checks
 from bayes_ptsd.cli import app
 from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.crossover.example import example_patients
+from bayes_ptsd.describe import describe_result
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
@@ -31,7 +32,7 @@ from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, s
 from bayes_ptsd.evidence.trajectories import select_endpoint
 from bayes_ptsd.fit import build_model, fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
-from bayes_ptsd.longitudinal.covariance import (
+from bayes_ptsd.gaussian.covariance import (
     correlation_entries,
     draw_partials,
     log_matrix_density,
@@ -45,7 +46,6 @@ from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store.patients import without_rows
-from bayes_ptsd.views import describe_result
 
 LKJ = Prior("lkj", {"shape": 2.5})
 VISITS = {"1d": 24.0, "2d": 48.0, "7d": 168.0}

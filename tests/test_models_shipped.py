@@ -5,11 +5,11 @@ from __future__ import annotations
 import pymc as pm
 import pytest
 
+from bayes_ptsd.describe import describe_model, example_evidence
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.fit import build_model
 from bayes_ptsd.models_files import list_models, load_model, models_folder
 from bayes_ptsd.structures import STRUCTURES
-from bayes_ptsd.views import describe_model, example_evidence
 
 
 @pytest.mark.parametrize("name", list_models())

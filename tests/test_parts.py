@@ -20,16 +20,14 @@ from bayes_ptsd.checks.predictive import feature_table, predictive_checks
 from bayes_ptsd.cli import app
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
 from bayes_ptsd.evidence.outcome import select_outcomes
-from bayes_ptsd.fit import fit_model
+from bayes_ptsd.fit import fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
-from bayes_ptsd.longitudinal.covariance import log_matrix_density
-from bayes_ptsd.mirrors.parts import parts_mirror
+from bayes_ptsd.gaussian.covariance import log_matrix_density
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.parts.describe import parts_prior_lines
 from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.parts.groups import draw_priors, log_matrix, part_correlations, parts_groups
 from bayes_ptsd.parts.model import part_names, parts_model, plane_root
-from bayes_ptsd.plans.parts import parts_plan
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.trial import load_trial
@@ -128,7 +126,7 @@ def test_prior_of_the_matrix_is_a_choice(dist: str) -> None:
     known = log_matrix_density(prior, list(partial.T), 3)
     known = known - log_matrix_density(Prior("lkj", {"shape": 1.0}), list(partial.T), 3)
     assert np.ptp(log_matrix(prior, matrix) - known) < 1e-9
-    assert parts_plan(example_parts(subjects=8), spec).kind.count(dist) == 1
+    assert spec.room.problem(example_parts(subjects=8), spec).compiled.count(dist) == 1
 
 
 def test_likelihood_is_that_of_scipy() -> None:
@@ -156,7 +154,7 @@ def test_likelihood_is_that_of_scipy() -> None:
 def test_reconstructed_subscales_have_the_printed_differences() -> None:
     """Analyses of covariance of a reconstruction's parts print Table 2, and so does their sum."""
     patients = select_outcomes(load_release(m=1)[0], NAMES, visit="24h")
-    mirror = parts_mirror(patients, SPEC)
+    mirror = frequentist_document(patients, SPEC)
     found = mirror["analyses"]["ancova"]["estimands"]
     printed = dict(zip(NAMES, (2.6, 3.3, 2.6), strict=True))
     for name, number in printed.items():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.parameters import Parameter, draw_parameters, log_prior_densities
+from bayes_ptsd.gaussian.parameters import Parameter, draw_parameters, log_prior_densities
 from bayes_ptsd.priors import (
     DISTRIBUTIONS,
     MATRICES,

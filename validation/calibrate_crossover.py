@@ -93,10 +93,10 @@ SCALE_SD = 10.0
 COMMON = ("crossover/likelihood", "crossover/priors", "calibration/work")
 SOURCES = {
     "exact": (
-        "exact/_axes", "exact/_linear", "exact/_problem", "exact/_quadrature", "exact/_structure",
-        "exact/_summaries", "exact/crossover", "exact/crossover_draws", "crossover/exact",
+        "gaussian/axes", "gaussian/linear", "gaussian/problem", "gaussian/quadrature", "gaussian/designs",
+        "gaussian/summaries", "exact/crossover", "gaussian/draws", "crossover/exact",
     ),
-    "nuts": ("build/crossover", "build/priors", "calibration/nuts"),
+    "nuts": ("build/crossover", "pymc_priors", "calibration/nuts"),
     "ranks": ("calibration/ranks",),
     "decisions": ("calibration/scenarios", "calibration/decisions"),
     "errors": ("patient_scale", "frequentist/reml"),

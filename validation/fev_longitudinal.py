@@ -46,8 +46,8 @@ PRIORS = {
 }
 
 SOURCES = (
-    "longitudinal/covariance", "longitudinal/model", "build/longitudinal", "build/masked_normal",
-    "build/priors",
+    "gaussian/covariance", "longitudinal/model", "build/longitudinal", "gaussian/observed",
+    "pymc_priors",
     "evidence/trajectories", "patient_scale",
 )  # fmt: skip
 

@@ -65,13 +65,13 @@ QUANTITIES = {
 }  # fmt: skip
 SOURCES = {
     "first_period": (
-        "first_period/model", "first_period/priors", "build/first_period", "build/priors",
-        "parameters",
+        "first_period/model", "first_period/priors", "build/first_period", "pymc_priors",
+        "gaussian/parameters",
     ),
     "longitudinal": (
-        "longitudinal/covariance", "longitudinal/likelihood", "longitudinal/model",
-        "longitudinal/priors", "build/longitudinal", "build/masked_normal", "build/priors",
-        "parameters",
+        "gaussian/covariance", "longitudinal/likelihood", "longitudinal/model",
+        "longitudinal/priors", "build/longitudinal", "gaussian/observed", "pymc_priors",
+        "gaussian/parameters",
     ),
 }  # fmt: skip
 

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from visit_posterior import VisitProblem, coefficient, visit_posterior
 
-from bayes_ptsd.exact._problem import solve_problem
-from bayes_ptsd.exact._summaries import solution_summaries
 from bayes_ptsd.exact.first_period import arm_problem
+from bayes_ptsd.gaussian.problem import solve_problem
+from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.patient_scale import OccasionScale, in_score_units, occasion_scale
 from bayes_ptsd.priors import Prior
@@ -53,7 +53,7 @@ ANALYSES: Mapping[str, tuple[str, Mapping[str, Any], int]] = {
 }
 SOURCES = {
     "first_period": (
-        "exact/_axes", "exact/_linear", "exact/_problem", "exact/_quadrature", "exact/_summaries",
+        "gaussian/axes", "gaussian/linear", "gaussian/problem", "gaussian/quadrature", "gaussian/summaries",
         "exact/first_period", "first_period/model", "patient_scale", "scaled_priors",
     ),
     "longitudinal": ("longitudinal/model", "patient_scale", "scaled_priors"),

@@ -8,11 +8,11 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayes_ptsd.build.priors import prior_variable
-from bayes_ptsd.build.repeated_categories import category_shares, observe_repeated
 from bayes_ptsd.categorical.model import CategoricalModel, categorical_model
+from bayes_ptsd.categorical.observed import category_shares, observe_repeated
 from bayes_ptsd.categorical.priors import prior_shapes
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.pymc_priors import prior_variable
 from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_categorical", "categorical_pymc"]

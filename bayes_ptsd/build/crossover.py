@@ -9,11 +9,11 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayes_ptsd.build.crossover_baselines import build_joint
-from bayes_ptsd.build.priors import prior_distribution, prior_variable
 from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.crossover.priors import NU_FLOOR
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.pymc_priors import prior_distribution, prior_variable
 from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_crossover", "crossover_pymc"]

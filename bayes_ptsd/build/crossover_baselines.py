@@ -8,10 +8,10 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayes_ptsd.build.masked_normal import observe_masked
-from bayes_ptsd.build.priors import prior_distribution, prior_variable
 from bayes_ptsd.crossover.model import CrossoverModel
+from bayes_ptsd.gaussian.observed import observe_masked
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.pymc_priors import prior_distribution, prior_variable
 
 __all__ = ["COLUMNS", "build_joint"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pymc as pm
 
-from bayes_ptsd.build.priors import prior_variable
 from bayes_ptsd.depression.model import DepressionModel, depression_model
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.pymc_priors import prior_variable
 from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_depression", "depression_pymc"]

@@ -7,10 +7,10 @@ from typing import Any
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayes_ptsd.build.priors import prior_distribution, prior_variable
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.first_period.model import FirstPeriodModel, first_period_model
-from bayes_ptsd.parameters import NU_FLOOR
+from bayes_ptsd.gaussian.parameters import NU_FLOOR
+from bayes_ptsd.pymc_priors import prior_distribution, prior_variable
 from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_first_period", "first_period_pymc"]

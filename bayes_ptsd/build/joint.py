@@ -6,11 +6,11 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayes_ptsd.build.priors import prior_variable
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.joint.model import joint_model
 from bayes_ptsd.joint.problem import JointProblem
 from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.pymc_priors import prior_variable
 from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_joint", "build_joint_model"]

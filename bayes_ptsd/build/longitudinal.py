@@ -8,16 +8,16 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayes_ptsd.build.masked_normal import observe_masked
-from bayes_ptsd.build.priors import prior_variable
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.longitudinal.covariance import (
+from bayes_ptsd.gaussian.covariance import (
     correlation_entries,
     covariance_entries,
     log_matrix_density,
 )
+from bayes_ptsd.gaussian.observed import observe_masked
 from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.pymc_priors import prior_variable
 from bayes_ptsd.scaled_priors import PriorVector
 from bayes_ptsd.specification import ModelSpec
 

@@ -8,11 +8,11 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayes_ptsd.build.longitudinal import partial_correlations
-from bayes_ptsd.build.masked_normal import observe_masked
-from bayes_ptsd.build.priors import prior_variable
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.longitudinal.covariance import correlation_entries, covariance_entries
+from bayes_ptsd.gaussian.covariance import correlation_entries, covariance_entries
+from bayes_ptsd.gaussian.observed import observe_masked
 from bayes_ptsd.parts.model import PartsModel, parts_model, plane_root
+from bayes_ptsd.pymc_priors import prior_variable
 from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_parts", "parts_pymc"]

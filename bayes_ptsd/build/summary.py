@@ -6,10 +6,10 @@ import math
 
 import pymc as pm
 
-from bayes_ptsd.build.priors import prior_variable
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.exact.printed import accepted_row, row_prior
 from bayes_ptsd.exact.summary import likelihood_of
+from bayes_ptsd.pymc_priors import prior_variable
 from bayes_ptsd.specification import ModelSpec
 
 __all__ = ["build_summary"]

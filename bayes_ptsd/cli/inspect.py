@@ -40,8 +40,8 @@ def show_model(
     json: Json = False,
 ) -> None:
     """Print a model: specification, equation, priors in score units, PyMC graph."""
+    from bayes_ptsd.describe import describe_model
     from bayes_ptsd.models_files import load_model
-    from bayes_ptsd.views import describe_model
 
     document = describe_model(load_model(name), graph=graph)
     if json:
@@ -78,8 +78,8 @@ def list_results(store: Store = None, json: Json = False) -> None:
 @store_app.command("show")
 def show_result(result_id: ResultId, store: Store = None, json: Json = False) -> None:
     """Print one stored result with its estimand, prior, likelihood, checks and provenance."""
+    from bayes_ptsd.describe import describe_result
     from bayes_ptsd.store import ResultStore
-    from bayes_ptsd.views import describe_result
 
     document = describe_result(ResultStore(store_path(store)).load(result_id))
     if json:

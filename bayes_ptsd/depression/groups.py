@@ -10,7 +10,7 @@ import xarray as xr
 from bayes_ptsd.depression.effects import mediation_effects
 from bayes_ptsd.depression.likelihood import replicated_scores, subject_log_likelihood
 from bayes_ptsd.depression.model import DepressionModel
-from bayes_ptsd.parameters import draw_parameters, log_prior_densities
+from bayes_ptsd.gaussian.parameters import draw_parameters, log_prior_densities
 
 __all__ = ["depression_groups", "draw_priors"]
 

@@ -12,10 +12,10 @@ from bayes_ptsd.depression.exact import effect_mixtures, regressions
 from bayes_ptsd.depression.model import depression_model, rests_on
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
-from bayes_ptsd.exact._problem import Solution, solve_problem
-from bayes_ptsd.exact._summaries import DRAW_TOLERANCE
-from bayes_ptsd.exact.crossover_draws import draw_posterior
 from bayes_ptsd.exact.mixture import Mixture
+from bayes_ptsd.gaussian.draws import draw_posterior
+from bayes_ptsd.gaussian.problem import Solution, solve_problem
+from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE
 from bayes_ptsd.pooling import pooled_summary, shared_assumptions
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.specification import ModelSpec

@@ -14,10 +14,10 @@ import xarray as xr
 
 from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
-from bayes_ptsd.exact._axes import DispersionPrior, inverse_sd
-from bayes_ptsd.exact._problem import Problem, Solution, crossover_problem, solve_problem
-from bayes_ptsd.exact._summaries import DRAW_TOLERANCE, posterior_tree, solution_summaries
-from bayes_ptsd.exact.crossover_draws import draw_posterior
+from bayes_ptsd.gaussian.axes import DispersionPrior, inverse_sd
+from bayes_ptsd.gaussian.draws import draw_posterior
+from bayes_ptsd.gaussian.problem import Problem, Solution, crossover_problem, solve_problem
+from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE, posterior_tree, solution_summaries
 from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = [

@@ -13,10 +13,10 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.evidence.pairs import BoolArray
-from bayes_ptsd.exact._axes import DispersionPrior, sd_axis
-from bayes_ptsd.exact._problem import Problem, problem_of_rows
-from bayes_ptsd.exact._structure import Covariance, Design
-from bayes_ptsd.exact._summaries import posterior_tree
+from bayes_ptsd.gaussian.axes import DispersionPrior, sd_axis
+from bayes_ptsd.gaussian.designs import Covariance, Design
+from bayes_ptsd.gaussian.problem import Problem, problem_of_rows
+from bayes_ptsd.gaussian.summaries import posterior_tree
 from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = ["arm_posterior", "arm_problem"]

@@ -14,7 +14,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
 from bayes_ptsd.frequentist.ancova import ancova_analysis
-from bayes_ptsd.parameters import NU_FLOOR, Parameter
+from bayes_ptsd.gaussian.parameters import NU_FLOOR, Parameter
 from bayes_ptsd.patient_scale import endpoint_scale, in_score_units, predictor_sd
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.scaled_priors import PriorVector, prior_vector

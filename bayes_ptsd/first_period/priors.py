@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from bayes_ptsd.first_period.model import FirstPeriodModel
-from bayes_ptsd.parameters import draw_parameters, log_prior_densities
+from bayes_ptsd.gaussian.parameters import draw_parameters, log_prior_densities
 
 __all__ = ["draw_priors", "has_proper_priors", "log_priors"]
 

@@ -10,15 +10,15 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
-from bayes_ptsd.frequentist._covariance import Covariance, FloatArray
-from bayes_ptsd.frequentist._restricted import (
+from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.gaussian.marginal_covariance import Covariance, FloatArray
+from bayes_ptsd.gaussian.restricted import (
     Tables,
     cross_products,
     maximize,
     restricted_likelihood,
 )
-from bayes_ptsd.frequentist._small_sample import contrast_inference
-from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.gaussian.small_sample import contrast_inference
 
 __all__ = ["ancova_analysis"]
 

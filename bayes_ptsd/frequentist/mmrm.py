@@ -13,12 +13,12 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.frequentist._covariance import FloatArray
 from bayes_ptsd.frequentist.repeated import (
     RepeatedMeasures,
     contrast_table,
     fit_repeated_measures,
 )
+from bayes_ptsd.gaussian.marginal_covariance import FloatArray
 
 __all__ = ["clda_analysis", "mmrm_analysis"]
 

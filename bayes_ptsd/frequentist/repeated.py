@@ -14,7 +14,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
-from bayes_ptsd.frequentist._covariance import (
+from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.gaussian.marginal_covariance import (
     STRUCTURES,
     Covariance,
     FloatArray,
@@ -22,14 +23,13 @@ from bayes_ptsd.frequentist._covariance import (
     starting_values,
     working_covariance,
 )
-from bayes_ptsd.frequentist._restricted import (
+from bayes_ptsd.gaussian.restricted import (
     Tables,
     cross_products,
     maximize,
     restricted_likelihood,
 )
-from bayes_ptsd.frequentist._small_sample import contrast_inference
-from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.gaussian.small_sample import contrast_inference
 
 __all__ = [
     "INFERENCES",

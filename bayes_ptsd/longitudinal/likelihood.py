@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.longitudinal.covariance import correlation_entries, covariance_entries
+from bayes_ptsd.gaussian.covariance import correlation_entries, covariance_entries
 from bayes_ptsd.longitudinal.model import LongitudinalModel
 from bayes_ptsd.priors import FloatArray
 

@@ -14,7 +14,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
 from bayes_ptsd.frequentist.mmrm import mmrm_analysis
-from bayes_ptsd.parameters import Parameter
+from bayes_ptsd.gaussian.parameters import Parameter
 from bayes_ptsd.patient_scale import (
     OccasionScale,
     endpoint_scale,

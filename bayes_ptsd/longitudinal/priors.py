@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.longitudinal.covariance import draw_partials, log_matrix_density
+from bayes_ptsd.gaussian.covariance import draw_partials, log_matrix_density
+from bayes_ptsd.gaussian.parameters import draw_parameters, log_prior_densities
 from bayes_ptsd.longitudinal.likelihood import derived
 from bayes_ptsd.longitudinal.model import LongitudinalModel
-from bayes_ptsd.parameters import draw_parameters, log_prior_densities
 from bayes_ptsd.priors import Prior
 
 __all__ = ["draw_priors", "has_proper_priors", "log_priors"]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.longitudinal.covariance import correlation_entries, draw_partials
-from bayes_ptsd.parameters import draw_parameters, log_prior_densities
+from bayes_ptsd.gaussian.covariance import correlation_entries, draw_partials
+from bayes_ptsd.gaussian.parameters import draw_parameters, log_prior_densities
 from bayes_ptsd.parts.model import PartsModel, plane_root
 from bayes_ptsd.priors import FloatArray, Prior
 

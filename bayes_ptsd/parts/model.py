@@ -15,7 +15,7 @@ from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories
 from bayes_ptsd.frequentist.ancova import ancova_analysis
-from bayes_ptsd.parameters import Parameter
+from bayes_ptsd.gaussian.parameters import Parameter
 from bayes_ptsd.patient_scale import (
     OccasionScale,
     endpoint_scale,

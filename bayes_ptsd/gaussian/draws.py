@@ -12,8 +12,8 @@ import xarray as xr
 from numpy.polynomial import legendre
 from scipy import special
 
-from bayes_ptsd.exact._problem import Solution
-from bayes_ptsd.exact._quadrature import Quadrature, series_quantile
+from bayes_ptsd.gaussian.problem import Solution
+from bayes_ptsd.gaussian.quadrature import Quadrature, series_quantile
 from bayes_ptsd.priors import FloatArray
 
 __all__ = ["draw_posterior"]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import linalg, optimize
 
 from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.frequentist._covariance import Covariance, FloatArray
+from bayes_ptsd.gaussian.marginal_covariance import Covariance, FloatArray
 
 __all__ = [
     "Likelihood",

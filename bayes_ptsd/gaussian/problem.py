@@ -10,16 +10,16 @@ from scipy import special
 
 from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
-from bayes_ptsd.exact._axes import Axis, DispersionPrior, sd_axis
-from bayes_ptsd.exact._linear import LinearPosterior, NormalComponents, normal_components, solve
-from bayes_ptsd.exact._quadrature import Quadrature, integrate, refuse_inexact
-from bayes_ptsd.exact._structure import (
+from bayes_ptsd.gaussian.axes import Axis, DispersionPrior, sd_axis
+from bayes_ptsd.gaussian.designs import (
     Covariance,
     Design,
     covariance_axes,
     crossover_design,
     first_period_design,
 )
+from bayes_ptsd.gaussian.linear import LinearPosterior, NormalComponents, normal_components, solve
+from bayes_ptsd.gaussian.quadrature import Quadrature, integrate, refuse_inexact
 from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = ["Problem", "Solution", "crossover_problem", "problem_of_rows", "solve_problem"]

@@ -14,7 +14,7 @@ from numpy.polynomial import legendre
 
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence.pairs import BoolArray
-from bayes_ptsd.exact._axes import Axis
+from bayes_ptsd.gaussian.axes import Axis
 from bayes_ptsd.priors import FloatArray
 
 __all__ = [
@@ -112,7 +112,7 @@ def integrate(
 
     Examples
     --------
-    >>> from bayes_ptsd.exact._axes import Axis
+    >>> from bayes_ptsd.gaussian.axes import Axis
     >>> axis = Axis("sd", "log", lambda sd: -0.5 * np.log(sd) ** 2 - np.log(sd))
     >>> one = np.ones(1)
     >>> def density(x):

@@ -9,7 +9,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayes_ptsd.longitudinal.covariance import root_entries
+from bayes_ptsd.gaussian.covariance import root_entries
 from bayes_ptsd.priors import FloatArray
 
 __all__ = ["observe_masked"]

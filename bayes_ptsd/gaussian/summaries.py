@@ -9,9 +9,9 @@ import xarray as xr
 from scipy import special
 
 from bayes_ptsd.evidence.pairs import BoolArray
-from bayes_ptsd.exact._problem import Problem, Solution, solve_problem
-from bayes_ptsd.exact._quadrature import series_cdf, series_pdf
-from bayes_ptsd.exact.crossover_draws import draw_posterior
+from bayes_ptsd.gaussian.draws import draw_posterior
+from bayes_ptsd.gaussian.problem import Problem, Solution, solve_problem
+from bayes_ptsd.gaussian.quadrature import series_cdf, series_pdf
 from bayes_ptsd.priors import FloatArray
 
 __all__ = ["DRAW_TOLERANCE", "exact_group", "posterior_tree", "solution_summaries"]

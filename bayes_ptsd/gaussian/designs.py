@@ -15,7 +15,7 @@ import numpy as np
 
 from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
 from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
-from bayes_ptsd.exact._axes import Axis, DispersionPrior, sd_axis
+from bayes_ptsd.gaussian.axes import Axis, DispersionPrior, sd_axis
 from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = [

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from bayes_ptsd.frequentist._covariance import Covariance, FloatArray
-from bayes_ptsd.frequentist._restricted import Likelihood, Tables, hessian, whitened_slopes
+from bayes_ptsd.gaussian.marginal_covariance import Covariance, FloatArray
+from bayes_ptsd.gaussian.restricted import Likelihood, Tables, hessian, whitened_slopes
 
 __all__ = ["contrast_inference"]
 
@@ -42,7 +42,7 @@ def contrast_inference(
 
     Examples
     --------
-    >>> from bayes_ptsd.frequentist._restricted import cross_products, restricted_likelihood
+    >>> from bayes_ptsd.gaussian.restricted import cross_products, restricted_likelihood
     >>> tables = cross_products(np.array([[1.0], [3.0], [8.0]]), np.ones((3, 1, 1)))
     >>> v = np.full((1, 1, 1), 13.0)
     >>> here = Covariance(v, np.ones((1, 1, 1, 1)), np.zeros((1, 1, 1, 1, 1)))

@@ -92,6 +92,6 @@ def _plain(value: Any) -> Any:
 def _graph(spec: ModelSpec, problem: Problem) -> str:
     """Return the graph of the PyMC model as mermaid text, which needs no drawing program."""
     # PyMC takes seconds to import and only the graph needs it
-    from bayes_ptsd.build.graph import model_graph
+    from bayes_ptsd.sampler import model_graph
 
     return model_graph(spec.room.pymc_model(problem.model))

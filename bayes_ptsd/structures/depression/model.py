@@ -1,10 +1,10 @@
-"""Where a specification with a mediator meets its patients: both scores, priors in score units."""
+"""Both regressions with their patients: scores, priors in score units, PyMC model, likelihood."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -15,7 +15,7 @@ from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories
 from bayes_ptsd.frequentist.ancova import ancova_analysis
-from bayes_ptsd.gaussian.parameters import Parameter
+from bayes_ptsd.gaussian.parameters import Parameter, draw_parameters
 from bayes_ptsd.patient_scale import (
     OccasionScale,
     endpoint_scale,
@@ -26,12 +26,19 @@ from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.specification import ModelSpec, PriorValue
 from bayes_ptsd.trial import Endpoint
 
+if TYPE_CHECKING:
+    import pymc as pm
+
 __all__ = [
     "DepressionModel",
     "depression_model",
+    "draw_priors",
     "mediator_columns",
     "outcome_columns",
+    "pymc_model",
+    "replicated_scores",
     "rests_on",
+    "subject_log_likelihood",
 ]
 
 NAMES: Mapping[str, str] = {
@@ -177,6 +184,105 @@ def mediator_columns(model: DepressionModel) -> dict[str, FloatArray]:
     return columns
 
 
+def pymc_model(patients: DepressionModel) -> pm.Model:
+    """Build the PyMC model of both regressions and of the effects.
+
+    Treatment is 1/2 (active) or -1/2 (control). Scores and prior parameters are data that can be
+    exchanged; an improper prior is a SpecError.
+    """
+    import pymc as pm
+
+    from bayes_ptsd.pymc_priors import prior_variable
+
+    def variable(key: str) -> Any:
+        one = patients.parameters[key]
+        return prior_variable(one.name, one.prior, exchangeable=True)
+
+    with pm.Model(coords={"subject": patients.subject}) as model:
+        treatment = pm.Data("treatment", patients.contrast, dims="subject")
+        sign = pm.Data("benefit_sign", float(patients.signs[0]))
+        mediator_sign = pm.Data("mediator_benefit_sign", float(patients.signs[1]))
+        center = pm.Data("mediator_center", float(patients.mediator_score.mean()))
+        scores = pm.Data("mediator_data", patients.mediator_score, dims="subject")
+        before = None
+        if patients.mediator_baseline is not None:
+            before = pm.Data("mediator_baseline", patients.mediator_baseline, dims="subject")
+
+        # the mediator
+        level = variable("mediator_level")
+        moved = variable("mediator_treatment")
+        mean = level + mediator_sign * moved * treatment
+        if before is not None:
+            mean = mean + variable("mediator_own_slope") * before
+        spread = variable("mediator_sd")
+        pm.Normal("mediator", mu=mean, sigma=spread, observed=scores, dims="subject")
+
+        # the outcome given the mediator
+        controlled = variable("treatment")
+        slope = variable("mediator_slope")
+        interaction = variable("interaction") if patients.options["interaction"] else 0.0
+        mean = variable("level") + sign * controlled * treatment
+        mean = mean + (slope + interaction * treatment) * (scores - center)
+        if patients.baseline is not None:
+            baseline = pm.Data("baseline", patients.baseline, dims="subject")
+            mean = mean + variable("baseline_slope") * baseline
+        if before is not None:
+            mean = mean + variable("mediator_baseline_slope") * before
+        score = pm.Data("score_data", patients.score, dims="subject")
+        residual = variable("sd_residual")
+        pm.Normal("score", mu=mean, sigma=residual, observed=score, dims="subject")
+
+        under_control = level - mediator_sign * moved / 2
+        direct = controlled + sign * interaction * (under_control - center)
+        indirect = sign * mediator_sign * (slope + interaction / 2) * moved
+        pm.Deterministic("natural_direct_effect", direct)
+        pm.Deterministic("natural_indirect_effect", indirect)
+        pm.Deterministic("treatment_difference", direct + indirect)
+    return model
+
+
+def draw_priors(model: DepressionModel, size: int, *, seed: int) -> xr.Dataset:
+    """Draw every parameter of both regressions from its prior, dims ``chain`` (1) and ``draw``.
+
+    An improper prior is a SpecError.
+    """
+    return draw_parameters(list(model.parameters.values()), {}, size, seed=seed)
+
+
+def subject_log_likelihood(draws: xr.Dataset, model: DepressionModel) -> xr.DataArray:
+    """Return the log density of each patient's two scores, dims (chain, draw, subject).
+
+    That of the mediator plus that of the outcome given the mediator.
+    """
+    first = _means(draws, mediator_columns(model))
+    second = _means(draws, outcome_columns(model))
+    total = _log_normal(model.mediator_score, first, draws["mediator_sd"])
+    total = total + _log_normal(model.score, second, draws["sd_residual"])
+    return total.assign_coords(subject=model.subject)
+
+
+def replicated_scores(
+    draws: xr.Dataset, model: DepressionModel, rng: np.random.Generator
+) -> xr.Dataset:
+    """Draw ``score`` (chain, draw, subject, endpoint) of new patients, the outcome first.
+
+    Arms and baselines are those of the data; an outcome goes with the mediator drawn for it.
+    """
+    mean = _means(draws, mediator_columns(model))
+    mediator = mean + draws["mediator_sd"] * mean.copy(data=rng.normal(size=mean.shape))
+    # what the observed mediators contribute is replaced by what the new ones do
+    moved = mediator - model.mediator_score
+    slope = draws["mediator_slope"]
+    if "interaction" in draws:
+        slope = slope + draws["interaction"] * _subjects(model.contrast)
+    outcome = _means(draws, outcome_columns(model)) + slope * moved
+    outcome = outcome + draws["sd_residual"] * mean.copy(data=rng.normal(size=mean.shape))
+    dims = ("chain", "draw", "subject", "endpoint")
+    labels = xr.Variable("endpoint", [model.endpoint.id, model.mediator.id])
+    score = xr.concat([outcome, mediator], dim=labels).transpose(*dims)
+    return score.assign_coords(subject=model.subject).to_dataset(name="score")
+
+
 def rests_on(priors: Mapping[str, PriorValue], *, unit: str = "") -> str:
     """Name the informative priors that direct and indirect effects rest on."""
     named = [
@@ -297,3 +403,22 @@ def _standard_error(model: DepressionModel, name: str) -> float:
         covariates=np.stack(rest, axis=1) if rest else None,
     )
     return float(table["se"].sel(estimand="treatment_difference"))
+
+
+def _means(draws: xr.Dataset, columns: Mapping[str, FloatArray]) -> xr.DataArray:
+    """Return the mean of every patient's score, dims (chain, draw, subject)."""
+    terms = [draws[name].drop_attrs() * _subjects(column) for name, column in columns.items()]
+    mean: xr.DataArray = sum(terms[1:], terms[0])
+    return mean.transpose("chain", "draw", "subject")
+
+
+def _subjects(values: FloatArray) -> xr.DataArray:
+    """Return one number per patient with its dim."""
+    return xr.DataArray(values, dims="subject")
+
+
+def _log_normal(score: FloatArray, mean: xr.DataArray, sd: xr.DataArray) -> xr.DataArray:
+    """Return log normal densities, dims (chain, draw, subject)."""
+    standard = (_subjects(score) - mean) / sd
+    logs: xr.DataArray = -0.5 * standard**2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
+    return logs.transpose("chain", "draw", "subject")

@@ -23,7 +23,7 @@ from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.pymc_priors import prior_distribution
 from bayes_ptsd.sampler import model_graph
-from bayes_ptsd.structures.depression.room import example_mediation
+from bayes_ptsd.structures.depression.example import example_mediation
 
 
 def printed() -> Evidence:

@@ -14,7 +14,7 @@ from bayes_ptsd.fit import frequentist_document
 from bayes_ptsd.longitudinal.example import example_trajectories
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.parts.example import example_parts
-from bayes_ptsd.structures.depression.room import example_mediation
+from bayes_ptsd.structures.depression.example import example_mediation
 
 Make = Callable[[], Evidence]
 

@@ -25,7 +25,7 @@ from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.parts.model import parts_model
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.specification import ModelSpec
-from bayes_ptsd.structures.depression.room import example_mediation
+from bayes_ptsd.structures.depression.example import example_mediation
 from bayes_ptsd.trial import Endpoint
 
 Point = Mapping[str, NDArray[np.float64]]

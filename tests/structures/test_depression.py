@@ -35,6 +35,7 @@ from bayes_ptsd.structures.depression.effects import (
     proportion_mediated,
 )
 from bayes_ptsd.structures.depression.exact import effect_mixtures, exact_depression, regressions
+from bayes_ptsd.structures.depression.example import TRUTH, example_mediation
 from bayes_ptsd.structures.depression.model import (
     DepressionModel,
     depression_model,
@@ -44,10 +45,8 @@ from bayes_ptsd.structures.depression.model import (
     rests_on,
 )
 from bayes_ptsd.structures.depression.room import (
-    TRUTH,
     depression_checks,
     depression_groups,
-    example_mediation,
     mediation_features,
 )
 from bayes_ptsd.trial import Endpoint

@@ -27,8 +27,8 @@ from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.depression import depression_section
 from bayes_ptsd.structures.depression.effects import mediation_summary
 from bayes_ptsd.structures.depression.exact import exact_depression
+from bayes_ptsd.structures.depression.example import example_mediation
 from bayes_ptsd.structures.depression.model import depression_model, draw_priors
-from bayes_ptsd.structures.depression.room import example_mediation
 
 SPEC = load_model("depression-adjusted")
 NATURAL = {"natural_direct_effect", "natural_indirect_effect", "treatment_difference"}

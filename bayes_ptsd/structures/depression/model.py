@@ -15,6 +15,7 @@ from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories
 from bayes_ptsd.frequentist.ancova import ancova_analysis
+from bayes_ptsd.gaussian import blocks
 from bayes_ptsd.gaussian.parameters import Parameter, draw_parameters
 from bayes_ptsd.patient_scale import (
     OccasionScale,
@@ -254,11 +255,10 @@ def subject_log_likelihood(draws: xr.Dataset, model: DepressionModel) -> xr.Data
 
     That of the mediator plus that of the outcome given the mediator.
     """
-    first = _means(draws, mediator_columns(model))
-    second = _means(draws, outcome_columns(model))
-    total = _log_normal(model.mediator_score, first, draws["mediator_sd"])
-    total = total + _log_normal(model.score, second, draws["sd_residual"])
-    return total.assign_coords(subject=model.subject)
+    mediator, outcome = _blocks(model)
+    return blocks.subject_log_likelihood(draws, mediator) + blocks.subject_log_likelihood(
+        draws, outcome
+    )
 
 
 def replicated_scores(
@@ -268,19 +268,37 @@ def replicated_scores(
 
     Arms and baselines are those of the data; an outcome goes with the mediator drawn for it.
     """
-    mean = _means(draws, mediator_columns(model))
-    mediator = mean + draws["mediator_sd"] * mean.copy(data=rng.normal(size=mean.shape))
-    # what the observed mediators contribute is replaced by what the new ones do
-    moved = mediator - model.mediator_score
-    slope = draws["mediator_slope"]
+    first, second = _blocks(model)
+    mediator = blocks.replicated_cells(draws, first, rng)
+    slope = draws["mediator_slope"].values[..., None]
     if "interaction" in draws:
-        slope = slope + draws["interaction"] * _subjects(model.contrast)
-    outcome = _means(draws, outcome_columns(model)) + slope * moved
-    outcome = outcome + draws["sd_residual"] * mean.copy(data=rng.normal(size=mean.shape))
+        slope = slope + draws["interaction"].values[..., None] * model.contrast
+    # what the observed mediators contribute is replaced by what the new ones do
+    moved = mediator - model.mediator_score[:, None]
+    outcome = blocks.replicated_cells(draws, second, rng) + slope[..., None] * moved
+    coords = {name: draws[name] for name in ("chain", "draw") if name in draws.coords}
+    labels = {"subject": model.subject, "endpoint": [model.endpoint.id, model.mediator.id]}
     dims = ("chain", "draw", "subject", "endpoint")
-    labels = xr.Variable("endpoint", [model.endpoint.id, model.mediator.id])
-    score = xr.concat([outcome, mediator], dim=labels).transpose(*dims)
-    return score.assign_coords(subject=model.subject).to_dataset(name="score")
+    score = np.concatenate([outcome, mediator], axis=-1)
+    return xr.Dataset({"score": (dims, score)}, coords={**coords, **labels})
+
+
+def _blocks(model: DepressionModel) -> tuple[blocks.Blocks, blocks.Blocks]:
+    """Return the mediator, and the outcome given the mediator, as one cell a patient."""
+    parts = (
+        (model.mediator_score, mediator_columns(model), "mediator_sd"),
+        (model.score, outcome_columns(model), "sd_residual"),
+    )
+    mediator, outcome = (
+        blocks.Blocks(
+            score[:, None],
+            model.subject,
+            {name: column[:, None] for name, column in columns.items()},
+            lambda draws, sd=sd: np.square(blocks.flat_draws(draws, sd))[:, None, None],  # type: ignore[misc]
+        )
+        for score, columns, sd in parts
+    )
+    return mediator, outcome
 
 
 def rests_on(priors: Mapping[str, PriorValue], *, unit: str = "") -> str:
@@ -403,22 +421,3 @@ def _standard_error(model: DepressionModel, name: str) -> float:
         covariates=np.stack(rest, axis=1) if rest else None,
     )
     return float(table["se"].sel(estimand="treatment_difference"))
-
-
-def _means(draws: xr.Dataset, columns: Mapping[str, FloatArray]) -> xr.DataArray:
-    """Return the mean of every patient's score, dims (chain, draw, subject)."""
-    terms = [draws[name].drop_attrs() * _subjects(column) for name, column in columns.items()]
-    mean: xr.DataArray = sum(terms[1:], terms[0])
-    return mean.transpose("chain", "draw", "subject")
-
-
-def _subjects(values: FloatArray) -> xr.DataArray:
-    """Return one number per patient with its dim."""
-    return xr.DataArray(values, dims="subject")
-
-
-def _log_normal(score: FloatArray, mean: xr.DataArray, sd: xr.DataArray) -> xr.DataArray:
-    """Return log normal densities, dims (chain, draw, subject)."""
-    standard = (_subjects(score) - mean) / sd
-    logs: xr.DataArray = -0.5 * standard**2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
-    return logs.transpose("chain", "draw", "subject")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.estimands import prob_benefit
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
-from bayes_ptsd.evidence.patient_arrays import ONLY_VISIT, outcome_tree
 from bayes_ptsd.evidence.patients import load_patients
 from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document
+from bayes_ptsd.gaussian.blocks import patient_groups
 from bayes_ptsd.gaussian.parameters import log_prior_densities
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.specification import (
@@ -38,6 +37,7 @@ from bayes_ptsd.structures.depression.effects import (
     mediation_summary,
 )
 from bayes_ptsd.structures.depression.exact import exact_depression
+from bayes_ptsd.structures.depression.example import example_mediation
 from bayes_ptsd.structures.depression.model import (
     DepressionModel,
     depression_model,
@@ -54,29 +54,17 @@ from bayes_ptsd.structures.patients import (
     prior_kinds,
     treatment_interval,
 )
-from bayes_ptsd.trial import Endpoint, Trial, load_trial
+from bayes_ptsd.trial import load_trial
 
 __all__ = [
     "DEPRESSION",
-    "TRUTH",
     "depression_checks",
     "depression_groups",
-    "example_mediation",
     "mediation_features",
 ]
 
 CONFOUNDED = ("mediator_slope", "interaction")
 """Theta and omega: slopes on a score that was not randomized, whose priors are meant to inform."""
-TRUTH: Mapping[str, float] = {
-    "mediator_difference": 4.0,
-    "natural_direct_effect": 5.0,
-    "natural_indirect_effect": 4.8,
-    "treatment_difference": 9.8,
-}
-"""Effects of the example, positive = benefit, score units."""
-# of the example: slope of the outcome on the mediator under control, how much more it is under the
-# active treatment, the direct effect and the mediator's mean under control
-SLOPE, INTERACTION, DIRECT, CENTER = 0.8, 0.4, 5.0, 20.0
 
 
 def _uses(options: Options) -> tuple[str, ...]:
@@ -142,26 +130,28 @@ def depression_groups(posterior: xr.Dataset, model: DepressionModel, *, seed: in
     ``log_likelihood`` is by subject, of both scores together. Where a prior is improper there are
     no ``prior`` and ``prior_predictive``.
     """
-    after, before = np.random.default_rng(seed).spawn(2)
     constants: dict[str, Any] = {"active": ("subject", model.active)}
     for name in ("baseline", "mediator_baseline"):
         if (values := getattr(model, name)) is not None:
             constants[f"{name}_centered"] = ("subject", values)
-    found = {
-        "posterior": posterior.assign(mediation_effects(posterior, model)),
-        "observed_data": model.observed,
-        "constant_data": xr.Dataset(constants, coords={"subject": model.subject}),
-        "posterior_predictive": replicated_scores(posterior, model, after),
-        "log_likelihood": xr.Dataset({"score": subject_log_likelihood(posterior, model)}),
-        "log_prior": log_prior_densities(posterior, list(model.parameters.values())),
-    }
-    if not _all_proper(model):
-        return found
-    drawn = draw_priors(model, PRIOR_DRAWS, seed=seed)
-    return found | {
-        "prior": drawn.assign(mediation_effects(drawn, model)),
-        "prior_predictive": replicated_scores(drawn, model, before),
-    }
+    found = patient_groups(
+        posterior,
+        observed=model.observed,
+        constants=xr.Dataset(constants, coords={"subject": model.subject}),
+        replicated=lambda draws, rng: replicated_scores(draws, model, rng),
+        log_likelihood=subject_log_likelihood(posterior, model),
+        log_prior=log_prior_densities(posterior, list(model.parameters.values())),
+        prior=(lambda: _with_effects(draw_priors(model, PRIOR_DRAWS, seed=seed), model))
+        if _all_proper(model)
+        else None,
+        seed=seed,
+    )
+    return {"posterior": _with_effects(posterior, model)} | found
+
+
+def _with_effects(draws: xr.Dataset, model: DepressionModel) -> xr.Dataset:
+    """Return draws with the effects beside the parameters."""
+    return draws.assign(mediation_effects(draws, model))
 
 
 def _all_proper(model: DepressionModel) -> bool:
@@ -231,65 +221,6 @@ def _prior_lines(model: DepressionModel) -> tuple[dict[str, str], bool]:
             f"95% of scores from {ends[0]:.1f} to {ends[1]:.1f}"
         )
     return lines, True
-
-
-def example_mediation(
-    *,
-    subjects: int = 60,
-    interaction: float = INTERACTION,
-    confounding: float = 0.0,
-    reference_sd: float | None = 14.4,
-    seed: int = 1,
-) -> Evidence:
-    """Simulate a parallel trial: an outcome on the IES-R scale, a mediator on the MADRS scale.
-
-    Under control the mediator has mean 20 and sd 7; the outcome's slope on it is .8, and
-    `interaction` more under the active treatment, which takes off 4 points of the mediator and 5 of
-    the outcome at a mediator of 20. The natural indirect effect is ``4 (.8 + interaction)``; the
-    direct one stays 5. `confounding` is the correlation of the errors of both: an unmeasured cause.
-    Without `reference_sd` the data have to give it, and the outcome has no range.
-    """
-    rng = np.random.default_rng(seed)
-    active = np.arange(subjects) % 2 == 0
-    noise = rng.normal(size=(4, subjects))
-    before = np.stack([47 + 12 * noise[0], 27 + 6 * noise[1]], axis=1)
-    errors = np.stack([noise[2], confounding * noise[2] + np.sqrt(1 - confounding**2) * noise[3]])
-    mediator = CENTER + 0.5 * (before[:, 1] - 27) - TRUTH["mediator_difference"] * active
-    mediator = mediator + 6.3 * errors[0]
-    outcome = 36 + 0.4 * (before[:, 0] - 47) - DIRECT * active + 8.0 * errors[1]
-    outcome += (SLOPE + interaction * active) * (mediator - CENTER)
-    shipped = load_trial()
-    labels = np.where(active, shipped.active, shipped.control)
-    coords = {
-        "subject": [f"s{number:04d}" for number in range(subjects)],
-        "period": [1],
-        "visit": [ONLY_VISIT],
-        "endpoint": ["ies_r", "madrs"],
-        "sequence": ("subject", labels),
-        "treatment": (("subject", "period"), labels[:, None]),
-    }
-    scores = np.stack([outcome, mediator], axis=1)[:, None, None, :]
-    values = xr.DataArray(scores, dims=("subject", "period", "visit", "endpoint"), coords=coords)
-    baseline = xr.DataArray(
-        before[:, None, :],
-        dims=("subject", "period", "endpoint"),
-        coords={key: coords[key] for key in ("subject", "period", "endpoint")},
-    )
-    return Evidence("simulated", _trial(reference_sd), outcome_tree(values, baseline=baseline))
-
-
-def _trial(reference_sd: float | None) -> Trial:
-    """Return the trial of the example: two endpoints of the shipped one, in two arms."""
-    shipped = load_trial()
-    outcome = Endpoint(
-        "ies_r", "IES-R total", "continuous", "lower",
-        range=(0.0, 88.0) if reference_sd is not None else None,
-        mcid=7.2, reference_sd=reference_sd,
-    )  # fmt: skip
-    return Trial(
-        "example", "Simulated example of a mediator", "parallel", shipped.active, shipped.control,
-        {"ies_r": outcome, "madrs": shipped.endpoint("madrs")},
-    )  # fmt: skip
 
 
 DEPRESSION = Structure(

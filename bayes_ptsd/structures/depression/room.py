@@ -134,6 +134,10 @@ def depression_groups(posterior: xr.Dataset, model: DepressionModel, *, seed: in
     for name in ("baseline", "mediator_baseline"):
         if (values := getattr(model, name)) is not None:
             constants[f"{name}_centered"] = ("subject", values)
+
+    def before() -> xr.Dataset:
+        return _with_effects(draw_priors(model, PRIOR_DRAWS, seed=seed), model)
+
     found = patient_groups(
         posterior,
         observed=model.observed,
@@ -141,9 +145,7 @@ def depression_groups(posterior: xr.Dataset, model: DepressionModel, *, seed: in
         replicated=lambda draws, rng: replicated_scores(draws, model, rng),
         log_likelihood=subject_log_likelihood(posterior, model),
         log_prior=log_prior_densities(posterior, list(model.parameters.values())),
-        prior=(lambda: _with_effects(draw_priors(model, PRIOR_DRAWS, seed=seed), model))
-        if _all_proper(model)
-        else None,
+        prior=before if _all_proper(model) else None,
         seed=seed,
     )
     return {"posterior": _with_effects(posterior, model)} | found

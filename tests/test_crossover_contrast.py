@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayes_ptsd.crossover.carryover import carryover_study
-from bayes_ptsd.crossover.exact import exact_priors
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.likelihood import subject_log_likelihood
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
-from bayes_ptsd.crossover.priors import draw_priors, log_priors
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcome_tree
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
 from bayes_ptsd.gaussian.problem import Solution, crossover_problem, solve_problem
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.crossover.carryover import carryover_study
+from bayes_ptsd.structures.crossover.exact import crossover_batch, exact_priors
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.likelihood import (
+    draw_priors,
+    log_priors,
+    subject_log_likelihood,
+)
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.trial import Endpoint, Trial
 
 FLAT = Prior("flat")

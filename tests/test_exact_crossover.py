@@ -17,13 +17,6 @@ from scipy import integrate, stats
 
 from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.evidence.pairs import CrossoverPairs, crossover_pairs
-from bayes_ptsd.exact.carryover import carryover_sweep, carryover_tipping, fixed_carryover
-from bayes_ptsd.exact.crossover import (
-    crossover_batch,
-    crossover_batch_draws,
-    crossover_posterior,
-    inverse_sd,
-)
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
 from bayes_ptsd.gaussian.axes import sd_axis
@@ -36,6 +29,17 @@ from bayes_ptsd.gaussian.linear import normal_components
 from bayes_ptsd.gaussian.problem import crossover_problem, solve_problem
 from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.priors import Prior, mixture, normal, student_t
+from bayes_ptsd.structures.crossover.carryover import (
+    carryover_sweep,
+    carryover_tipping,
+    fixed_carryover,
+)
+from bayes_ptsd.structures.crossover.exact import (
+    crossover_batch,
+    crossover_batch_draws,
+    crossover_posterior,
+    inverse_sd,
+)
 
 FLAT = Prior("flat")
 TRIALS = {

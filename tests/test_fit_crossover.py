@@ -16,9 +16,6 @@ import pytest
 import xarray as xr
 
 from bayes_ptsd.compiled import CompiledModels
-from bayes_ptsd.crossover.exact import exact_crossover, why_not_exact
-from bayes_ptsd.crossover.example import TRUTH, example_patients
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
@@ -29,6 +26,9 @@ from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.exact import exact_crossover, why_not_exact
+from bayes_ptsd.structures.crossover.example import TRUTH, example_patients
+from bayes_ptsd.structures.crossover.model import crossover_model
 from bayes_ptsd.trial import load_trial
 
 meets = runpy.run_path(str(Path(__file__).with_name("sampled.py")))["meets"]

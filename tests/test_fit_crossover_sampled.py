@@ -19,9 +19,6 @@ from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
 from bayes_ptsd.compiled import CompiledModels
-from bayes_ptsd.crossover.exact import exact_crossover
-from bayes_ptsd.crossover.example import TRUTH, example_patients
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import StatisticalWarning
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients, write_patients, write_template
@@ -30,6 +27,9 @@ from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.exact import exact_crossover
+from bayes_ptsd.structures.crossover.example import TRUTH, example_patients
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.trial import load_trial
 
 SAMPLED = runpy.run_path(str(Path(__file__).with_name("sampled.py")))

@@ -7,16 +7,33 @@ needs, and replicates are of new patients. Equations in ``docs/methods/crossover
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from scipy import special
 
-from bayes_ptsd.crossover.model import CrossoverModel
-from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.gaussian.parameters import NU_FLOOR
+from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.scaled_priors import PriorVector
+from bayes_ptsd.structures.crossover.baselines import baseline_means, joint_values
+from bayes_ptsd.structures.crossover.model import CrossoverModel
+from bayes_ptsd.structures.patients import PRIOR_DRAWS
 
-__all__ = ["patient_moments", "replicated_scores", "subject_log_likelihood"]
+__all__ = [
+    "crossover_groups",
+    "draw_priors",
+    "has_proper_priors",
+    "log_priors",
+    "patient_moments",
+    "replicated_scores",
+    "subject_log_likelihood",
+]
 
 Moments = tuple[FloatArray, FloatArray, FloatArray | None]
+NAMES: Mapping[str, str] = {"treatment": "treatment_difference", "sequence": "sequence_effect"}
+"""Names in the posterior of parameters that are called otherwise there."""
 
 
 def patient_moments(draws: xr.Dataset, model: CrossoverModel) -> Moments:
@@ -31,7 +48,7 @@ def patient_moments(draws: xr.Dataset, model: CrossoverModel) -> Moments:
     nu = flat["nu"].values if "nu" in flat else None
     if model.baselines is None:
         return mean, _covariance(flat, model), nu
-    columns = [_baseline_means(flat, model), mean]
+    columns = [baseline_means(flat, model), mean]
     joint = np.stack(columns, axis=-1).reshape(*mean.shape[:2], 4)
     return joint, flat["covariance"].values, nu
 
@@ -53,9 +70,9 @@ def subject_log_likelihood(draws: xr.Dataset, model: CrossoverModel) -> xr.DataA
 
     Examples
     --------
-    >>> from bayes_ptsd.crossover.example import example_patients
-    >>> from bayes_ptsd.crossover.model import crossover_model
-    >>> from bayes_ptsd.crossover.priors import draw_priors
+    >>> from bayes_ptsd.structures.crossover.example import example_patients
+    >>> from bayes_ptsd.structures.crossover.model import crossover_model
+    >>> from bayes_ptsd.structures.crossover.likelihood import draw_priors
     >>> from bayes_ptsd.models_files import load_model
     >>> model = crossover_model(example_patients(), load_model("crossover"))
     >>> dict(subject_log_likelihood(draw_priors(model, 10, seed=1), model).sizes)
@@ -100,10 +117,7 @@ def replicated_scores(
 
 def _values(model: CrossoverModel) -> FloatArray:
     """Return what was observed, dims (subject, column)."""
-    if model.baselines is None:
-        return model.pairs.score
-    both = np.stack([model.baselines, model.pairs.score], axis=-1)
-    return both.reshape(len(both), 4)
+    return model.pairs.score if model.baselines is None else joint_values(model)
 
 
 def _means(flat: xr.Dataset, model: CrossoverModel) -> FloatArray:
@@ -128,17 +142,6 @@ def _levels(flat: xr.Dataset) -> FloatArray:
     """Return the mean over both treatments in each period, dims (sample, period)."""
     change = flat["period_effect"].values[:, None] * np.array([-0.5, 0.5])
     return np.asarray(flat["level"].values[:, None] + change)
-
-
-def _baseline_means(flat: xr.Dataset, model: CrossoverModel) -> FloatArray:
-    """Return the mean baselines of a joint model, dims (sample, subject, period)."""
-    half = model.pairs.active_first - 0.5
-    mean = np.repeat(flat["baseline_level"].values[:, None, :], len(half), axis=1)
-    if "baseline_carryover" in flat:
-        mean[:, :, 1] += model.sign * flat["baseline_carryover"].values[:, None] * half
-    if "sequence_effect" in flat:
-        mean = mean + flat["sequence_effect"].values[:, None, None] * half[:, None]
-    return mean
 
 
 def _covariance(flat: xr.Dataset, model: CrossoverModel) -> FloatArray:
@@ -170,3 +173,117 @@ def _log_density(residual: FloatArray, covariance: FloatArray, nu: FloatArray | 
     constant = special.gammaln((nu + size) / 2) - special.gammaln(nu / 2)
     constant = constant - 0.5 * (size * np.log(nu * np.pi) + log_det)
     return np.asarray(constant - (nu + size) / 2 * np.log1p(square / nu))
+
+
+def prior_shapes(model: CrossoverModel) -> dict[str, tuple[str, Prior | PriorVector, bool]]:
+    """Return, by parameter, name in the posterior, prior and whether there is one a period."""
+    unequal = model.options["period_sd"] == "unequal"
+    twice = {"baseline_slope", "baseline_level", *(("sd_within", "sd_period") if unequal else ())}
+    return {
+        name: (NAMES.get(name, name), prior, name in twice) for name, prior in model.priors.items()
+    }
+
+
+def has_proper_priors(model: CrossoverModel) -> bool:
+    """Tell whether every prior of a model is a distribution that can be drawn from."""
+    return all(prior.proper for prior in model.priors.values())
+
+
+def draw_priors(model: CrossoverModel, size: int, *, seed: int) -> xr.Dataset:
+    """Draw every parameter from its prior, dims ``chain`` (1), ``draw`` and, for some, ``period``.
+
+    An improper prior is a SpecError. Not for a joint model, whose correlations PyMC draws.
+    """
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, xr.Variable] = {}
+    for key, (name, prior, by_period) in prior_shapes(model).items():
+        shape = (1, size, 2) if by_period else (1, size)
+        dims = ("chain", "draw", "period")[: len(shape)]
+        drawn[name] = xr.Variable(dims, _quantile(key, prior, rng.uniform(size=shape)))
+    coords = {"chain": [0], "draw": np.arange(size), "period": [1, 2]}
+    return derived(xr.Dataset(drawn, coords=coords))
+
+
+def derived(draws: xr.Dataset) -> xr.Dataset:
+    """Add ``within_patient_contrast``, what a crossover without carryover would estimate.
+
+    It is ``treatment_difference - carryover / 2``; without carryover nothing is added.
+    """
+    if "carryover" not in draws:
+        return draws
+    contrast = draws["treatment_difference"] - draws["carryover"] / 2
+    return draws.assign(within_patient_contrast=contrast)
+
+
+def log_priors(draws: xr.Dataset, model: CrossoverModel) -> xr.Dataset:
+    """Return the log prior density of each parameter at each draw, improper up to a constant."""
+    found = {}
+    for key, (name, prior, _) in prior_shapes(model).items():
+        if name in draws:
+            values = draws[name]
+            found[name] = values.copy(data=_log_prior(key, prior, values.values))
+    if "covariance" in draws:
+        found |= _joint_log_priors(draws, model)
+    return xr.Dataset(found)
+
+
+def _joint_log_priors(draws: xr.Dataset, model: CrossoverModel) -> dict[str, xr.DataArray]:
+    """Return log densities of a joint model's correlations, up to a constant, and baseline sds."""
+    covariance = draws["covariance"].transpose("chain", "draw", ...).values
+    sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    log_det = np.linalg.slogdet(covariance)[1] - 2 * np.log(sd).sum(axis=-1)
+    shape = float(model.priors["correlations"].params["shape"])
+    before = _log_prior("sd_period", model.priors["sd_period"], sd[..., [0, 2]])
+    coords = {name: draws[name] for name in ("chain", "draw")}
+    dims = ("chain", "draw", "period")
+    return {
+        "correlations": xr.DataArray((shape - 1) * log_det, coords=coords, dims=dims[:2]),
+        "sd_baseline": xr.DataArray(before, coords=coords | {"period": [1, 2]}, dims=dims),
+    }
+
+
+def _quantile(key: str, prior: Prior | PriorVector, p: FloatArray) -> FloatArray:
+    """Return quantiles of a parameter's prior."""
+    if key == "nu" and isinstance(prior, Prior):
+        below = float(prior.cdf(NU_FLOOR))
+        return prior.quantile(below + (1 - below) * p)
+    if key == "correlation" and prior.dist == "beta":
+        return np.asarray(2 * prior.quantile(p) - 1)
+    return prior.quantile(p)
+
+
+def _log_prior(key: str, prior: Prior | PriorVector, value: FloatArray) -> FloatArray:
+    """Return the log density of a parameter's prior."""
+    if key == "nu" and isinstance(prior, Prior):
+        return np.asarray(prior.logpdf(value) - np.log(prior.sf(NU_FLOOR)))
+    if key == "correlation" and prior.dist == "beta":
+        return np.asarray(prior.logpdf((1 + value) / 2) - np.log(2))
+    return prior.logpdf(value)
+
+
+def crossover_groups(
+    posterior: xr.Dataset, model: CrossoverModel, *, seed: int, prior: xr.Dataset | None = None
+) -> dict[str, xr.Dataset]:
+    """Compute data, predictive, likelihood and prior groups from draws of the parameters.
+
+    ``log_likelihood`` is by subject, its effects integrated out, ``log_prior`` by parameter; where
+    a prior is improper there are no ``prior`` and ``prior_predictive``.
+    """
+    after, before = np.random.default_rng(seed).spawn(2)
+    constants: dict[str, Any] = {"active_first": ("subject", model.pairs.active_first)}
+    if model.pairs.baseline is not None:
+        constants["baseline"] = ("subject", model.pairs.baseline)
+    found = {
+        "observed_data": model.observed,
+        "constant_data": xr.Dataset(constants, coords={"subject": model.pairs.subject}),
+        "posterior_predictive": replicated_scores(posterior, model, after),
+        "log_likelihood": xr.Dataset({"score": subject_log_likelihood(posterior, model)}),
+        "log_prior": log_priors(posterior, model),
+    }
+    if not has_proper_priors(model):
+        return found
+    drawn = draw_priors(model, PRIOR_DRAWS, seed=seed) if prior is None else prior
+    return found | {
+        "prior": drawn,
+        "prior_predictive": replicated_scores(drawn, model, before),
+    }

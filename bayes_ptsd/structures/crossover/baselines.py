@@ -18,18 +18,20 @@ The mean of the first baseline is common to the sequences. The second baseline i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from bayes_ptsd.gaussian.blocks import Blocks, flat_draws
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 if TYPE_CHECKING:
     import pymc as pm
 
-__all__ = ["COLUMNS", "baseline_means", "joint_values", "pymc_baselines"]
+__all__ = ["COLUMNS", "joint_blocks", "joint_log_priors", "joint_values", "pymc_baselines"]
 
 COLUMNS = ("baseline_1", "score_1", "baseline_2", "score_2")
 
@@ -100,12 +102,33 @@ def joint_values(model: CrossoverModel) -> FloatArray:
     return np.stack([model.baselines, model.pairs.score], axis=-1).reshape(-1, len(COLUMNS))
 
 
-def baseline_means(flat: xr.Dataset, model: CrossoverModel) -> FloatArray:
-    """Return the mean baselines, dims (sample, subject, period)."""
-    half = model.pairs.active_first - 0.5
-    mean = np.repeat(flat["baseline_level"].values[:, None, :], len(half), axis=1)
-    if "baseline_carryover" in flat:
-        mean[:, :, 1] += model.sign * flat["baseline_carryover"].values[:, None] * half
-    if "sequence_effect" in flat:
-        mean = mean + flat["sequence_effect"].values[:, None, None] * half[:, None]
-    return mean
+def joint_blocks(model: CrossoverModel, scores: Mapping[str, FloatArray]) -> Blocks:
+    """Return the joint model as columns; `scores` are those of the scores, (subject, period)."""
+    values, half = joint_values(model), model.pairs.active_first - 0.5
+    columns = {name: np.zeros(values.shape) for name in scores}
+    for name, column in scores.items():
+        columns[name][:, 1::2] = column
+    if "sequence_effect" in columns:
+        columns["sequence_effect"][:] = half[:, None]
+    if model.options["carryover"]:
+        columns["baseline_carryover"] = np.zeros(values.shape)
+        columns["baseline_carryover"][:, 2] = model.sign * half
+    columns["baseline_level"] = np.zeros((*values.shape, 2))
+    columns["baseline_level"][:, [0, 2], [0, 1]] = 1
+    subject = model.pairs.subject
+    return Blocks(values, subject, columns, lambda draws: flat_draws(draws, "covariance"))
+
+
+def joint_log_priors(draws: xr.Dataset, model: CrossoverModel) -> dict[str, xr.DataArray]:
+    """Return log densities of the correlations, up to a constant, and of baseline sds."""
+    covariance = draws["covariance"].transpose("chain", "draw", ...).values
+    sd = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    log_det = np.linalg.slogdet(covariance)[1] - 2 * np.log(sd).sum(axis=-1)
+    shape = float(model.priors["correlations"].params["shape"])
+    before = model.priors["sd_period"].logpdf(sd[..., [0, 2]])
+    coords = {name: draws[name] for name in ("chain", "draw")}
+    dims = ("chain", "draw", "period")
+    return {
+        "correlations": xr.DataArray((shape - 1) * log_det, coords=coords, dims=dims[:2]),
+        "sd_baseline": xr.DataArray(before, coords=coords | {"period": [1, 2]}, dims=dims),
+    }

@@ -17,9 +17,10 @@ from bayes_ptsd.errors import EvidenceError, FitError, SpecError
 from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
 from bayes_ptsd.gaussian.axes import DispersionPrior, inverse_sd
 from bayes_ptsd.gaussian.draws import draw_posterior
-from bayes_ptsd.gaussian.problem import Problem, Solution, crossover_problem, solve_problem
+from bayes_ptsd.gaussian.problem import Problem, Solution, solve_problem
 from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE, posterior_tree, solution_summaries
 from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.structures.crossover.design import crossover_problem
 from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import nutpie
 import pandas as pd
 import pytest
 import xarray as xr
+from sampled import meets
 
 from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning
@@ -31,7 +31,6 @@ from bayes_ptsd.structures.crossover.example import TRUTH, example_patients
 from bayes_ptsd.structures.crossover.model import crossover_model
 from bayes_ptsd.trial import load_trial
 
-meets = runpy.run_path(str(Path(__file__).with_name("sampled.py")))["meets"]
 TRIALS = ("senn_pef", "patel_fev1", "raynaud_attacks", "mental_fatigue")
 FLAT, INVERSE = Prior("flat"), Prior("inverse_sd")
 NAMES = {"sigma_s": "sd_subject", "sigma_e": "sd_within"}
@@ -71,7 +70,7 @@ def flat(**more: Any) -> ModelSpec:
 
 def public(shared: Path, name: str) -> tuple[Evidence, float]:
     """Return a public crossover and the standard deviation of all its values."""
-    trial = load_trial(Path(__file__).parent / "trials" / f"{name}.toml")
+    trial = load_trial(Path(__file__).parents[1] / "trials" / f"{name}.toml")
     evidence = load_patients(shared / "data" / f"{name}.csv", trial)
     return evidence, float(evidence.data["outcomes"]["value"].std(ddof=1))
 

@@ -15,17 +15,17 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.fit import build_model
+from bayes_ptsd.gaussian.blocks import flat_draws, patient_means, subject_log_likelihood
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.sampler import draw_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value, rescaled
 from bayes_ptsd.structures.crossover.example import example_patients
 from bayes_ptsd.structures.crossover.likelihood import (
+    crossover_blocks,
     draw_priors,
     log_priors,
-    patient_moments,
     replicated_scores,
-    subject_log_likelihood,
 )
 from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.structures.crossover.room import pymc_model
@@ -65,12 +65,18 @@ def log_density(model: pm.Model, draws: xr.Dataset, number: int, *, observed: bo
     return float(compiled(point))
 
 
+def patient_moments(draws: xr.Dataset, model: CrossoverModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean (sample, subject, cell) and covariance, or scale matrix, (sample, cell, cell)."""
+    blocks = crossover_blocks(model)
+    return patient_means(draws, blocks), blocks.covariance(draws)
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_pymc_and_numpy_have_one_likelihood(name: str) -> None:
     """The PyMC log likelihood is the sum over patients of the joint density of their scores."""
     model = problem(**FORMS[name])
     draws = draw_priors(model, 2, seed=3)
-    ours = subject_log_likelihood(draws, model).sum("subject").values[0]
+    ours = subject_log_likelihood(draws, crossover_blocks(model)).sum("subject").values[0]
     built = pymc_model(model)
     assert log_density(built, draws, 1, observed=True) == pytest.approx(ours[1], rel=1e-9)
 
@@ -91,9 +97,8 @@ def test_marginal_density_is_that_of_scipy() -> None:
     """By-subject densities equal SciPy's multivariate Student-t, one-period patients included."""
     model = problem(likelihood="student_t")
     draws = draw_priors(model, 5, seed=5)
-    mean, scale, nu = patient_moments(draws, model)
-    found = subject_log_likelihood(draws, model).values[0]
-    assert nu is not None
+    (mean, scale), nu = patient_moments(draws, model), flat_draws(draws, "nu")
+    found = subject_log_likelihood(draws, crossover_blocks(model)).values[0]
     for subject in (0, 5, 23):
         cells = np.flatnonzero(np.isfinite(model.pairs.score[subject]))
         for draw in range(5):
@@ -123,7 +128,7 @@ def test_replicates_have_the_moments_of_the_model() -> None:
     one = one.assign_coords(draw=np.arange(20000))
     scores = replicated_scores(one, model, np.random.default_rng(1))["score"]
     assert (scores.isel(chain=0, draw=0).isnull() == np.isnan(model.pairs.score)).all()
-    mean, covariance, _ = patient_moments(one.isel(draw=[0]), model)
+    mean, covariance = patient_moments(one.isel(draw=[0]), model)
     complete = scores.isel(chain=0, subject=10).values
     error = np.sqrt(np.diag(covariance[0]) / 20000)
     assert (np.abs(complete.mean(axis=0) - mean[0, 10]) < 4 * error).all()
@@ -183,14 +188,14 @@ def test_joint_model_of_baselines() -> None:
     drawn = draw_prior(pymc_model(model), seed=8).isel(draw=slice(0, 4))
     share = drawn["carryover"] / drawn["baseline_carryover"]
     assert bool(((share > 0) & (share < 1)).all())
-    mean, covariance, _ = patient_moments(drawn, model)
+    mean, covariance = patient_moments(drawn, model)
     assert covariance.shape == (4, 4, 4)
     first = model.pairs.active_first
     late = mean[0, first, 2] - mean[0, ~first, 2][0]
     np.testing.assert_allclose(late, -float(drawn["baseline_carryover"][0, 0]))
     replicated = replicated_scores(drawn, model, np.random.default_rng(2))
     assert replicated["baseline"].isel(chain=0, draw=0).notnull().all()
-    joint = subject_log_likelihood(drawn, model)
+    joint = subject_log_likelihood(drawn, crossover_blocks(model))
     alone = stats.multivariate_normal(mean[1, 12], covariance[1])
     values = np.stack([model.baselines, model.pairs.score], axis=-1)[12].ravel()
     assert float(joint[0, 1, 12]) == pytest.approx(alone.logpdf(values), rel=1e-8)

@@ -13,7 +13,7 @@ from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.sampler import sample_posterior
 from bayes_ptsd.structures.crossover.model import CrossoverModel
-from bayes_ptsd.structures.crossover.room import pymc_model
+from bayes_ptsd.structures.crossover.room import pymc_model as crossover_pymc
 
 __all__ = ["CHAINS", "THIN", "TUNE", "nuts_engine"]
 
@@ -27,15 +27,15 @@ def nuts_engine(model: CrossoverModel) -> Sampler:
     Every twentieth draw of four chains, so that draws are nearly independent; ``rhat_max``,
     ``ess_bulk_min`` (of all draws) and ``divergences`` by data set.
     """
-    built, compiled = pymc_model(model), CompiledModels()
+    pymc_model, compiled = crossover_pymc(model), CompiledModels()
     subject, period = np.nonzero(np.isfinite(model.pairs.score))
 
     def sample(scores: FloatArray, wanted: int, draws: int, seed: int) -> xr.Dataset:
         found = []
         for number in range(wanted):
-            pm.set_data({"score_data": scores[number][subject, period]}, model=built)
+            pm.set_data({"score_data": scores[number][subject, period]}, model=pymc_model)
             groups = sample_posterior(
-                built, draws=THIN * -(-draws // CHAINS), tune=TUNE, chains=CHAINS,
+                pymc_model, draws=THIN * -(-draws // CHAINS), tune=TUNE, chains=CHAINS,
                 seed=seed_of(seed, number), compiled=compiled, kind="calibration",
             )  # fmt: skip
             found.append(_thinned(groups, draws))

@@ -17,15 +17,14 @@ import xarray as xr
 
 from bayes_ptsd.calibration.work import BLOCK, blocks_of, run_tasks, seed_of
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.gaussian.blocks import subject_log_likelihood
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.structures.crossover.exact import crossover_batch_draws, exact_priors, why_not_exact
 from bayes_ptsd.structures.crossover.likelihood import (
-    crossover_blocks,
     draw_priors,
     has_proper_priors,
     replicated_scores,
+    subject_log_likelihood,
 )
 from bayes_ptsd.structures.crossover.model import CrossoverModel
 
@@ -172,5 +171,5 @@ def _log_likelihoods(draws: xr.Dataset, model: CrossoverModel, scores: FloatArra
     for number in range(draws.sizes["dataset"]):
         one = replace(model, pairs=replace(model.pairs, score=scores[number]))
         at = draws.isel(dataset=number, drop=True).expand_dims("chain")
-        found.append(subject_log_likelihood(at, crossover_blocks(one)).sum("subject").values[0])
+        found.append(subject_log_likelihood(at, one).sum("subject").values[0])
     return np.stack(found)

@@ -12,7 +12,6 @@ import xarray as xr
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcome_tree
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
-from bayes_ptsd.gaussian.blocks import subject_log_likelihood
 from bayes_ptsd.gaussian.problem import Solution, solve_problem
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
@@ -22,9 +21,9 @@ from bayes_ptsd.structures.crossover.design import crossover_problem
 from bayes_ptsd.structures.crossover.exact import crossover_batch, exact_priors
 from bayes_ptsd.structures.crossover.example import example_patients
 from bayes_ptsd.structures.crossover.likelihood import (
-    crossover_blocks,
     draw_priors,
     log_priors,
+    subject_log_likelihood,
 )
 from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.trial import Endpoint, Trial
@@ -331,7 +330,7 @@ def log_density(model: CrossoverModel, draws: xr.Dataset) -> Any:
     prior = log_priors(draws, model)
     summed = [prior[name].sum([d for d in prior[name].dims if d not in ("chain", "draw")])
               for name in prior]  # fmt: skip
-    likelihood = subject_log_likelihood(draws, crossover_blocks(model)).sum("subject")
+    likelihood = subject_log_likelihood(draws, model).sum("subject")
     return (likelihood + sum(summed)).values[0]
 
 
@@ -339,7 +338,7 @@ def log_density(model: CrossoverModel, draws: xr.Dataset) -> Any:
 def test_densities_of_sampled_forms_are_invariant(form: str) -> None:
     """The log density that NUTS walks on is the same at the mirrored, shifted or rescaled point.
 
-    In NumPy, which `test_build_crossover` holds to PyMC; up to a constant where the unit changes.
+    In NumPy, which `test_crossover_model` holds to PyMC; up to a constant where the unit changes.
     """
     score, first, baseline = messy()
     spec = load_model("crossover").having(options=SAMPLED[form])

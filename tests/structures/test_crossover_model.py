@@ -15,7 +15,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.fit import build_model
-from bayes_ptsd.gaussian.blocks import flat_draws, patient_means, subject_log_likelihood
+from bayes_ptsd.gaussian.blocks import flat_draws, patient_means
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.sampler import draw_prior
@@ -26,6 +26,7 @@ from bayes_ptsd.structures.crossover.likelihood import (
     draw_priors,
     log_priors,
     replicated_scores,
+    subject_log_likelihood,
 )
 from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.structures.crossover.room import pymc_model
@@ -76,7 +77,7 @@ def test_pymc_and_numpy_have_one_likelihood(name: str) -> None:
     """The PyMC log likelihood is the sum over patients of the joint density of their scores."""
     model = problem(**FORMS[name])
     draws = draw_priors(model, 2, seed=3)
-    ours = subject_log_likelihood(draws, crossover_blocks(model)).sum("subject").values[0]
+    ours = subject_log_likelihood(draws, model).sum("subject").values[0]
     built = pymc_model(model)
     assert log_density(built, draws, 1, observed=True) == pytest.approx(ours[1], rel=1e-9)
 
@@ -98,7 +99,7 @@ def test_marginal_density_is_that_of_scipy() -> None:
     model = problem(likelihood="student_t")
     draws = draw_priors(model, 5, seed=5)
     (mean, scale), nu = patient_moments(draws, model), flat_draws(draws, "nu")
-    found = subject_log_likelihood(draws, crossover_blocks(model)).values[0]
+    found = subject_log_likelihood(draws, model).values[0]
     for subject in (0, 5, 23):
         cells = np.flatnonzero(np.isfinite(model.pairs.score[subject]))
         for draw in range(5):
@@ -195,7 +196,7 @@ def test_joint_model_of_baselines() -> None:
     np.testing.assert_allclose(late, -float(drawn["baseline_carryover"][0, 0]))
     replicated = replicated_scores(drawn, model, np.random.default_rng(2))
     assert replicated["baseline"].isel(chain=0, draw=0).notnull().all()
-    joint = subject_log_likelihood(drawn, crossover_blocks(model))
+    joint = subject_log_likelihood(drawn, model)
     alone = stats.multivariate_normal(mean[1, 12], covariance[1])
     values = np.stack([model.baselines, model.pairs.score], axis=-1)[12].ravel()
     assert float(joint[0, 1, 12]) == pytest.approx(alone.logpdf(values), rel=1e-8)

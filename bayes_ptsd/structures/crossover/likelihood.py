@@ -17,8 +17,8 @@ from bayes_ptsd.gaussian.blocks import (
     flat_draws,
     patient_groups,
     replicated_cells,
-    subject_log_likelihood,
 )
+from bayes_ptsd.gaussian.blocks import subject_log_likelihood as block_log_likelihood
 from bayes_ptsd.gaussian.parameters import (
     NU_FLOOR,
     Parameter,
@@ -38,6 +38,7 @@ __all__ = [
     "has_proper_priors",
     "log_priors",
     "replicated_scores",
+    "subject_log_likelihood",
 ]
 
 NAMES: Mapping[str, str] = {"treatment": "treatment_difference", "sequence": "sequence_effect"}
@@ -76,6 +77,11 @@ def _by_period(draws: xr.Dataset, name: str) -> FloatArray:
     """Return a standard deviation by period, dims (sample, period)."""
     sd = flat_draws(draws, name)
     return sd if sd.ndim == 2 else np.repeat(sd[:, None], 2, axis=1)
+
+
+def subject_log_likelihood(draws: xr.Dataset, model: CrossoverModel) -> xr.DataArray:
+    """Return the log density of each patient's observed scores, dims (chain, draw, subject)."""
+    return block_log_likelihood(draws, crossover_blocks(model))
 
 
 def replicated_scores(
@@ -156,7 +162,7 @@ def crossover_groups(
         observed=model.observed,
         constants=xr.Dataset(constants, coords={"subject": model.pairs.subject}),
         replicated=lambda draws, rng: replicated_scores(draws, model, rng),
-        log_likelihood=subject_log_likelihood(posterior, crossover_blocks(model)),
+        log_likelihood=subject_log_likelihood(posterior, model),
         log_prior=log_priors(posterior, model),
         prior=drawn if has_proper_priors(model) else None,
         seed=seed,

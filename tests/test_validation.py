@@ -20,11 +20,10 @@ from bayes_ptsd.calibration.document import characteristics_rows
 from bayes_ptsd.calibration.ranks import simulated_ranks
 from bayes_ptsd.calibration.uniformity import uniformity_table
 from bayes_ptsd.calibration.work import BLOCK
-from bayes_ptsd.crossover.exact import exact_priors
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.model import crossover_model
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.models_files import load_model
+from bayes_ptsd.structures.crossover.exact import crossover_batch, exact_priors
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.model import crossover_model
 from bayes_ptsd.trial import Endpoint
 
 ROOT = Path(__file__).parents[1]

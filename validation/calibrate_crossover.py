@@ -31,9 +31,7 @@ from bayes_ptsd.calibration.pattern import trial_pattern
 from bayes_ptsd.calibration.ranks import exact_engine, simulated_ranks
 from bayes_ptsd.calibration.scenarios import Scenario, scenario_grid
 from bayes_ptsd.calibration.work import BLOCK, seed_of
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.evidence.pairs import CrossoverPairs
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.frequentist import reml_crossover
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.patient_scale import OccasionScale, endpoint_scale, in_score_units, occasion_scale
@@ -41,6 +39,8 @@ from bayes_ptsd.plots.ranks import ranks_figure
 from bayes_ptsd.priors import FloatArray, Prior, normal
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 from bayes_ptsd.scaled_priors import ScaledPrior
+from bayes_ptsd.structures.crossover.exact import crossover_batch
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.trial import Endpoint
 
 RESULTS = ROOT / "validation" / "crossover"

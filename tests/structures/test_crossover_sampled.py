@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,14 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from sampled import ERRORS, meets
+from sampled import moments as moments_of
 from scipy import stats
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
 from bayes_ptsd.compiled import CompiledModels
-from bayes_ptsd.crossover.exact import exact_crossover
-from bayes_ptsd.crossover.example import TRUTH, example_patients
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import StatisticalWarning
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients, write_patients, write_template
@@ -30,10 +28,11 @@ from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.exact import exact_crossover
+from bayes_ptsd.structures.crossover.example import TRUTH, example_patients
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.trial import load_trial
 
-SAMPLED = runpy.run_path(str(Path(__file__).with_name("sampled.py")))
-ERRORS = SAMPLED["ERRORS"]
 INTERCEPT = ("treatment_difference", "period_effect", "sd_subject", "sd_within")
 
 
@@ -58,13 +57,13 @@ def exact(evidence: Evidence, spec: ModelSpec) -> xr.Dataset:
 
 def moments(fit: xr.DataTree, name: str) -> dict[str, tuple[float, float]]:
     """Return mean and sd of a parameter, each with its Monte Carlo standard error."""
-    found = SAMPLED["moments"](fit["posterior"].to_dataset(), name)
+    found = moments_of(fit["posterior"].to_dataset(), name)
     return {key: (float(value), float(error)) for key, (value, error) in found.items()}
 
 
-def meets(fit: xr.DataTree, known: xr.Dataset, names: tuple[str, ...] = INTERCEPT) -> None:
+def meets_exact(fit: xr.DataTree, known: xr.Dataset, names: tuple[str, ...] = INTERCEPT) -> None:
     """Assert means and sds within their Monte Carlo errors of exact ones."""
-    SAMPLED["meets"](fit["posterior"].to_dataset(), known, *names)
+    meets(fit["posterior"].to_dataset(), known, *names)
 
 
 def recovers(fit: xr.DataTree, truth: dict[str, float]) -> None:
@@ -108,7 +107,7 @@ def test_nuts_under_near_reference_priors_meets_the_exact_engine(compiled: Compi
     """Means as good as flat, 1/sd within patients, some of one period: both engines agree."""
     evidence = example_patients(seed=31)
     spec = near_reference(14.4)
-    meets(fit_model(evidence, spec, draws=2000, compiled=compiled), exact(evidence, spec))
+    meets_exact(fit_model(evidence, spec, draws=2000, compiled=compiled), exact(evidence, spec))
 
 
 @pytest.mark.shared
@@ -119,11 +118,11 @@ def test_nuts_under_near_reference_priors_meets_the_published_posterior(
     table = pd.read_csv(shared / "data" / "reference_values.csv")
     wanted = table["analysis"].str.contains("prior=ref .*sequence=0")
     rows = table[wanted & (table["dataset"] == "senn_pef")].set_index("parameter")
-    trial = load_trial(Path(__file__).parent / "trials" / "senn_pef.toml")
+    trial = load_trial(Path(__file__).parents[1] / "trials" / "senn_pef.toml")
     evidence = load_patients(shared / "data" / "senn_pef.csv", trial)
     spec = near_reference(float(evidence.data["outcomes"]["value"].std(ddof=1)))
     fit, ours = fit_model(evidence, spec, draws=2000, compiled=compiled), exact(evidence, spec)
-    meets(fit, ours)
+    meets_exact(fit, ours)
     treatment = rows.loc["treat posterior mean/sd/95%"]
     known = {
         ("treatment_difference", "mean"): treatment["estimate"],
@@ -145,7 +144,7 @@ def test_student_t_of_many_degrees_of_freedom_is_normal() -> None:
     spec = load_model("crossover-student-t").having(
         priors={"nu": Prior("gamma", {"shape": 2500.0, "rate": 0.5})}
     )
-    meets(fit_model(evidence, spec), exact(evidence, load_model("crossover")))
+    meets_exact(fit_model(evidence, spec), exact(evidence, load_model("crossover")))
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +218,7 @@ def test_sampled_effects_equal_integrated_ones() -> None:
     fit = fit_model(evidence, spec)
     model = crossover_model(evidence, load_model("crossover"))
     groups = exact_crossover(model, seed=1)
-    meets(fit, groups["exact"])
+    meets_exact(fit, groups["exact"])
     draws = groups["posterior"].isel(chain=0)
     half = model.pairs.active_first - 0.5
     treated = draws["treatment_difference"].values[:, None, None] * np.stack([half, -half], axis=1)

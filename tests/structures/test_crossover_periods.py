@@ -8,14 +8,14 @@ import xarray as xr
 
 from bayes_ptsd.comparison import compare
 from bayes_ptsd.comparison.patient_document import patient_comparison_document
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcome_tree, period_differences, period_lines
 from bayes_ptsd.fit import frequentist_document
 from bayes_ptsd.frequentist import hills_armitage
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.reconstruction.release import load_release
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.model import crossover_model
 from bayes_ptsd.trial import Endpoint, Trial
 
 ORDERS = {"KM": ["ketamine", "midazolam"], "MK": ["midazolam", "ketamine"]}

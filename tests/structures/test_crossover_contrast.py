@@ -9,20 +9,23 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayes_ptsd.crossover.carryover import carryover_study
-from bayes_ptsd.crossover.exact import exact_priors
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.likelihood import subject_log_likelihood
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
-from bayes_ptsd.crossover.priors import draw_priors, log_priors
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcome_tree
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
-from bayes_ptsd.gaussian.problem import Solution, crossover_problem, solve_problem
+from bayes_ptsd.gaussian.problem import Solution, solve_problem
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.crossover.carryover import carryover_study
+from bayes_ptsd.structures.crossover.design import crossover_problem
+from bayes_ptsd.structures.crossover.exact import crossover_batch, exact_priors
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.likelihood import (
+    draw_priors,
+    log_priors,
+    subject_log_likelihood,
+)
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.trial import Endpoint, Trial
 
 FLAT = Prior("flat")
@@ -335,7 +338,7 @@ def log_density(model: CrossoverModel, draws: xr.Dataset) -> Any:
 def test_densities_of_sampled_forms_are_invariant(form: str) -> None:
     """The log density that NUTS walks on is the same at the mirrored, shifted or rescaled point.
 
-    In NumPy, which `test_build_crossover` holds to PyMC; up to a constant where the unit changes.
+    In NumPy, which `test_crossover_model` holds to PyMC; up to a constant where the unit changes.
     """
     score, first, baseline = messy()
     spec = load_model("crossover").having(options=SAMPLED[form])

@@ -10,24 +10,26 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from bayes_ptsd.build.crossover import crossover_pymc
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.likelihood import (
-    patient_moments,
-    replicated_scores,
-    subject_log_likelihood,
-)
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
-from bayes_ptsd.crossover.priors import draw_priors, log_priors
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.fit import build_model
+from bayes_ptsd.gaussian.blocks import flat_draws, patient_means
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.sampler import draw_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value, rescaled
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.likelihood import (
+    crossover_blocks,
+    draw_priors,
+    log_priors,
+    replicated_scores,
+    subject_log_likelihood,
+)
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
+from bayes_ptsd.structures.crossover.room import pymc_model
 
 FORMS: dict[str, dict[str, Any]] = {
     "random intercept": {},
@@ -64,13 +66,19 @@ def log_density(model: pm.Model, draws: xr.Dataset, number: int, *, observed: bo
     return float(compiled(point))
 
 
+def patient_moments(draws: xr.Dataset, model: CrossoverModel) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean (sample, subject, cell) and covariance, or scale matrix, (sample, cell, cell)."""
+    blocks = crossover_blocks(model)
+    return patient_means(draws, blocks), blocks.covariance(draws)
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_pymc_and_numpy_have_one_likelihood(name: str) -> None:
     """The PyMC log likelihood is the sum over patients of the joint density of their scores."""
     model = problem(**FORMS[name])
     draws = draw_priors(model, 2, seed=3)
     ours = subject_log_likelihood(draws, model).sum("subject").values[0]
-    built = crossover_pymc(model)
+    built = pymc_model(model)
     assert log_density(built, draws, 1, observed=True) == pytest.approx(ours[1], rel=1e-9)
 
 
@@ -82,7 +90,7 @@ def test_pymc_and_numpy_have_one_prior(name: str) -> None:
     table = log_priors(draws, model)
     ours = sum(float(table[key].isel(chain=0, draw=0).sum()) for key in table)
     jacobian = np.log(2) if "correlation" in draws else 0.0
-    found = log_density(crossover_pymc(model), draws, 0, observed=False)
+    found = log_density(pymc_model(model), draws, 0, observed=False)
     assert found == pytest.approx(ours + jacobian, rel=1e-9)
 
 
@@ -90,9 +98,8 @@ def test_marginal_density_is_that_of_scipy() -> None:
     """By-subject densities equal SciPy's multivariate Student-t, one-period patients included."""
     model = problem(likelihood="student_t")
     draws = draw_priors(model, 5, seed=5)
-    mean, scale, nu = patient_moments(draws, model)
+    (mean, scale), nu = patient_moments(draws, model), flat_draws(draws, "nu")
     found = subject_log_likelihood(draws, model).values[0]
-    assert nu is not None
     for subject in (0, 5, 23):
         cells = np.flatnonzero(np.isfinite(model.pairs.score[subject]))
         for draw in range(5):
@@ -105,7 +112,7 @@ def test_marginal_density_is_that_of_scipy() -> None:
 def test_sampled_effects_given_effects_are_independent_scores() -> None:
     """With subject effects in the model the likelihood is a product over observations."""
     model = problem(subject_effects="sampled")
-    built = crossover_pymc(model)
+    built = pymc_model(model)
     draws = draw_priors(model, 1, seed=6)
     effect = np.linspace(-1, 1, 24)
     draws = draws.assign(subject_standard=(("chain", "draw", "subject"), effect[None, None]))
@@ -122,7 +129,7 @@ def test_replicates_have_the_moments_of_the_model() -> None:
     one = one.assign_coords(draw=np.arange(20000))
     scores = replicated_scores(one, model, np.random.default_rng(1))["score"]
     assert (scores.isel(chain=0, draw=0).isnull() == np.isnan(model.pairs.score)).all()
-    mean, covariance, _ = patient_moments(one.isel(draw=[0]), model)
+    mean, covariance = patient_moments(one.isel(draw=[0]), model)
     complete = scores.isel(chain=0, subject=10).values
     error = np.sqrt(np.diag(covariance[0]) / 20000)
     assert (np.abs(complete.mean(axis=0) - mean[0, 10]) < 4 * error).all()
@@ -131,7 +138,7 @@ def test_replicates_have_the_moments_of_the_model() -> None:
 
 def test_dims_names_and_data() -> None:
     """Dims are named, no variable is called alpha, and every score is exchangeable data."""
-    model = crossover_pymc(problem(carryover=True))
+    model = pymc_model(problem(carryover=True))
     assert {"subject", "period", "sequence", "observation"} <= set(model.coords)
     names = {variable.name for variable in model.free_RVs}
     means = {"treatment_difference", "level", "period_effect", "carryover"}
@@ -145,7 +152,7 @@ def test_joint_model_has_the_normal_density_of_every_pattern() -> None:
     """PyMC's log likelihood is SciPy's multivariate normal of what each patient has."""
     options = {"form": "bivariate", "period_sd": "unequal", "baseline": "joint", "carryover": True}
     problem_ = problem(**options)
-    model = crossover_pymc(problem_)
+    model = pymc_model(problem_)
     point = model.initial_point() | {"treatment_difference": np.array(5.0)}
     rng = np.random.default_rng(8)
     point = {key: value + rng.normal(0, 0.2, np.shape(value)) for key, value in point.items()}
@@ -179,10 +186,10 @@ def test_joint_model_of_baselines() -> None:
     """
     options = {"form": "bivariate", "period_sd": "unequal", "baseline": "joint", "carryover": True}
     model = problem(**options)
-    drawn = draw_prior(crossover_pymc(model), seed=8).isel(draw=slice(0, 4))
+    drawn = draw_prior(pymc_model(model), seed=8).isel(draw=slice(0, 4))
     share = drawn["carryover"] / drawn["baseline_carryover"]
     assert bool(((share > 0) & (share < 1)).all())
-    mean, covariance, _ = patient_moments(drawn, model)
+    mean, covariance = patient_moments(drawn, model)
     assert covariance.shape == (4, 4, 4)
     first = model.pairs.active_first
     late = mean[0, first, 2] - mean[0, ~first, 2][0]

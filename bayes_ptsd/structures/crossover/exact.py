@@ -7,25 +7,34 @@ quadrature. Equations in ``docs/methods/crossover.md``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.errors import FitError, SpecError
+from bayes_ptsd.errors import EvidenceError, FitError, SpecError
 from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
 from bayes_ptsd.gaussian.axes import DispersionPrior, inverse_sd
 from bayes_ptsd.gaussian.draws import draw_posterior
-from bayes_ptsd.gaussian.problem import Problem, Solution, crossover_problem, solve_problem
+from bayes_ptsd.gaussian.problem import Problem, Solution, solve_problem
 from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE, posterior_tree, solution_summaries
 from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.structures.crossover.design import crossover_problem
+from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 __all__ = [
+    "DRAWS",
+    "REACH",
     "CrossoverPriors",
+    "batch_with_tails",
     "crossover_batch",
     "crossover_batch_draws",
     "crossover_posterior",
-    "inverse_sd",
+    "exact_crossover",
+    "exact_priors",
+    "stacked_pairs",
+    "why_not_exact",
 ]
 
 CrossoverPriors = Mapping[str, Prior | DispersionPrior]
@@ -36,6 +45,60 @@ CHUNK = {1: 24, 2: 24, 3: 1}
 # Highest Legendre coefficients accepted in a batch, relative to the largest: means and
 # probabilities are accurate to about its square, 1e-2.
 BATCH_TOLERANCE = 0.1
+# as many as NUTS keeps by default, 4 chains of 1,000
+DRAWS = 4000
+REACH = 8.0
+"""How many standard deviations around all posteriors their tail probabilities are taken."""
+
+
+def why_not_exact(options: Mapping[str, Any]) -> str:
+    """Say why the exact engine has no answer for a crossover model; empty where it has one."""
+    if options["likelihood"] != "normal":
+        return f"it integrates normal likelihoods, not {options['likelihood']}"
+    if options["baseline"] == "joint":
+        return "it has no joint model of baselines"
+    if options["subject_effects"] == "sampled":
+        return "it integrates the subject effects out and draws none"
+    if (options["form"], options["period_sd"]) == ("random_intercept", "unequal"):
+        return "its random intercept has equal standard deviations; take form = 'bivariate'"
+    if (options["form"], options["period_sd"]) == ("bivariate", "equal"):
+        return "its bivariate form has a standard deviation for each period"
+    return ""
+
+
+def exact_priors(model: CrossoverModel) -> dict[str, Prior | Callable[[FloatArray], FloatArray]]:
+    """Return the priors as the exact engine takes them: of ``inverse_sd`` its density."""
+    return {
+        name: inverse_sd if prior.dist == "inverse_sd" else prior
+        for name, prior in model.priors.items()
+        if isinstance(prior, Prior)
+    }
+
+
+def exact_crossover(model: CrossoverModel, *, seed: int) -> dict[str, xr.Dataset]:
+    """Return the groups ``posterior``, ``exact`` and ``quadrature`` (error figures) of a crossover.
+
+    The posterior has 4,000 independent draws in one chain; an improper one is a FitError.
+    """
+    if reason := why_not_exact(model.options):
+        raise SpecError(f"no exact engine for model '{model.spec.name}': {reason}; take nuts")
+    tree = crossover_posterior(
+        model.pairs,
+        exact_priors(model),
+        benefit_sign=model.sign,
+        covariance=model.options["form"],
+        draws=DRAWS,
+        seed=seed,
+    )
+    figures = ("quadrature_error", "box_edge", "nodes_per_axis", "log_marginal_likelihood")
+    posterior = tree["posterior"].to_dataset()
+    if "period" not in posterior.coords:
+        posterior = posterior.assign_coords(period=np.array([1, 2]))
+    return {
+        "posterior": posterior,
+        "exact": tree["exact"].to_dataset(),
+        "quadrature": xr.Dataset({name: tree.attrs[name] for name in figures}),
+    }
 
 
 def crossover_posterior(
@@ -162,6 +225,31 @@ def crossover_batch_draws(
         for solution in _chunks(problem, DRAW_TOLERANCE)
     ]
     return xr.concat(parts, dim="dataset")
+
+
+def batch_with_tails(
+    pairs: CrossoverPairs, priors: Mapping[str, Any], steps: int, **settings: Any
+) -> xr.Dataset:
+    """Return `crossover_batch` of the treatment difference in every set, with tail probabilities.
+
+    ``prob_greater`` is at `steps` limits, dim ``threshold``, common to all sets.
+    """
+    rough = crossover_batch(pairs, priors, **settings).sel(estimand="treatment_difference")
+    low = float((rough["mean"] - REACH * rough["sd"]).min())
+    high = float((rough["mean"] + REACH * rough["sd"]).max())
+    limits = np.linspace(low, high, steps).tolist()
+    table = crossover_batch(pairs, priors, thresholds=limits, **settings)
+    return table.sel(estimand="treatment_difference")
+
+
+def stacked_pairs(models: Sequence[CrossoverModel]) -> CrossoverPairs:
+    """Return scores of all reconstructions, dims (reconstruction, subject, period), by sequence."""
+    orders = [np.argsort(~one.pairs.active_first, kind="stable") for one in models]
+    scores = [one.pairs.score[order] for one, order in zip(models, orders, strict=True)]
+    if len({score.shape for score in scores}) > 1:
+        raise EvidenceError("reconstructions with different numbers of patients cannot be pooled")
+    active_first = models[0].pairs.active_first[orders[0]]
+    return CrossoverPairs(np.stack(scores), active_first, np.arange(len(active_first)))
 
 
 def _no_variation(score: FloatArray, active_first: BoolArray) -> str:

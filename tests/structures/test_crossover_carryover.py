@@ -12,14 +12,8 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
-from bayes_ptsd.crossover.carryover import carryover_document, carryover_groups, carryover_study
-from bayes_ptsd.crossover.exact import exact_priors
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import SpecError, StoreError
 from bayes_ptsd.evidence.patients import write_patients
-from bayes_ptsd.exact.carryover import carryover_sweep, carryover_tipping, fixed_carryover
-from bayes_ptsd.exact.crossover import crossover_posterior
 from bayes_ptsd.exact.grid import grid_quantile
 from bayes_ptsd.fit import fit_model, stored_fit
 from bayes_ptsd.frequentist import first_period, hills_armitage
@@ -27,6 +21,17 @@ from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots import carryover_figure
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.carryover import (
+    carryover_document,
+    carryover_groups,
+    carryover_study,
+    carryover_sweep,
+    carryover_tipping,
+    fixed_carryover,
+)
+from bayes_ptsd.structures.crossover.exact import crossover_posterior, exact_priors
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 
 FLAT = Prior("flat")
 

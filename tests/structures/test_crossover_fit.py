@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +13,9 @@ import nutpie
 import pandas as pd
 import pytest
 import xarray as xr
+from sampled import meets
 
 from bayes_ptsd.compiled import CompiledModels
-from bayes_ptsd.crossover.exact import exact_crossover, why_not_exact
-from bayes_ptsd.crossover.example import TRUTH, example_patients
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
@@ -29,9 +26,11 @@ from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.exact import exact_crossover, why_not_exact
+from bayes_ptsd.structures.crossover.example import TRUTH, example_patients
+from bayes_ptsd.structures.crossover.model import crossover_model
 from bayes_ptsd.trial import load_trial
 
-meets = runpy.run_path(str(Path(__file__).with_name("sampled.py")))["meets"]
 TRIALS = ("senn_pef", "patel_fev1", "raynaud_attacks", "mental_fatigue")
 FLAT, INVERSE = Prior("flat"), Prior("inverse_sd")
 NAMES = {"sigma_s": "sd_subject", "sigma_e": "sd_within"}
@@ -71,7 +70,7 @@ def flat(**more: Any) -> ModelSpec:
 
 def public(shared: Path, name: str) -> tuple[Evidence, float]:
     """Return a public crossover and the standard deviation of all its values."""
-    trial = load_trial(Path(__file__).parent / "trials" / f"{name}.toml")
+    trial = load_trial(Path(__file__).parents[1] / "trials" / f"{name}.toml")
     evidence = load_patients(shared / "data" / f"{name}.csv", trial)
     return evidence, float(evidence.data["outcomes"]["value"].std(ddof=1))
 

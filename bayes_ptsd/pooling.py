@@ -22,12 +22,12 @@ from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
-from bayes_ptsd.first_period.exact import first_period_problem
-from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE, solution_summaries
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.first_period.exact import first_period_problem
+from bayes_ptsd.structures.first_period.model import first_period_model
 
 __all__ = [
     "pool_crossover",

@@ -33,10 +33,9 @@ from bayes_ptsd.checks.categorical import (
 )
 from bayes_ptsd.checks.crossover import crossover_checks
 from bayes_ptsd.checks.example import example_fit
-from bayes_ptsd.checks.first_period import arm_features
-from bayes_ptsd.checks.longitudinal import visit_boundary_checks
 from bayes_ptsd.checks.loo import loo_checks
 from bayes_ptsd.checks.predictive import (
+    arm_features,
     feature_table,
     predictive_checks,
     predictive_features,
@@ -53,6 +52,7 @@ from bayes_ptsd.exact.summary import exact_posterior
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.reconstructed.pooled import pooled_fits
+from bayes_ptsd.structures.longitudinal.room import visit_boundary_checks
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "methods" / "checks.md"
 DIMS = ("chain", "draw")

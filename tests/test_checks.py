@@ -15,7 +15,6 @@ from bayes_ptsd.check_roles import Check, check_table
 from bayes_ptsd.checks import compare_fits, failed_checks, joined_checks
 from bayes_ptsd.checks.crossover import crossover_checks
 from bayes_ptsd.checks.example import example_fit
-from bayes_ptsd.checks.longitudinal import visit_boundary_checks
 from bayes_ptsd.checks.loo import loo_checks, loo_groups, loo_table, pareto_check
 from bayes_ptsd.checks.predictive import (
     FAR,
@@ -39,6 +38,7 @@ from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.structures.longitudinal.room import visit_boundary_checks
 
 
 def fit_of(model: CrossoverModel) -> xr.DataTree:

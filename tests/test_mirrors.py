@@ -12,9 +12,9 @@ from bayes_ptsd.depression.example import example_mediation
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.fit import frequentist_document
-from bayes_ptsd.longitudinal.example import example_trajectories
 from bayes_ptsd.models_files import load_model
-from bayes_ptsd.parts.example import example_parts
+from bayes_ptsd.structures.longitudinal.example import example_trajectories
+from bayes_ptsd.structures.parts.example import example_parts
 
 Make = Callable[[], Evidence]
 

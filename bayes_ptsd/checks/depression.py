@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.checks.first_period import endpoint_features
 from bayes_ptsd.checks.patients import patient_checks
-from bayes_ptsd.checks.predictive import Feature, feature_table
+from bayes_ptsd.checks.predictive import Feature, endpoint_features, feature_table
 from bayes_ptsd.depression.effects import mediation_summary
 from bayes_ptsd.depression.model import DepressionModel
 from bayes_ptsd.estimands import prob_benefit

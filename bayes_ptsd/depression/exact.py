@@ -19,8 +19,8 @@ from scipy import special
 
 from bayes_ptsd.depression.model import DepressionModel, mediator_columns, outcome_columns
 from bayes_ptsd.exact.crossover import inverse_sd
-from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
 from bayes_ptsd.exact.mixture import Mixture, mixture_grid
+from bayes_ptsd.gaussian.arms import arm_posterior, arm_problem
 from bayes_ptsd.gaussian.problem import Problem, Solution, solve_problem
 from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE
 from bayes_ptsd.priors import FloatArray, Prior

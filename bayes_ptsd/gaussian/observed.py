@@ -11,7 +11,6 @@ import pytensor.tensor as pt
 
 from bayes_ptsd.gaussian.covariance import log_matrix_density, root_entries
 from bayes_ptsd.priors import FloatArray, Prior
-from bayes_ptsd.scaled_priors import PriorVector
 
 __all__ = ["observe_masked", "partial_correlations"]
 
@@ -73,9 +72,8 @@ def observe_masked(
     )
 
 
-def partial_correlations(prior: Prior | PriorVector, count: int, *, dim: str) -> list[Any]:
+def partial_correlations(prior: Prior, count: int, *, dim: str) -> list[Any]:
     """Return partial correlations by pair (1, 0), (2, 0), (2, 1), under their matrix's prior."""
-    assert isinstance(prior, Prior)
     unit = pm.Uniform("partial_unit", 0, 1, dims=dim)
     partial = pm.Deterministic("partial_correlation", 2 * unit - 1, dims=dim)
     pairs = [partial[k] for k in range(count * (count - 1) // 2)]

@@ -20,7 +20,14 @@ from bayes_ptsd.scaled_priors import PriorVector
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
-__all__ = ["ArmsModel", "arm_means", "centered_baseline", "left_out", "recorded_baseline"]
+__all__ = [
+    "ArmsModel",
+    "arm_means",
+    "centered_baseline",
+    "constant_data",
+    "left_out",
+    "recorded_baseline",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,13 @@ class ArmsModel:
         return np.where(self.active, self.arms[1], self.arms[0])
 
     @property
+    def matrix(self) -> Prior:
+        """Prior of the correlation matrix of a patient's scores, of a model that has one."""
+        prior = self.priors["correlations"]
+        assert isinstance(prior, Prior)
+        return prior
+
+    @property
     def by_arm(self) -> dict[str, int]:
         """Numbers of subjects by arm, control first."""
         return {label: int((self.treatment == label).sum()) for label in self.arms}
@@ -69,15 +83,31 @@ class ArmsModel:
 
 
 def arm_means(level: xr.DataArray, difference: xr.DataArray, model: ArmsModel) -> xr.DataArray:
-    """Return each arm's mean score, as recorded, dims (chain, draw, treatment, ...); control first.
+    """Return each arm's mean score at the mean covariates, dims (chain, draw, treatment, ...).
 
-    `difference` is benefit-positive and has the dims of `level`; the mean is at the mean covariates.
+    Score units as recorded, the control arm first; `difference` is benefit-positive and has the
+    dims of `level`.
     """
     half = 0.5 * model.sign * difference
     dim = xr.Variable("treatment", list(model.arms))
     return xr.concat([level - half, level + half], dim=dim).transpose(
         "chain", "draw", "treatment", ...
     )
+
+
+def constant_data(
+    model: ArmsModel,
+    *,
+    dims: tuple[str, ...] = ("subject",),
+    covariates: xr.DataArray | None = None,
+) -> xr.Dataset:
+    """Return what a fit keeps of its patients beside scores; `dims` are those of the baseline."""
+    found: dict[str, Any] = {"active": ("subject", model.active)}
+    if model.baseline is not None:
+        found["baseline_centered"] = (dims, model.baseline)
+    if covariates is not None and covariates.size:
+        found["covariates"] = covariates
+    return xr.Dataset(found, coords={"subject": model.subject})
 
 
 def recorded_baseline(arrays: xr.Dataset, spec: ModelSpec) -> FloatArray:

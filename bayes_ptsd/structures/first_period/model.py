@@ -13,7 +13,8 @@ from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
 from bayes_ptsd.frequentist.ancova import ancova_analysis
-from bayes_ptsd.gaussian.parameters import NU_FLOOR, Parameter
+from bayes_ptsd.gaussian.blocks import Blocks, flat_draws, replicated_cells
+from bayes_ptsd.gaussian.parameters import NU_FLOOR, Parameter, draw_parameters
 from bayes_ptsd.patient_scale import endpoint_scale, in_score_units, predictor_sd
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.scaled_priors import prior_vector
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
 __all__ = [
     "FirstPeriodModel",
     "adjustment",
+    "draw_priors",
     "first_period_model",
     "linear_columns",
+    "patient_blocks",
     "pymc_model",
+    "replicated_scores",
 ]
 
 NAMES: Mapping[str, str] = {"treatment": "treatment_difference"}
@@ -175,6 +179,38 @@ def linear_columns(model: FirstPeriodModel) -> dict[str, FloatArray]:
     for label in model.covariates["column"].values:
         columns[f"covariate {label}"] = model.covariates.sel(column=label).values
     return columns
+
+
+def patient_blocks(model: FirstPeriodModel) -> Blocks:
+    """Return scores, columns and residual variances for the common density."""
+    table = linear_columns(model)
+    columns = {name: table[name][:, None] for name in table if not name.startswith("covariate ")}
+    if model.covariates.size:
+        columns["covariate"] = model.covariates.values[:, None, :]
+    return Blocks(
+        model.score[:, None],
+        model.subject,
+        columns,
+        lambda draws: flat_draws(draws, "sd_residual")[..., None, None] ** 2,
+        group=model.active.astype(int) if model.options["arm_sd"] == "unequal" else None,
+    )
+
+
+def replicated_scores(
+    draws: xr.Dataset, model: FirstPeriodModel, rng: np.random.Generator
+) -> xr.Dataset:
+    """Draw ``score`` (chain, draw, subject) of new patients with the same arms and covariates."""
+    score = replicated_cells(draws, patient_blocks(model), rng)[..., 0]
+    coords = {"chain": draws["chain"], "draw": draws["draw"], **model.observed.coords}
+    return xr.Dataset({"score": (("chain", "draw", "subject"), score)}, coords=coords)
+
+
+def draw_priors(model: FirstPeriodModel, size: int, *, seed: int) -> xr.Dataset:
+    """Draw every parameter from its prior, dims ``chain`` (1) and ``draw`` first.
+
+    An improper prior is a SpecError.
+    """
+    return draw_parameters(list(model.parameters.values()), model.coords, size, seed=seed)
 
 
 def adjustment(model: FirstPeriodModel) -> FloatArray | None:

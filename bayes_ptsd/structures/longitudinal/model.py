@@ -104,7 +104,7 @@ class LongitudinalModel(ArmsModel):
         """Parameters with a prior of their own by their name in the specification.
 
         With shrinkage the differences at the visits have theirs given two of these; the
-        correlations of an unstructured covariance are in `longitudinal.priors`.
+        correlations of an unstructured covariance have that of their matrix.
         """
         dims: dict[str, tuple[str, ...]] = {"level": ("occasion",), "covariate": ("column",)}
         if self.options["baseline"] == "covariate":
@@ -171,8 +171,7 @@ def pymc_model(model: LongitudinalModel) -> pm.Model:
         sd_visit = parameter_variable(parameters["sd_visit"])
         form: dict[str, Any] = {}
         if options["covariance"] == "unstructured":
-            prior = model.priors["correlations"]
-            form["partial"] = partial_correlations(prior, count, dim="visit_pair")
+            form["partial"] = partial_correlations(model.matrix, count, dim="visit_pair")
         elif options["covariance"] == "compound":
             form["correlation"] = parameter_variable(parameters["correlation"])
         else:

@@ -52,13 +52,6 @@ class PartsModel(ArmsModel):
     visit: str
 
     @property
-    def matrix(self) -> Prior:
-        """Prior of the correlation matrix of a patient's parts."""
-        prior = self.priors["correlations"]
-        assert isinstance(prior, Prior)
-        return prior
-
-    @property
     def names(self) -> list[str]:
         """Ids of the parts."""
         return [part.id for part in self.parts]

@@ -1,4 +1,8 @@
-"""A small simulated trial of several visits that shows what a model does, with known truth."""
+"""A small simulated trial of several visits that shows what a model does, with known truth.
+
+The visits are unevenly spaced and neighbors are alike, the difference fades from visit to visit,
+and patients leave: what an autoregression, shrinkage and missing visits are for.
+"""
 
 from __future__ import annotations
 

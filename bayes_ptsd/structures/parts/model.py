@@ -1,10 +1,10 @@
-"""Where a specification of the parts of a total meets its patients."""
+"""Where a specification of the parts of a total meets its patients, and the PyMC model of both."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -12,9 +12,9 @@ import xarray as xr
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
-from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories
 from bayes_ptsd.frequentist.ancova import ancova_analysis
+from bayes_ptsd.gaussian.covariance import correlation_entries, covariance_entries
 from bayes_ptsd.gaussian.parameters import Parameter
 from bayes_ptsd.patient_scale import (
     OccasionScale,
@@ -25,51 +25,31 @@ from bayes_ptsd.patient_scale import (
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.scaled_priors import PriorVector
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.arms import ArmsModel
 from bayes_ptsd.trial import Endpoint, Trial
 
-__all__ = ["PartsModel", "part_names", "parts_model", "plane_root"]
+if TYPE_CHECKING:
+    import pymc as pm
 
+__all__ = ["PartsModel", "ancova_of", "part_names", "parts_model", "plane_root", "pymc_model"]
+
+NAMES: Mapping[str, str] = {"treatment": "treatment_difference"}
 ENDPOINT = ("endpoint",)
 DIMS: Mapping[str, tuple[str, ...]] = {
     "level": ENDPOINT, "baseline_slope": ENDPOINT, "sd_residual": ENDPOINT
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class PartsModel:
+@dataclass(frozen=True, kw_only=True)
+class PartsModel(ArmsModel):
     """Parts of a total at one visit with their data, ready for a sampler."""
 
-    spec: ModelSpec
-    endpoint: Endpoint  # the total; its `reference_sd` is estimated where the trial gives none
+    # `endpoint` is the total; levels, slopes and sds have a prior for each part, the correlations
+    # that of their matrix
     parts: tuple[Endpoint, ...]  # in the order of the trial
-    subject: np.ndarray[Any, Any]
-    score: FloatArray  # as recorded, dims (subject, endpoint)
-    baseline: FloatArray | None  # minus their means, score units, dims (subject, endpoint)
-    active: BoolArray  # dim (subject,)
-    arms: tuple[str, str]  # labels of control and active treatment
+    score: FloatArray  # as recorded, dims (subject, endpoint); so is the baseline
     weight: FloatArray  # share of each part in the total's range, dim (endpoint,)
-    # in score units; levels, slopes and sds have one for each part, the correlations that of their
-    # matrix
-    priors: Mapping[str, Prior | PriorVector]
-    notes: tuple[str, ...]  # what was taken from the data, and what was left out
     visit: str
-
-    @property
-    def sign(self) -> int:
-        """Benefit sign of the total and its parts."""
-        return self.endpoint.benefit_sign
-
-    @property
-    def contrast(self) -> FloatArray:
-        """Treatment of each patient, 1/2 active and -1/2 control, dim (subject,)."""
-        return np.asarray(self.active - 0.5, dtype=float)
-
-    @property
-    def matrix(self) -> Prior:
-        """Prior of the correlation matrix of a patient's parts."""
-        prior = self.priors["correlations"]
-        assert isinstance(prior, Prior)
-        return prior
 
     @property
     def names(self) -> list[str]:
@@ -89,31 +69,76 @@ class PartsModel:
         return {"endpoint": self.names, "pair": self.pairs}
 
     @property
-    def parameters(self) -> list[Parameter]:
-        """Parameters with a prior of their own."""
-        names = {"treatment": "treatment_difference"}
-        return [
-            Parameter(names.get(name, name), prior, DIMS.get(name, ()))
+    def parameters(self) -> dict[str, Parameter]:
+        """Parameters with a prior of their own by their name in the specification."""
+        return {
+            name: Parameter(NAMES.get(name, name), prior, DIMS.get(name, ()))
             for name, prior in self.priors.items()
             if name != "correlations"
-        ]
+        }
 
     @property
     def observed(self) -> xr.Dataset:
         """Scores as recorded, dims (subject, endpoint), with the arm of each subject."""
-        labels = np.where(self.active, self.arms[1], self.arms[0])
         coords = {
-            "subject": self.subject, "endpoint": self.names, "treatment": ("subject", labels)
-        }  # fmt: skip
+            "subject": self.subject,
+            "endpoint": self.names,
+            "treatment": ("subject", self.treatment),
+        }
         return xr.Dataset({"score": (("subject", "endpoint"), self.score)}, coords=coords)
 
     @property
     def size(self) -> dict[str, Any]:
         """Numbers of subjects, observations and subjects by arm."""
-        counts = {self.arms[i]: int((self.active == bool(i)).sum()) for i in (0, 1)}
         return {
-            "subjects": len(self.score), "observations": self.score.size, "by_sequence": counts
-        }  # fmt: skip
+            "subjects": len(self.score),
+            "observations": self.score.size,
+            "by_sequence": self.by_arm,
+        }
+
+
+def pymc_model(model: PartsModel) -> pm.Model:
+    """Build the PyMC model, whose equation stands at the head of the room.
+
+    Scores and prior parameters are data that can be exchanged; an improper prior is a SpecError.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    from bayes_ptsd.gaussian.observed import observe_masked, partial_correlations
+    from bayes_ptsd.pymc_priors import parameter_variable
+
+    parameters, count, dims = model.parameters, len(model.parts), ("subject", "endpoint")
+    with pm.Model(coords={"subject": model.subject, **model.coords}) as built:
+        treatment = pm.Data("treatment", model.contrast, dims="subject")
+        weight = pm.Data("part_weight", model.weight, dims="endpoint")
+        sign = pm.Data("benefit_sign", float(model.sign))
+
+        treatment_difference = parameter_variable(parameters["treatment"])
+        heterogeneity = parameter_variable(parameters["heterogeneity"])
+        standard = pm.Normal("plane_standard", 0.0, 1.0, shape=count - 1)
+        apart = heterogeneity * pt.dot(plane_root(count), standard)
+        difference = pm.Deterministic(
+            "endpoint_difference", weight * treatment_difference + apart, dims="endpoint"
+        )
+
+        level = parameter_variable(parameters["level"])
+        mean = level + (sign * treatment)[:, None] * difference
+        if model.baseline is not None:
+            baseline = pm.Data("baseline", model.baseline, dims=dims)
+            baseline_slope = parameter_variable(parameters["baseline_slope"])
+            mean = mean + baseline_slope * baseline
+
+        sd_residual = parameter_variable(parameters["sd_residual"])
+        partial = partial_correlations(model.matrix, count, dim="pair")
+        correlations = correlation_entries("unstructured", count, partial=partial)
+        pairs = [correlations[i][j] for i in range(count) for j in range(i)]
+        pm.Deterministic("part_correlation", pt.stack(pairs), dims="pair")
+        spread = [sd_residual[k] for k in range(count)]
+        covariance = pt.stack([pt.stack(row) for row in covariance_entries(correlations, spread)])
+
+        observe_masked("score", model.score, mean=mean, covariance=covariance, dims=dims)
+    return built
 
 
 def part_names(trial: Trial, total: str) -> list[str]:
@@ -242,8 +267,18 @@ def _baseline_sds(model: PartsModel) -> list[float | None]:
     ]
 
 
+def ancova_of(model: PartsModel, place: int | None = None) -> xr.Dataset:
+    """Compare the arms on one part, or on the sum of all, each adjusted for its own baseline."""
+
+    def chosen(table: FloatArray) -> FloatArray:
+        return np.asarray(table.sum(axis=1) if place is None else table[:, place])
+
+    before = None if model.baseline is None else chosen(model.baseline)
+    return ancova_analysis(
+        chosen(model.score), model.active, covariates=before, benefit_sign=model.sign
+    )
+
+
 def _standard_error(model: PartsModel) -> float:
     """Return the standard error of the total's difference by analysis of covariance."""
-    covariate = None if model.baseline is None else model.baseline.sum(axis=1)
-    table = ancova_analysis(model.score.sum(axis=1), model.active, covariates=covariate)
-    return float(table["se"].sel(estimand="treatment_difference"))
+    return float(ancova_of(model)["se"].sel(estimand="treatment_difference"))

@@ -1,19 +1,19 @@
-"""Where a longitudinal specification meets its patients: scores, priors in score units, notes."""
+"""Where a longitudinal specification meets its patients, and the PyMC model of both."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
 from bayes_ptsd.frequentist.mmrm import mmrm_analysis
+from bayes_ptsd.gaussian.covariance import correlation_entries, covariance_entries
 from bayes_ptsd.gaussian.parameters import Parameter
 from bayes_ptsd.patient_scale import (
     OccasionScale,
@@ -23,11 +23,20 @@ from bayes_ptsd.patient_scale import (
     predictor_sd,
 )
 from bayes_ptsd.priors import MATRICES, FloatArray, Prior
-from bayes_ptsd.scaled_priors import PriorVector, prior_vector
+from bayes_ptsd.scaled_priors import prior_vector
 from bayes_ptsd.specification import ModelSpec
-from bayes_ptsd.trial import Endpoint
+from bayes_ptsd.structures.arms import ArmsModel, centered_baseline, left_out, recorded_baseline
 
-__all__ = ["BASELINE", "LongitudinalModel", "longitudinal_model", "trajectory_mmrm"]
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = [
+    "BASELINE",
+    "LongitudinalModel",
+    "longitudinal_model",
+    "pymc_model",
+    "trajectory_mmrm",
+]
 
 BASELINE = "baseline"
 """Label of the occasion before treatment, where the baseline is an outcome."""
@@ -40,35 +49,17 @@ STRUCTURES = {
 }
 
 
-@dataclass(frozen=True)
-class LongitudinalModel:
+@dataclass(frozen=True, kw_only=True)
+class LongitudinalModel(ArmsModel):
     """A comparison of two arms at several visits with its data, ready for a sampler."""
 
-    spec: ModelSpec
-    endpoint: Endpoint  # its `reference_sd` is estimated where the trial gives none
-    subject: np.ndarray[Any, Any]
     # scores as recorded, dims (subject, occasion), first the baseline if it is an outcome; NaN
     # where missing
     values: FloatArray
-    active: BoolArray  # dim (subject,)
-    arms: tuple[str, str]  # labels of control and active treatment
-    baseline: FloatArray | None  # a covariate: minus its mean over these patients
     baseline_level: float  # mean of the baselines, score units; NaN without any
     covariates: xr.DataArray  # dims (subject, column)
     visits: tuple[str, ...]
     days: FloatArray  # of the occasions, after treatment; NaN where the trial has none
-    priors: Mapping[str, Prior | PriorVector]  # in score units (`half_life` in days), by parameter
-    notes: tuple[str, ...]  # what was taken from the data, and what was left out
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Options of the specification."""
-        return self.spec.options
-
-    @property
-    def sign(self) -> int:
-        """Benefit sign of the endpoint: +1 if a higher score is better, else -1."""
-        return self.endpoint.benefit_sign
 
     @property
     def joint(self) -> bool:
@@ -79,16 +70,6 @@ class LongitudinalModel:
     def occasions(self) -> tuple[str, ...]:
         """Labels of what is modeled: the visits, and first the baseline if it is an outcome."""
         return (BASELINE, *self.visits) if self.joint else self.visits
-
-    @property
-    def contrast(self) -> FloatArray:
-        """+1/2 in the active arm, -1/2 in the control arm: a level is the mean over both."""
-        return np.where(self.active, 0.5, -0.5)
-
-    @property
-    def treatment(self) -> np.ndarray[Any, Any]:
-        """Label of each patient's arm."""
-        return np.where(self.active, self.arms[1], self.arms[0])
 
     @property
     def score(self) -> FloatArray:
@@ -123,7 +104,7 @@ class LongitudinalModel:
         """Parameters with a prior of their own by their name in the specification.
 
         With shrinkage the differences at the visits have theirs given two of these; the
-        correlations of an unstructured covariance are in `longitudinal.priors`.
+        correlations of an unstructured covariance have that of their matrix.
         """
         dims: dict[str, tuple[str, ...]] = {"level": ("occasion",), "covariate": ("column",)}
         if self.options["baseline"] == "covariate":
@@ -144,9 +125,67 @@ class LongitudinalModel:
     @property
     def size(self) -> dict[str, Any]:
         """Numbers of subjects, observations and subjects by arm."""
-        counts = {label: int((self.treatment == label).sum()) for label in self.arms}
         seen = int(np.isfinite(self.score).sum())
-        return {"subjects": len(self.active), "observations": seen, "by_sequence": counts}
+        return {"subjects": len(self.active), "observations": seen, "by_sequence": self.by_arm}
+
+
+def pymc_model(model: LongitudinalModel) -> pm.Model:
+    """Build the PyMC model, whose equation stands at the head of the room.
+
+    Scores, which of them are there, and prior parameters are data that can be exchanged; an
+    improper prior is a SpecError.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    from bayes_ptsd.gaussian.observed import observe_masked, partial_correlations
+    from bayes_ptsd.pymc_priors import parameter_variable
+
+    options, parameters, count = model.options, model.parameters, len(model.occasions)
+    with pm.Model(coords={"subject": model.subject, **model.coords}) as built:
+        contrast = pm.Data("contrast", model.contrast, dims="subject")
+        benefit = pm.Data("benefit_sign", float(model.sign)) * contrast
+
+        difference = parameter_variable(parameters["treatment"])
+        if options["shrinkage"]:
+            shrinkage_sd = parameter_variable(parameters["shrinkage_sd"])
+            standard = pm.Normal("visit_standard", 0, 1, dims="visit")
+            difference = pm.Deterministic(
+                "visit_difference", difference + shrinkage_sd * standard, dims="visit"
+            )
+        pm.Deterministic("treatment_difference", difference.mean())
+        if model.joint:  # nobody is treated yet
+            difference = pt.concatenate([pt.zeros(1), difference])
+
+        level = parameter_variable(parameters["level"])
+        mean = level + benefit[:, None] * difference
+        if model.baseline is not None:
+            baseline = pm.Data("baseline_centered", model.baseline, dims="subject")
+            baseline_slope = parameter_variable(parameters["baseline_slope"])
+            mean = mean + baseline[:, None] * baseline_slope
+        if model.covariates.size:
+            columns = pm.Data("covariates", model.covariates.values, dims=("subject", "column"))
+            covariate = parameter_variable(parameters["covariate"])
+            mean = mean + (columns * covariate).sum(axis=1)[:, None]
+
+        sd_visit = parameter_variable(parameters["sd_visit"])
+        form: dict[str, Any] = {}
+        if options["covariance"] == "unstructured":
+            form["partial"] = partial_correlations(model.matrix, count, dim="visit_pair")
+        elif options["covariance"] == "compound":
+            form["correlation"] = parameter_variable(parameters["correlation"])
+        else:
+            form["half_life"] = parameter_variable(parameters["half_life"])
+            if options["nugget"]:
+                form["nugget"] = parameter_variable(parameters["nugget"])
+        correlations = correlation_entries(options["covariance"], count, days=model.days, **form)
+        unequal = options["visit_sd"] == "unequal"
+        spread = [sd_visit[i] if unequal else sd_visit for i in range(count)]
+        covariance = pt.stack([pt.stack(row) for row in covariance_entries(correlations, spread)])
+
+        dims = ("subject", "occasion")
+        observe_masked("score", model.values, mean=mean, covariance=covariance, dims=dims)
+    return built
 
 
 def longitudinal_model(evidence: Evidence, spec: ModelSpec) -> LongitudinalModel:
@@ -180,7 +219,7 @@ def longitudinal_model(evidence: Evidence, spec: ModelSpec) -> LongitudinalModel
         visits=tuple(map(str, arrays["visit"].values)),
         days=_days(arrays, spec),
         priors={},
-        notes=(*_left_out(arrays), *said, *_shrunk(spec)),
+        notes=(*left_out(arrays, "at any visit"), *said, *_shrunk(spec)),
     )
 
     def resolved(name: str, occasion: OccasionScale, sd: float | None) -> Prior:
@@ -254,25 +293,16 @@ def _values(arrays: xr.Dataset, spec: ModelSpec) -> tuple[FloatArray, FloatArray
     """Return what is modeled, the baseline as a covariate and the mean baseline."""
     score = arrays["score"].values.astype(float)
     asked = spec.options["baseline"]
-    if "baseline" not in arrays:
-        if asked != "none":
-            raise EvidenceError(
-                f"model '{spec.name}' has baseline = '{asked}', but these patients have no "
-                "baseline; take baseline = 'none'"
-            )
+    if asked == "none" and "baseline" not in arrays:
         return score, None, float("nan")
-    before = arrays["baseline"].values.astype(float)
+    before = recorded_baseline(arrays, spec)
     level = float(np.nanmean(before))
     if asked == "joint":
         return np.column_stack([before, score]), None, level
     if asked == "none":
         return score, None, level
-    if missing := int(np.isnan(before).sum()):
-        raise EvidenceError(
-            f"the baseline is missing for {missing} of {len(before)} patients with a score; "
-            "complete it, leave them out, or take baseline = 'joint' (model 'longitudinal-clda')"
-        )
-    return score, before - level, level
+    instead = "baseline = 'joint' (model 'longitudinal-clda')"
+    return score, centered_baseline(before, instead=instead), level
 
 
 def _days(arrays: xr.Dataset, spec: ModelSpec) -> FloatArray:
@@ -290,12 +320,6 @@ def _days(arrays: xr.Dataset, spec: ModelSpec) -> FloatArray:
     if spec.options["covariance"] == "autoregressive" and days[0] <= 0:
         raise EvidenceError("the first visit is at hour 0, which is when the baseline was taken")
     return np.concatenate([[0.0], days])
-
-
-def _left_out(arrays: xr.Dataset) -> list[str]:
-    """Say how many subjects have no score at any visit."""
-    count = int(arrays.attrs["subjects_without_score"])
-    return [f"{count} subjects without a score at any visit are left out"] if count else []
 
 
 def _shrunk(spec: ModelSpec) -> list[str]:

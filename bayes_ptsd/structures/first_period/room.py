@@ -1,4 +1,4 @@
-"""The room of a comparison of the arms at one visit, before anybody changes treatment."""
+"""Everything that a first-period model accepts and does, as one value."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.checks.first_period import first_period_checks
+from bayes_ptsd.checks.patients import patient_checks
+from bayes_ptsd.checks.predictive import arm_features, end_features, feature_table
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.first_period.exact import exact_first_period, why_not_exact
-from bayes_ptsd.first_period.groups import first_period_groups
-from bayes_ptsd.first_period.likelihood import arm_means, replicated_scores
-from bayes_ptsd.first_period.model import FirstPeriodModel, adjustment, first_period_model
-from bayes_ptsd.first_period.priors import draw_priors, has_proper_priors
 from bayes_ptsd.frequentist.ancova import ancova_analysis
-from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document
+from bayes_ptsd.frequentist.documents import analysis_document, answer, no_answer
+from bayes_ptsd.gaussian.blocks import patient_groups, subject_log_likelihood
+from bayes_ptsd.gaussian.parameters import log_prior_densities
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.specification import (
     NAMES,
@@ -28,7 +26,18 @@ from bayes_ptsd.specification import (
     Problem,
     Structure,
 )
+from bayes_ptsd.structures.arms import arm_means, constant_data
 from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.first_period.exact import exact_first_period, why_not_exact
+from bayes_ptsd.structures.first_period.model import (
+    FirstPeriodModel,
+    adjustment,
+    draw_priors,
+    first_period_model,
+    patient_blocks,
+    pymc_model,
+    replicated_scores,
+)
 from bayes_ptsd.structures.patients import (
     PRIOR_DRAWS,
     asked_outcome,
@@ -83,28 +92,29 @@ def _kind(problem: FirstPeriodModel) -> str:
     return json.dumps(["first_period", options, kinds], sort_keys=True)
 
 
-def _pymc_model(model: FirstPeriodModel) -> pm.Model:
-    """Build the PyMC model."""
-    from bayes_ptsd.build.first_period import first_period_pymc
-
-    return first_period_pymc(model)
-
-
-def _exact(model: FirstPeriodModel, seed: int) -> Groups:
-    """Integrate the posterior by quadrature."""
-    return exact_first_period(model, seed=seed)
-
-
 def _groups(model: FirstPeriodModel, groups: Groups, seed: int, _: pm.Model | None) -> Groups:
     """Return predictive, likelihood and prior groups, and the means of the arms."""
     posterior = groups["posterior"]
-    found = first_period_groups(posterior, model, seed=seed)
-    return {"posterior": posterior.assign(arm_mean=arm_means(posterior, model))} | found
+    means = arm_means(posterior["level"], posterior["treatment_difference"], model)
+    found = patient_groups(
+        posterior,
+        observed=model.observed,
+        constants=constant_data(model, covariates=model.covariates),
+        replicated=lambda draws, rng: replicated_scores(draws, model, rng),
+        log_likelihood=subject_log_likelihood(posterior, patient_blocks(model)),
+        log_prior=log_prior_densities(posterior, list(model.parameters.values())),
+        prior=(lambda: draw_priors(model, PRIOR_DRAWS, seed=seed)) if model.proper else None,
+        seed=seed,
+    )
+    return {"posterior": posterior.assign(arm_mean=means)} | found
 
 
 def _checks(model: FirstPeriodModel, fit: xr.DataTree, _: Mapping[str, Any]) -> Groups:
-    """Return the checks beyond convergence."""
-    return first_period_checks(fit, range_=model.endpoint.range)
+    """Run the predictive, cross-validation and sensitivity checks."""
+    range_ = model.endpoint.range
+    observed = fit["observed_data"].to_dataset()["score"]
+    features = feature_table(fit, arm_features(observed) | end_features(range_))
+    return patient_checks(fit, features, ranges=range_)
 
 
 def _counterpart(model: FirstPeriodModel) -> dict[str, Any]:
@@ -115,15 +125,12 @@ def _counterpart(model: FirstPeriodModel) -> dict[str, Any]:
     where there are any.
     """
     try:
-        table = _ancova(model)
+        return answer("ancova", analysis_document(_ancova(model)))
     except EvidenceError as error:
-        return {"method": f"none: {error}", **dict.fromkeys((*COLUMNS, "ci95")), "analyses": {}}
-    document = analysis_document(table)
-    chosen = document["estimands"]["treatment_difference"]
-    return {"method": document["method"], **chosen, "analyses": {"ancova": document}}
+        return no_answer(error)
 
 
-def _ancova(model: FirstPeriodModel) -> Any:
+def _ancova(model: FirstPeriodModel) -> xr.Dataset:
     """Run the analysis of covariance."""
     return ancova_analysis(
         model.score,
@@ -138,7 +145,7 @@ def _ancova(model: FirstPeriodModel) -> Any:
 def _prior_lines(model: FirstPeriodModel) -> tuple[dict[str, str], bool]:
     """Return the priors in score units, and whether all are proper."""
     lines = formulas(model.priors)
-    if not has_proper_priors(model):
+    if not model.proper:
         return lines, False
     drawn = draw_priors(model, PRIOR_DRAWS, seed=DEFAULT_SEED)
     scores = replicated_scores(drawn, model, np.random.default_rng(DEFAULT_SEED))
@@ -160,13 +167,13 @@ FIRST_PERIOD = Structure(
     equation="y[i] = level + baseline_slope b[i] + s (tau + gamma b[i]) x[i] + z[i]'covariate + "
     "e[i], x = +1/2 active, -1/2 control, b = baseline - mean, s = +1 if higher is better "
     "else -1;  e[i] ~ Normal or Student-t with sd_residual",
-    room="bayes_ptsd/structures/first_period.py",
+    room="bayes_ptsd/structures/first_period",
     uses=_uses,
     conflict=_conflict,
     select=asked_outcome,
     problem=_problem,
-    pymc_model=_pymc_model,
-    exact=_exact,
+    pymc_model=pymc_model,
+    exact=lambda model, seed: exact_first_period(model, seed=seed),
     groups=_groups,
     checks=_checks,
     counterpart=_counterpart,

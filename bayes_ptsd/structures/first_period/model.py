@@ -1,67 +1,51 @@
-"""Where a first-period specification meets its patients: scores, priors in score units, notes."""
+"""Where a first-period specification meets its patients, and the PyMC model of both."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
 from bayes_ptsd.frequentist.ancova import ancova_analysis
-from bayes_ptsd.gaussian.parameters import NU_FLOOR, Parameter
+from bayes_ptsd.gaussian.blocks import Blocks, flat_draws, replicated_cells
+from bayes_ptsd.gaussian.parameters import NU_FLOOR, Parameter, draw_parameters
 from bayes_ptsd.patient_scale import endpoint_scale, in_score_units, predictor_sd
 from bayes_ptsd.priors import FloatArray, Prior
-from bayes_ptsd.scaled_priors import PriorVector, prior_vector
+from bayes_ptsd.scaled_priors import prior_vector
 from bayes_ptsd.specification import ModelSpec
-from bayes_ptsd.trial import Endpoint
+from bayes_ptsd.structures.arms import ArmsModel, centered_baseline, left_out, recorded_baseline
 
-__all__ = ["FirstPeriodModel", "adjustment", "first_period_model", "linear_columns"]
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = [
+    "FirstPeriodModel",
+    "adjustment",
+    "draw_priors",
+    "first_period_model",
+    "linear_columns",
+    "patient_blocks",
+    "pymc_model",
+    "replicated_scores",
+]
 
 NAMES: Mapping[str, str] = {"treatment": "treatment_difference"}
 SLOPES = ("baseline_slope", "interaction")
 
 
-@dataclass(frozen=True)
-class FirstPeriodModel:
+@dataclass(frozen=True, kw_only=True)
+class FirstPeriodModel(ArmsModel):
     """A comparison of two arms at one visit with its data, ready for any engine."""
 
-    spec: ModelSpec
-    endpoint: Endpoint  # its `reference_sd` is estimated where the trial gives none
-    subject: np.ndarray[Any, Any]
     score: FloatArray  # as recorded, dim (subject,)
-    active: BoolArray  # dim (subject,)
-    arms: tuple[str, str]  # labels of control and active treatment
-    baseline: FloatArray | None  # minus its mean over these patients, score units
     covariates: xr.DataArray  # dims (subject, column)
-    priors: Mapping[str, Prior | PriorVector]  # in score units, by parameter
-    notes: tuple[str, ...]  # what was taken from the data, and what was left out
     visit: str
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Options of the specification."""
-        return self.spec.options
-
-    @property
-    def sign(self) -> int:
-        """Benefit sign of the endpoint: +1 if a higher score is better, else -1."""
-        return self.endpoint.benefit_sign
-
-    @property
-    def contrast(self) -> FloatArray:
-        """+1/2 in the active arm, -1/2 in the control arm: a level is the mean over both."""
-        return np.where(self.active, 0.5, -0.5)
-
-    @property
-    def treatment(self) -> np.ndarray[Any, Any]:
-        """Label of each patient's arm."""
-        return np.where(self.active, self.arms[1], self.arms[0])
 
     @property
     def observed(self) -> xr.Dataset:
@@ -92,9 +76,51 @@ class FirstPeriodModel:
     @property
     def size(self) -> dict[str, Any]:
         """Numbers of subjects, observations and subjects by arm."""
-        counts = {label: int((self.treatment == label).sum()) for label in self.arms}
         total = len(self.score)
-        return {"subjects": total, "observations": total, "by_sequence": counts}
+        return {"subjects": total, "observations": total, "by_sequence": self.by_arm}
+
+
+def pymc_model(model: FirstPeriodModel) -> pm.Model:
+    """Build the PyMC model, whose equation stands at the head of the room.
+
+    Scores and prior parameters are data that can be exchanged; an improper prior is a SpecError.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    from bayes_ptsd.pymc_priors import parameter_variable
+
+    options, parameters = model.options, model.parameters
+    with pm.Model(coords={"subject": model.subject, **model.coords}) as built:
+        score = pm.Data("score_data", model.score, dims="subject")
+        contrast = pm.Data("contrast", model.contrast, dims="subject")
+        benefit = pm.Data("benefit_sign", float(model.sign)) * contrast
+
+        treatment_difference = parameter_variable(parameters["treatment"])
+        level = parameter_variable(parameters["level"])
+        mean = level + treatment_difference * benefit
+        if model.baseline is not None:
+            baseline = pm.Data("baseline_centered", model.baseline, dims="subject")
+            baseline_slope = parameter_variable(parameters["baseline_slope"])
+            mean = mean + baseline_slope * baseline
+            if options["interaction"]:
+                interaction = parameter_variable(parameters["interaction"])
+                mean = mean + interaction * baseline * benefit
+        if model.covariates.size:
+            columns = pm.Data("covariates", model.covariates.values, dims=("subject", "column"))
+            covariate = parameter_variable(parameters["covariate"])
+            mean = mean + (columns * covariate).sum(axis=1)
+
+        sd_residual = parameter_variable(parameters["sd_residual"])
+        if options["arm_sd"] == "unequal":
+            sd_residual = pt.switch(pt.gt(contrast, 0), sd_residual[1], sd_residual[0])
+
+        if options["likelihood"] == "student_t":
+            nu = parameter_variable(parameters["nu"])
+            pm.StudentT("score", nu=nu, mu=mean, sigma=sd_residual, observed=score, dims="subject")
+        else:
+            pm.Normal("score", mu=mean, sigma=sd_residual, observed=score, dims="subject")
+    return built
 
 
 def first_period_model(evidence: Evidence, spec: ModelSpec) -> FirstPeriodModel:
@@ -121,7 +147,7 @@ def first_period_model(evidence: Evidence, spec: ModelSpec) -> FirstPeriodModel:
         baseline=_baseline(arrays, spec),
         covariates=covariate_columns(evidence, arrays["subject"], spec.options["covariates"]),
         priors={},
-        notes=(*_left_out(arrays), *said),
+        notes=(*left_out(arrays, "at this visit"), *said),
         visit=str(arrays["visit"].values[0]),
     )
 
@@ -155,6 +181,38 @@ def linear_columns(model: FirstPeriodModel) -> dict[str, FloatArray]:
     return columns
 
 
+def patient_blocks(model: FirstPeriodModel) -> Blocks:
+    """Return scores, columns and residual variances for the common density."""
+    table = linear_columns(model)
+    columns = {name: table[name][:, None] for name in table if not name.startswith("covariate ")}
+    if model.covariates.size:
+        columns["covariate"] = model.covariates.values[:, None, :]
+    return Blocks(
+        model.score[:, None],
+        model.subject,
+        columns,
+        lambda draws: flat_draws(draws, "sd_residual")[..., None, None] ** 2,
+        group=model.active.astype(int) if model.options["arm_sd"] == "unequal" else None,
+    )
+
+
+def replicated_scores(
+    draws: xr.Dataset, model: FirstPeriodModel, rng: np.random.Generator
+) -> xr.Dataset:
+    """Draw ``score`` (chain, draw, subject) of new patients with the same arms and covariates."""
+    score = replicated_cells(draws, patient_blocks(model), rng)[..., 0]
+    coords = {"chain": draws["chain"], "draw": draws["draw"], **model.observed.coords}
+    return xr.Dataset({"score": (("chain", "draw", "subject"), score)}, coords=coords)
+
+
+def draw_priors(model: FirstPeriodModel, size: int, *, seed: int) -> xr.Dataset:
+    """Draw every parameter from its prior, dims ``chain`` (1) and ``draw`` first.
+
+    An improper prior is a SpecError.
+    """
+    return draw_parameters(list(model.parameters.values()), model.coords, size, seed=seed)
+
+
 def adjustment(model: FirstPeriodModel) -> FloatArray | None:
     """Return centered baseline and covariates, dims (subject, covariate); None without any."""
     parts = [] if model.baseline is None else [model.baseline[:, None]]
@@ -166,18 +224,7 @@ def _baseline(arrays: xr.Dataset, spec: ModelSpec) -> FloatArray | None:
     """Return the centered baseline that the model adjusts for."""
     if spec.options["baseline"] == "none":
         return None
-    if "baseline" not in arrays:
-        raise EvidenceError(
-            f"model '{spec.name}' has baseline = 'covariate', but these patients have no baseline; "
-            "take baseline = 'none'"
-        )
-    values = arrays["baseline"].values.astype(float)
-    if missing := int(np.isnan(values).sum()):
-        raise EvidenceError(
-            f"the baseline is missing for {missing} of {len(values)} patients with a score; "
-            "complete it, leave them out, or take baseline = 'none'"
-        )
-    return np.asarray(values - values.mean())
+    return centered_baseline(recorded_baseline(arrays, spec), instead="baseline = 'none'")
 
 
 def _predictor_sds(model: FirstPeriodModel) -> dict[str, Sequence[float | None]]:
@@ -189,12 +236,6 @@ def _predictor_sds(model: FirstPeriodModel) -> dict[str, Sequence[float | None]]
     if model.baseline is not None:
         found |= {name: [predictor_sd(model.baseline, "baseline")] for name in SLOPES}
     return found
-
-
-def _left_out(arrays: xr.Dataset) -> list[str]:
-    """Say how many subjects have no score at the visit."""
-    count = int(arrays.attrs["subjects_without_score"])
-    return [f"{count} subjects without a score at this visit are left out"] if count else []
 
 
 def _standard_error(model: FirstPeriodModel) -> float:

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import json
-import runpy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pymc as pm
 import pytest
 import xarray as xr
+from arm_patients import SD, arms, negated, rescaled, swapped, with_endpoint, with_scores
+from scipy import stats
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.first_period.exact import exact_first_period, first_period_problem
-from bayes_ptsd.first_period.likelihood import subject_log_likelihood
-from bayes_ptsd.first_period.model import FirstPeriodModel, adjustment, first_period_model
-from bayes_ptsd.first_period.priors import draw_priors, log_priors
 from bayes_ptsd.frequentist.ancova import ancova_analysis
+from bayes_ptsd.gaussian.blocks import subject_log_likelihood
+from bayes_ptsd.gaussian.parameters import NU_FLOOR, Parameter, log_prior_densities
 from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.pymc_priors import parameter_variable, prior_distribution
+from bayes_ptsd.structures.first_period.exact import exact_first_period, first_period_problem
+from bayes_ptsd.structures.first_period.model import (
+    FirstPeriodModel,
+    adjustment,
+    draw_priors,
+    first_period_model,
+    patient_blocks,
+)
 
-MADE = runpy.run_path(str(Path(__file__).with_name("arm_patients.py")))
-arms, with_scores, with_endpoint = MADE["arms"], MADE["with_scores"], MADE["with_endpoint"]
 ARMS = [(6, 6), (9, 4), (12, 12), (22, 19), (20, 20)]
 LEVELS = [50.0, 30.0, 10.0]  # mid-scale, 3 and 1 SD from the lower end of 0 to 100
-SD = MADE["SD"]
 EVERYTHING = {"interaction": True, "arm_sd": "unequal", "covariates": ["sex", "age"]}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "difference": {"baseline": "none"},
@@ -140,7 +146,7 @@ def means(model: FirstPeriodModel, values: np.ndarray[Any, Any]) -> np.ndarray[A
 # How an estimand changes: factor, and what is added to it
 CHANGES: Mapping[str, tuple[Any, Mapping[str, tuple[float, float]]]] = {
     "arms swapped": (
-        MADE["swapped"], {"treatment_difference": (-1, 0), "interaction": (-1, 0), "level": (1, 0)}
+        swapped, {"treatment_difference": (-1, 0), "interaction": (-1, 0), "level": (1, 0)}
     ),
     "constant added": (
         lambda evidence: with_scores(
@@ -149,10 +155,10 @@ CHANGES: Mapping[str, tuple[Any, Mapping[str, tuple[float, float]]]] = {
         {"treatment_difference": (1, 0), "interaction": (1, 0), "level": (1, 1000)},
     ),
     "negated": (
-        MADE["negated"], {"treatment_difference": (1, 0), "interaction": (-1, 0), "level": (-1, 0)}
+        negated, {"treatment_difference": (1, 0), "interaction": (-1, 0), "level": (-1, 0)}
     ),
     "scaled": (
-        lambda evidence: MADE["rescaled"](evidence, 7.0),
+        lambda evidence: rescaled(evidence, 7.0),
         {"treatment_difference": (7, 0), "interaction": (1, 0), "level": (7, 0)},
     ),
 }  # fmt: skip
@@ -213,7 +219,8 @@ def test_density_of_heavy_tails_follows_a_change_of_the_data(change: str) -> Non
 
 def density(model: FirstPeriodModel, draws: xr.Dataset) -> np.ndarray[Any, Any]:
     """Return the log posterior density at every draw, up to a constant."""
-    parts = [subject_log_likelihood(draws, model), *log_priors(draws, model).values()]
+    priors = log_prior_densities(draws, list(model.parameters.values()))
+    parts = [subject_log_likelihood(draws, patient_blocks(model)), *priors.values()]
     return sum(
         part.sum([dim for dim in part.dims if dim not in ("chain", "draw")]).values[0]
         for part in parts
@@ -262,7 +269,7 @@ def test_the_example_of_the_guide_gives_its_first_period(
     shared: Path, tmp_path: Path, range_: str
 ) -> None:
     """Thirteen children by the guide's own trial file: 53.81, with and without a range."""
-    page = (Path(__file__).parents[1] / "docs/guides/your-own-data.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs/guides/your-own-data.md").read_text("utf-8")
     block = page.split("```toml\n")[1].split("```")[0]
     line = next(text for text in block.splitlines() if text.startswith("range = [0, 900]"))
     trial = block.replace('"formoterol"', '"F"').replace('"salbutamol"', '"S"')
@@ -283,3 +290,18 @@ def test_a_range_does_not_reverse_a_small_trial(shared: Path, tmp_path: Path, tr
     assert estimate_of(fitted(tmp_path, *files, "--prior", "flat")) == pytest.approx(
         11.70, abs=0.005
     )
+
+
+def test_degrees_of_freedom_have_their_prior_above_the_floor() -> None:
+    """A prior inside a truncated variable has its density over what lies above the limit."""
+    prior = Prior("gamma", {"shape": 2.0, "rate": 0.1})
+    with pm.Model():
+        nu = pm.Truncated.dist(prior_distribution("nu", prior), lower=2)
+    density = float(pm.logp(nu, 5.0).eval())
+    gamma = stats.gamma(2.0, scale=10.0)
+    assert density == pytest.approx(gamma.logpdf(5.0) - gamma.logsf(2.0), abs=1e-9)
+    one = Parameter("nu", prior, floor=NU_FLOOR)
+    with pm.Model():
+        same = parameter_variable(one)
+    assert float(pm.logp(same, 5.0).eval()) == pytest.approx(density, abs=1e-12)
+    assert float(one.logpdf(np.array(5.0))) == pytest.approx(density, abs=1e-9)

@@ -90,7 +90,7 @@ def arm_problem(
 def arm_posterior(problem: Problem, *, draws: int = 4000, seed: int = 20140601) -> xr.DataTree:
     """Compute the posterior of a comparison of arms without sampling [1]_.
 
-    As `crossover_posterior`; unequal standard deviations have dim ``treatment``, control first.
+    As `posterior_tree`; unequal standard deviations have dim ``treatment``, control first.
 
     References
     ----------

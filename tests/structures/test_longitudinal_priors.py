@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import runpy
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,23 +10,27 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pymc as pm
 import pytest
 import xarray as xr
+from arm_patients import SD, arms, negated, rescaled, swapped, with_endpoint, with_scores
 
 from bayes_ptsd.check_roles import Check
-from bayes_ptsd.checks.longitudinal import visit_boundary_checks
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.frequentist.ancova import ancova_analysis
-from bayes_ptsd.longitudinal.likelihood import subject_log_likelihood
-from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
-from bayes_ptsd.longitudinal.priors import draw_priors, log_priors
+from bayes_ptsd.gaussian.blocks import subject_log_likelihood
+from bayes_ptsd.gaussian.observed import partial_correlations
 from bayes_ptsd.models_files import list_models, load_model
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.structures.longitudinal.draws import draw_priors, log_priors, patient_blocks
+from bayes_ptsd.structures.longitudinal.model import (
+    LongitudinalModel,
+    longitudinal_model,
+    trajectory_mmrm,
+)
+from bayes_ptsd.structures.longitudinal.room import visit_boundary_checks
 
-MADE = runpy.run_path(str(Path(__file__).with_name("arm_patients.py")))
-arms, with_scores, with_endpoint = MADE["arms"], MADE["with_scores"], MADE["with_endpoint"]
-SD = MADE["SD"]
 VISITS = {"1d": 24.0, "2d": 48.0, "7d": 168.0}
 ARMS = [(6, 6), (9, 4), (12, 12), (22, 19), (20, 20)]
 LEVELS = [50.0, 30.0, 10.0]  # mid-scale, 3 and 1 SD from the lower end of 0 to 100
@@ -38,7 +41,7 @@ LKJ = Prior("lkj", {"shape": 2.0})
 def engine() -> ModuleType:
     """Return the posterior without a chain that the validation study uses, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1] / "validation"))
+        patch.syspath_prepend(str(Path(__file__).parents[2] / "validation"))
         return importlib.import_module("visit_posterior")
 
 
@@ -218,11 +221,11 @@ def follow(draws: xr.Dataset, change: str, model: LongitudinalModel) -> xr.Datas
 
 
 CHANGES = {
-    "arms swapped": MADE["swapped"],
+    "arms swapped": swapped,
     "constant added": moved_scores,
     "visit moved": moved_visit,
-    "negated": MADE["negated"],
-    "scaled": lambda evidence: MADE["rescaled"](evidence, 7.0),
+    "negated": negated,
+    "scaled": lambda evidence: rescaled(evidence, 7.0),
 }
 
 
@@ -251,7 +254,10 @@ def with_holes(evidence: Evidence) -> Evidence:
 
 def density(model: LongitudinalModel, draws: xr.Dataset) -> np.ndarray[Any, Any]:
     """Return the log posterior density at every draw, up to a constant."""
-    parts = [subject_log_likelihood(draws, model), *log_priors(draws, model).values()]
+    parts = [
+        subject_log_likelihood(draws, patient_blocks(model)),
+        *log_priors(draws, model).values(),
+    ]
     return sum(
         part.sum([dim for dim in part.dims if dim not in ("chain", "draw")]).values[0]
         for part in parts
@@ -307,3 +313,16 @@ def test_scales_follow_the_visit() -> None:
         np.log(level["sigma"][2] / level["sigma"][0])
     )
     assert replace(model).priors["baseline_slope"].params["sigma"].shape == (3,)
+
+
+def test_partial_correlations_carry_the_prior_of_their_matrix() -> None:
+    """One pair under uniform correlations, 1/2 on (-1, 1), has the density of a unit interval."""
+    with pm.Model(coords={"pair": [0]}) as model:
+        found = partial_correlations(Prior("uniform_correlations"), 2, dim="pair")
+    point = {"partial_unit_interval__": np.array([0.3])}
+    unit = 1 / (1 + np.exp(-0.3))
+    jacobian = np.log(unit * (1 - unit))
+    assert len(found) == 1
+    assert float(model.compile_logp(mode="FAST_COMPILE")(point)) == pytest.approx(
+        jacobian, abs=1e-9
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,35 +11,41 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from sampled import agree, meets
 from scipy import integrate, stats
 
-from bayes_ptsd.checks.first_period import first_period_checks
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate, prob_benefit
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.patients import load_patients
 from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
-from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
 from bayes_ptsd.exact.grid import grid_cdf
-from bayes_ptsd.first_period.exact import exact_first_period
-from bayes_ptsd.first_period.groups import first_period_groups
-from bayes_ptsd.first_period.likelihood import subject_log_likelihood
-from bayes_ptsd.first_period.model import FirstPeriodModel, first_period_model, linear_columns
-from bayes_ptsd.first_period.priors import draw_priors, log_priors
 from bayes_ptsd.fit import build_model, fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
+from bayes_ptsd.gaussian.arms import arm_posterior, arm_problem
 from bayes_ptsd.gaussian.axes import inverse_sd
+from bayes_ptsd.gaussian.blocks import subject_log_likelihood
+from bayes_ptsd.gaussian.parameters import log_prior_densities
 from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.sampler import model_graph
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.first_period import FIRST_PERIOD
+from bayes_ptsd.structures.first_period.exact import exact_first_period
+from bayes_ptsd.structures.first_period.model import (
+    FirstPeriodModel,
+    draw_priors,
+    first_period_model,
+    linear_columns,
+    patient_blocks,
+)
 from bayes_ptsd.trial import load_trial
 
 FLAT = Prior("flat")
-SAMPLED = runpy.run_path(str(Path(__file__).with_name("sampled.py")))
 EVERYTHING = {"interaction": True, "arm_sd": "unequal", "covariates": ["sex", "age"]}
 
 
@@ -103,7 +108,7 @@ def test_flat_priors_return_the_analysis_of_covariance(options: dict[str, Any]) 
 @pytest.mark.parametrize("visit", ["VIS1", "VIS4"])
 def test_public_trial_returns_the_analysis_of_covariance(shared: Path, visit: str) -> None:
     """One visit of a public parallel trial, with a baseline and covariates of the file."""
-    trial = load_trial(Path(__file__).parent / "trials" / "fev.toml")
+    trial = load_trial(Path(__file__).parents[1] / "trials" / "fev.toml")
     loaded = load_patients(shared / "data" / "fev.csv", trial, covariates=["RACE", "SEX"])
     evidence, spec = select_outcome(loaded, visit=visit), flat(covariates=["RACE", "SEX"])
     mirror = frequentist_document(evidence, spec)
@@ -172,8 +177,8 @@ def test_sampled_and_exact_posterior_agree(fits: dict[str, xr.DataTree]) -> None
     sampled = fits["nuts"]["posterior"].to_dataset()
     assert set(exact.data_vars) == set(sampled.data_vars)
     for name in exact.data_vars:
-        SAMPLED["agree"](exact, sampled, name)
-    SAMPLED["meets"](sampled, fits["exact"]["exact"].to_dataset(), "treatment_difference")
+        agree(exact, sampled, name)
+    meets(sampled, fits["exact"]["exact"].to_dataset(), "treatment_difference")
 
 
 def test_a_fit_carries_everything(fits: dict[str, xr.DataTree]) -> None:
@@ -216,10 +221,13 @@ def test_pymc_density_is_the_one_written_in_numpy(options: dict[str, Any]) -> No
     evidence, spec = parallel(seed=11), load_model("first-period").having(options=options)
     problem, model = first_period_model(evidence, spec), build_model(evidence, spec)
     draws = draw_priors(problem, 3, seed=2)
-    expected = float(subject_log_likelihood(draws, problem).isel(chain=0, draw=0).sum())
+    expected = float(
+        subject_log_likelihood(draws, patient_blocks(problem)).isel(chain=0, draw=0).sum()
+    )
     assert log_density(model, draws, observed=True) == pytest.approx(expected, rel=1e-9)
     prior = sum(
-        float(value.isel(chain=0, draw=0).sum()) for value in log_priors(draws, problem).values()
+        float(value.isel(chain=0, draw=0).sum())
+        for value in log_prior_densities(draws, list(problem.parameters.values())).values()
     )
     assert log_density(model, draws, observed=False) == pytest.approx(prior, rel=1e-9)
 
@@ -258,7 +266,8 @@ def test_heavy_tails_bound_an_outlier() -> None:
     draws = xr.Dataset({name: (("chain", "draw"), [[value]]) for name, value in values.items()})
     draws = draws.assign_coords(chain=[0], draw=[0])
     near, far = (
-        float(subject_log_likelihood(draws, _moved(model, by))[0, 0, 0]) for by in (5e4, 1e5)
+        float(subject_log_likelihood(draws, patient_blocks(_moved(model, by)))[0, 0, 0])
+        for by in (5e4, 1e5)
     )
     assert near - far == pytest.approx(5 * np.log(2), abs=0.01)
 
@@ -272,8 +281,8 @@ def test_checks_see_an_outlier() -> None:
     """One patient 15 sds away: extreme score, Pareto shape and likelihood by subject show it."""
     model = _moved(first_period_model(parallel(seed=14), load_model("first-period")), 120.0)
     groups = exact_first_period(model, seed=1)
-    tree = xr.DataTree.from_dict(groups | first_period_groups(groups["posterior"], model, seed=1))
-    found = first_period_checks(tree, range_=None)
+    tree = xr.DataTree.from_dict(groups | FIRST_PERIOD.groups(model, groups, 1, None))
+    found = FIRST_PERIOD.checks(model, tree, {})
     checks = found["checks"]
     failed = checks["check"].values[~checks["passed"].values].tolist()
     assert any(name.startswith("predictive_highest") for name in failed)
@@ -357,3 +366,10 @@ def test_equal_arms_are_students_t() -> None:
     known = stats.t(6, 3.0, pooled * np.sqrt(1 / 4 + 1 / 4))
     places = np.array([-2.0, 0.0, 3.0, 5.0])
     np.testing.assert_allclose(grid_cdf(found, places), known.cdf(places), atol=1e-6)
+
+
+def test_the_graph_names_every_variable() -> None:
+    """A reader of the mermaid graph sees each parameter and the score."""
+    model = build_model(example_patients(), load_model("first-period"))
+    graph = model_graph(model)
+    assert all(variable.name in graph for variable in [*model.free_RVs, *model.observed_RVs])

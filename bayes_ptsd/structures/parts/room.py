@@ -1,7 +1,8 @@
-"""The room of the parts of a total in patients, at one visit."""
+"""Everything that a model of the parts of a total accepts and does, as one value."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.checks.parts import parts_checks
+from bayes_ptsd.checks.patients import patient_checks
+from bayes_ptsd.checks.predictive import Feature, endpoint_features, feature_table
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.patients import load_patients
-from bayes_ptsd.frequentist.ancova import ancova_analysis
-from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document, line
-from bayes_ptsd.parts.example import example_parts
-from bayes_ptsd.parts.groups import draw_priors, parts_groups
-from bayes_ptsd.parts.model import PartsModel, part_names, parts_model
+from bayes_ptsd.frequentist.documents import analysis_document, answer, line, no_answer
+from bayes_ptsd.gaussian.blocks import patient_groups, subject_log_likelihood
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.specification import (
@@ -29,6 +28,21 @@ from bayes_ptsd.specification import (
     Problem,
     Request,
     Structure,
+)
+from bayes_ptsd.structures.arms import constant_data
+from bayes_ptsd.structures.parts.draws import (
+    draw_priors,
+    log_priors,
+    patient_blocks,
+    replicated_scores,
+)
+from bayes_ptsd.structures.parts.example import example_parts
+from bayes_ptsd.structures.parts.model import (
+    PartsModel,
+    ancova_of,
+    part_names,
+    parts_model,
+    pymc_model,
 )
 from bayes_ptsd.structures.patients import (
     PRIOR_DRAWS,
@@ -43,7 +57,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
 
-__all__ = ["PARTS"]
+__all__ = ["PARTS", "part_features"]
 
 INTERNAL = ("plane_standard", "partial_unit", "partial_correlation")
 NO_EXACT = "it has no quadrature over the covariance of several outcomes"
@@ -100,13 +114,6 @@ def _kind(problem: PartsModel) -> str:
     return json.dumps(["parts", problem.baseline is not None, kinds], sort_keys=True)
 
 
-def _pymc_model(model: PartsModel) -> pm.Model:
-    """Build the PyMC model."""
-    from bayes_ptsd.build.parts import parts_pymc
-
-    return parts_pymc(model)
-
-
 def _exact(_: PartsModel, __: int) -> Groups:
     """Refuse: there is none."""
     raise FitError(NO_EXACT)
@@ -117,40 +124,60 @@ def _groups(model: PartsModel, groups: Groups, seed: int, _: pm.Model | None) ->
     posterior = groups["posterior"].drop_vars(INTERNAL, errors="ignore")
     kept = {"chain", "draw", "endpoint", "pair"}
     posterior = posterior.drop_dims(set(posterior.dims) - kept)
-    return {"posterior": posterior} | parts_groups(posterior, model, seed=seed)
+    return {"posterior": posterior} | patient_groups(
+        posterior,
+        observed=model.observed,
+        constants=constant_data(model, dims=("subject", "endpoint")),
+        replicated=lambda draws, rng: replicated_scores(draws, model, rng),
+        log_likelihood=subject_log_likelihood(posterior, patient_blocks(model)),
+        log_prior=log_priors(posterior, model),
+        prior=(lambda: draw_priors(model, PRIOR_DRAWS, seed=seed)) if model.proper else None,
+        seed=seed,
+    )
 
 
 def _checks(model: PartsModel, fit: xr.DataTree, _: Mapping[str, Any]) -> Groups:
-    """Return the checks beyond convergence."""
-    return parts_checks(fit, model)
+    """Run the predictive, cross-validation and sensitivity checks.
+
+    ``loo`` leaves out all parts of a subject together.
+    """
+    observed = fit["observed_data"].to_dataset()["score"]
+    features = feature_table(fit, part_features(observed, model))
+    return patient_checks(fit, features, ranges={part.id: part.range for part in model.parts})
+
+
+def part_features(observed: xr.DataArray, model: PartsModel) -> dict[str, Feature]:
+    """Return each part by arm, scores at its ends, and the correlations of parts within arms."""
+    found = endpoint_features(observed, model.parts)
+    arms = [np.flatnonzero(model.active == bool(arm)) for arm in (0, 1)]
+
+    def centered(y: xr.DataArray) -> xr.DataArray:
+        groups = [y.isel(subject=rows) for rows in arms]
+        return xr.concat([one - one.mean("subject") for one in groups], dim="subject")
+
+    for first, second in itertools.combinations(model.names, 2):
+        found[f"correlation_{first}_{second}"] = lambda y, a=first, b=second: xr.corr(  # type: ignore[misc]
+            centered(y).sel(endpoint=a), centered(y).sel(endpoint=b), dim="subject"
+        )
+    return found
 
 
 def _counterpart(model: PartsModel) -> dict[str, Any]:
     """Return the analysis of covariance of the sum of the parts, and of each of them."""
     try:
-        document = analysis_document(_ancova(model, None))
+        document = analysis_document(ancova_of(model))
         for place, name in enumerate(model.names):
-            one = _ancova(model, place).sel(estimand="treatment_difference")
+            one = ancova_of(model, place).sel(estimand="treatment_difference")
             document["estimands"][f"difference[{name}]"] = line(one)
     except EvidenceError as error:
-        return {"method": f"none: {error}", **dict.fromkeys((*COLUMNS, "ci95")), "analyses": {}}
-    chosen = document["estimands"]["treatment_difference"]
-    return {"method": document["method"], **chosen, "analyses": {"ancova": document}}
-
-
-def _ancova(model: PartsModel, place: int | None) -> xr.Dataset:
-    """Compare the arms on one part, or on the sum of all."""
-    score = model.score.sum(axis=1) if place is None else model.score[:, place]
-    before = None
-    if model.baseline is not None:
-        before = model.baseline.sum(axis=1) if place is None else model.baseline[:, place]
-    return ancova_analysis(score, model.active, covariates=before, benefit_sign=model.sign)
+        return no_answer(error)
+    return answer("ancova", document)
 
 
 def _prior_lines(model: PartsModel) -> tuple[dict[str, str], bool]:
     """Return the priors of a specification in words, and whether all are proper."""
     lines = formulas(model.priors)
-    if not all(prior.proper for prior in model.priors.values()):
+    if not model.proper:
         return lines, False
     treatment = model.priors["treatment"]
     assert isinstance(treatment, Prior)
@@ -172,12 +199,12 @@ PARTS = Structure(
     equation="y[i,k] = level[k] + s difference[k] x[i] + baseline_slope[k] b[i,k] + e[i,k], "
     "x = 1/2 active, -1/2 control;  e[i] ~ Normal(0, Sigma);  difference[k] = w[k] tau + d[k], "
     "sum of d = 0, d ~ Normal(0, heterogeneity^2) on that plane;  treatment difference = tau",
-    room="bayes_ptsd/structures/parts.py",
+    room="bayes_ptsd/structures/parts",
     uses=_uses,
     conflict=lambda _: "",
     select=_select,
     problem=_problem,
-    pymc_model=_pymc_model,
+    pymc_model=pymc_model,
     exact=_exact,
     groups=_groups,
     checks=_checks,

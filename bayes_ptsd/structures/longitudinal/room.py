@@ -1,24 +1,25 @@
-"""The room of a comparison of the arms at several visits."""
+"""Everything that a longitudinal model accepts and does, as one value, and its checks."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from bayes_ptsd.checks.longitudinal import longitudinal_checks
+from bayes_ptsd.check_roles import Check
+from bayes_ptsd.checks.patients import patient_checks
+from bayes_ptsd.checks.predictive import Feature, end_features, feature_table
+from bayes_ptsd.checks.sensitivity import boundary_check
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.trajectories import select_endpoint
-from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document
-from bayes_ptsd.longitudinal.example import example_trajectories
-from bayes_ptsd.longitudinal.groups import longitudinal_groups
-from bayes_ptsd.longitudinal.likelihood import derived, replicated_scores
-from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
-from bayes_ptsd.longitudinal.priors import draw_priors, has_proper_priors
+from bayes_ptsd.frequentist.documents import analysis_document, answer, no_answer
+from bayes_ptsd.gaussian.blocks import patient_groups, subject_log_likelihood
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.specification import (
     NAMES,
@@ -28,6 +29,22 @@ from bayes_ptsd.specification import (
     Problem,
     Request,
     Structure,
+)
+from bayes_ptsd.structures.arms import constant_data
+from bayes_ptsd.structures.longitudinal.draws import (
+    derived,
+    draw_priors,
+    log_priors,
+    patient_blocks,
+    replicated_scores,
+    trajectory_summary,
+)
+from bayes_ptsd.structures.longitudinal.example import example_trajectories
+from bayes_ptsd.structures.longitudinal.model import (
+    LongitudinalModel,
+    longitudinal_model,
+    pymc_model,
+    trajectory_mmrm,
 )
 from bayes_ptsd.structures.patients import (
     PRIOR_DRAWS,
@@ -43,7 +60,7 @@ if TYPE_CHECKING:
     import pymc as pm
 
 
-__all__ = ["LONGITUDINAL"]
+__all__ = ["LONGITUDINAL", "visit_boundary_checks", "visit_features"]
 
 NO_ENGINE = "the covariance of several visits has no closed form"
 # acceptance rate under shrinkage instead of the usual .8: the spread between visits can be near
@@ -57,6 +74,10 @@ CORRELATIONS = {
     "autoregressive": ("half_life",),
 }
 SLOPES = ("covariate", "common_slope")
+# Two scores that share 90% of their variance tell one thing.
+NEAR_ONE = 0.95
+# Two scores always lie on a line: of fewer than three no spread or correlation is a feature.
+FEWEST = 3
 
 
 def _uses(options: Options) -> tuple[str, ...]:
@@ -109,13 +130,6 @@ def _kind(problem: LongitudinalModel) -> str:
     return json.dumps(["longitudinal", options, kinds, days], sort_keys=True)
 
 
-def _pymc_model(model: LongitudinalModel) -> pm.Model:
-    """Build the PyMC model."""
-    from bayes_ptsd.build.longitudinal import longitudinal_pymc
-
-    return longitudinal_pymc(model)
-
-
 def _exact(model: LongitudinalModel, _: int) -> Groups:
     """Refuse: there is none."""
     name = model.spec.name
@@ -123,14 +137,28 @@ def _exact(model: LongitudinalModel, _: int) -> Groups:
 
 
 def _groups(model: LongitudinalModel, groups: Groups, seed: int, _: pm.Model | None) -> Groups:
-    """Return the estimands, and predictive, likelihood and prior groups."""
+    """Return the estimands, their courses, and predictive, likelihood and prior groups."""
     posterior = derived(groups["posterior"].drop_vars(INTERNAL, errors="ignore"), model)
-    return {"posterior": posterior} | longitudinal_groups(posterior, model, seed=seed)
+    found = patient_groups(
+        posterior,
+        observed=model.observed,
+        constants=constant_data(model, covariates=model.covariates),
+        replicated=lambda draws, rng: replicated_scores(draws, model, rng),
+        log_likelihood=subject_log_likelihood(posterior, patient_blocks(model)),
+        log_prior=log_priors(posterior, model),
+        prior=(lambda: draw_priors(model, PRIOR_DRAWS, seed=seed)) if model.proper else None,
+        seed=seed,
+    )
+    summary = trajectory_summary(posterior, model)
+    return {"posterior": posterior, "trajectory_summary": summary} | found
 
 
 def _checks(model: LongitudinalModel, fit: xr.DataTree, _: Mapping[str, Any]) -> Groups:
-    """Return the checks beyond convergence."""
-    return longitudinal_checks(fit, range_=model.endpoint.range)
+    """Run the predictive, cross-validation, sensitivity and boundary checks of several visits."""
+    range_ = model.endpoint.range
+    observed = fit["observed_data"].to_dataset()["score"]
+    features = feature_table(fit, visit_features(observed) | end_features(range_))
+    return patient_checks(fit, features, ranges=range_, further=visit_boundary_checks(fit))
 
 
 def _counterpart(model: LongitudinalModel) -> dict[str, Any]:
@@ -142,13 +170,12 @@ def _counterpart(model: LongitudinalModel) -> dict[str, Any]:
     try:
         table = trajectory_mmrm(model)
     except EvidenceError as error:
-        return {"method": f"none: {error}", **dict.fromkeys((*COLUMNS, "ci95")), "analyses": {}}
+        return no_answer(error)
     document = analysis_document(table)
     document["residual_sd"] = dict(
         zip(model.visits, map(float, table["residual_sd"].values), strict=True)
     )
-    chosen = document["estimands"]["treatment_difference"]
-    return {"method": document["method"], **chosen, "analyses": {"mmrm": document}}
+    return answer("mmrm", document)
 
 
 def _prior_lines(model: LongitudinalModel) -> tuple[dict[str, str], bool]:
@@ -157,7 +184,7 @@ def _prior_lines(model: LongitudinalModel) -> tuple[dict[str, str], bool]:
     The correlation of visits has no prior that can be read off: its mean and spread are shown.
     """
     lines = formulas(model.priors)
-    if not has_proper_priors(model):
+    if not model.proper:
         return lines, False
     drawn = draw_priors(model, PRIOR_DRAWS, seed=DEFAULT_SEED)
     scores = replicated_scores(drawn, model, np.random.default_rng(DEFAULT_SEED))
@@ -167,6 +194,88 @@ def _prior_lines(model: LongitudinalModel) -> tuple[dict[str, str], bool]:
         f"mean over pairs {float(mean.mean()):.2f}, 95% from {low:.2f} to {high:.2f}"
     )
     return lines | treatment_interval(model.priors) | predictive_line(scores), True
+
+
+def visit_features(observed: xr.DataArray) -> dict[str, Feature]:
+    """Return the features that a comparison over visits leans on.
+
+    Mean of each arm at each visit; standard deviation of each visit and correlation of each pair of
+    visits, within arms.
+    """
+    arm = observed["treatment"].values
+    visits = [str(label) for label in observed["visit"].values]
+    found: dict[str, Feature] = {}
+    for place, visit in enumerate(visits):
+        there = np.isfinite(observed.values[:, place])
+        for label in sorted(set(arm.tolist())):
+            rows = np.flatnonzero((arm == label) & there)
+            if len(rows):
+                found[f"mean_{label}_{visit}"] = _mean(rows, place)
+        if int(there.sum()) >= FEWEST:
+            found[f"sd_{visit}"] = _spread(np.flatnonzero(there), place, arm)
+    for first, second in itertools.combinations(range(len(visits)), 2):
+        both = np.flatnonzero(np.isfinite(observed.values[:, [first, second]]).all(axis=1))
+        if len(both) >= FEWEST:
+            name = f"correlation_{visits[first]}_{visits[second]}"
+            found[name] = _correlation(both, (first, second), arm)
+    return found
+
+
+def visit_boundary_checks(fit: xr.DataTree) -> list[Check]:
+    """Warn where the data push correlations of visits to one.
+
+    The largest probability, over pairs, of a correlation beyond +-0.95, against that of the prior
+    where every prior is proper.
+    """
+    after, before = (
+        _end_share(fit[group].to_dataset()) if group in fit.children else np.nan
+        for group in ("posterior", "prior")
+    )
+    said = "scores of two visits are almost the same, which is hard to tell from a patient effect"
+    return [boundary_check("visit_correlation_at_an_end", after, before, said)]
+
+
+def _end_share(draws: xr.Dataset) -> float:
+    """Return the largest share, over pairs of visits, of correlations beyond +-0.95."""
+    beyond = abs(draws["visit_correlation"]) > NEAR_ONE
+    return float(beyond.mean(("chain", "draw")).max())
+
+
+def _mean(rows: NDArray[np.intp], place: int) -> Feature:
+    """Return the mean of one arm at one visit."""
+    return lambda scores: scores.isel(subject=rows, visit=place).mean("subject")
+
+
+def _spread(rows: NDArray[np.intp], place: int, arm: NDArray[np.str_]) -> Feature:
+    """Return the standard deviation within arms at one visit."""
+
+    def feature(scores: xr.DataArray) -> xr.DataArray:
+        centered = _centered(scores.isel(subject=rows, visit=place), arm[rows])
+        freedom = len(rows) - len(set(arm[rows].tolist()))
+        return ((centered**2).sum("subject") / freedom) ** 0.5
+
+    return feature
+
+
+def _correlation(rows: NDArray[np.intp], places: tuple[int, int], arm: NDArray[np.str_]) -> Feature:
+    """Return the correlation within arms of two visits."""
+
+    def feature(scores: xr.DataArray) -> xr.DataArray:
+        one, other = (
+            _centered(scores.isel(subject=rows, visit=place), arm[rows]) for place in places
+        )
+        size = np.sqrt((one**2).sum("subject") * (other**2).sum("subject"))
+        return (one * other).sum("subject") / size
+
+    return feature
+
+
+def _centered(scores: xr.DataArray, arm: NDArray[np.str_]) -> xr.DataArray:
+    """Return scores minus the mean of their arm."""
+    found = scores.transpose("subject", ...).copy()
+    for label in set(arm.tolist()):
+        found.values[arm == label] -= found.values[arm == label].mean(axis=0)
+    return found
 
 
 LONGITUDINAL = Structure(
@@ -187,12 +296,12 @@ LONGITUDINAL = Structure(
     "e[i,t], x = +1/2 active, -1/2 control, s = +1 if higher is better else -1;  delta[t] ~ the "
     "treatment prior or Normal(mu, shrinkage_sd);  e[i] ~ Normal(0, covariance over the visits);  "
     "treatment difference = mean of delta over the visits",
-    room="bayes_ptsd/structures/longitudinal.py",
+    room="bayes_ptsd/structures/longitudinal",
     uses=_uses,
     conflict=_conflict,
     select=_select,
     problem=_problem,
-    pymc_model=_pymc_model,
+    pymc_model=pymc_model,
     exact=_exact,
     groups=_groups,
     checks=_checks,

@@ -19,7 +19,6 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from bayes_ptsd.checks import compare_fits
-from bayes_ptsd.checks.longitudinal import longitudinal_checks, visit_features
 from bayes_ptsd.checks.predictive import feature_table, predictive_checks
 from bayes_ptsd.cli import app
 from bayes_ptsd.compiled import CompiledModels
@@ -31,21 +30,32 @@ from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, s
 from bayes_ptsd.evidence.trajectories import select_endpoint
 from bayes_ptsd.fit import build_model, fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
+from bayes_ptsd.gaussian.blocks import subject_log_likelihood
 from bayes_ptsd.gaussian.covariance import (
     correlation_entries,
     draw_partials,
     log_matrix_density,
     partial_shapes,
 )
-from bayes_ptsd.longitudinal.example import example_trajectories
-from bayes_ptsd.longitudinal.likelihood import derived, subject_log_likelihood
-from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
-from bayes_ptsd.longitudinal.priors import draw_priors, log_priors
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store.patients import without_rows
 from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.longitudinal import LONGITUDINAL
+from bayes_ptsd.structures.longitudinal.draws import (
+    derived,
+    draw_priors,
+    log_priors,
+    patient_blocks,
+)
+from bayes_ptsd.structures.longitudinal.example import example_trajectories
+from bayes_ptsd.structures.longitudinal.model import (
+    LongitudinalModel,
+    longitudinal_model,
+    trajectory_mmrm,
+)
+from bayes_ptsd.structures.longitudinal.room import visit_features
 
 LKJ = Prior("lkj", {"shape": 2.5})
 VISITS = {"1d": 24.0, "2d": 48.0, "7d": 168.0}
@@ -134,7 +144,9 @@ def test_pymc_density_is_the_one_written_in_numpy(name: str) -> None:
     evidence, spec = trial(seed=1), spec_of(name)
     problem, model = longitudinal_model(evidence, spec), build_model(evidence, spec)
     draws = draw_priors(problem, 2, seed=2)
-    expected = float(subject_log_likelihood(draws, problem).isel(chain=0, draw=0).sum())
+    expected = float(
+        subject_log_likelihood(draws, patient_blocks(problem)).isel(chain=0, draw=0).sum()
+    )
     compiled = model.compile_logp(vars=model.observed_RVs, jacobian=False, mode="FAST_COMPILE")
     assert float(compiled(point_of(model, draws))) == pytest.approx(expected, rel=1e-9)
 
@@ -159,7 +171,7 @@ def test_density_is_that_of_scipy() -> None:
     """By subject the density is SciPy's multivariate normal of the visits that are there."""
     problem = longitudinal_model(trial(seed=4), spec_of("no baseline"))
     draws = draw_priors(problem, 3, seed=5)
-    found = subject_log_likelihood(draws, problem).values[0]
+    found = subject_log_likelihood(draws, patient_blocks(problem)).values[0]
     pairs = draws["visit_correlation"].values[0]
     for subject in range(0, 60, 7):
         cells = np.flatnonzero(np.isfinite(problem.values[subject]))
@@ -240,7 +252,7 @@ def evidence() -> Evidence:
 def engine() -> ModuleType:
     """Return the posterior without a chain that the validation study uses, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1] / "validation"))
+        patch.syspath_prepend(str(Path(__file__).parents[2] / "validation"))
         return importlib.import_module("visit_posterior")
 
 
@@ -400,7 +412,7 @@ def test_checks_see_what_the_model_cannot_say(
     shuffled.values[there, 0] = shuffled.values[order, 0]
     failed = {check.name for check in _predictive(unstructured, shuffled) if not check.passed}
     assert "predictive_correlation_1d_2d" in failed
-    checks = longitudinal_checks(unstructured, range_=None)["checks"]
+    checks = LONGITUDINAL.checks(longitudinal_model(evidence, flat()), unstructured, {})["checks"]
     assert checks["passed"].sel(check="visit_correlation_at_an_end")
 
 
@@ -448,7 +460,7 @@ def test_a_joint_baseline_keeps_patients_without_one() -> None:
     model = longitudinal_model(few, spec_of("joint"))
     assert np.isnan(model.values[:, 0]).sum() == np.isfinite(model.score[:4]).any(axis=1).sum()
     draws = draw_priors(model, 2, seed=1)
-    assert np.isfinite(subject_log_likelihood(draws, model)).all()
+    assert np.isfinite(subject_log_likelihood(draws, patient_blocks(model))).all()
     assert trajectory_mmrm(model).attrs["subjects"] < len(model.active)
     with pytest.raises(EvidenceError, match="baseline = 'joint'"):
         longitudinal_model(few, load_model("longitudinal"))

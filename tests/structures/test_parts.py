@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from sampled import ERRORS, moments
 from scipy import stats
 from typer.testing import CliRunner
 
-from bayes_ptsd.checks.parts import part_features
 from bayes_ptsd.checks.predictive import feature_table, predictive_checks
 from bayes_ptsd.cli import app
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
@@ -24,15 +23,15 @@ from bayes_ptsd.fit import fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.gaussian.covariance import log_matrix_density
 from bayes_ptsd.models_files import load_model
-from bayes_ptsd.parts.describe import parts_prior_lines
-from bayes_ptsd.parts.example import example_parts
-from bayes_ptsd.parts.groups import draw_priors, log_matrix, part_correlations, parts_groups
-from bayes_ptsd.parts.model import part_names, parts_model, plane_root
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.reconstruction.release import load_release
+from bayes_ptsd.structures.parts import PARTS
+from bayes_ptsd.structures.parts.draws import draw_priors, log_matrix, part_correlations
+from bayes_ptsd.structures.parts.example import example_parts
+from bayes_ptsd.structures.parts.model import part_names, parts_model, plane_root
+from bayes_ptsd.structures.parts.room import part_features
 from bayes_ptsd.trial import load_trial
 
-SAMPLED = runpy.run_path(str(Path(__file__).with_name("sampled.py")))
 SPEC = load_model("subscales-patients")
 NAMES = ["ies_r_intrusion", "ies_r_avoidance", "ies_r_hyperarousal"]
 WIDE = {
@@ -74,11 +73,9 @@ def test_sampled_parts_are_those_of_least_squares_and_add_up() -> None:
     sampling = residual.T @ residual / 38 * (1 / 20 + 1 / 20)
     pull = sampling @ np.linalg.solve(sampling + prior, apart)
     assert np.abs(pull).max() < 0.02
-    mean, error = (
-        one.values for one in SAMPLED["moments"](posterior, "endpoint_difference")["mean"]
-    )
+    mean, error = (one.values for one in moments(posterior, "endpoint_difference")["mean"])
     gap = np.abs(mean - (apart - pull))
-    assert (gap < SAMPLED["ERRORS"] * error + np.abs(pull)).all(), gap / error
+    assert (gap < ERRORS * error + np.abs(pull)).all(), gap / error
     total = posterior["endpoint_difference"].sum("endpoint")
     assert np.allclose(total, posterior["treatment_difference"])
     document = json.loads(json.dumps(fit_document(fit, evidence, spec)))
@@ -133,7 +130,7 @@ def test_likelihood_is_that_of_scipy() -> None:
     """The density of a patient's parts together equals SciPy's multivariate normal."""
     model = parts_model(example_parts(), SPEC)
     draws = draw_priors(model, 3, seed=2)
-    groups = parts_groups(draws, model, seed=2)
+    groups = PARTS.groups(model, {"posterior": draws}, 2, None)
     one = draws.isel(chain=0, draw=1)
     sd = one["sd_residual"].values
     matrix = np.eye(3)
@@ -170,7 +167,7 @@ def test_checks_notice_parts_that_no_longer_go_together() -> None:
     middle = {"baseline_slope": 0.4, "endpoint_difference": 3.0, "part_correlation": 0.6}
     middle |= {"level": model.score.mean(axis=0), "sd_residual": model.score.std(axis=0)}
     near = draws.assign({name: draws[name] * 0 + value for name, value in middle.items()})
-    groups = parts_groups(near, model, seed=1)
+    groups = PARTS.groups(model, {"posterior": near}, 1, None)
     observed = groups["observed_data"]["score"]
     broken = observed.copy()
     for arm in (True, False):
@@ -203,7 +200,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     ends = {n: replace(one, range=None) for n, one in evidence.trial.endpoints.items()}
     with pytest.raises(EvidenceError, match="has no 'range'"):
         parts_model(replace(evidence, trial=replace(evidence.trial, endpoints=ends)), SPEC)
-    trial = Path(__file__).parent / "trials" / "fev.toml"
+    trial = Path(__file__).parents[1] / "trials" / "fev.toml"
     done = CliRunner().invoke(
         app,
         ["fit", "subscales-patients", "--trial", str(trial), "--data", str(trial), "--endpoint",
@@ -230,7 +227,7 @@ def test_what_is_added_to_the_shares_sums_to_zero(count: int) -> None:
 
 def test_the_prior_is_told_in_score_units() -> None:
     """The reference prior is ten reference SDs wide: 1.96 times 144 either way."""
-    lines, proper = parts_prior_lines(example_parts(), SPEC)
+    lines, proper = PARTS.prior_lines(parts_model(example_parts(), SPEC))
     assert proper
     assert lines["prior interval"] == "treatment: 95% from -282.23 to 282.23 score units"
     assert {f"prior difference {name}" for name in NAMES} <= set(lines)

@@ -70,7 +70,6 @@ def test_a_model_is_named_by_its_file(as_given: type) -> None:
         ("ordinal", r"select_outcome\(evidence, 'ies_r', visit='24h'\)"),
         ("binary-beta-binomial", r"there are ies_r, .* at 24h, 48h, 72h, 7d"),
         ("depression-adjusted", r"select_outcomes\(evidence, \['OUTCOME', 'madrs'\]\)"),
-        ("subscales-patients", "select_outcomes"),
         ("published", "needs a printed row; this evidence is 'reconstructed'"),
         ("endpoints", r"load_published\(\)"),
     ],

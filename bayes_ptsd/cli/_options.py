@@ -129,7 +129,7 @@ class Variant:
 def grouped(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the fields of every group among its parameters as options, in its place."""
     hints = get_type_hints(function, include_extras=True)
-    groups: dict[str, type] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     options: list[inspect.Parameter] = []
     for name, one in inspect.signature(function).parameters.items():
         one = one.replace(annotation=hints[name])
@@ -148,7 +148,7 @@ def grouped(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _fields(group: type) -> list[inspect.Parameter]:
+def _fields(group: Any) -> list[inspect.Parameter]:
     """Return what the constructor of a group takes, annotations resolved."""
     hints = get_type_hints(group, include_extras=True)
     taken = inspect.signature(group).parameters

@@ -129,7 +129,7 @@ class Variant:
 def grouped(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the fields of every group among its parameters as options, in its place."""
     hints = get_type_hints(function, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     options: list[inspect.Parameter] = []
     for name, one in inspect.signature(function).parameters.items():
         one = one.replace(annotation=hints[name])

@@ -131,7 +131,10 @@ def first_period_model(evidence: Evidence, spec: ModelSpec) -> FirstPeriodModel:
     arrays = arm_trajectories(evidence)
     if arrays.sizes["visit"] != 1:
         labels = ", ".join(map(str, arrays["visit"].values))
-        raise EvidenceError(f"select one visit first: select_outcome(..., visit=); of {labels}")
+        raise EvidenceError(
+            f"select one visit first: select_outcome(evidence, '{arrays.attrs['endpoint']}', "
+            f"visit='{arrays['visit'].values[0]}'); there are {labels}"
+        )
     endpoint = evidence.trial.endpoint(arrays.attrs["endpoint"])
     score, active = arrays["score"].values[:, 0].astype(float), arrays["active"].values == 1
     reference_sd, scale, said = endpoint_scale(

@@ -25,10 +25,10 @@ from bayes_ptsd._stack import as_datatree
 from bayes_ptsd.build.longitudinal import longitudinal_pymc
 from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.specification import ModelSpec
 
 VISITS = {"1d": 24.0, "2d": 48.0, "3d": 72.0, "7d": 168.0}

@@ -21,7 +21,6 @@ from bayes_ptsd.estimands import estimate, prob_benefit
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.patients import load_patients
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.exact.crossover import inverse_sd
 from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
 from bayes_ptsd.exact.grid import grid_cdf
@@ -36,6 +35,7 @@ from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import load_trial
 

@@ -26,22 +26,22 @@ from calibrate_crossover import ROOT, code_digest, page_with
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from bayes_ptsd.evidence.other_trials import foretold_correlation
-from bayes_ptsd.evidence.precision_pairs import RowPair
-from bayes_ptsd.evidence.reading_weights import (
+from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
+from bayes_ptsd.readings.precision_pairs import RowPair
+from bayes_ptsd.readings.weights import (
     CHANGE_CORRELATION,
     DEFAULT,
     LOG_SD_BASELINE,
     READINGS,
     SLOPE,
+    foretold_correlation,
     ratio_density,
 )
-from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 
 FOLDER = ROOT / "validation" / "readings"
 PAGE = ROOT / "docs" / "methods" / "readings.md"
 SOURCES = (
-    "evidence/reading_weights", "evidence/precision_pairs", "evidence/other_trials",
+    "readings/weights", "readings/precision_pairs",
     "evidence/readings",
 )  # fmt: skip
 PAPERS, BLOCK = 2000, 200
@@ -278,7 +278,7 @@ def study(world: World, papers: int = PAPERS) -> tuple[NDArray[np.int64], Array]
 def study_digest(package: Any = None) -> str:
     """Return the digest of everything in the tree that decides the results."""
     settings = [PAPERS, BLOCK, DEFAULT_SEED, EXPONENTS, [vars(world) for world in WORLDS]]
-    correlations = (ROOT / "bayes_ptsd" / "evidence" / "curtin2002" / "correlations.csv").read_text(
+    correlations = (ROOT / "bayes_ptsd" / "readings" / "curtin2002" / "correlations.csv").read_text(
         encoding="utf-8"
     )
     return code_digest(SOURCES, settings, correlations, package=package)

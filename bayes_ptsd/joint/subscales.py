@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayes_ptsd.audit.subscales import mean_correlation
+from bayes_ptsd.audit.relations import mean_correlation
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.joint.problem import JointProblem, analysis_rows, equicorrelated, normal_errors

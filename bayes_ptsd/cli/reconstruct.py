@@ -47,8 +47,8 @@ def reconstruct_command(
     """Reconstruct patients that print every number of the paper, and verify each set."""
     from bayes_ptsd.evidence.published import load_published
     from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.reconstruction.exclusions import impossibilities
     from bayes_ptsd.reconstruction.plan import READINGS
-    from bayes_ptsd.reconstruction.proofs import impossibilities
     from bayes_ptsd.reconstruction.run import reconstructions
 
     talk, printed = Talk(quiet=quiet, log=log), load_published(evidence)

@@ -13,8 +13,6 @@ from scipy import stats
 from bayes_ptsd.build.longitudinal import partial_correlations
 from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.categorical.observed import category_shares, observe_repeated
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.depression.example import example_mediation
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.fit import build_model
@@ -24,6 +22,8 @@ from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.pymc_priors import prior_distribution
 from bayes_ptsd.sampler import model_graph
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.depression.example import example_mediation
 
 
 def printed() -> Evidence:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from crossover_cases import example_fit
 from typer.testing import CliRunner
 
 from bayes_ptsd.categorical.example import example_categories
@@ -31,20 +32,16 @@ from bayes_ptsd.checks.categorical import (
     prior_conflict_check,
     proportional_odds_check,
 )
-from bayes_ptsd.checks.crossover import crossover_checks
-from bayes_ptsd.checks.example import example_fit
 from bayes_ptsd.checks.first_period import arm_features
 from bayes_ptsd.checks.longitudinal import visit_boundary_checks
 from bayes_ptsd.checks.loo import loo_checks
 from bayes_ptsd.checks.predictive import (
     feature_table,
     predictive_checks,
-    predictive_features,
 )
 from bayes_ptsd.checks.quadrature import quadrature_checks
 from bayes_ptsd.checks.sensitivity import boundary_checks, sensitivity_checks, sensitivity_table
 from bayes_ptsd.cli import app
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence.patients import write_patients, write_template
 from bayes_ptsd.evidence.published import load_published, select_contrast
@@ -53,6 +50,8 @@ from bayes_ptsd.exact.summary import exact_posterior
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.reconstructed.pooled import pooled_fits
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.room import crossover_checks, predictive_features
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "methods" / "checks.md"
 DIMS = ("chain", "draw")

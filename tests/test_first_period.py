@@ -15,13 +15,11 @@ import xarray as xr
 from scipy import integrate, stats
 
 from bayes_ptsd.checks.first_period import first_period_checks
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate, prob_benefit
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.patients import load_patients
-from bayes_ptsd.exact.crossover import inverse_sd
 from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.first_period.exact import exact_first_period
@@ -31,12 +29,14 @@ from bayes_ptsd.first_period.model import FirstPeriodModel, first_period_model, 
 from bayes_ptsd.first_period.priors import draw_priors, log_priors
 from bayes_ptsd.fit import build_model, fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
+from bayes_ptsd.gaussian.axes import inverse_sd
 from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.crossover.example import example_patients
 from bayes_ptsd.trial import load_trial
 
 FLAT = Prior("flat")

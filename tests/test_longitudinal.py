@@ -23,7 +23,6 @@ from bayes_ptsd.checks.longitudinal import longitudinal_checks, visit_features
 from bayes_ptsd.checks.predictive import feature_table, predictive_checks
 from bayes_ptsd.cli import app
 from bayes_ptsd.compiled import CompiledModels
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.describe import describe_result
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
@@ -46,6 +45,7 @@ from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store.patients import without_rows
+from bayes_ptsd.structures.crossover.example import example_patients
 
 LKJ = Prior("lkj", {"shape": 2.5})
 VISITS = {"1d": 24.0, "2d": 48.0, "7d": 168.0}

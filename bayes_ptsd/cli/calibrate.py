@@ -27,7 +27,7 @@ from bayes_ptsd.errors import BayesPtsdError, SpecError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from bayes_ptsd.crossover.model import CrossoverModel
+    from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 __all__ = ["calibrate_command"]
 
@@ -154,11 +154,11 @@ def _problem(
 ) -> CrossoverModel:
     """Return the model with the pattern of the patients."""
     from bayes_ptsd.calibration.pattern import trial_pattern
-    from bayes_ptsd.crossover.model import crossover_model
     from bayes_ptsd.evidence.outcome import select_outcome
     from bayes_ptsd.evidence.patients import load_patients
     from bayes_ptsd.models_files import load_model
     from bayes_ptsd.specification import parse_option, parse_override
+    from bayes_ptsd.structures.crossover.model import crossover_model
     from bayes_ptsd.trial import load_trial
 
     spec = load_model(name)
@@ -199,8 +199,8 @@ def _calibrated(
     )
     from bayes_ptsd.calibration.ranks import simulated_ranks
     from bayes_ptsd.calibration.scenarios import scenario_grid
-    from bayes_ptsd.crossover.exact import why_not_exact
     from bayes_ptsd.provenance import library_versions
+    from bayes_ptsd.structures.crossover.exact import why_not_exact
 
     start = time.perf_counter()
     why_not = why_not_exact(problem.options)

@@ -132,8 +132,12 @@ def _document(
     levels: Sequence[float],
 ) -> dict[str, Any]:
     """Return one sweep with the frequentist analyses beside it."""
-    from bayes_ptsd.crossover.carryover import LEVELS, carryover_document, carryover_study
-    from bayes_ptsd.crossover.model import crossover_model
+    from bayes_ptsd.structures.crossover.carryover import (
+        LEVELS,
+        carryover_document,
+        carryover_study,
+    )
+    from bayes_ptsd.structures.crossover.model import crossover_model
 
     stored = "carryover" in fit.children and set(levels) <= set(LEVELS)
     # a level of the caller's own needs the patients again

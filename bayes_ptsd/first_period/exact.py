@@ -8,9 +8,9 @@ from typing import Any
 import xarray as xr
 
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.exact.crossover import inverse_sd
 from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
 from bayes_ptsd.first_period.model import FirstPeriodModel, linear_columns
+from bayes_ptsd.gaussian.axes import inverse_sd
 from bayes_ptsd.gaussian.problem import Problem
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.scaled_priors import PriorVector

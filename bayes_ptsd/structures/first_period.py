@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.checks.first_period import first_period_checks
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.first_period.exact import exact_first_period, why_not_exact
@@ -29,6 +28,7 @@ from bayes_ptsd.specification import (
     Problem,
     Structure,
 )
+from bayes_ptsd.structures.crossover.example import example_patients
 from bayes_ptsd.structures.patients import (
     PRIOR_DRAWS,
     asked_outcome,

@@ -32,10 +32,9 @@ from bayes_ptsd.checks.categorical import (
     prior_conflict_check,
     proportional_odds_check,
 )
-from bayes_ptsd.checks.first_period import arm_features
-from bayes_ptsd.checks.longitudinal import visit_boundary_checks
 from bayes_ptsd.checks.loo import loo_checks
 from bayes_ptsd.checks.predictive import (
+    arm_features,
     feature_table,
     predictive_checks,
 )
@@ -52,6 +51,7 @@ from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.reconstructed.pooled import pooled_fits
 from bayes_ptsd.structures.crossover.example import example_patients
 from bayes_ptsd.structures.crossover.room import crossover_checks, predictive_features
+from bayes_ptsd.structures.longitudinal.room import visit_boundary_checks
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "methods" / "checks.md"
 DIMS = ("chain", "draw")

@@ -14,7 +14,6 @@ from scipy import stats
 
 from bayes_ptsd.check_roles import Check, check_table
 from bayes_ptsd.checks import compare_fits, failed_checks, joined_checks
-from bayes_ptsd.checks.longitudinal import visit_boundary_checks
 from bayes_ptsd.checks.loo import loo_checks, loo_groups, loo_table, pareto_check
 from bayes_ptsd.checks.predictive import (
     FAR,
@@ -38,6 +37,7 @@ from bayes_ptsd.structures.crossover.example import example_patients
 from bayes_ptsd.structures.crossover.likelihood import crossover_groups
 from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.structures.crossover.room import crossover_checks, predictive_features
+from bayes_ptsd.structures.longitudinal.room import visit_boundary_checks
 
 
 def fit_of(model: CrossoverModel) -> xr.DataTree:

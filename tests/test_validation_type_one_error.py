@@ -14,11 +14,11 @@ from altered_tree import AlteredTree
 from scipy import stats
 
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.first_period.exact import first_period_problem
-from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import solution_summaries
-from bayes_ptsd.longitudinal.model import longitudinal_model
+from bayes_ptsd.structures.first_period.exact import first_period_problem
+from bayes_ptsd.structures.first_period.model import first_period_model
+from bayes_ptsd.structures.longitudinal.model import longitudinal_model
 
 ROOT = Path(__file__).parents[1]
 MADE = runpy.run_path(str(Path(__file__).with_name("arm_patients.py")))

@@ -23,11 +23,15 @@ from digests import DENSITY, ROOT, study_digest
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients
 from bayes_ptsd.evidence.trajectories import select_endpoint
-from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.longitudinal.model import (
+    LongitudinalModel,
+    longitudinal_model,
+    trajectory_mmrm,
+)
 from bayes_ptsd.trial import load_trial
 
 DATA = ROOT.parent / "shared" / "data" / "fev.csv"
@@ -99,9 +103,9 @@ def posterior_summary(problem: LongitudinalModel) -> tuple[xr.Dataset, dict[str,
     """Return mean, sd and Monte Carlo error of differences and residual sds, and diagnostics."""
     import arviz_stats
 
-    from bayes_ptsd.build.longitudinal import longitudinal_pymc
     from bayes_ptsd.checks import check_fit
     from bayes_ptsd.sampler import sample_posterior
+    from bayes_ptsd.structures.longitudinal.model import pymc_model as longitudinal_pymc
 
     groups = sample_posterior(
         longitudinal_pymc(problem), draws=DRAWS, tune=TUNE, chains=CHAINS, seed=DEFAULT_SEED

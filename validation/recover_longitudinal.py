@@ -25,16 +25,16 @@ from digests import DENSITY, ROOT, study_digest
 from scipy import stats
 
 from bayes_ptsd.evidence.outcome import select_outcome
-from bayes_ptsd.first_period.model import FirstPeriodModel, first_period_model
-from bayes_ptsd.first_period.priors import draw_priors as draw_first_period
-from bayes_ptsd.longitudinal.example import example_trajectories
-from bayes_ptsd.longitudinal.likelihood import derived
-from bayes_ptsd.longitudinal.model import BASELINE, LongitudinalModel, longitudinal_model
-from bayes_ptsd.longitudinal.priors import draw_priors as draw_longitudinal
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.first_period.model import FirstPeriodModel, first_period_model
+from bayes_ptsd.structures.first_period.model import draw_priors as draw_first_period
+from bayes_ptsd.structures.longitudinal.draws import derived
+from bayes_ptsd.structures.longitudinal.draws import draw_priors as draw_longitudinal
+from bayes_ptsd.structures.longitudinal.example import example_trajectories
+from bayes_ptsd.structures.longitudinal.model import BASELINE, LongitudinalModel, longitudinal_model
 
 FOLDER = ROOT / "validation" / "longitudinal"
 PAGE = ROOT / "docs" / "validation" / "longitudinal.md"
@@ -186,10 +186,10 @@ def posterior_sampler(problem: Problem) -> Callable[[np.ndarray[Any, Any]], xr.D
     """Return what samples the posterior of new scores, compiled once."""
     import pymc as pm
 
-    from bayes_ptsd.build.first_period import first_period_pymc
-    from bayes_ptsd.build.longitudinal import longitudinal_pymc
     from bayes_ptsd.compiled import CompiledModels
     from bayes_ptsd.sampler import sample_posterior
+    from bayes_ptsd.structures.first_period.model import pymc_model as first_period_pymc
+    from bayes_ptsd.structures.longitudinal.model import pymc_model as longitudinal_pymc
 
     model = (
         longitudinal_pymc(problem)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from visit_posterior import VisitProblem, coefficient, visit_posterior
 
-from bayes_ptsd.exact.first_period import arm_problem
+from bayes_ptsd.gaussian.arms import arm_problem
 from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.models_files import load_model

@@ -6,16 +6,19 @@ value lies far out among its replicates is something the model cannot say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import xarray as xr
 
 from bayes_ptsd.check_roles import Check
+from bayes_ptsd.trial import Endpoint
 
 __all__ = [
     "Feature",
+    "arm_features",
     "end_features",
+    "endpoint_features",
     "feature_table",
     "predictive_checks",
     "prior_scores",
@@ -118,3 +121,32 @@ def end_features(range_: tuple[float, float] | None) -> dict[str, Feature]:
         "at_floor": lambda scores: counted(scores <= low),
         "at_ceiling": lambda scores: counted(scores >= high),
     }
+
+
+def arm_features(observed: Scores) -> dict[str, Feature]:
+    """Return the features that a comparison of arms leans on: mean, sd and extremes by arm."""
+    found: dict[str, Feature] = {}
+    for label in sorted(set(observed["treatment"].values.tolist())):
+        rows = np.flatnonzero(observed["treatment"].values == label)
+        found[f"mean_{label}"] = lambda y, rows=rows: y.isel(subject=rows).mean("subject")  # type: ignore[misc]
+        if len(rows) > 1:
+            found[f"sd_{label}"] = lambda y, rows=rows: y.isel(subject=rows).std("subject", ddof=1)  # type: ignore[misc]
+            found[f"lowest_{label}"] = lambda y, rows=rows: y.isel(subject=rows).min("subject")  # type: ignore[misc]
+            found[f"highest_{label}"] = lambda y, rows=rows: y.isel(subject=rows).max("subject")  # type: ignore[misc]
+    return found
+
+
+def endpoint_features(observed: Scores, endpoints: Iterable[Endpoint]) -> dict[str, Feature]:
+    """Return, for several endpoints of one visit, what a comparison of arms leans on.
+
+    Scores have dims (subject, endpoint) and a coordinate ``treatment(subject)``; names begin with
+    that of the endpoint.
+    """
+    found: dict[str, Feature] = {}
+    for endpoint in endpoints:
+        own = observed.sel(endpoint=endpoint.id)
+        for name, feature in (arm_features(own) | end_features(endpoint.range)).items():
+            found[f"{endpoint.id}_{name}"] = lambda y, f=feature, e=endpoint.id: f(  # type: ignore[misc]
+                y.sel(endpoint=e, drop=True)
+            )
+    return found

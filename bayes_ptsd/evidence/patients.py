@@ -23,7 +23,7 @@ from bayes_ptsd.evidence.patient_columns import KIND_COLUMN, find_columns, parse
 from bayes_ptsd.evidence.patient_files import Refusal, read_patient_table
 from bayes_ptsd.evidence.patient_subjects import file_key, pseudonym, pseudonyms, read_covariates
 from bayes_ptsd.evidence.patient_writers import write_patients, write_template
-from bayes_ptsd.trial import Trial
+from bayes_ptsd.trial import Trial, load_trial
 
 __all__ = [
     "crossover_arrays",
@@ -39,7 +39,7 @@ PatientKind = Literal["patients", "simulated", "reconstructed"]
 
 def load_patients(
     path: str | Path,
-    trial: Trial,
+    trial: Trial | str | Path,
     *,
     endpoint: str | None = None,
     covariates: Sequence[str] = (),
@@ -52,9 +52,9 @@ def load_patients(
     path : str or Path
         CSV, TSV, Parquet, Excel, SAS (xpt, sas7bdat), Stata or SPSS; one row per subject, period
         and visit, with one column of scores for all endpoints or one per endpoint.
-    trial : Trial
-        What the file must agree with. Its ``columns`` map names of the file; CDISC ADaM names and
-        the role names themselves need no mapping.
+    trial : Trial, str or Path
+        What the file must agree with, or its trial file. Its ``columns`` map names of the file;
+        CDISC ADaM names and the role names themselves need no mapping.
     endpoint : str, optional
         Read this endpoint only.
     covariates : sequence of str, optional
@@ -96,6 +96,7 @@ def load_patients(
     >>> load_patients(path, trial).data["outcomes"]["value"].mean("subject").values.ravel()
     array([340. , 327.5])
     """
+    trial = trial if isinstance(trial, Trial) else load_trial(trial)
     check_design(trial)
     if endpoint is not None:
         trial.endpoint(endpoint)

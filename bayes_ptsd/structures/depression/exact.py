@@ -18,8 +18,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
-from bayes_ptsd.exact.first_period import arm_posterior, arm_problem
 from bayes_ptsd.exact.mixture import Mixture, mixture_grid
+from bayes_ptsd.gaussian.arms import arm_posterior, arm_problem
 from bayes_ptsd.gaussian.axes import inverse_sd
 from bayes_ptsd.gaussian.problem import Problem, Solution, solve_problem
 from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.checks.first_period import endpoint_features
 from bayes_ptsd.checks.patients import patient_checks
-from bayes_ptsd.checks.predictive import Feature, feature_table
+from bayes_ptsd.checks.predictive import Feature, endpoint_features, feature_table
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.estimands import prob_benefit
 from bayes_ptsd.evidence import Evidence

@@ -32,9 +32,9 @@ from bayes_ptsd.checks.categorical import (
 )
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.simulate import made_up_trial, simulate_trial
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal
+from bayes_ptsd.simulation.patients import made_up_trial, simulate_trial
 
 LINKS = {"logit": special.expit, "probit": special.ndtr}
 WIDE = ("period_effect", "baseline_slope")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
+from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 
 __all__ = ["example_categories"]
 

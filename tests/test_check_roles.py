@@ -33,12 +33,12 @@ from bayes_ptsd.checks.categorical import (
     proportional_odds_check,
 )
 from bayes_ptsd.checks.loo import loo_checks
+from bayes_ptsd.checks.patients import quadrature_checks
 from bayes_ptsd.checks.predictive import (
     arm_features,
     feature_table,
     predictive_checks,
 )
-from bayes_ptsd.checks.quadrature import quadrature_checks
 from bayes_ptsd.checks.sensitivity import boundary_checks, sensitivity_checks, sensitivity_table
 from bayes_ptsd.cli import app
 from bayes_ptsd.errors import FitError

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_ptsd.comparison.averaged import averaged_posterior, averaged_summary
 from bayes_ptsd.contrasts import READINGS, analyses
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import p_value
 from bayes_ptsd.evidence.published import contrast_names
 from bayes_ptsd.evidence.readings import AVERAGED, CROSSOVER_READINGS, of_treatment
-from bayes_ptsd.exact.averaged import averaged_posterior, averaged_summary
 from bayes_ptsd.exact.printed import SETTINGS, summarize_exact
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.prior_family import PRIOR_FAMILY

@@ -28,7 +28,7 @@ from bayes_ptsd.priors import normal
 from bayes_ptsd.reconstructed.sets import is_shipped
 from bayes_ptsd.reconstruction.plan import READINGS
 from bayes_ptsd.reconstruction.release import OTHER_PRIORS, load_release
-from bayes_ptsd.sensitivity.change import Change
+from bayes_ptsd.sensitivity.bias import Change
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.structures.crossover.carryover import without_carryover
 from bayes_ptsd.structures.crossover.exact import batch_with_tails, exact_priors, stacked_pairs

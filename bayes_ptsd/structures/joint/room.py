@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.check_roles import Check, check_table
-from bayes_ptsd.checks.quadrature import quadrature_checks
+from bayes_ptsd.checks.patients import quadrature_checks
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published

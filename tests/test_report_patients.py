@@ -15,7 +15,6 @@ import xarray as xr
 from scipy.stats import gaussian_kde
 from typer.testing import CliRunner
 
-from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.cli import app
 from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import ResultNotFoundError, SpecError, StatisticalWarning
@@ -32,6 +31,7 @@ from bayes_ptsd.report.depression import mediation_section
 from bayes_ptsd.report.patient_contents import PatientOutcome, only_patients, patient_outcomes
 from bayes_ptsd.report.patient_estimands import estimand_name
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.categorical.patients import example_categories
 
 TRIAL = """
 schema = 1

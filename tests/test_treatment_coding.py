@@ -16,7 +16,6 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.depression.example import example_mediation
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.fit import build_model
@@ -26,6 +25,7 @@ from bayes_ptsd.parts.example import example_parts
 from bayes_ptsd.parts.model import parts_model
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.categorical.patients import example_categories
 from bayes_ptsd.trial import Endpoint
 
 Point = Mapping[str, NDArray[np.float64]]

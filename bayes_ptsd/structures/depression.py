@@ -26,8 +26,8 @@ from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.patients import load_patients
-from bayes_ptsd.frequentist._table import inference_table
 from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document
+from bayes_ptsd.frequentist.inference import inference_table
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.specification import (

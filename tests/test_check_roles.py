@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from crossover_cases import example_fit
 from typer.testing import CliRunner
 
 from bayes_ptsd.check_roles import (
@@ -22,20 +23,15 @@ from bayes_ptsd.check_roles import (
     failed_checks,
 )
 from bayes_ptsd.checks import check_fit
-from bayes_ptsd.checks.crossover import crossover_checks
-from bayes_ptsd.checks.example import example_fit
-from bayes_ptsd.checks.first_period import arm_features
-from bayes_ptsd.checks.longitudinal import visit_boundary_checks
 from bayes_ptsd.checks.loo import loo_checks
 from bayes_ptsd.checks.predictive import (
+    arm_features,
     feature_table,
     predictive_checks,
-    predictive_features,
 )
 from bayes_ptsd.checks.quadrature import quadrature_checks
 from bayes_ptsd.checks.sensitivity import boundary_checks, sensitivity_checks, sensitivity_table
 from bayes_ptsd.cli import app
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence.patients import write_patients, write_template
 from bayes_ptsd.evidence.published import load_published, select_contrast
@@ -52,6 +48,9 @@ from bayes_ptsd.structures.categorical.checks import (
 from bayes_ptsd.structures.categorical.model import categorical_model, draw_priors
 from bayes_ptsd.structures.categorical.patients import example_categories
 from bayes_ptsd.structures.categorical.room import groups as categorical_groups
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.room import crossover_checks, predictive_features
+from bayes_ptsd.structures.longitudinal.room import visit_boundary_checks
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "methods" / "checks.md"
 DIMS = ("chain", "draw")

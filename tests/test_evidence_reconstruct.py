@@ -12,8 +12,6 @@ import statsmodels.api as sm
 from scipy import stats
 
 from bayes_ptsd import load_model, reconstruct
-from bayes_ptsd.crossover.exact import exact_crossover
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
@@ -42,6 +40,8 @@ from bayes_ptsd.reconstruction.second import (
     second_period,
 )
 from bayes_ptsd.reconstruction.verification import Checked, verified, verify
+from bayes_ptsd.structures.crossover.exact import exact_crossover
+from bayes_ptsd.structures.crossover.model import crossover_model
 
 ROOT = Path(__file__).parents[1]
 PAPER = ROOT / "bayes_ptsd" / "evidence" / "feder2014"

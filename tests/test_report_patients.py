@@ -16,7 +16,6 @@ from scipy.stats import gaussian_kde
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import ResultNotFoundError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
@@ -32,6 +31,7 @@ from bayes_ptsd.report.patient_contents import PatientOutcome, only_patients, pa
 from bayes_ptsd.report.patient_estimands import estimand_name
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.structures.categorical.patients import example_categories
+from bayes_ptsd.structures.crossover.example import example_patients
 
 TRIAL = """
 schema = 1

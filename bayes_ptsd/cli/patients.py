@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayes_ptsd.cli._output import Json, Seed, emit, show_table
+from bayes_ptsd.cli._options import Json, Seed
+from bayes_ptsd.cli._output import emit, show_table
 
 if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence

@@ -26,7 +26,7 @@ from bayes_ptsd.evidence.patient_files import read_patient_table
 from bayes_ptsd.evidence.patient_ids import file_key, pseudonym, pseudonyms
 from bayes_ptsd.evidence.patient_readers import Refusal
 from bayes_ptsd.evidence.patient_writers import write_patients, write_template
-from bayes_ptsd.trial import Trial
+from bayes_ptsd.trial import Trial, load_trial
 
 __all__ = [
     "crossover_arrays",
@@ -42,7 +42,7 @@ PatientKind = Literal["patients", "simulated", "reconstructed"]
 
 def load_patients(
     path: str | Path,
-    trial: Trial,
+    trial: Trial | str | Path,
     *,
     endpoint: str | None = None,
     covariates: Sequence[str] = (),
@@ -55,9 +55,9 @@ def load_patients(
     path : str or Path
         CSV, TSV, Parquet, Excel, SAS (xpt, sas7bdat), Stata or SPSS; one row per subject, period
         and visit, with one column of scores for all endpoints or one per endpoint.
-    trial : Trial
-        What the file must agree with. Its ``columns`` map names of the file; CDISC ADaM names and
-        the role names themselves need no mapping.
+    trial : Trial, str or Path
+        What the file must agree with, or its trial file. Its ``columns`` map names of the file;
+        CDISC ADaM names and the role names themselves need no mapping.
     endpoint : str, optional
         Read this endpoint only.
     covariates : sequence of str, optional
@@ -99,6 +99,7 @@ def load_patients(
     >>> load_patients(path, trial).data["outcomes"]["value"].mean("subject").values.ravel()
     array([340. , 327.5])
     """
+    trial = trial if isinstance(trial, Trial) else load_trial(trial)
     check_design(trial)
     if endpoint is not None:
         trial.endpoint(endpoint)

@@ -11,15 +11,15 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.check_roles import Check, check_table, failed_checks
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.estimands import estimand_draws, estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import period_differences, period_lines
-from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period, shared_assumptions
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id, stamp
 from bayes_ptsd.reconstructed.sets import sets_digest
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.crossover.model import crossover_model
+from bayes_ptsd.structures.first_period.model import first_period_model
 
 __all__ = ["EXACT", "LAYOUT", "pooled_exact", "pooled_fits", "pooled_id"]
 

@@ -83,7 +83,11 @@ def _outcome(evidence: Evidence, wanted: str) -> tuple[xr.Dataset, Endpoint, str
     """Return scores by subject and period, their endpoint and the label of their visit."""
     outcomes = outcomes_of(evidence)
     if outcomes.sizes["endpoint"] != 1 or outcomes.sizes["visit"] != 1:
-        raise EvidenceError("select one endpoint and visit first: select_outcome(evidence, ...)")
+        names, visits = (list(map(str, outcomes[dim].values)) for dim in ("endpoint", "visit"))
+        raise EvidenceError(
+            f"select one endpoint and visit first: select_outcome(evidence, '{names[0]}', "
+            f"visit='{visits[0]}'); there are {', '.join(names)} at {', '.join(visits)}"
+        )
     endpoint = evidence.trial.endpoint(str(outcomes["endpoint"].values[0]))
     if endpoint.kind != wanted:
         raise EvidenceError(

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.gaussian.blocks import patient_groups
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.specification import Groups, ModelSpec, Problem
 from bayes_ptsd.structures.categorical.model import (
@@ -150,19 +150,17 @@ def groups(model: CategoricalModel, found: Groups, seed: int, _: pm.Model | None
     ``log_likelihood`` is by subject, its effect integrated out; ``log_prior`` by parameter.
     """
     posterior = found["posterior"].drop_vars(INTERNAL, errors="ignore")
-    after, before = np.random.default_rng(seed).spawn(2)
-    drawn = draw_priors(model, PRIOR_DRAWS, seed=seed)
-    observed = model.observed
-    return {
-        "posterior": with_estimands(posterior, model),
-        "observed_data": observed[["score"]],
-        "constant_data": observed[["active"]],
-        "posterior_predictive": replicated_categories(posterior, model, after),
-        "log_likelihood": xr.Dataset({"score": subject_log_likelihood(posterior, model)}),
-        "log_prior": log_priors(posterior, model),
-        "prior": with_estimands(drawn, model),
-        "prior_predictive": replicated_categories(drawn, model, before),
-    }
+    further = patient_groups(
+        posterior,
+        observed=model.observed[["score"]],
+        constants=model.observed[["active"]],
+        replicated=lambda draws, rng: replicated_categories(draws, model, rng),
+        log_likelihood=subject_log_likelihood(posterior, model),
+        log_prior=log_priors(posterior, model),
+        prior=lambda: with_estimands(draw_priors(model, PRIOR_DRAWS, seed=seed), model),
+        seed=seed,
+    )
+    return {"posterior": with_estimands(posterior, model), **further}
 
 
 def prior_lines(model: CategoricalModel) -> tuple[dict[str, str], bool]:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from bayes_ptsd.evidence.outcome import select_outcome, select_outcomes
     from bayes_ptsd.evidence.patients import load_patients
     from bayes_ptsd.evidence.published import load_published, select_contrast
-    from bayes_ptsd.evidence.simulate import simulate_trial
     from bayes_ptsd.evidence.trajectories import select_endpoint
     from bayes_ptsd.fit import build_model, fit_model
     from bayes_ptsd.models_files import list_models, load_model
     from bayes_ptsd.reconstruction.run import reconstruct
     from bayes_ptsd.replication.prior import replication_prior
+    from bayes_ptsd.simulation.patients import simulate_trial
     from bayes_ptsd.specification import ModelSpec
     from bayes_ptsd.store import ResultStore
     from bayes_ptsd.trial import Trial, load_trial
@@ -79,7 +79,7 @@ _HOMES = {
     "select_endpoint": "evidence.trajectories",
     "select_outcome": "evidence.outcome",
     "select_outcomes": "evidence.outcome",
-    "simulate_trial": "evidence.simulate",
+    "simulate_trial": "simulation.patients",
 }
 
 

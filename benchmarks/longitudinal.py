@@ -24,9 +24,9 @@ import xarray as xr
 from bayes_ptsd._stack import as_datatree
 from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.structures.longitudinal.model import (
     LongitudinalModel,

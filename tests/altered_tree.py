@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 KEPT = "tests/golden_files/models.json"
 READ = (
     "validation/*.py", "bayes_ptsd/calibration/*.py", "bayes_ptsd/evidence/*.py",
-    "bayes_ptsd/evidence/curtin2002/*", KEPT,
+    "bayes_ptsd/readings/*.py", "bayes_ptsd/readings/curtin2002/*", "bayes_ptsd/simulation/*.py",
+    KEPT,
 )  # fmt: skip
 
 

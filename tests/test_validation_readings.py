@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from altered_tree import AlteredTree
 
-from bayes_ptsd.evidence.reading_weights import DEFAULT, READINGS, log_likelihoods
-from bayes_ptsd.evidence.reading_weights import _weights as package_weights
+from bayes_ptsd.readings.weights import DEFAULT, READINGS, log_likelihoods
+from bayes_ptsd.readings.weights import _weights as package_weights
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,11 +39,11 @@ def test_nothing_is_stale(
     assert not study.is_stale(summary), "run `make validation` and commit what it writes"
     tree = AlteredTree(tmp_path)
     assert not study.is_stale(summary, tmp_path)
-    weights, script = "bayes_ptsd/evidence/reading_weights.py", "validation/weigh_readings.py"
+    weights, script = "bayes_ptsd/readings/weights.py", "validation/weigh_readings.py"
     for name, old, new in (
         (weights, "log_sd_ratio: float = 0.35", "log_sd_ratio: float = 0.3"),
         (script, "factor = 1.0 if", "factor = 2.0 if"),
-        ("bayes_ptsd/evidence/curtin2002/correlations.csv", "0.", "0.1"),
+        ("bayes_ptsd/readings/curtin2002/correlations.csv", "0.", "0.1"),
     ):
         with tree.text(name, old, new) as folder:
             assert study.is_stale(summary, folder), name

@@ -66,9 +66,8 @@ QUANTITIES = {
 }  # fmt: skip
 CODE: Mapping[str, Sequence[str]] = {
     "validation/recover_longitudinal.py": ("recovered",),
-    "bayes_ptsd/evidence/simulate.py": (),
-    "bayes_ptsd/evidence/simulate_parts.py": (),
-    "bayes_ptsd/evidence/_simulate_draws.py": (),
+    "bayes_ptsd/simulation/patients.py": (),
+    "bayes_ptsd/simulation/draws.py": (),
 }
 # Kept answers: of the model itself, or of those that have its options between them.
 ANSWERS = {

@@ -28,27 +28,26 @@ from digests import ROOT, study_digest
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from bayes_ptsd.evidence.other_trials import foretold_correlation
-from bayes_ptsd.evidence.precision_pairs import RowPair
-from bayes_ptsd.evidence.reading_weights import (
+from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
+from bayes_ptsd.readings.precision_pairs import RowPair
+from bayes_ptsd.readings.weights import (
     CHANGE_CORRELATION,
     DEFAULT,
     LOG_SD_BASELINE,
     READINGS,
     SLOPE,
+    foretold_correlation,
     ratio_density,
 )
-from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 
 FOLDER = ROOT / "validation" / "readings"
 PAGE = ROOT / "docs" / "methods" / "readings.md"
-EVIDENCE = "bayes_ptsd/evidence"
+READ = "bayes_ptsd/readings"
 CODE: Mapping[str, Sequence[str]] = {
     "validation/weigh_readings.py": ("block_of", "weights_of", "judged"),
-    f"{EVIDENCE}/reading_weights.py": (),
-    f"{EVIDENCE}/precision_pairs.py": (),
-    f"{EVIDENCE}/other_trials.py": (),
-    f"{EVIDENCE}/readings.py": (),
+    f"{READ}/weights.py": (),
+    f"{READ}/precision_pairs.py": (),
+    "bayes_ptsd/evidence/readings.py": (),
 }
 PAPERS, BLOCK = 2000, 200
 EXPONENTS = (1 / 8, 1 / 3, 1 / 2, 1.0)
@@ -287,7 +286,7 @@ def papers_digest(tree: Path = ROOT) -> str:
     paper = [SDS.tolist(), BASELINE.tolist(), ARMS, COMPLETERS, BETWEEN, EFFECT, DECIMALS]
     grid = [float(GRID[0]), float(GRID[-1]), len(GRID)]
     settings = [PAPERS, BLOCK, DEFAULT_SEED, EXPONENTS, EDGES, worlds, paper, grid]
-    correlations = (tree / EVIDENCE / "curtin2002" / "correlations.csv").read_text(encoding="utf-8")
+    correlations = (tree / READ / "curtin2002" / "correlations.csv").read_text(encoding="utf-8")
     return study_digest(settings, correlations, code=CODE, tree=tree)
 
 

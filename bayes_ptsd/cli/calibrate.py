@@ -149,7 +149,7 @@ def _problem(name: str, variant: Variant, patients: Patients) -> CrossoverModel:
     from bayes_ptsd.structures.crossover.model import crossover_model
 
     spec = load_model(name)
-    if spec.structure != "crossover":
+    if spec.room.reads != "periods":
         raise SpecError(
             f"model '{spec.name}' is of structure '{spec.structure}'; calibrate simulates "
             "patients of a crossover: take a model such as 'crossover'"

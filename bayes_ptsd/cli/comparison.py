@@ -123,7 +123,7 @@ def _show_printed(document: dict[str, Any], convention: str) -> None:
     show_table(title, columns, rows, prose=["reading", "prior", "gap in the mean"])
     said = document["reading_weights"]
     if said["weights"] and any(row["crossover_reading"] == "averaged" for row in document["rows"]):
-        from bayes_ptsd.evidence.reading_notes import average_note
+        from bayes_ptsd.readings.notes import average_note
 
         show_prose(average_note(said["weights"], said["source"]))
 

@@ -125,8 +125,8 @@ def sensitivity(
 def readings_command(evidence: Evidence_ = None, json: Json = False) -> None:
     """Weigh the readings of the crossover contrast by the precision that was printed."""
     from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.evidence.reading_notes import readings_document
-    from bayes_ptsd.evidence.reading_weights import weigh_readings
+    from bayes_ptsd.readings.notes import readings_document
+    from bayes_ptsd.readings.weights import weigh_readings
 
     document = readings_document(weigh_readings(load_published(evidence)))
     if json:

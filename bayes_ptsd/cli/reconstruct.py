@@ -46,8 +46,8 @@ def reconstruct_command(
 ) -> None:
     """Reconstruct patients that print every number of the paper, and verify each set."""
     from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.reconstruction.exclusions import impossibilities
     from bayes_ptsd.reconstruction.plan import READINGS
-    from bayes_ptsd.reconstruction.proofs import impossibilities
     from bayes_ptsd.reconstruction.run import reconstructions
 
     talk, printed = run.talk(), load_published(evidence)

@@ -183,6 +183,6 @@ def _counted_in(done: dict[str, Any]) -> list[str]:
     keys = ("contrast", "prior", "crossover_reading")
     found = {tuple(row[key] for key in keys): row for row in done["headline"]}
     printed = found[first["contrast"], first["prior"], "as_published"]
-    from bayes_ptsd.evidence.reading_notes import counted_in
+    from bayes_ptsd.readings.notes import counted_in
 
     return [counted_in(first, printed, share)]

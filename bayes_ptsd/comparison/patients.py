@@ -113,7 +113,7 @@ def _endpoint(evidence: Evidence) -> str:
 def _crossover_spec(name: str) -> ModelSpec:
     """Return a crossover specification."""
     spec = load_model(name)
-    if spec.structure != "crossover":
+    if spec.room.reads != "periods":
         raise SpecError(f"model '{name}' is no crossover of patients, so it is not compared here")
     return spec
 

@@ -18,13 +18,10 @@ import xarray as xr
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import crossover_arrays, flow, outcome_tree
-from bayes_ptsd.evidence.patient_cells import parse_rows
 from bayes_ptsd.evidence.patient_checks import Orders, check_design, check_rows, refuse
-from bayes_ptsd.evidence.patient_columns import KIND_COLUMN, find_columns, score_rows
-from bayes_ptsd.evidence.patient_covariates import read_covariates
-from bayes_ptsd.evidence.patient_files import read_patient_table
-from bayes_ptsd.evidence.patient_ids import file_key, pseudonym, pseudonyms
-from bayes_ptsd.evidence.patient_readers import Refusal
+from bayes_ptsd.evidence.patient_columns import KIND_COLUMN, find_columns, parse_rows, score_rows
+from bayes_ptsd.evidence.patient_files import Refusal, read_patient_table
+from bayes_ptsd.evidence.patient_subjects import file_key, pseudonym, pseudonyms, read_covariates
 from bayes_ptsd.evidence.patient_writers import write_patients, write_template
 from bayes_ptsd.trial import Trial, load_trial
 

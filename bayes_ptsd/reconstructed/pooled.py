@@ -56,7 +56,7 @@ def pooled_exact(
     start = time.perf_counter()
     first = patients[0]
     endpoint, visit = (str(first.data["outcomes"][dim].item(0)) for dim in ("endpoint", "visit"))
-    crossover = spec.structure == "crossover"
+    crossover = spec.room.reads == "periods"
     pool = pool_crossover if crossover else pool_first_period
     summary = pool(patients, spec, endpoint=endpoint, visit=visit)
     model = crossover_model(first, spec) if crossover else first_period_model(first, spec)
@@ -167,7 +167,7 @@ def _named(
         **readings,
     }
     summary = summary_document(estimate(tree))
-    if spec.structure == "crossover":
+    if spec.room.reads == "periods":
         periods = _periods(patients)
         tree["periods"] = xr.DataTree(periods)
         summary[DIFFERENCE]["periods"] = _period_lines(periods)

@@ -8,9 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.evidence.reading_notes import readings_notes
-from bayes_ptsd.evidence.reading_weights import weigh_readings
 from bayes_ptsd.evidence.readings import CROSSOVER_READINGS
+from bayes_ptsd.readings.notes import readings_notes
+from bayes_ptsd.readings.weights import weigh_readings
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import (
     ABSENT,

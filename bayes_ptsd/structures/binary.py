@@ -178,6 +178,7 @@ def _risks(model: CategoricalModel) -> dict[str, Any]:
 
 BINARY = Structure(
     name="binary",
+    prior_estimands=("log_odds_ratio",),
     options={
         "periods": ("both", "first"),
         "form": ("logistic", "beta_binomial"),

@@ -89,6 +89,7 @@ def _cumulative(model: CategoricalModel) -> Any:
 
 ORDINAL = Structure(
     name="ordinal",
+    prior_estimands=("log_odds_ratio", "probit_difference"),
     options={
         "periods": ("both", "first"),
         "link": ("logit", "probit"),

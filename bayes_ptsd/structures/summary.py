@@ -159,6 +159,7 @@ SUMMARY = Structure(
     room="bayes_ptsd/structures/summary.py",
     uses=lambda _: ("treatment",),
     conflict=lambda _: "",
+    reads="rows",
     select=_select,
     problem=_problem,
     pymc_model=pymc_model,

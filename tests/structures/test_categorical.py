@@ -14,9 +14,9 @@ from scipy import integrate, optimize, special, stats
 from bayes_ptsd.categorical.cells import spaced_cutpoints
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.simulate import made_up_trial, simulate_trial
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal
+from bayes_ptsd.simulation.patients import made_up_trial, simulate_trial
 from bayes_ptsd.structures.categorical.checks import (
     category_table,
     checks,

@@ -19,7 +19,6 @@ from bayes_ptsd.estimands import estimate, prob_benefit
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.patients import load_patients
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.fit import build_model, fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
@@ -32,6 +31,7 @@ from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.sampler import model_graph
+from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.structures.crossover.example import example_patients
 from bayes_ptsd.structures.first_period import FIRST_PERIOD

@@ -26,7 +26,6 @@ from bayes_ptsd.describe import describe_result
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.evidence.trajectories import select_endpoint
 from bayes_ptsd.fit import build_model, fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
@@ -39,6 +38,7 @@ from bayes_ptsd.gaussian.covariance import (
 )
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store.patients import without_rows
 from bayes_ptsd.structures.crossover.example import example_patients

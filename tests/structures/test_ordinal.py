@@ -19,11 +19,11 @@ from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate, prob_benefit, summary_document
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.simulate import made_up_trial, simulate_trial
 from bayes_ptsd.fit import build_model, fit_model
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots import categories_figure
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.simulation.patients import made_up_trial, simulate_trial
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.structures.categorical.model import categorical_model, draw_priors

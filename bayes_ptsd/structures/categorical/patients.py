@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcomes_of
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.trial import Endpoint
 
 __all__ = ["CategoryScores", "category_scores", "example_categories"]

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.audit.finding import printed_rows
-from bayes_ptsd.audit.subscales import mean_correlation
+from bayes_ptsd.audit.relations import mean_correlation
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import select_contrast

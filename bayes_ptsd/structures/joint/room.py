@@ -314,6 +314,7 @@ def _prior_lines(model: JointModel) -> tuple[dict[str, str], bool]:
 
 ENDPOINTS = Structure(
     name="endpoints",
+    reads="rows",
     options={"analysis": ANALYSES, "crossover_reading": READINGS, "correlation": NUMBER},
     priors=("mean", "heterogeneity"),
     equation="estimate[e] / SD[e] ~ Normal(theta, S R S);  theta[e] ~ Normal(mu[domain of e], "
@@ -335,6 +336,7 @@ ENDPOINTS = Structure(
 )
 SUBSCALES = Structure(
     name="subscales",
+    reads="rows",
     options={"total": NAME, "analysis": ANALYSES, "crossover_reading": READINGS},
     priors=("treatment", "heterogeneity"),
     equation="estimate[k] ~ Normal(difference, S R S);  difference[k] = w[k] tau + d[k], sum of d "

@@ -7,7 +7,7 @@ and patients leave: what an autoregression, shrinkage and missing visits are for
 from __future__ import annotations
 
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, simulate_trial
+from bayes_ptsd.simulation.patients import Baseline, Missingness, simulate_trial
 from bayes_ptsd.trial import Endpoint, Trial, load_trial
 
 __all__ = ["TRUTH", "VISITS", "example_trajectories"]

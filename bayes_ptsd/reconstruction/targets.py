@@ -1,4 +1,4 @@
-"""Printed rows and claims as aims of the search."""
+"""Printed rows and claims as targets of the search."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from scipy import stats
 from bayes_ptsd.evidence.intervals import FloatArray
 from bayes_ptsd.evidence.readings import crossover_reading_of
 from bayes_ptsd.reconstruction.boxes import ANYTHING, Box, PrintedRow
-from bayes_ptsd.reconstruction.forms import Analysis, Response, least_squares
 from bayes_ptsd.reconstruction.plan import WITHOUT_CHANGE, Plan
 from bayes_ptsd.reconstruction.search import Contrast, Goal
+from bayes_ptsd.reconstruction.statistics import Analysis, Response, least_squares
 
 __all__ = [
     "absent_t",
@@ -35,8 +35,8 @@ def printed_contrast(
     goal: Goal, response: Response, analysis: Analysis, row: PrintedRow, *, scale: float
 ) -> Contrast:
     """Return one printed row as a contrast of a response."""
-    square = goal.forms.quadratic([(response, response, analysis.residual)])
-    line = goal.forms.linear(response, analysis.coefficient)
+    square = goal.statistics.quadratic([(response, response, analysis.residual)])
+    line = goal.statistics.linear(response, analysis.coefficient)
     factor = analysis.factor / analysis.df
     boxes = (row.estimate, row.low, row.high, row.t)
     return Contrast(line, square, scale, factor, row.quantile, boxes)
@@ -105,9 +105,9 @@ def _treatment(
     analysis = least_squares(_design(plan), who, 1)
     boxes = (row.estimate, row.low, row.high, row.t)
     if reading == "carryover_covariate":
-        line = goal.forms.linear(first, analysis.coefficient)
+        line = goal.statistics.linear(first, analysis.coefficient)
         both = [(y, y, analysis.residual) for y in (first, second)]
-        square = goal.forms.quadratic(both)
+        square = goal.statistics.quadratic(both)
         factor = analysis.factor / analysis.df / 2
         return Contrast(line, square, -1.0, factor, row.quantile, boxes)
     difference = Response(second.weight - first.weight, second.offset - first.offset)
@@ -140,7 +140,7 @@ def _add_covariance(
 ) -> None:
     """Keep the covariance of the periods positive, where a random intercept prints the same."""
     residual = least_squares(_design(plan), plan.completer, 1).residual
-    place = goal.forms.quadratic([(first, second, residual)])
+    place = goal.statistics.quadratic([(first, second, residual)])
     goal.squares.append((place, 1 / least, (1.0, np.inf)))
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from bayes_ptsd.evidence.intervals import FloatArray
 from bayes_ptsd.evidence.readings import crossover_reading_of
-from bayes_ptsd.reconstruction.geometry import equicorrelated, orthogonal, with_gram
 from bayes_ptsd.reconstruction.plan import Plan
+from bayes_ptsd.reconstruction.statistics import equicorrelated, orthogonal, with_gram
 
-__all__ = ["CrossoverTargets", "first_difference", "halves_of", "second_period"]
+__all__ = ["CrossoverTargets", "exact_period_two", "first_difference", "halves_of"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def first_difference(plan: Plan, first: FloatArray) -> FloatArray:
     return difference
 
 
-def second_period(
+def exact_period_two(
     plan: Plan,
     first: FloatArray,
     targets: CrossoverTargets,
@@ -80,14 +80,14 @@ def second_period(
     free = with_gram(shape[who], np.column_stack([columns, before]), left)
     if free is None or slope <= 0:
         return None
-    difference = _second_difference(plan, first, targets, shift)
+    difference = _period_two_difference(plan, first, targets, shift)
     means = level + (sequence[:, None] - 0.5) * difference
     result = np.full(first.shape, np.nan)
     result[who] = means + slope * before + free
     return result
 
 
-def _second_difference(
+def _period_two_difference(
     plan: Plan, first: FloatArray, targets: CrossoverTargets, shift: float
 ) -> FloatArray:
     """Return the benefit in period 2 that the estimates leave, dim (part,)."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.evidence.other_trials import foretold_correlation, outside_correlations
 from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, of_treatment
+from bayes_ptsd.readings.weights import foretold_correlation, outside_correlations
 
 __all__ = [
     "average_note",

@@ -1,4 +1,4 @@
-"""Printed statistics as linear and quadratic forms of integer scores.
+"""Printed statistics as forms of integer scores, and residuals that have them before rounding.
 
 Every estimate of the paper is a linear form of the scores, every residual sum of squares a
 quadratic one. A change of a few scores changes each form by a few products, so thousands of
@@ -17,7 +17,18 @@ from numpy.typing import NDArray
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.intervals import FloatArray
 
-__all__ = ["Analysis", "Cells", "Forms", "IntArray", "Response", "least_squares"]
+__all__ = [
+    "Analysis",
+    "Cells",
+    "IntArray",
+    "Response",
+    "Statistics",
+    "equicorrelated",
+    "least_squares",
+    "orthogonal",
+    "residuals",
+    "with_gram",
+]
 
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -115,8 +126,8 @@ def least_squares(design: FloatArray, who: NDArray[np.bool_], which: int) -> Ana
 
 
 @dataclass
-class Forms:
-    """Linear and quadratic forms over the cells, collected and then evaluated together."""
+class Statistics:
+    """Linear and quadratic statistics of the cells, collected and then evaluated together."""
 
     cells: Cells
     _linear: list[FloatArray] = field(default_factory=list)
@@ -126,13 +137,13 @@ class Forms:
     _constant: list[float] = field(default_factory=list)
 
     def linear(self, response: Response, coefficient: FloatArray) -> int:
-        """Add a linear form and return its place."""
+        """Add a linear statistic and return its place."""
         self._linear.append(response.weight * coefficient[self.cells.patient])
         self._linear_constant.append(float(coefficient @ response.offset))
         return len(self._linear) - 1
 
     def quadratic(self, parts: Sequence[tuple[Response, Response, FloatArray]]) -> int:
-        """Add the sum of forms ``y' M z`` and return its place."""
+        """Add the quadratic statistic that is the sum of ``y' M z`` and return its place."""
         patient, size = self.cells.patient, len(self.cells.patient)
         matrix, slope, constant = np.zeros((size, size)), np.zeros(size), 0.0
         for y, z, m in parts:
@@ -146,7 +157,7 @@ class Forms:
         return len(self._matrix) - 1
 
     def arrays(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Return linear forms and their constants; matrices, slopes and constants."""
+        """Return linear statistics and their constants; matrices, slopes and constants."""
         size = len(self.cells.patient)
         return (
             np.array(self._linear).reshape(-1, size),
@@ -155,3 +166,61 @@ class Forms:
             np.array(self._slope).reshape(-1, size),
             np.array(self._constant),
         )
+
+
+def orthogonal(vectors: FloatArray, columns: FloatArray) -> FloatArray:
+    """Return vectors less their projection on columns, both with dims (subject, column)."""
+    basis, _ = np.linalg.qr(columns)
+    result: FloatArray = vectors - basis @ (basis.T @ vectors)
+    return result
+
+
+def with_gram(vectors: FloatArray, columns: FloatArray, gram: FloatArray) -> FloatArray | None:
+    """Return vectors orthogonal to columns whose cross-products are exactly `gram`.
+
+    Dims (subject, part), (subject, column), (part, part); None if `gram` is not positive definite.
+    """
+    if not np.linalg.eigvalsh(gram)[0] > 1e-6 * np.trace(gram):
+        return None
+    free = orthogonal(vectors, columns)
+    own, wanted = np.linalg.cholesky(free.T @ free), np.linalg.cholesky(gram)
+    result: FloatArray = free @ np.linalg.inv(own).T @ wanted.T
+    return result
+
+
+def equicorrelated(parts: FloatArray, total: float) -> FloatArray | None:
+    """Return the Gram matrix of parts with one correlation that makes that of their sum right.
+
+    `parts` and `total` are sums of squares; None if no correlation does it.
+    """
+    if len(parts) == 1:
+        return np.array([[total]])
+    root = np.sqrt(parts)
+    correlation = (total - parts.sum()) / (root.sum() ** 2 - parts.sum())
+    if not -1 / (len(parts) - 1) < correlation < 1:
+        return None
+    gram: FloatArray = np.outer(root, root) * correlation
+    np.fill_diagonal(gram, parts)
+    return gram
+
+
+def residuals(
+    vectors: FloatArray,
+    columns: FloatArray,
+    gram: FloatArray,
+    *,
+    along: tuple[FloatArray, FloatArray] | None = None,
+) -> FloatArray | None:
+    """Return residuals with given cross-products and, perhaps, one given contrast; None if none.
+
+    `along` is the weights of the contrast, dim (subject,), and its values, dim (part,).
+    """
+    if along is None:
+        return with_gram(vectors, columns, gram)
+    weights, value = along
+    axis = orthogonal(weights[:, None], columns)
+    length = float(np.sqrt((axis**2).sum()))
+    axis = axis / length
+    share = value / length
+    rest = with_gram(vectors, np.column_stack([columns, axis]), gram - np.outer(share, share))
+    return None if rest is None else rest + axis * share

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.audit.finding import printed_rows
-from bayes_ptsd.audit.leavers import completers
+from bayes_ptsd.audit.flow import completers
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import FloatArray, critical_value

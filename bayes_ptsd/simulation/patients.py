@@ -15,12 +15,19 @@ import xarray as xr
 
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence._simulate_draws import (
+from bayes_ptsd.evidence.intervals import FloatArray
+from bayes_ptsd.evidence.patient_arrays import outcome_tree
+from bayes_ptsd.evidence.patient_checks import check_design
+from bayes_ptsd.simulation.draws import (
+    Baseline,
     Link,
+    Missingness,
+    Variation,
     blank_patients,
     choose_cutpoints,
     count_baselines,
     draw_errors,
+    lost,
     mean_scores,
     measurement_covariance,
     measurement_means,
@@ -28,15 +35,6 @@ from bayes_ptsd.evidence._simulate_draws import (
     periods_of,
     record,
     visits_of,
-)
-from bayes_ptsd.evidence.patient_arrays import outcome_tree
-from bayes_ptsd.evidence.patient_checks import check_design
-from bayes_ptsd.evidence.simulate_parts import (
-    Baseline,
-    FloatArray,
-    Missingness,
-    Variation,
-    lost,
 )
 from bayes_ptsd.trial import Endpoint, Trial
 

@@ -13,6 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import resources
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -20,24 +22,24 @@ from scipy import special, stats
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.csv_table import read_table
 from bayes_ptsd.evidence.intervals import FloatArray
-from bayes_ptsd.evidence.other_trials import foretold_correlation
-from bayes_ptsd.evidence.precision_pairs import RowPair, row_pairs
 from bayes_ptsd.evidence.readings import (
     CROSSOVER_READINGS,
     TREATMENT_READINGS,
     of_treatment,
-    parse_weights,
 )
+from bayes_ptsd.readings.precision_pairs import RowPair, row_pairs
 
 __all__ = [
     "DEFAULT",
     "Assumption",
+    "Foretold",
     "assumptions",
     "chosen_weights",
+    "foretold_correlation",
     "log_likelihoods",
-    "of_treatment",
-    "parse_weights",
+    "outside_correlations",
     "ratio_density",
     "weigh_readings",
     "weights_of",
@@ -292,3 +294,38 @@ def _log_f_density(y: FloatArray, pair: RowPair) -> FloatArray:
         a * (math.log(a / b) + y) - (a + b) * np.log1p(a / b * np.exp(y)) - special.betaln(a, b)
     )
     return density
+
+
+FILE = "curtin2002/correlations.csv"
+
+
+class Foretold(NamedTuple):
+    """Normal distribution of the Fisher z of the correlation in a trial that is not among them."""
+
+    mean: float
+    sd: float
+    tau_squared: float
+
+
+@cache
+def outside_correlations() -> tuple[FloatArray, FloatArray]:
+    """Return correlation and number of patients of each trial."""
+    place = resources.files("bayes_ptsd.readings") / FILE
+    table = read_table(place, FILE, required=("id", "n", "correlation"), optional=("section",))
+    return table.number("correlation"), table.number("n")
+
+
+@cache
+def foretold_correlation() -> Foretold:
+    """Return the predictive distribution of Fisher's z in a new trial.
+
+    Random effects by DerSimonian and Laird, a trial of n patients with variance 1 / (n - 3).
+    """
+    correlation, n = outside_correlations()
+    z, weight = np.arctanh(correlation), n - 3
+    fixed = float(weight @ z / weight.sum())
+    excess = float(weight @ (z - fixed) ** 2) - (len(z) - 1)
+    tau_squared = max(0.0, excess / float(weight.sum() - weight @ weight / weight.sum()))
+    random = 1 / (1 / weight + tau_squared)
+    mean = float(random @ z / random.sum())
+    return Foretold(mean, math.sqrt(tau_squared + 1 / float(random.sum())), tau_squared)

@@ -51,7 +51,7 @@ def _misfit(scores: FloatArray, printed: PrintedBaseline) -> float:
 def draw_baseline(plan: Plan, name: str, rng: np.random.Generator) -> FloatArray:
     """Return baselines of an endpoint whose mean and SD are printed, NaN where it is missing."""
     low, high = plan.bounds(name)
-    if name == plan.gate:
+    if name == plan.threshold_endpoint:
         low = max(low, plan.threshold)
     scores = np.full(plan.size, np.nan)
     for active, printed in zip((True, False), plan.baselines[name], strict=True):
@@ -69,7 +69,7 @@ def draw_two_weeks(
     plan: Plan, baseline: FloatArray, severity: FloatArray, rng: np.random.Generator
 ) -> FloatArray:
     """Return scores at two weeks on the side of the threshold where each patient was."""
-    low, high = plan.bounds(plan.gate)
+    low, high = plan.bounds(plan.threshold_endpoint)
     below = plan.remitter | plan.late
     near = np.rint(0.75 * baseline + 6 * severity + rng.normal(0, 8, size=plan.size))
     under = np.clip(near, low, plan.threshold - 1)

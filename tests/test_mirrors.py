@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.fit import frequentist_document
 from bayes_ptsd.models_files import load_model
+from bayes_ptsd.structures.categorical.patients import example_categories
 from bayes_ptsd.structures.crossover.example import example_patients
 from bayes_ptsd.structures.depression.example import example_mediation
 from bayes_ptsd.structures.longitudinal.example import example_trajectories

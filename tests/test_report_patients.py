@@ -15,7 +15,6 @@ import xarray as xr
 from scipy.stats import gaussian_kde
 from typer.testing import CliRunner
 
-from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.cli import app
 from bayes_ptsd.errors import ResultNotFoundError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
@@ -31,6 +30,7 @@ from bayes_ptsd.report.patient_contents import PatientOutcome, only_patients, pa
 from bayes_ptsd.report.patient_estimands import estimand_name
 from bayes_ptsd.simulation.patients import Baseline, made_up_trial, simulate_trial
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.categorical.patients import example_categories
 from bayes_ptsd.structures.crossover.example import example_patients
 
 TRIAL = """

@@ -24,7 +24,7 @@ import xarray as xr
 from scipy import linalg
 
 from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.frequentist.inference import inference_table
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.structures.depression.model import (
     DepressionModel,

@@ -10,18 +10,20 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
-from bayes_ptsd.categorical.estimands import arm_probabilities
-from bayes_ptsd.categorical.model import LATENT_SD, CategoricalModel
+from bayes_ptsd.categorical.cells import LATENT_SD
 from bayes_ptsd.check_roles import Check, check_table
 from bayes_ptsd.checks.loo import loo_table, pareto_check
 from bayes_ptsd.checks.predictive import feature_table, predictive_checks
 from bayes_ptsd.checks.sensitivity import boundary_check, sensitivity_checks, sensitivity_table
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.specification import Groups
+from bayes_ptsd.structures.categorical.model import CategoricalModel
+from bayes_ptsd.structures.categorical.posterior import arm_probabilities
 
 __all__ = [
-    "categorical_checks",
     "category_features",
     "category_table",
+    "checks",
     "prior_conflict_check",
     "proportional_odds_check",
 ]
@@ -37,30 +39,28 @@ CUTS = [0.025, 0.975]
 Scores = xr.DataArray
 
 
-def categorical_checks(
-    fit: xr.DataTree, model: CategoricalModel, *, estimate: Mapping[str, Any] | None = None
-) -> dict[str, xr.Dataset]:
+def checks(model: CategoricalModel, fit: xr.DataTree, counterpart: Mapping[str, Any]) -> Groups:
     """Run the predictive, cross-validation, sensitivity, boundary and proportionality checks.
 
     Beside ``checks`` are the tables behind them, so that a figure needs no patients' rows.
-    `estimate` has ``estimate`` and ``se`` of the effect by maximum likelihood, for
-    `prior_conflict_check`.
+    `counterpart` has ``estimate`` and ``se`` of the effect by maximum likelihood, for
+    `prior_conflict_check`; it may be empty.
     """
     features = feature_table(fit, category_features(model))
     sensitivity, loo = sensitivity_table(fit), loo_table(fit)
     posterior = fit["posterior"].to_dataset()
     # two separate risks have a prior each, and none of their contrast
     about = "treatment_difference" if model.separate_risks else model.effect
-    checks = [
+    found = [
         *predictive_checks(features),
         pareto_check(loo),
         *sensitivity_checks(sensitivity, estimand=about),
-        *prior_conflict_check(model.priors.get("treatment"), estimate or {}),
+        *prior_conflict_check(model.priors.get("treatment"), counterpart),
         *_boundary_checks(posterior, model),
         *proportional_odds_check(posterior),
     ]
     return {
-        "checks": check_table(checks),
+        "checks": check_table(found),
         "predictive_summary": features,
         "loo": loo,
         "sensitivity": sensitivity,

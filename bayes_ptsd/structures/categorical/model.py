@@ -1,8 +1,12 @@
-"""Where an ordinal or binary specification meets its patients: categories, priors, notes."""
+"""Where an ordinal or binary specification meets its patients: categories, priors, notes.
+
+The shares of the categories at the reference (midway between the treatments and between the periods
+on the scale of the link, average baseline, a patient effect of zero) have a Dirichlet distribution
+with all shapes 1; the cutpoints are where the link's distribution function cuts these shares.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +14,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import special
 
-from bayes_ptsd.categorical.patients import CategoryScores, category_scores
+from bayes_ptsd.categorical.beta_binomial import RISKS
+from bayes_ptsd.categorical.cells import EFFECTS, LATENT_SD, induced_cutpoints
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.patient_scale import predictor_sd
@@ -19,14 +25,10 @@ from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.scaled_priors import ScaledPrior
 from bayes_ptsd.specification import ModelSpec, PriorValue
+from bayes_ptsd.structures.categorical.patients import CategoryScores, category_scores
 from bayes_ptsd.trial import Endpoint
 
-__all__ = ["LATENT_SD", "CategoricalModel", "categorical_model"]
-
-LATENT_SD: Mapping[str, float] = {"logit": math.pi / math.sqrt(3), "probit": 1.0}
-"""Standard deviation of the latent response of a patient, by link."""
-
-EFFECTS: Mapping[str, str] = {"logit": "log_odds_ratio", "probit": "probit_difference"}
+__all__ = ["CategoricalModel", "categorical_model", "draw_priors", "log_priors", "prior_shapes"]
 
 
 @dataclass(frozen=True)
@@ -156,3 +158,52 @@ def _on_link(asked: PriorValue, unit: float, predictor: float | None, name: str)
             "another prior of the family, or --set treatment=normal(0, 1)"
         )
     return resolve_prior(asked, sd=unit)
+
+
+def prior_shapes(model: CategoricalModel) -> dict[str, tuple[str, Prior, str | None]]:
+    """Return name in the posterior, prior and dim of every parameter of a specification."""
+    if model.separate_risks:
+        return {name: (name, model.priors["risk"], None) for name in RISKS}
+    names = {"treatment": model.effect, "gap_ratio": "log_gap_ratio"}
+    return {
+        key: (names.get(key, key), prior, "gap" if key == "gap_ratio" else None)
+        for key, prior in model.priors.items()
+    }
+
+
+def draw_priors(model: CategoricalModel, size: int, *, seed: int) -> xr.Dataset:
+    """Draw every parameter of a model from its prior; an improper one is refused.
+
+    Dims ``chain`` (1) and ``draw``; ``cutpoint`` by the category at or below which it cuts.
+    """
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, xr.Variable] = {}
+    for name, prior, dim in prior_shapes(model).values():
+        shape = (1, size) if dim is None else (1, size, len(model.coords[dim]))
+        dims = ("chain", "draw") if dim is None else ("chain", "draw", dim)
+        drawn[name] = xr.Variable(dims, prior.quantile(rng.uniform(size=shape)))
+    coords = {"chain": [0], "draw": np.arange(size)}
+    if model.separate_risks:
+        return xr.Dataset(drawn, coords=coords)
+    shares = rng.dirichlet(np.ones(len(model.categories)), size=(1, size))
+    cuts = induced_cutpoints(shares, model.link)
+    drawn["cutpoint"] = xr.Variable(("chain", "draw", "at_most"), cuts)
+    labels = {name: model.coords[name] for name in ("at_most", "gap")}
+    found = xr.Dataset(drawn, coords={**coords, **labels})
+    return found if model.by_arm else found.drop_vars("gap")
+
+
+def log_priors(draws: xr.Dataset, model: CategoricalModel) -> xr.Dataset:
+    """Return the log prior density of each parameter at each draw.
+
+    The Dirichlet prior of the shares is a constant, so that raising it to a power changes nothing.
+    """
+    found = {
+        name: draws[name].copy(data=prior.logpdf(draws[name].values))
+        for name, prior, _ in prior_shapes(model).values()
+    }
+    if model.separate_risks:
+        return xr.Dataset(found)
+    constant = float(special.gammaln(len(model.categories)))
+    found["category_share"] = xr.full_like(draws[model.effect], constant)
+    return xr.Dataset(found)

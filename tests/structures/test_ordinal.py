@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,29 +10,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from sampled import ERRORS, moments
 from scipy import special, stats
 from typer.testing import CliRunner
 
-from bayes_ptsd.build.categorical import categorical_pymc
-from bayes_ptsd.categorical.example import example_categories
-from bayes_ptsd.categorical.model import categorical_model
-from bayes_ptsd.categorical.priors import draw_priors
-from bayes_ptsd.categorical.probabilities import subject_log_likelihood
 from bayes_ptsd.cli import app
 from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate, prob_benefit, summary_document
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.fit import fit_model
+from bayes_ptsd.fit import build_model, fit_model
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots import categories_figure
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.simulation.patients import made_up_trial, simulate_trial
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.categorical.model import categorical_model, draw_priors
+from bayes_ptsd.structures.categorical.patients import example_categories
+from bayes_ptsd.structures.categorical.posterior import subject_log_likelihood
 
-SAMPLED = runpy.run_path(str(Path(__file__).with_name("sampled.py")))
-TRIALS = Path(__file__).parent / "trials"
+TRIALS = Path(__file__).parents[1] / "trials"
 LINKS = {"logit": special.expit, "probit": special.ndtr}
 
 
@@ -76,6 +73,20 @@ def near(fit: xr.DataTree, **truth: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "free"),
+    [
+        ("ordinal-first-period", "category_share log_odds_ratio"),
+        ("ordinal-probit", "category_share period_effect probit_difference sd_subject"),
+    ],
+)
+def test_a_model_has_the_parameters_of_its_equation(name: str, free: str) -> None:
+    """Nothing is sampled and nothing observed but what the equation of the structure names."""
+    model = build_model(example_categories(), load_model(name))
+    assert sorted(variable.name for variable in model.free_RVs) == free.split()
+    assert [variable.name for variable in model.observed_RVs] == ["score"]
+
+
+@pytest.mark.parametrize(
     ("name", "options"),
     [
         ("ordinal", {}),
@@ -86,7 +97,7 @@ def near(fit: xr.DataTree, **truth: float) -> None:
     ids=["logit", "probit with baseline", "first period", "by arm"],
 )
 def test_pymc_has_the_likelihood_of_the_values(name: str, options: dict[str, str]) -> None:
-    """PyMC's log likelihood, patient effects integrated out, is the one of `categorical`."""
+    """PyMC's log likelihood, patient effects integrated out, is the one in NumPy."""
     spec = load_model(name).having(options=options)
     evidence = example_categories(baseline="baseline" in options, missing=0.2)
     problem = categorical_model(evidence, spec)
@@ -94,7 +105,7 @@ def test_pymc_has_the_likelihood_of_the_values(name: str, options: dict[str, str
     # under wide priors probabilities are so small that differences near one have no digits
     draw = draw.assign({n: draw[n] / 10 for n in ("period_effect", "baseline_slope") if n in draw})
     known = subject_log_likelihood(draw, problem).sum().item()
-    model = categorical_pymc(problem)
+    model = spec.room.pymc_model(problem)
     edges = np.pad(LINKS[problem.link](draw["cutpoint"].values[0, 0]), 1, constant_values=(0, 1))
     values = {key: draw[key].values[0, 0] for key in draw if key != "cutpoint"}
     values |= {"category_share": np.diff(edges)}
@@ -134,10 +145,10 @@ def test_nuts_meets_a_dense_grid(compiled: CompiledModels) -> None:
     weight /= weight.sum()
     mean = float((weight * effect).sum())
     sd = float(np.sqrt((weight * (effect - mean) ** 2).sum()))
-    found = SAMPLED["moments"](fit["posterior"].to_dataset(), "log_odds_ratio")
+    found = moments(fit["posterior"].to_dataset(), "log_odds_ratio")
     for method, known in (("mean", mean), ("sd", sd)):
         # steps of a tenth of smooth densities add .002 at most
-        limit = SAMPLED["ERRORS"] * float(found[method][1]) + 0.002
+        limit = ERRORS * float(found[method][1]) + 0.002
         assert float(found[method][0]) == pytest.approx(known, abs=limit), method
 
 

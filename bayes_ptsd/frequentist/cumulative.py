@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
+from bayes_ptsd.categorical.cells import LINKS
 from bayes_ptsd.errors import EvidenceError
 
 __all__ = [
-    "LINKS",
     "CategoryData",
     "Evaluation",
     "evaluate",
@@ -28,10 +28,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-LINKS = {"logit": special.expit, "probit": special.ndtr}
-"""Distribution function of the latent variable, by name of the link."""
-
-# beyond every cutpoint; its density is zero in double precision under both links
+# Beyond every cutpoint; its density is zero in double precision under both links
 BEYOND = 1e8
 # Bound on the Newton steps to a mode, which end at a step of 1e-9; steep links overshoot, and each
 # change of direction halves the longest step: 31 of them bring it from 2 to 1e-9.
@@ -51,7 +48,7 @@ class CategoryData:
     category: NDArray[np.intp]  # from 0, dims (subject, occasion); -1 where missing
     design: FloatArray  # dims (subject, occasion, coefficient); zero where missing
     categories: int  # number of them, each of which is observed
-    link: str  # one of LINKS
+    link: str  # one of categorical.cells.LINKS
     points: int  # nodes of the quadrature; 0 for a model without subject effects
 
     @property

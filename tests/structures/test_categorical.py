@@ -11,30 +11,34 @@ import statsmodels.api as sm
 import xarray as xr
 from scipy import integrate, optimize, special, stats
 
-from bayes_ptsd.categorical.beta_binomial import exact_risks, risk_shapes
-from bayes_ptsd.categorical.describe import categorical_prior_lines
-from bayes_ptsd.categorical.estimands import arm_probabilities, estimand_units, with_estimands
-from bayes_ptsd.categorical.example import example_categories
-from bayes_ptsd.categorical.groups import categorical_groups
-from bayes_ptsd.categorical.model import CategoricalModel, categorical_model
-from bayes_ptsd.categorical.priors import draw_priors, induced_cutpoints, log_priors, prior_shapes
-from bayes_ptsd.categorical.probabilities import (
-    cell_probabilities,
-    replicated_categories,
-    spaced_cutpoints,
-    subject_log_likelihood,
-    subject_nodes,
-)
-from bayes_ptsd.checks.categorical import (
-    categorical_checks,
-    category_table,
-    proportional_odds_check,
-)
+from bayes_ptsd.categorical.cells import spaced_cutpoints
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal
 from bayes_ptsd.simulation.patients import made_up_trial, simulate_trial
+from bayes_ptsd.structures.categorical.checks import (
+    category_table,
+    checks,
+    proportional_odds_check,
+)
+from bayes_ptsd.structures.categorical.model import (
+    CategoricalModel,
+    categorical_model,
+    draw_priors,
+    log_priors,
+    prior_shapes,
+)
+from bayes_ptsd.structures.categorical.patients import example_categories
+from bayes_ptsd.structures.categorical.posterior import (
+    arm_probabilities,
+    cell_probabilities,
+    estimand_units,
+    replicated_categories,
+    subject_log_likelihood,
+    with_estimands,
+)
+from bayes_ptsd.structures.categorical.room import groups
 
 LINKS = {"logit": special.expit, "probit": special.ndtr}
 WIDE = ("period_effect", "baseline_slope")
@@ -59,14 +63,6 @@ def test_cutpoints_are_induced_by_a_dirichlet_prior(link: str) -> None:
     for column in shares.T:
         assert stats.kstest(column, stats.beta(1, 4).cdf).pvalue > 0.001
     assert np.corrcoef(shares[:, 0], shares[:, 4])[0, 1] == pytest.approx(-0.25, abs=0.05)
-
-
-@pytest.mark.parametrize("link", LINKS)
-def test_cutpoints_keep_tiny_shares_apart(link: str) -> None:
-    """A share of 1e-20 at either end has a finite cutpoint, with the right tail probability."""
-    cuts = induced_cutpoints(np.array([1e-20, 1.0 - 2e-20, 1e-20]), link)
-    assert LINKS[link](cuts[0]) == pytest.approx(1e-20, rel=1e-6)
-    assert LINKS[link](-cuts[1]) == pytest.approx(1e-20, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -323,34 +319,21 @@ def test_frequencies_that_the_model_cannot_say_fail_their_check() -> None:
     )
     place = np.full_like(model.scores.place, 4)
     odd = replace(model, scores=replace(model.scores, place=place))
-    tree = xr.DataTree.from_dict(categorical_groups(steady, odd, seed=1))
-    checks = categorical_checks(tree, odd)["checks"]
-    assert not bool(checks["passed"].sel(check="predictive_number_active_1_in_5"))
-    usual = xr.DataTree.from_dict(categorical_groups(draws, model, seed=1))
-    passed = categorical_checks(usual, model)["checks"]["passed"]
+    tree = xr.DataTree.from_dict(groups(odd, {"posterior": steady}, 1, None))
+    found = checks(odd, tree, {})["checks"]
+    assert not bool(found["passed"].sel(check="predictive_number_active_1_in_5"))
+    usual = xr.DataTree.from_dict(groups(model, {"posterior": draws}, 1, None))
+    passed = checks(model, usual, {})["checks"]["passed"]
     assert bool(passed.sel(check="predictive_number_active_1_in_5"))
-
-
-def test_shapes_of_the_risks_count_everybody_once() -> None:
-    """Forty patients and a Jeffreys prior on each of two risks add up to 40 + 2."""
-    patients = example_categories("binary", design="parallel")
-    model = categorical_model(patients, load_model("binary-beta-binomial"))
-    shapes = risk_shapes(model)
-    assert sum(map(sum, shapes.values())) == 42.0
-    exact = exact_risks(model, seed=1)["exact"]
-    risks = {name: a / (a + b) for name, (a, b) in shapes.items()}
-    assert exact["estimand"].values[0] == "treatment_difference"
-    difference = float(exact["mean"].sel(estimand="treatment_difference"))
-    assert difference == pytest.approx(risks["risk_active"] - risks["risk_control"])
 
 
 def test_words_and_units_of_the_ordinal_model() -> None:
     """The N(0, 1) prior is told as ±1.96 log odds, and each estimand has its unit and name."""
     patients, spec = example_categories(), load_model("ordinal")
-    lines, proper = categorical_prior_lines(patients, spec)
+    model = spec.room.problem(patients, spec).model
+    lines, proper = spec.room.prior_lines(model)
     assert proper
     assert lines["prior interval"] == "treatment: 95% from -1.96 to 1.96 log odds"
-    model = categorical_model(patients, spec)
     assert estimand_units(model)["win_probability"] == "probability"
     assert prior_shapes(model)["treatment"][0] == "log_odds_ratio"
 
@@ -365,10 +348,3 @@ def test_probabilities_of_a_cell_add_up_and_scores_are_counted() -> None:
     table = category_table(draws, model)
     assert int(table["seen"].sum()) == 80
     np.testing.assert_allclose(table["share_mean"].sum("category"), 1.0)
-
-
-def test_nodes_have_the_moments_of_a_standard_normal() -> None:
-    """The even moments of the patient's effect are 1, 1, 3 and 15."""
-    nodes, weights = subject_nodes()
-    moments = [float(weights @ nodes**k) for k in (0, 2, 4, 6)]
-    np.testing.assert_allclose(moments, [1, 1, 3, 15], rtol=1e-9)

@@ -13,11 +13,7 @@ import pytest
 from scipy import special, stats
 from typer.testing import CliRunner
 
-from bayes_ptsd.categorical.estimands import with_estimands
-from bayes_ptsd.categorical.example import example_categories
-from bayes_ptsd.categorical.model import categorical_model
-from bayes_ptsd.categorical.priors import draw_priors
-from bayes_ptsd.categorical.probabilities import subject_log_likelihood
+from bayes_ptsd.categorical.beta_binomial import exact_risks
 from bayes_ptsd.cli import app
 from bayes_ptsd.errors import EvidenceError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
@@ -27,8 +23,12 @@ from bayes_ptsd.fit import chosen_engine, fit_model
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal, parse_prior
+from bayes_ptsd.structures.binary import risk_shapes
+from bayes_ptsd.structures.categorical.model import categorical_model, draw_priors
+from bayes_ptsd.structures.categorical.patients import example_categories
+from bayes_ptsd.structures.categorical.posterior import subject_log_likelihood, with_estimands
 
-TRIALS = Path(__file__).parent / "trials"
+TRIALS = Path(__file__).parents[1] / "trials"
 CONTRASTS = ("treatment_difference", "log_odds_ratio", "log_risk_ratio")
 
 
@@ -74,6 +74,19 @@ def test_beta_binomial_of_patients_is_that_of_their_counts() -> None:
     odds = known.sel(estimand="odds_ratio")
     assert np.exp(ratio["eti95"].values) == pytest.approx(odds["eti95"].values, rel=1e-4)
     assert float(ratio["prob_benefit"]) == pytest.approx(float(difference["prob_benefit"]))
+
+
+def test_shapes_of_the_risks_count_everybody_once() -> None:
+    """Forty patients and a Jeffreys prior on each of two risks add up to 40 + 2."""
+    patients = example_categories("binary", design="parallel")
+    model = categorical_model(patients, load_model("binary-beta-binomial"))
+    shapes = risk_shapes(model)
+    assert sum(map(sum, shapes.values())) == 42.0
+    exact = exact_risks(shapes, benefit_sign=model.sign, seed=1)["exact"]
+    risks = {name: a / (a + b) for name, (a, b) in shapes.items()}
+    assert exact["estimand"].values[0] == "treatment_difference"
+    difference = float(exact["mean"].sel(estimand="treatment_difference"))
+    assert difference == pytest.approx(risks["risk_active"] - risks["risk_control"])
 
 
 def test_contrasts_of_an_unwanted_event_are_benefit() -> None:

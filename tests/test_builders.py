@@ -13,11 +13,11 @@ from scipy import stats
 from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.categorical.observed import category_shares, observe_repeated
 from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.depression.example import example_mediation
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.fit import build_model
 from bayes_ptsd.models_files import load_model
+from bayes_ptsd.structures.depression.example import example_mediation
 
 
 def printed() -> Evidence:

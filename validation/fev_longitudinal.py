@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from calibrate_crossover import ROOT, code_digest, page_with
+from calibrate_crossover import page_with
+from digests import DENSITY, ROOT, study_digest
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients
@@ -49,11 +50,14 @@ PRIORS = {
     "correlations": Prior("lkj", {"shape": 1.0}),  # that of the published analysis
 }
 
-SOURCES = (
-    "gaussian/covariance", "longitudinal/model", "build/longitudinal", "gaussian/observed",
-    "pymc_priors",
-    "evidence/trajectories", "patient_scale",
-)  # fmt: skip
+CODE = {
+    "validation/fev_longitudinal.py": ("flat_spec", "fev_patients", "posterior_summary"),
+}
+# No kept answer has its covariates: one has its covariance, the other its slope.
+ANSWERS = {
+    "longitudinal": DENSITY,
+    "longitudinal[covariance=autoregressive,nugget=True,baseline=common_slope]": DENSITY,
+}
 
 # Posterior mean and sd, REML estimate and SE, residual sd by posterior and REML (brms.mmrm).
 PUBLISHED = {
@@ -79,10 +83,10 @@ def fev_patients(data: Path = DATA) -> Evidence:
     return select_endpoint(loaded, "fev1")
 
 
-def fev_digest(package: Path | None = None) -> str:
+def fev_digest(tree: Path = ROOT) -> str:
     """Return the digest of everything in the tree that decides the posterior."""
     settings = [DRAWS, TUNE, CHAINS, DEFAULT_SEED]
-    return code_digest(SOURCES, flat_spec().spec_id, settings, package=package)
+    return study_digest(flat_spec().spec_id, settings, code=CODE, answers=ANSWERS, tree=tree)
 
 
 def read_result() -> dict[str, Any]:
@@ -90,9 +94,9 @@ def read_result() -> dict[str, Any]:
     return json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
 
 
-def is_stale(result: Mapping[str, Any], package: Path | None = None) -> bool:
-    """Tell whether a result was made by another model or another builder."""
-    return bool(result.get("digest") != fev_digest(package))
+def is_stale(result: Mapping[str, Any], tree: Path = ROOT) -> bool:
+    """Tell whether a result was made by another model or study."""
+    return bool(result.get("digest") != fev_digest(tree))
 
 
 def posterior_summary(problem: LongitudinalModel) -> tuple[xr.Dataset, dict[str, float]]:

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from calibrate_crossover import ROOT, code_digest, page_with
+from calibrate_crossover import page_with
+from digests import DENSITY, ROOT, study_digest
 from scipy import stats
 
 from bayes_ptsd.evidence.outcome import select_outcome
@@ -63,16 +64,28 @@ QUANTITIES = {
         "nugget_share", "level",
     ),
 }  # fmt: skip
-SOURCES = {
-    "first_period": (
-        "first_period/model", "first_period/priors", "build/first_period", "pymc_priors",
-        "gaussian/parameters",
+CODE: Mapping[str, Sequence[str]] = {
+    "validation/recover_longitudinal.py": ("recovered",),
+    "bayes_ptsd/evidence/simulate.py": (),
+    "bayes_ptsd/evidence/simulate_parts.py": (),
+    "bayes_ptsd/evidence/_simulate_draws.py": (),
+}
+# Kept answers: of the model itself, or of those that have its options between them.
+ANSWERS = {
+    "first-period": ("first-period",),
+    "first-period, unequal arms": ("first-period[arm_sd=unequal]",),
+    "first-period, Student t": ("first-period[likelihood=student_t]",),
+    "longitudinal": ("longitudinal",),
+    "longitudinal-shrunk": ("longitudinal-shrunk",),
+    "longitudinal, compound": (
+        "longitudinal", "longitudinal[covariance=compound,visit_sd=equal]",
     ),
-    "longitudinal": (
-        "gaussian/covariance", "longitudinal/likelihood", "longitudinal/model",
-        "longitudinal/priors", "build/longitudinal", "gaussian/observed", "pymc_priors",
-        "gaussian/parameters",
+    "longitudinal-ar": ("longitudinal-ar",),
+    "longitudinal-ar, nugget": (
+        "longitudinal-ar",
+        "longitudinal[covariance=autoregressive,nugget=True,baseline=common_slope]",
     ),
+    "longitudinal-clda": ("longitudinal-clda",),
 }  # fmt: skip
 
 # The criterion, fixed before the first run.
@@ -99,11 +112,15 @@ def pattern(spec: ModelSpec) -> Problem:
     return first_period_model(select_outcome(patients, visit="24h"), spec)
 
 
-def recovery_digest(name: str, package: Path | None = None) -> str:
+def recovery_digest(name: str, tree: Path = ROOT) -> str:
     """Return the digest of everything in the tree that decides the rows of a model."""
     spec = specification(name)
-    settings = [TRIALS[spec.structure], PATIENTS, DRAWS, TUNE, CHAINS, DEFAULT_SEED]
-    return code_digest(SOURCES[spec.structure], spec.spec_id, settings, package=package)
+    settings = [
+        TRIALS[spec.structure], PATIENTS, DRAWS, TUNE, CHAINS, DEFAULT_SEED,
+        QUANTITIES[spec.structure],
+    ]  # fmt: skip
+    answers = dict.fromkeys(ANSWERS[name], DENSITY)
+    return study_digest(spec.spec_id, settings, code=CODE, answers=answers, tree=tree)
 
 
 def read_recovery() -> dict[str, Any]:
@@ -112,12 +129,12 @@ def read_recovery() -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def stale_models(summary: Mapping[str, Any], package: Path | None = None) -> list[str]:
-    """Return the models whose rows were made by other code or another model file."""
+def stale_models(summary: Mapping[str, Any], tree: Path = ROOT) -> list[str]:
+    """Return the models whose rows were made by another model or study."""
     return [
         name
         for name in MODELS
-        if summary.get(name, {}).get("digest") != recovery_digest(name, package)
+        if summary.get(name, {}).get("digest") != recovery_digest(name, tree)
     ]
 
 

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.depression.effects import mediation_summary
-from bayes_ptsd.depression.exact import effect_mixtures, regressions
-from bayes_ptsd.depression.model import depression_model, rests_on
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.exact.mixture import Mixture
@@ -19,6 +16,9 @@ from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE
 from bayes_ptsd.pooling import pooled_summary, shared_assumptions
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.depression.effects import mediation_summary
+from bayes_ptsd.structures.depression.exact import effect_mixtures, regressions
+from bayes_ptsd.structures.depression.model import depression_model, rests_on
 
 __all__ = ["pool_depression"]
 

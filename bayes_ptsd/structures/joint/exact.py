@@ -11,20 +11,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.interpolate import CubicSpline
 
-from bayes_ptsd.joint.problem import JointProblem
+from bayes_ptsd.exact.grid import grid_quantile
+from bayes_ptsd.exact.mixture import Mixture, mixture_grid
 from bayes_ptsd.priors import FloatArray, Prior, mixture, normal
 from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.structures.joint.problem import JointModel, JointProblem
 
 __all__ = [
+    "exact_joint",
     "joint_draws",
     "joint_marginal",
     "joint_posterior",
     "joint_probabilities",
     "joint_table",
+    "labelled_draws",
     "normal_draws",
     "posterior_given",
     "share_above",
+    "with_total",
 ]
 
 # Gauss-Legendre: the posterior is that of adaptive quadrature to 1e-8
@@ -32,7 +38,47 @@ NODES = 96
 # prior mass of omega beyond the last node
 REACH = 1e-12
 # a probability then has a Monte Carlo error of at most .0011
-DRAWS = 200_000
+COUNTED = 200_000
+# as many draws as NUTS keeps by default, 4 chains of 1,000
+DRAWS = 4000
+# of the density of omega; odd, so that every second point makes the grid that tells the error
+POINTS = 401
+# posterior weight of a node below which its normal does not count
+LEAST = 1e-15
+
+
+def exact_joint(model: JointModel, *, seed: int) -> dict[str, xr.Dataset]:
+    """Compute the posterior of all differences without sampling.
+
+    ``posterior`` has 4,000 independent draws in one chain, ``exact`` each difference, their sum
+    where it is an estimand, and the heterogeneity.
+    """
+    problem = model.problem
+    exact = joint_posterior(problem)
+    omega, error = _heterogeneity(problem)
+    combinations = {
+        f"difference[{name}]": problem.unit * np.eye(problem.size)[place]
+        for place, name in enumerate(problem.endpoint)
+    }
+    if model.has_total:
+        combinations = {"treatment_difference": problem.unit} | combinations
+    grids = [mixture_grid(_mixture(exact, vector), error) for vector in combinations.values()]
+    names = xr.Variable("estimand", [*combinations, "heterogeneity"])
+    generator = np.random.default_rng(seed)
+    drawn = grid_quantile(omega, generator.uniform(size=DRAWS))
+    _, mean, covariance = posterior_given(problem, drawn)
+    differences = normal_draws(mean, covariance, generator) * problem.unit
+    return {
+        "posterior": labelled_draws(model, drawn[None], differences[None]),
+        "exact": xr.concat([*grids, omega], names),
+        "quadrature": xr.Dataset(
+            {
+                "quadrature_error": error,
+                "box_edge": 0.0,
+                "log_marginal_likelihood": exact["log_marginal_likelihood"],
+            }
+        ),
+    }
 
 
 def joint_posterior(problem: JointProblem) -> xr.Dataset:
@@ -80,6 +126,27 @@ def posterior_given(
     return logs, problem.center + gain @ residual, prior - gain @ prior
 
 
+def labelled_draws(model: JointModel, omega: FloatArray, difference: FloatArray) -> xr.Dataset:
+    """Return draws with their labels, dims (chain, draw) first, and their sum if an estimand."""
+    coords = {
+        "chain": np.arange(omega.shape[0]),
+        "draw": np.arange(omega.shape[1]),
+        "endpoint": list(model.problem.endpoint),
+    }
+    found = {
+        "heterogeneity": (("chain", "draw"), omega),
+        "endpoint_difference": (("chain", "draw", "endpoint"), difference),
+    }
+    return with_total(xr.Dataset(found, coords=coords), model)
+
+
+def with_total(draws: xr.Dataset, model: JointModel) -> xr.Dataset:
+    """Add the sum of the differences where it is an estimand."""
+    if not model.has_total:
+        return draws
+    return draws.assign(treatment_difference=draws["endpoint_difference"].sum("endpoint"))
+
+
 def joint_marginal(exact: xr.Dataset, combination: FloatArray) -> Prior:
     """Return the exact posterior of a linear combination of differences, a mixture of normals."""
     means = exact["mean"].values @ combination
@@ -87,13 +154,15 @@ def joint_marginal(exact: xr.Dataset, combination: FloatArray) -> Prior:
     kept = [
         (w, normal(m, s))
         for w, m, s in zip(exact["weight"].values, means, sds, strict=True)
-        if w > 1e-15
+        if w > LEAST
     ]
     weights = np.array([w for w, _ in kept])
     return mixture(list(weights / weights.sum()), [part for _, part in kept])
 
 
-def joint_draws(exact: xr.Dataset, *, draws: int = DRAWS, seed: int = DEFAULT_SEED) -> xr.DataArray:
+def joint_draws(
+    exact: xr.Dataset, *, draws: int = COUNTED, seed: int = DEFAULT_SEED
+) -> xr.DataArray:
     """Draw all differences together, dims (draw, endpoint), in the unit of the estimates."""
     generator = np.random.default_rng(seed)
     weight = exact["weight"].values
@@ -119,7 +188,7 @@ def _roots(covariance: FloatArray) -> FloatArray:
 
 
 def joint_probabilities(
-    problem: JointProblem, exact: xr.Dataset, *, draws: int = DRAWS, seed: int = DEFAULT_SEED
+    problem: JointProblem, exact: xr.Dataset, *, draws: int = COUNTED, seed: int = DEFAULT_SEED
 ) -> xr.Dataset:
     """Return P(at least so many differences exceed 0, or their MCID), dim ``count`` from 1.
 
@@ -187,3 +256,36 @@ def _line(problem: JointProblem, exact: xr.Dataset, place: int) -> dict[str, Any
 def _above(marginal: Prior, margin: float) -> float:
     """Return the probability above a margin."""
     return float(marginal.sf(np.array(margin)))
+
+
+def _mixture(exact: xr.Dataset, vector: FloatArray) -> Mixture:
+    """Return the posterior of a linear combination of the differences."""
+    spread = np.sqrt(np.einsum("i,nij,j->n", vector, exact["covariance"].values, vector))
+    weight = exact["weight"].values
+    keep = weight > LEAST
+    center = exact["mean"].values @ vector
+    return Mixture(weight[keep] / weight[keep].sum(), center[keep], spread[keep])
+
+
+def _heterogeneity(problem: JointProblem) -> tuple[xr.Dataset, float]:
+    """Return the posterior of the heterogeneity on a grid, and the error of its integral."""
+    reach = float(problem.heterogeneity.quantile(np.array(1 - REACH)))
+    omega = np.linspace(0.0, reach, POINTS)
+    logs = posterior_given(problem, omega)[0] + problem.heterogeneity.logpdf(omega)
+    height = np.exp(logs - logs.max())
+    masses = [_mass(omega[::step], height[::step]) for step in (1, 2)]
+    pdf = height / masses[0][-1]
+    first, second = (_mass(omega, omega**power * pdf)[-1] for power in (1, 2))
+    found = {
+        "value": ("grid", omega), "pdf": ("grid", pdf),
+        "cdf": ("grid", np.clip(np.maximum.accumulate(masses[0] / masses[0][-1]), 0, 1)),
+    }  # fmt: skip
+    error = float(abs(masses[1][-1] / masses[0][-1] - 1))
+    sd = float(np.sqrt(second - first**2))
+    grid = xr.Dataset({**found, "mean": float(first), "sd": sd, "quadrature_error": error})
+    return grid, error
+
+
+def _mass(x: FloatArray, height: FloatArray) -> FloatArray:
+    """Integrate from the first point to each."""
+    return np.asarray(CubicSpline(x, height).antiderivative()(x))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from sampled import meets
 from scipy import integrate, stats
 from typer.testing import CliRunner
 
-from bayes_ptsd.checks.joint import joint_checks
 from bayes_ptsd.cli import app
 from bayes_ptsd.describe import describe_result
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError, StatisticalWarning
@@ -24,17 +23,14 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.fit_view import fit_document
-from bayes_ptsd.joint import endpoints_problem, joint_posterior, joint_table, subscales_problem
-from bayes_ptsd.joint.describe import joint_prior_lines
-from bayes_ptsd.joint.groups import exact_joint, joint_groups, predictive_tail
-from bayes_ptsd.joint.model import joint_attrs, joint_model
 from bayes_ptsd.model_comparison import compare_models
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.specification import parse_option
+from bayes_ptsd.specification import ModelSpec, parse_option
 from bayes_ptsd.store import ResultStore
-
-meets = runpy.run_path(str(Path(__file__).with_name("sampled.py")))["meets"]
+from bayes_ptsd.structures.joint.exact import exact_joint, joint_posterior, joint_table
+from bayes_ptsd.structures.joint.problem import JointModel
+from bayes_ptsd.structures.joint.room import joint_checks, joint_groups, predictive_tail
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +47,12 @@ def evidence() -> Evidence:
     return load_published()
 
 
+def joint_model(evidence: Evidence, spec: ModelSpec) -> JointModel:
+    """Bring printed rows and a specification together."""
+    model: JointModel = spec.room.problem(evidence, spec).model
+    return model
+
+
 @pytest.mark.parametrize(
     ("analysis", "reading"), [("first_period", "as_published"), ("crossover", "unhalved")]
 )
@@ -61,9 +63,7 @@ def test_endpoints_are_the_joint_posterior_in_scores(
     options = {"analysis": analysis, "crossover_reading": reading, "correlation": 0.2}
     spec = load_model("endpoints").having(options=options)
     summary = estimate(fit_model(evidence, spec, engine="exact"))
-    problem = endpoints_problem(
-        evidence, analysis=analysis, crossover_reading=reading, correlation=0.2
-    )
+    problem = joint_model(evidence, spec).problem
     for line in joint_table(problem, joint_posterior(problem)).to_dict("records"):
         one = summary.sel(estimand=f"difference[{line['endpoint']}]")
         for key in ("mean", "sd", "prob_benefit", "prob_gt_mcid"):
@@ -147,8 +147,9 @@ def test_subscales_add_up(evidence: Evidence) -> None:
     one = estimate(fit).sel(estimand="treatment_difference")
     assert float(one["sd"]) == pytest.approx(5.1787, abs=2e-3)
     assert 0.99 < prob_benefit(fit) < 1
-    named = fit_model(evidence, spec.having(priors={"treatment": "skeptical"}), engine="exact")
-    problem = subscales_problem(evidence, total="ies_r", analysis="crossover", prior="skeptical")
+    skeptical = spec.having(priors={"treatment": "skeptical"})
+    named = fit_model(evidence, skeptical, engine="exact")
+    problem = joint_model(evidence, skeptical).problem
     table = joint_table(problem, joint_posterior(problem)).set_index("endpoint")
     summary = estimate(named)
     for name in problem.endpoint:
@@ -211,8 +212,8 @@ def test_what_does_not_fit_is_refused(evidence: Evidence, tmp_path: Path) -> Non
         joint_model(replace(evidence, trial=trial), subscales)
     with pytest.raises(FitError, match="predicts no patient"):
         compare_models(evidence, {"a": endpoints, "b": subscales}, ResultStore(tmp_path))
-    assert parse_option("correlation=0.8", "endpoints") == ("correlation", 0.8)
-    assert parse_option("correlation=high", "endpoints") == ("correlation", "high")
+    assert parse_option("correlation=0.8", endpoints.room) == ("correlation", 0.8)
+    assert parse_option("correlation=high", endpoints.room) == ("correlation", "high")
 
 
 def test_command_line_stores_and_shows(tmp_path: Path) -> None:
@@ -235,10 +236,11 @@ def test_command_line_stores_and_shows(tmp_path: Path) -> None:
 def test_a_model_says_what_it_is_about(evidence: Evidence) -> None:
     """The analysis, the constants of each endpoint and the prior of a domain's mean, 1.96 x .5."""
     spec = load_model("endpoints")
-    attrs = joint_attrs(joint_model(evidence, spec))
+    problem = spec.room.problem(evidence, spec)
+    attrs = problem.attrs
     assert attrs["analysis"] == "first_period"
     constants = json.loads(attrs["label_constants"])
     assert constants["ies_r"]["reference_sd"] == evidence.trial.endpoint("ies_r").reference_sd
-    lines, proper = joint_prior_lines(evidence, spec)
+    lines, proper = spec.room.prior_lines(problem.model)
     assert proper
     assert lines["prior interval"] == "mean of a domain: 95% from -0.98 to 0.98 reference SDs"

@@ -1,4 +1,4 @@
-"""What both regressions say together: direct, indirect and total effects, from draws.
+"""What both regressions say together: direct, indirect and total effects, of draws or estimates.
 
 `s` and `s_m` are the benefit signs of outcome and mediator, t the treatment difference in the
 mediator, a its mean over both treatments and m the mediator's mean over the patients; treatment
@@ -18,20 +18,26 @@ regression then belongs to one structural model: theta is lower by kappa, tau_c 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy import linalg
 
-from bayes_ptsd.depression.model import DepressionModel
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.frequentist._table import inference_table
 from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.structures.depression.model import (
+    DepressionModel,
+    mediator_columns,
+    outcome_columns,
+)
 
 __all__ = [
     "EFFECTS",
     "RHO",
     "error_slope",
     "estimand_units",
-    "mediation_document",
+    "least_squares_effects",
     "mediation_effects",
     "mediation_summary",
     "proportion_mediated",
@@ -50,6 +56,13 @@ RHO: tuple[float, ...] = tuple(round(-0.5 + 0.1 * step, 1) for step in range(11)
 # P(total > 0) from which a share of the total is told: with a total that may be zero it has no
 # scale
 CERTAIN = 0.99
+# the level of the intervals of every analysis and posterior
+LEVEL = 0.95
+METHOD = "Least squares: outcome on treatment and mediator"
+NOTE = (
+    "natural effects from products of coefficients, standard errors by the delta method with the "
+    "degrees of freedom of the outcome's regression"
+)
 
 
 def error_slope(draws: xr.Dataset, rho: float | xr.DataArray) -> xr.DataArray:
@@ -153,34 +166,61 @@ def mediation_summary(
     )
 
 
-def mediation_document(summary: xr.Dataset) -> dict[str, Any]:
-    """Return a summary of mediation as a JSON-safe document; ``share`` is None where it is NaN."""
-
-    def three(name: str) -> dict[str, float] | None:
-        found = {str(part): float(summary[name].sel(part=part)) for part in summary["part"].values}
-        return found if np.isfinite(list(found.values())).all() else None
-
-    def line(rho: float) -> dict[str, Any]:
-        at = summary.sel(rho=rho)
-        keys = ("mean", "low", "high", "prob_benefit")
-        effects = {
-            name: {key: float(at[key].sel(effect=name)) for key in keys} for name in EFFECTS[2:4]
-        }
-        return {"error_correlation": rho, **effects}
-
-    return {
-        "share": three("share"),
-        "vanishing_error_correlation": three("vanishing"),
-        "prob_total": float(summary["prob_total"]),
-        "by_error_correlation": [line(float(rho)) for rho in summary["rho"].values],
-    }
-
-
 def estimand_units(model: DepressionModel) -> dict[str, str]:
     """Return the unit of every parameter and effect that has one."""
     own = (*EFFECTS[:4], "level", "sd_residual")
     others = ("mediator_difference", "mediator_level", "mediator_sd")
     return dict.fromkeys(own, model.endpoint.unit) | dict.fromkeys(others, model.mediator.unit)
+
+
+def least_squares_effects(model: DepressionModel) -> xr.Dataset:
+    """Return coefficients of both regressions and the effects by least squares, dim ``estimand``.
+
+    Names are those of the posterior; each coefficient has the degrees of freedom of its regression.
+    Patients who do not tell the coefficients apart are an EvidenceError.
+    """
+    outcome = _least_squares(model.score, outcome_columns(model))
+    mediator = _least_squares(model.mediator_score, mediator_columns(model))
+    both = outcome[0] | mediator[0]
+    names = list(both)
+    covariance = linalg.block_diag(outcome[1], mediator[1])
+    sign, product = model.signs[0], model.signs[0] * model.signs[1]
+    moved = product * both["mediator_difference"]
+    omega = both.get("interaction", 0.0)
+    away = both["mediator_level"] - float(model.mediator_score.mean())
+    away = away - model.signs[1] * both["mediator_difference"] / 2
+    slope = both["mediator_slope"] + omega / 2
+    direct = {
+        "controlled_direct_effect": 1.0,
+        "interaction": sign * away,
+        "mediator_level": sign * omega,
+        "mediator_difference": -product * omega / 2,
+    }
+    indirect = {
+        "mediator_slope": moved,
+        "interaction": moved / 2,
+        "mediator_difference": product * slope,
+    }
+    keys = direct | indirect
+    total = {key: direct.get(key, 0.0) + indirect.get(key, 0.0) for key in keys}
+    effects = {
+        "treatment_difference": (
+            both["controlled_direct_effect"] + sign * omega * away + slope * moved, total
+        ),
+        "natural_direct_effect": (both["controlled_direct_effect"] + sign * omega * away, direct),
+        "natural_indirect_effect": (slope * moved, indirect),
+    }  # fmt: skip
+    errors = {name: _delta(gradient, names, covariance) for name, (_, gradient) in effects.items()}
+    own = dict(zip(names, np.sqrt(np.diag(covariance)), strict=True))
+    freedom = {name: outcome[2] if name in outcome[0] else mediator[2] for name in names}
+    every = list(effects) + names
+    return inference_table(
+        {name: value for name, (value, _) in effects.items()} | both,
+        se=[(errors | own)[name] for name in every],
+        df=[freedom.get(name, outcome[2]) for name in every],
+        level=LEVEL,
+        attrs={"method": METHOD, "note": NOTE},
+    )
 
 
 def _by_rho(parts: Sequence[xr.Dataset], name: str) -> FloatArray:
@@ -199,3 +239,23 @@ def _vanishing(draws: xr.Dataset) -> xr.DataArray:
     omega = draws.get("interaction", 0.0)
     ratio = (draws["mediator_slope"] + omega / 2) * draws["mediator_sd"] / draws["sd_residual"]
     return ratio / np.sqrt(1 + ratio**2)
+
+
+def _least_squares(
+    score: FloatArray, columns: Mapping[str, FloatArray]
+) -> tuple[dict[str, float], FloatArray, float]:
+    """Return coefficients, their covariance and the degrees of freedom."""
+    x = np.stack(list(columns.values()), axis=1)
+    freedom = len(score) - x.shape[1]
+    if freedom < 1 or np.linalg.matrix_rank(x) < x.shape[1]:
+        raise EvidenceError(f"{len(score)} patients do not tell {x.shape[1]} coefficients apart")
+    inverse = np.linalg.inv(x.T @ x)
+    found = inverse @ x.T @ score
+    variance = float(((score - x @ found) ** 2).sum()) / freedom
+    return dict(zip(columns, found.tolist(), strict=True)), variance * inverse, float(freedom)
+
+
+def _delta(gradient: Mapping[str, float], names: list[str], covariance: FloatArray) -> float:
+    """Return the standard error of a function of the coefficients."""
+    vector = np.array([gradient.get(name, 0.0) for name in names])
+    return float(np.sqrt(vector @ covariance @ vector))

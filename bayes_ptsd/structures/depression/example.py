@@ -20,6 +20,8 @@ TRUTH: Mapping[str, float] = {
     "treatment_difference": 9.8,
 }
 """Effects of the example, positive = benefit, score units."""
+# of the example: slope of the outcome on the mediator under control, how much more it is under the
+# active treatment, the direct effect and the mediator's mean under control
 SLOPE, INTERACTION, DIRECT, CENTER = 0.8, 0.4, 5.0, 20.0
 
 

@@ -1,34 +1,23 @@
-"""The room of a comparison of the arms that is adjusted for a second outcome, the mediator."""
+"""The room: what a model with a mediator accepts, loads, predicts, checks and says."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy import linalg
 
-from bayes_ptsd.checks.depression import depression_checks
-from bayes_ptsd.depression.effects import EFFECTS, estimand_units, mediation_effects
-from bayes_ptsd.depression.exact import exact_depression
-from bayes_ptsd.depression.example import example_mediation
-from bayes_ptsd.depression.groups import depression_groups, draw_priors
-from bayes_ptsd.depression.likelihood import replicated_scores
-from bayes_ptsd.depression.model import (
-    DepressionModel,
-    depression_model,
-    mediator_columns,
-    outcome_columns,
-)
+from bayes_ptsd.checks.patients import patient_checks
+from bayes_ptsd.checks.predictive import Feature, endpoint_features, feature_table
 from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.estimands import prob_benefit
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.patients import load_patients
-from bayes_ptsd.frequentist._table import inference_table
 from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document
-from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.gaussian.blocks import patient_groups
+from bayes_ptsd.gaussian.parameters import log_prior_densities
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.specification import (
     NAME,
@@ -39,28 +28,42 @@ from bayes_ptsd.specification import (
     Request,
     Structure,
 )
+from bayes_ptsd.structures.depression.effects import (
+    EFFECTS,
+    estimand_units,
+    least_squares_effects,
+    mediation_effects,
+    mediation_summary,
+)
+from bayes_ptsd.structures.depression.exact import exact_depression
+from bayes_ptsd.structures.depression.example import example_mediation
+from bayes_ptsd.structures.depression.model import (
+    DepressionModel,
+    depression_model,
+    draw_priors,
+    pymc_model,
+    replicated_scores,
+    subject_log_likelihood,
+)
 from bayes_ptsd.structures.patients import (
     PRIOR_DRAWS,
     formulas,
     patient_attrs,
     patient_files,
     prior_kinds,
+    treatment_interval,
 )
 from bayes_ptsd.trial import load_trial
 
-if TYPE_CHECKING:
-    import pymc as pm
+__all__ = [
+    "DEPRESSION",
+    "depression_checks",
+    "depression_groups",
+    "mediation_features",
+]
 
-
-__all__ = ["DEPRESSION", "least_squares_effects"]
-
-# the level of the intervals of every analysis and posterior
-LEVEL = 0.95
-METHOD = "Least squares: outcome on treatment and mediator"
-NOTE = (
-    "natural effects from products of coefficients, standard errors by the delta method with the "
-    "degrees of freedom of the outcome's regression"
-)
+CONFOUNDED = ("mediator_slope", "interaction")
+"""Theta and omega: slopes on a score that was not randomized, whose priors are meant to inform."""
 
 
 def _uses(options: Options) -> tuple[str, ...]:
@@ -120,28 +123,71 @@ def _kind(problem: DepressionModel) -> str:
     return json.dumps(["depression", options, kinds], sort_keys=True)
 
 
-def _pymc_model(model: DepressionModel) -> pm.Model:
-    """Build the PyMC model."""
-    from bayes_ptsd.build.depression import depression_pymc
+def depression_groups(posterior: xr.Dataset, model: DepressionModel, *, seed: int) -> Groups:
+    """Return the effects beside the parameters, and predictive, likelihood and prior groups.
 
-    return depression_pymc(model)
+    ``log_likelihood`` is by subject, of both scores together. Where a prior is improper there are
+    no ``prior`` and ``prior_predictive``.
+    """
+    constants: dict[str, Any] = {"active": ("subject", model.active)}
+    for name in ("baseline", "mediator_baseline"):
+        if (values := getattr(model, name)) is not None:
+            constants[f"{name}_centered"] = ("subject", values)
+
+    def before() -> xr.Dataset:
+        return _with_effects(draw_priors(model, PRIOR_DRAWS, seed=seed), model)
+
+    found = patient_groups(
+        posterior,
+        observed=model.observed,
+        constants=xr.Dataset(constants, coords={"subject": model.subject}),
+        replicated=lambda draws, rng: replicated_scores(draws, model, rng),
+        log_likelihood=subject_log_likelihood(posterior, model),
+        log_prior=log_prior_densities(posterior, list(model.parameters.values())),
+        prior=before if _all_proper(model) else None,
+        seed=seed,
+    )
+    return {"posterior": _with_effects(posterior, model)} | found
 
 
-def _exact(model: DepressionModel, seed: int) -> Groups:
-    """Integrate both regressions."""
-    return exact_depression(model, seed=seed)
+def _with_effects(draws: xr.Dataset, model: DepressionModel) -> xr.Dataset:
+    """Return draws with the effects beside the parameters."""
+    return draws.assign(mediation_effects(draws, model))
 
 
-def _groups(model: DepressionModel, groups: Groups, seed: int, _: pm.Model | None) -> Groups:
-    """Return the effects, and predictive, likelihood and prior groups."""
-    posterior = groups["posterior"]
-    found = depression_groups(posterior, model, seed=seed)
-    return {"posterior": posterior.assign(mediation_effects(posterior, model))} | found
+def _all_proper(model: DepressionModel) -> bool:
+    """Return whether every parameter has a prior that can be drawn from."""
+    return all(prior.proper for prior in model.priors.values())
 
 
-def _checks(model: DepressionModel, fit: xr.DataTree, _: Mapping[str, Any]) -> Groups:
-    """Return the checks beyond convergence."""
-    return depression_checks(fit, model)
+def depression_checks(fit: xr.DataTree, model: DepressionModel) -> Groups:
+    """Run the predictive, cross-validation and sensitivity checks, and the sweep of confounding.
+
+    Beside the tables of `patient_checks`, ``mediation`` is what correlated errors would make of the
+    effects; ``loo`` leaves out both scores of a subject together.
+    """
+    features = feature_table(
+        fit, mediation_features(fit["observed_data"].to_dataset()["score"], model)
+    )
+    ranges = {one.id: one.range for one in (model.endpoint, model.mediator)}
+    found = patient_checks(
+        fit, features, estimand="controlled_direct_effect", ranges=ranges, beliefs=CONFOUNDED
+    )
+    mediation = mediation_summary(
+        [fit["posterior"].to_dataset()], [model], prob_total=prob_benefit(fit)
+    )
+    return found | {"mediation": mediation}
+
+
+def mediation_features(observed: xr.DataArray, model: DepressionModel) -> dict[str, Feature]:
+    """Return what the analysis leans on: both scores by arm, and how they go together."""
+    found = endpoint_features(observed, (model.endpoint, model.mediator))
+    for label in model.arms:
+        rows = np.flatnonzero(observed["treatment"].values == label)
+        found[f"correlation_{label}"] = lambda y, rows=rows: xr.corr(  # type: ignore[misc]
+            y.isel(subject=rows, endpoint=0), y.isel(subject=rows, endpoint=1), dim="subject"
+        )
+    return found
 
 
 def _counterpart(model: DepressionModel) -> dict[str, Any]:
@@ -159,83 +205,12 @@ def _counterpart(model: DepressionModel) -> dict[str, Any]:
     }
 
 
-def least_squares_effects(model: DepressionModel) -> xr.Dataset:
-    """Return coefficients of both regressions and the effects by least squares, dim ``estimand``.
-
-    Names are those of the posterior; each coefficient has the degrees of freedom of its regression.
-    Patients who do not tell the coefficients apart are an EvidenceError.
-    """
-    outcome = _least_squares(model.score, outcome_columns(model))
-    mediator = _least_squares(model.mediator_score, mediator_columns(model))
-    both = outcome[0] | mediator[0]
-    names = list(both)
-    covariance = linalg.block_diag(outcome[1], mediator[1])
-    sign, product = model.signs[0], model.signs[0] * model.signs[1]
-    moved = product * both["mediator_difference"]
-    omega = both.get("interaction", 0.0)
-    away = both["mediator_level"] - float(model.mediator_score.mean())
-    away = away - model.signs[1] * both["mediator_difference"] / 2
-    slope = both["mediator_slope"] + omega / 2
-    direct = {
-        "controlled_direct_effect": 1.0,
-        "interaction": sign * away,
-        "mediator_level": sign * omega,
-        "mediator_difference": -product * omega / 2,
-    }
-    indirect = {
-        "mediator_slope": moved,
-        "interaction": moved / 2,
-        "mediator_difference": product * slope,
-    }
-    keys = direct | indirect
-    total = {key: direct.get(key, 0.0) + indirect.get(key, 0.0) for key in keys}
-    effects = {
-        "treatment_difference": (
-            both["controlled_direct_effect"] + sign * omega * away + slope * moved, total
-        ),
-        "natural_direct_effect": (both["controlled_direct_effect"] + sign * omega * away, direct),
-        "natural_indirect_effect": (slope * moved, indirect),
-    }  # fmt: skip
-    errors = {name: _delta(gradient, names, covariance) for name, (_, gradient) in effects.items()}
-    own = dict(zip(names, np.sqrt(np.diag(covariance)), strict=True))
-    freedom = {name: outcome[2] if name in outcome[0] else mediator[2] for name in names}
-    every = list(effects) + names
-    return inference_table(
-        {name: value for name, (value, _) in effects.items()} | both,
-        se=[(errors | own)[name] for name in every],
-        df=[freedom.get(name, outcome[2]) for name in every],
-        level=LEVEL,
-        attrs={"method": METHOD, "note": NOTE},
-    )
-
-
-def _least_squares(
-    score: FloatArray, columns: Mapping[str, FloatArray]
-) -> tuple[dict[str, float], FloatArray, float]:
-    """Return coefficients, their covariance and the degrees of freedom."""
-    x = np.stack(list(columns.values()), axis=1)
-    freedom = len(score) - x.shape[1]
-    if freedom < 1 or np.linalg.matrix_rank(x) < x.shape[1]:
-        raise EvidenceError(f"{len(score)} patients do not tell {x.shape[1]} coefficients apart")
-    inverse = np.linalg.inv(x.T @ x)
-    found = inverse @ x.T @ score
-    variance = float(((score - x @ found) ** 2).sum()) / freedom
-    return dict(zip(columns, found.tolist(), strict=True)), variance * inverse, float(freedom)
-
-
-def _delta(gradient: Mapping[str, float], names: list[str], covariance: FloatArray) -> float:
-    """Return the standard error of a function of the coefficients."""
-    vector = np.array([gradient.get(name, 0.0) for name in names])
-    return float(np.sqrt(vector @ covariance @ vector))
-
-
 def _prior_lines(model: DepressionModel) -> tuple[dict[str, str], bool]:
     """Return the priors of a specification in words, and whether all are proper."""
     lines = formulas(model.priors)
-    if not all(prior.proper for prior in model.priors.values()):
+    if not _all_proper(model):
         return lines, False
-    low, high = model.priors["treatment"].interval()
-    lines["prior interval"] = f"treatment: 95% from {low:.2f} to {high:.2f} score units"
+    lines |= treatment_interval(model.priors)
     drawn = draw_priors(model, PRIOR_DRAWS, seed=DEFAULT_SEED)
     effects = mediation_effects(drawn, model)
     low, high = np.quantile(effects["natural_indirect_effect"].values, [0.025, 0.975])
@@ -266,15 +241,15 @@ DEPRESSION = Structure(
     "eta m0[i] + omega x[i] (m[i] - mean m) + e[i];  m[i] = a + s_m tau_m x[i] + c m0[i] + u[i];  "
     "x = 1/2 active, -1/2 control;  e, u independent normal;  "
     "treatment difference = tau_c + s omega (a - mean m) + s s_m theta tau_m",
-    room="bayes_ptsd/structures/depression.py",
+    room="bayes_ptsd/structures/depression",
     uses=_uses,
     conflict=lambda _: "",
     select=_select,
     problem=_problem,
-    pymc_model=_pymc_model,
-    exact=_exact,
-    groups=_groups,
-    checks=_checks,
+    pymc_model=pymc_model,
+    exact=lambda model, seed: exact_depression(model, seed=seed),
+    groups=lambda model, groups, seed, _: depression_groups(groups["posterior"], model, seed=seed),
+    checks=lambda model, fit, _: depression_checks(fit, model),
     counterpart=_counterpart,
     prior_lines=_prior_lines,
     example=lambda _: example_mediation(),

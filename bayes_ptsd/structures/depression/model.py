@@ -1,10 +1,10 @@
-"""Where a specification with a mediator meets its patients: both scores, priors in score units."""
+"""Both regressions with their patients: scores, priors in score units, PyMC model, likelihood."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -15,7 +15,8 @@ from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.evidence.trajectories import arm_trajectories
 from bayes_ptsd.frequentist.ancova import ancova_analysis
-from bayes_ptsd.gaussian.parameters import Parameter
+from bayes_ptsd.gaussian import blocks
+from bayes_ptsd.gaussian.parameters import Parameter, draw_parameters
 from bayes_ptsd.patient_scale import (
     OccasionScale,
     endpoint_scale,
@@ -26,12 +27,19 @@ from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.specification import ModelSpec, PriorValue
 from bayes_ptsd.trial import Endpoint
 
+if TYPE_CHECKING:
+    import pymc as pm
+
 __all__ = [
     "DepressionModel",
     "depression_model",
+    "draw_priors",
     "mediator_columns",
     "outcome_columns",
+    "pymc_model",
+    "replicated_scores",
     "rests_on",
+    "subject_log_likelihood",
 ]
 
 NAMES: Mapping[str, str] = {
@@ -175,6 +183,122 @@ def mediator_columns(model: DepressionModel) -> dict[str, FloatArray]:
     if model.mediator_baseline is not None:
         columns["mediator_own_slope"] = model.mediator_baseline
     return columns
+
+
+def pymc_model(patients: DepressionModel) -> pm.Model:
+    """Build the PyMC model of both regressions and of the effects.
+
+    Treatment is 1/2 (active) or -1/2 (control). Scores and prior parameters are data that can be
+    exchanged; an improper prior is a SpecError.
+    """
+    import pymc as pm
+
+    from bayes_ptsd.pymc_priors import prior_variable
+
+    def variable(key: str) -> Any:
+        one = patients.parameters[key]
+        return prior_variable(one.name, one.prior, exchangeable=True)
+
+    with pm.Model(coords={"subject": patients.subject}) as model:
+        treatment = pm.Data("treatment", patients.contrast, dims="subject")
+        sign = pm.Data("benefit_sign", float(patients.signs[0]))
+        mediator_sign = pm.Data("mediator_benefit_sign", float(patients.signs[1]))
+        center = pm.Data("mediator_center", float(patients.mediator_score.mean()))
+        scores = pm.Data("mediator_data", patients.mediator_score, dims="subject")
+        before = None
+        if patients.mediator_baseline is not None:
+            before = pm.Data("mediator_baseline", patients.mediator_baseline, dims="subject")
+
+        # the mediator
+        level = variable("mediator_level")
+        moved = variable("mediator_treatment")
+        mean = level + mediator_sign * moved * treatment
+        if before is not None:
+            mean = mean + variable("mediator_own_slope") * before
+        spread = variable("mediator_sd")
+        pm.Normal("mediator", mu=mean, sigma=spread, observed=scores, dims="subject")
+
+        # the outcome given the mediator
+        controlled = variable("treatment")
+        slope = variable("mediator_slope")
+        interaction = variable("interaction") if patients.options["interaction"] else 0.0
+        mean = variable("level") + sign * controlled * treatment
+        mean = mean + (slope + interaction * treatment) * (scores - center)
+        if patients.baseline is not None:
+            baseline = pm.Data("baseline", patients.baseline, dims="subject")
+            mean = mean + variable("baseline_slope") * baseline
+        if before is not None:
+            mean = mean + variable("mediator_baseline_slope") * before
+        score = pm.Data("score_data", patients.score, dims="subject")
+        residual = variable("sd_residual")
+        pm.Normal("score", mu=mean, sigma=residual, observed=score, dims="subject")
+
+        under_control = level - mediator_sign * moved / 2
+        direct = controlled + sign * interaction * (under_control - center)
+        indirect = sign * mediator_sign * (slope + interaction / 2) * moved
+        pm.Deterministic("natural_direct_effect", direct)
+        pm.Deterministic("natural_indirect_effect", indirect)
+        pm.Deterministic("treatment_difference", direct + indirect)
+    return model
+
+
+def draw_priors(model: DepressionModel, size: int, *, seed: int) -> xr.Dataset:
+    """Draw every parameter of both regressions from its prior, dims ``chain`` (1) and ``draw``.
+
+    An improper prior is a SpecError.
+    """
+    return draw_parameters(list(model.parameters.values()), {}, size, seed=seed)
+
+
+def subject_log_likelihood(draws: xr.Dataset, model: DepressionModel) -> xr.DataArray:
+    """Return the log density of each patient's two scores, dims (chain, draw, subject).
+
+    That of the mediator plus that of the outcome given the mediator.
+    """
+    mediator, outcome = _blocks(model)
+    return blocks.subject_log_likelihood(draws, mediator) + blocks.subject_log_likelihood(
+        draws, outcome
+    )
+
+
+def replicated_scores(
+    draws: xr.Dataset, model: DepressionModel, rng: np.random.Generator
+) -> xr.Dataset:
+    """Draw ``score`` (chain, draw, subject, endpoint) of new patients, the outcome first.
+
+    Arms and baselines are those of the data; an outcome goes with the mediator drawn for it.
+    """
+    first, second = _blocks(model)
+    mediator = blocks.replicated_cells(draws, first, rng)
+    slope = draws["mediator_slope"].values[..., None]
+    if "interaction" in draws:
+        slope = slope + draws["interaction"].values[..., None] * model.contrast
+    # what the observed mediators contribute is replaced by what the new ones do
+    moved = mediator - model.mediator_score[:, None]
+    outcome = blocks.replicated_cells(draws, second, rng) + slope[..., None] * moved
+    coords = {name: draws[name] for name in ("chain", "draw") if name in draws.coords}
+    labels = {"subject": model.subject, "endpoint": [model.endpoint.id, model.mediator.id]}
+    dims = ("chain", "draw", "subject", "endpoint")
+    score = np.concatenate([outcome, mediator], axis=-1)
+    return xr.Dataset({"score": (dims, score)}, coords={**coords, **labels})
+
+
+def _blocks(model: DepressionModel) -> tuple[blocks.Blocks, blocks.Blocks]:
+    """Return the mediator, and the outcome given the mediator, as one cell a patient."""
+    parts = (
+        (model.mediator_score, mediator_columns(model), "mediator_sd"),
+        (model.score, outcome_columns(model), "sd_residual"),
+    )
+    mediator, outcome = (
+        blocks.Blocks(
+            score[:, None],
+            model.subject,
+            {name: column[:, None] for name, column in columns.items()},
+            lambda draws, sd=sd: np.square(blocks.flat_draws(draws, sd))[:, None, None],  # type: ignore[misc]
+        )
+        for score, columns, sd in parts
+    )
+    return mediator, outcome
 
 
 def rests_on(priors: Mapping[str, PriorValue], *, unit: str = "") -> str:

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import runpy
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import arviz_stats as azs
 import numpy as np
 import pytest
+from sampled import ERRORS
 from scipy import stats
 
-from bayes_ptsd.build.joint import build_joint
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.exact.summary import exact_posterior
-from bayes_ptsd.joint import (
-    JointProblem,
-    endpoints_problem,
+from bayes_ptsd.models_files import load_model
+from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.sampler import sample_posterior
+from bayes_ptsd.specification import PriorValue
+from bayes_ptsd.structures.joint.exact import (
     joint_draws,
     joint_marginal,
     joint_posterior,
     joint_probabilities,
     joint_table,
-    subscales_problem,
+    share_above,
 )
-from bayes_ptsd.joint.posterior import share_above
-from bayes_ptsd.joint.problem import analysis_rows, equicorrelated
-from bayes_ptsd.priors import Prior, normal
-from bayes_ptsd.sampler import sample_posterior
+from bayes_ptsd.structures.joint.problem import (
+    JointModel,
+    JointProblem,
+    analysis_rows,
+    endpoints_model,
+    equicorrelated,
+    subscales_model,
+)
+from bayes_ptsd.structures.joint.room import pymc_model
 
-ERRORS = runpy.run_path(str(Path(__file__).with_name("sampled.py")))["ERRORS"]
 TINY = Prior("half_normal", {"sigma": 1e-6})
 
 
@@ -42,9 +47,30 @@ def evidence() -> Evidence:
 
 
 @pytest.fixture(scope="module")
-def endpoints(evidence: Evidence) -> JointProblem:
+def model(evidence: Evidence) -> JointModel:
     """Return the five endpoints of the first period."""
-    return endpoints_problem(evidence, analysis="first_period")
+    return endpoints_model(evidence, load_model("endpoints"))
+
+
+@pytest.fixture(scope="module")
+def endpoints(model: JointModel) -> JointProblem:
+    """Return their estimates."""
+    return model.problem
+
+
+def endpoints_of(evidence: Evidence, **options: Any) -> JointProblem:
+    """Return the endpoints of an analysis under the priors of the model file."""
+    return endpoints_model(evidence, load_model("endpoints").having(options=options)).problem
+
+
+def subscales_of(
+    evidence: Evidence, analysis: str, *, total: str = "ies_r", **priors: PriorValue
+) -> JointProblem:
+    """Return the subscales of an analysis, under a skeptical prior of the total by default."""
+    spec = load_model("subscales").having(options={"analysis": analysis, "total": total})
+    return subscales_model(
+        evidence, spec.having(priors={"treatment": "skeptical"} | priors)
+    ).problem
 
 
 def test_one_endpoint_is_the_conjugate_posterior(endpoints: JointProblem) -> None:
@@ -92,12 +118,12 @@ def test_heterogeneity_is_integrated_not_plugged_in(endpoints: JointProblem) -> 
     assert float((exact["omega"] * exact["weight"]).sum()) == pytest.approx(mean, abs=1e-8)
 
 
-def test_nuts_samples_the_same_model(endpoints: JointProblem) -> None:
+def test_nuts_samples_the_same_model(model: JointModel) -> None:
     """PyMC's posterior mean of every difference and of the heterogeneity is the exact one."""
-    groups = sample_posterior(build_joint(endpoints), draws=1000, tune=1000, chains=4, seed=7)
+    groups = sample_posterior(pymc_model(model), draws=1000, tune=1000, chains=4, seed=7)
     table = azs.summary(groups["posterior"], var_names=["difference", "heterogeneity"],
                         kind="all", ci_kind="eti", ci_prob=0.95, round_to="none")  # fmt: skip
-    exact = joint_posterior(endpoints)
+    exact = joint_posterior(model.problem)
     means = [joint_marginal(exact, axis).mean for axis in np.eye(5)]
     means.append(float((exact["omega"] * exact["weight"]).sum()))
     gaps = np.abs(table["mean"].to_numpy(dtype=float) - means)
@@ -107,12 +133,12 @@ def test_nuts_samples_the_same_model(endpoints: JointProblem) -> None:
 @pytest.mark.parametrize("analysis", ["crossover", "first_period"])
 def test_subscales_add_up_before_and_after(evidence: Evidence, analysis: str) -> None:
     """The sum has the prior of the total; under a wide one it has the printed error."""
-    problem = subscales_problem(evidence, total="ies_r", analysis=analysis)
+    problem = subscales_of(evidence, analysis)
     ones = np.ones(3)
     assert np.sqrt(ones @ problem.fixed @ ones) == pytest.approx(7.879, abs=1e-3)
     assert ones @ problem.spread @ ones == pytest.approx(0, abs=1e-12)
-    wide = subscales_problem(
-        evidence, total="ies_r", analysis=analysis, prior=normal(0, 1e5),
+    wide = subscales_of(
+        evidence, analysis, treatment=normal(0, 1e5),
         heterogeneity=Prior("half_normal", {"sigma": 1e5}),
     )  # fmt: skip
     whole = joint_marginal(joint_posterior(wide), ones)
@@ -124,7 +150,7 @@ def test_subscales_add_up_before_and_after(evidence: Evidence, analysis: str) ->
 def test_implied_correlations_are_known(evidence: Evidence) -> None:
     """Printed errors imply .543 between subscales in the crossover, .514 in the first period."""
     for analysis, known in (("crossover", 0.543), ("first_period", 0.514)):
-        problem = subscales_problem(evidence, total="ies_r", analysis=analysis)
+        problem = subscales_of(evidence, analysis)
         sd = np.sqrt(np.diag(problem.sampling))
         assert problem.sampling[0, 1] / (sd[0] * sd[1]) == pytest.approx(known, abs=5e-4)
 
@@ -163,7 +189,7 @@ def test_unhalved_keeps_the_signs_and_halves_the_print(evidence: Evidence) -> No
     tables = [
         joint_table(problem, joint_posterior(problem))
         for problem in (
-            endpoints_problem(evidence, analysis="crossover", crossover_reading=reading)
+            endpoints_of(evidence, analysis="crossover", crossover_reading=reading)
             for reading in ("as_published", "unhalved")
         )
     ]
@@ -175,15 +201,19 @@ def test_unhalved_keeps_the_signs_and_halves_the_print(evidence: Evidence) -> No
 def test_what_cannot_be_joined_is_refused(evidence: Evidence) -> None:
     """Impossible correlations, improper scales, absent rows and non-normal priors are named."""
     with pytest.raises(SpecError, match=r"correlation -0\.5"):
-        endpoints_problem(evidence, analysis="crossover", correlation=-0.5)
+        endpoints_of(evidence, analysis="crossover", correlation=-0.5)
     with pytest.raises(SpecError, match="positive"):
-        endpoints_problem(evidence, analysis="crossover", heterogeneity=normal(0, 1))
+        endpoints_model(
+            evidence, load_model("endpoints").having(priors={"heterogeneity": normal(0, 1)})
+        )
     with pytest.raises(EvidenceError, match="no printed row of cgi_s"):
-        endpoints_problem(evidence, analysis="first_period_longitudinal")
+        analysis_rows(
+            evidence, "first_period_longitudinal", ["cgi_s"], crossover_reading="as_published"
+        )
     with pytest.raises(SpecError, match="need a normal prior"):
-        subscales_problem(evidence, total="ies_r", analysis="crossover", prior="cochrane")
+        subscales_of(evidence, "crossover", treatment="cochrane")
     with pytest.raises(EvidenceError, match="'madrs' has no parts"):
-        subscales_problem(evidence, total="madrs", analysis="crossover")
+        subscales_of(evidence, "crossover", total="madrs")
 
 
 def test_one_correlation_makes_a_covariance() -> None:

@@ -11,19 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
-from bayes_ptsd.depression.model import DepressionModel, mediator_columns, outcome_columns
 from bayes_ptsd.exact.crossover import inverse_sd
 from bayes_ptsd.exact.mixture import Mixture, mixture_grid
 from bayes_ptsd.gaussian.arms import arm_posterior, arm_problem
 from bayes_ptsd.gaussian.problem import Problem, Solution, solve_problem
 from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE
 from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.structures.depression.model import (
+    DepressionModel,
+    mediator_columns,
+    outcome_columns,
+)
 
 __all__ = ["effect_mixtures", "exact_depression", "regressions"]
 
@@ -34,9 +39,9 @@ DRAWS = 4000
 # nodes of a log sd, of each coefficient of the mediator, and of each half of those that crowd about
 # zero: means are then accurate to 1e-5 and probabilities to 1e-6
 SPREADS, HERMITE, LEGENDRE = 7, 16, 48
-# log of the least over the greatest of the nodes that crowd about zero, 8e-7: nearer there is no
-# mass that counts; the logs are split at -2.5, and the second number is not read
-LOG_REACH = (-14.0, 2.5)
+# logs over the greatest of the nodes that crowd about zero, where they begin and end and where the
+# halves meet: nearer than 8e-7 there is no mass that counts, and the densest is below exp(-2.5)
+LOG_ENDS = (-14.0, -2.5, 0.0)
 
 
 @dataclass(frozen=True)
@@ -213,7 +218,7 @@ def _crowded_nodes(
     scale = float(np.abs(center).max() + 8 * spread.max())
     x, w = np.polynomial.legendre.leggauss(LEGENDRE)
     found = []
-    for low, high in ((LOG_REACH[0], -2.5), (-2.5, 0.0)):
+    for low, high in pairwise(LOG_ENDS):
         log = (high - low) / 2 * (x + 1) + low
         size = scale * np.exp(log)
         found.append((size, size * w * (high - low) / 2))

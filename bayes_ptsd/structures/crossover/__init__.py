@@ -22,7 +22,7 @@ distribution of that score.
 
 The treatments are coded -1/2 and +1/2, so that the level is the mean over both and no prior of a
 level or a period effect pulls at the difference; these priors lie where the data lie, blind to
-which treatment is which. Standard deviations have half-normal priors of the size of the scores'.
+which treatment is which. Standard deviations have priors about as wide as those of the scores.
 Carryover is aliased with the difference between the sequences: no test chooses between the
 analyses with and without it, its prior does (`carryover`). The baseline of period 2 is measured
 after the first treatment and is never a covariate; a model with both baselines has them as

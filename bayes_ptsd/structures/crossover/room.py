@@ -109,7 +109,7 @@ def pymc_model(model: CrossoverModel) -> pm.Model:
     """Write the equation of the scores out; the joint model of baselines is in `baselines`.
 
     Subject effects are integrated out: each score is observed given the patient's earlier one, if
-    there is one. xr.DataArray and prior parameters are data that can be exchanged.
+    there is one. Scores and prior parameters are data that can be exchanged.
     """
     import pymc as pm
     import pytensor.tensor as pt
@@ -231,11 +231,6 @@ def _variable(model: CrossoverModel, key: str, name: str = "", *, dims: str | No
     from bayes_ptsd.pymc_priors import prior_variable
 
     return prior_variable(name or key, model.priors[key], dims=dims, exchangeable=True)
-
-
-def _exact(model: CrossoverModel, seed: int) -> Groups:
-    """Integrate the posterior by quadrature."""
-    return exact_crossover(model, seed=seed)
 
 
 def _groups(model: CrossoverModel, groups: Groups, seed: int, built: pm.Model | None) -> Groups:
@@ -407,7 +402,7 @@ CROSSOVER = Structure(
     select=asked_outcome,
     problem=_problem,
     pymc_model=pymc_model,
-    exact=_exact,
+    exact=lambda model, seed: exact_crossover(model, seed=seed),
     groups=_groups,
     checks=_checks,
     counterpart=_counterpart,

@@ -11,10 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 KEPT = "tests/golden_files/models.json"
-READ = (
-    "validation/*.py", "bayes_ptsd/calibration/*.py", "bayes_ptsd/evidence/*.py",
-    "bayes_ptsd/evidence/curtin2002/*", KEPT,
-)  # fmt: skip
+READ = ("validation/*.py", "bayes_ptsd/*/*.py", "bayes_ptsd/*/curtin2002/*", KEPT)
 
 
 class AlteredTree:

@@ -30,6 +30,8 @@ def test_words_are_not_code(digests: ModuleType) -> None:
     assert code(told) == code("A: float = 1\ndef f(x):\n    return x + A")
     assert code(told) != code("A: float = 1\ndef f(x):\n    return x - A")
     assert code(told) != code("A: float = 2\ndef f(x):\n    return x + A")
+    assert code("a = files('bayes_ptsd.evidence')") == code("a = files('bayes_ptsd.readings.new')")
+    assert code("a = files('other.evidence')") != code("a = files('other.readings')")
 
 
 def test_only_functions_that_are_run_count(digests: ModuleType) -> None:
@@ -82,3 +84,17 @@ def test_a_digest_is_of_content_code_and_answers(digests: ModuleType, tmp_path: 
     with tree.text(module, "BLOCK = ", "# so large\nBLOCK = ") as folder:
         assert digest(folder) == now
     assert digest(tmp_path) == now
+
+
+def test_statements_may_move_between_files(digests: ModuleType, tmp_path: Path) -> None:
+    """A function moved from one file of a study to another changes no digest."""
+    one, two = "def f():\n    return 1\n", "from elsewhere import f\ndef g():\n    return f()\n"
+
+    def digest(first: str, second: str) -> str:
+        (tmp_path / "a.py").write_text(first, encoding="utf-8")
+        (tmp_path / "b.py").write_text(second, encoding="utf-8")
+        found = digests.study_digest(code={"a.py": (), "b.py": ()}, tree=tmp_path)
+        return str(found)
+
+    assert digest(one, two) == digest("", f"{one}{two}") == digest(two, one)
+    assert digest(one, two) != digest("", two)

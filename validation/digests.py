@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ less, and files written on two machines, which differ by less than 1e-9, round t
 
 WORDS = {"annotation", "returns", "type_comment", "kind", "ctx"}
 """Fields of a syntax tree that compute nothing."""
+MODULE = re.compile(r"^('bayes_ptsd)(\.\w+)+(?='$)")
+"""A string that names a module, as data files are found beside one."""
 
 
 def study_digest(
@@ -49,28 +52,30 @@ def study_digest(
 
     `content` is its model and settings; `code` gives files of `tree` with the functions that are
     run of each (none: all of it), `answers` kept answers with the parts of each that count. Neither
-    names of files nor of answers count, only what they hold.
+    names nor order of files count, nor which of them has a statement.
     """
-    programs = [
-        code_of((tree / name).read_text(encoding="utf-8"), functions)
+    programs = {
+        json.dumps(statement, sort_keys=True)
         for name, functions in code.items()
-    ]
+        for statement in code_of((tree / name).read_text(encoding="utf-8"), functions)
+    }
     kept = json.loads((tree / GOLDEN).read_text(encoding="utf-8")) if answers else {}
     told = [
         [numbers_of(_part(kept[name], part)) for part in parts]
         for name, parts in (answers or {}).items()
     ]
-    text = json.dumps([*content, programs, told], sort_keys=True)
+    text = json.dumps([*content, sorted(programs), told], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def code_of(text: str, functions: Sequence[str] = ()) -> Any:
-    """Return what a module does, or some functions of it with all functions that these need.
+def code_of(text: str, functions: Sequence[str] = ()) -> list[Any]:
+    """Return statements of a module, or some functions of it with all functions that these need.
 
-    Comments, docstrings, layout, imports, annotations and `__all__` do nothing.
+    Comments, docstrings, layout, imports, annotations and `__all__` do nothing, and a string that
+    names a module of the package stands for the package: modules may move.
     """
     body = ast.parse(text).body
-    return _told(_needed(body, functions) if functions else body)
+    return list(_told(_needed(body, functions) if functions else body))
 
 
 def _needed(body: Iterable[ast.stmt], functions: Sequence[str]) -> list[ast.stmt]:
@@ -101,7 +106,7 @@ def _told(node: Any) -> Any:
     if isinstance(node, ast.AST):
         fields = [(name, value) for name, value in ast.iter_fields(node) if name not in WORDS]
         return [type(node).__name__, {n: _told(v) for n, v in fields if v is not None and v != []}]
-    return repr(node)
+    return MODULE.sub(r"\1", repr(node))
 
 
 def _does_nothing(node: Any) -> bool:

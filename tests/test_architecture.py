@@ -22,7 +22,7 @@ ROW = re.compile(r"^\| (?P<names>`[\w./`, ]+`) \| (?P<layer>\d+) \| (?P<holds>.+
 NAME = re.compile(r"`([\w.]+)/?`")
 MODULE_LINES, FUNCTION_LINES, BUILDER_LINES = 500, 50, 70
 LEAST_LINES = 40
-"""A file is a concept: fewer lines, without its imports about 25, belong to the concept beside them."""
+"""A file is a concept: fewer lines, about 25 without imports, belong to the one beside them."""
 WITH_SAMPLERS = {
     "_stack", "calibration.nuts", "categorical.observed", "compiled", "gaussian.observed",
     "pymc_priors", "sampler",

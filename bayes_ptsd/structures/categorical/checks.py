@@ -21,9 +21,9 @@ from bayes_ptsd.structures.categorical.model import CategoricalModel
 from bayes_ptsd.structures.categorical.posterior import arm_probabilities
 
 __all__ = [
+    "category_checks",
     "category_features",
     "category_table",
-    "category_checks",
     "prior_conflict_check",
     "proportional_odds_check",
 ]

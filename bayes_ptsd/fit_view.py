@@ -49,6 +49,7 @@ def fit_document(
     figures = {name: checks.get(name, {}).get("figure") for name in DIAGNOSTICS}
     if "mediation" in fit.children:
         document["mediation"] = mediation_document(fit["mediation"].to_dataset())
+    document |= spec.room.document(fit)
     if "joint" in fit.children:
         joint = fit["joint"].to_dataset()
         keys = ("at_least_above_zero", "at_least_above_mcid")

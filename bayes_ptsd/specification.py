@@ -116,6 +116,8 @@ class Structure:
     example: Callable[[ModelSpec], Evidence]  # simulated patients, or a printed contrast
     # kinds of endpoints that it is for; where none is named, `fit` takes the one of such a kind
     kinds: tuple[str, ...] = ("continuous", "ordinal", "binary")
+    # what a fit has beyond estimands and checks, for the document of `fit --json`
+    document: Callable[[xr.DataTree], dict[str, Any]] = lambda _: {}
     # what it reads of patients: both "periods" of a crossover, one "visit", all "visits"; or "rows"
     # that a paper printed
     reads: Literal["periods", "visit", "visits", "rows"] = "visit"

@@ -19,6 +19,7 @@ __all__ = ["STRUCTURES", "structure_named", "structure_of_fit"]
 STRUCTURES: Mapping[str, str] = {
     "summary": "summary",
     "crossover": "crossover",
+    "crossover_log": "crossover_log",
     "first_period": "first_period",
     "longitudinal": "longitudinal",
     "ordinal": "ordinal",

@@ -1,4 +1,4 @@
-"""The module map and the rules of ARCHITECTURE.md hold in the source tree."""
+"""The table of folders and the rules of ARCHITECTURE.md hold in the source tree."""
 
 from __future__ import annotations
 
@@ -17,30 +17,39 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = "bayes_ptsd"
 SAMPLERS = {"pymc", "pytensor", "nutpie", "arviz"}
-ROW = re.compile(r"^\| `(?P<module>[\w.]+)` \| (?P<holds>.+?) \| (?P<layers>.+?) \|$")
-LAYERS = re.compile(r"^(?:none|0(?:-(?P<last>\d))?)(?P<samplers>; PyMC)?$")
+ROOMS = "structures"
+ROW = re.compile(r"^\| (?P<names>`[\w./`, ]+`) \| (?P<layer>\d+) \| (?P<holds>.+?) \|$")
+NAME = re.compile(r"`([\w.]+)/?`")
 MODULE_LINES, FUNCTION_LINES, BUILDER_LINES = 500, 50, 70
+LEAST_LINES = 40
+"""A file is a concept: fewer lines, about 25 without imports, belong to the one beside them."""
+WITH_SAMPLERS = {
+    "_stack", "calibration.nuts", "categorical.observed", "compiled", "gaussian.observed",
+    "pymc_priors", "sampler",
+}  # fmt: skip
+"""Modules that import PyMC and its kin; rooms do so inside the functions that write a model out."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of the module map."""
+class Tree:
+    """The table of ARCHITECTURE.md: the layer of every folder and top-level module."""
 
-    layer: int
-    samplers: bool
+    layers: dict[str, int]
+
+    def layer(self, module: str) -> int:
+        """Return the layer of a module: that of its folder."""
+        return self.layers[module.partition(".")[0]]
 
 
-def module_map(text: str) -> dict[str, Row]:
-    """Read the module map of ARCHITECTURE.md."""
-    rows = {}
+def table_of_folders(text: str) -> Tree:
+    """Read the table of folders of ARCHITECTURE.md."""
+    layers: dict[str, int] = {}
     for line in text.splitlines():
         if match := ROW.match(line):
-            layers = LAYERS.match(match["layers"])
-            assert layers, f"ARCHITECTURE.md: cannot read '{match['layers']}' in: {line}"
-            assert match["module"] not in rows, f"ARCHITECTURE.md: {match['module']} twice"
-            last = -1 if match["layers"].startswith("none") else int(layers["last"] or 0)
-            rows[match["module"]] = Row(max(last, 0), layers["samplers"] is not None)
-    return rows
+            for name in NAME.findall(match["names"]):
+                assert name not in layers, f"ARCHITECTURE.md: {name} twice"
+                layers[name] = int(match["layer"])
+    return Tree(layers)
 
 
 def sources(root: Path) -> dict[str, Path]:
@@ -83,16 +92,24 @@ class Facts:
 
 
 @cache
-def facts(name: str, text: str) -> Facts:
+def facts(name: str, text: str, package: bool) -> Facts:
     """Return the facts of a module; of a text that was read before, without parsing it again."""
     tree = ast.parse(text)
     allowed = typing_only(tree)
+    if name.partition(".")[0] == ROOMS:
+        allowed |= _models_written_out(tree)
     found = list(imports(tree))
     return Facts(
         frozenset(one for node, one in found if node not in allowed),
         frozenset(one for _, one in found),
-        tuple(_shape_violations(name, tree, text)),
+        tuple(_shape_violations(name, tree, text, package=package)),
     )
+
+
+def _models_written_out(tree: ast.Module) -> set[ast.AST]:
+    """Return all nodes of the functions of a room that write its PyMC model out."""
+    models = [one for one in functions(tree) if one.name.startswith("pymc_")]
+    return {inner for one in models for inner in ast.walk(one)}
 
 
 def internal(names: Collection[str], modules: set[str]) -> set[str]:
@@ -127,39 +144,82 @@ def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def violations(root: Path) -> list[str]:
     """Return every breach of ARCHITECTURE.md in the tree below `root`, one sentence each."""
-    rows = module_map((root / "ARCHITECTURE.md").read_text(encoding="utf-8"))
+    tree = table_of_folders((root / "ARCHITECTURE.md").read_text(encoding="utf-8"))
     paths = sources(root)
-    found = [f"{name}: not in the module map" for name in sorted(paths.keys() - rows.keys())]
+    tops = {name.partition(".")[0] for name in paths} - {PACKAGE}
+    found = [f"{name}: not in the table of folders" for name in sorted(tops - tree.layers.keys())]
     found += [
-        f"{name}: in the module map, no such file" for name in sorted(rows.keys() - paths.keys())
+        f"{name}: in the table of folders, no such file"
+        for name in sorted(tree.layers.keys() - tops)
     ]
-    known = {name: facts(name, path.read_text(encoding="utf-8")) for name, path in paths.items()}
+    known = {
+        name: facts(name, path.read_text(encoding="utf-8"), path.name == "__init__.py")
+        for name, path in paths.items()
+    }
     graph = {name: internal(one.named, set(paths)) - {name} for name, one in known.items()}
     graph[PACKAGE] = internal(known[PACKAGE].imported, set(paths))
-    for name in sorted(paths.keys() & rows.keys()):
-        found += _layer_violations(name, graph[name], rows)
-        found += _sampler_violations(name, known[name], rows[name])
+    for name in sorted(paths):
+        if name.partition(".")[0] in tree.layers:
+            found += _layer_violations(name, graph[name], tree)
+        found += _sampler_violations(name, known[name])
     for one in known.values():
         found += one.faults
-    return found + _cycles(graph)
+    return found + _structure_violations(paths) + _cycles(graph)
 
 
-def _layer_violations(name: str, imported: set[str], rows: dict[str, Row]) -> list[str]:
+def _layer_violations(name: str, imported: set[str], tree: Tree) -> list[str]:
     """Return imports from a layer above."""
-    above = sorted(m for m in imported if m in rows and rows[m].layer > rows[name].layer)
-    return [f"{name}: layer {rows[name].layer} imports {m} of layer {rows[m].layer}" for m in above]
+    own = tree.layer(name)
+    tops = {module: module.partition(".")[0] for module in imported}
+    above = sorted(m for m, top in tops.items() if tree.layers.get(top, 0) > own)
+    return [f"{name}: layer {own} imports {m} of layer {tree.layer(m)}" for m in above]
 
 
-def _sampler_violations(name: str, one: Facts, row: Row) -> list[str]:
-    """Return imports of PyMC and its kin where the map does not grant them."""
+def _sampler_violations(name: str, one: Facts) -> list[str]:
+    """Return imports of PyMC and its kin outside the modules that may, and the rooms' models."""
+    if name in WITH_SAMPLERS:
+        return []
     used = {top for imported in one.imported if (top := imported.partition(".")[0]) in SAMPLERS}
-    return [] if row.samplers else [f"{name}: imports {top}" for top in sorted(used)]
+    return [f"{name}: imports {top}" for top in sorted(used)]
 
 
-def _shape_violations(name: str, tree: ast.Module, text: str) -> list[str]:
+def _structure_violations(paths: dict[str, Path]) -> list[str]:
+    """Return dictionaries keyed by structures, and comparisons with their names, outside rooms."""
+    names = _structure_names(paths[ROOMS])
+    found = []
+    for module, path in paths.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Dict) and module != ROOMS:
+                keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+                if len(keys & names) > len(AMBIGUOUS):
+                    found.append(f"{module}: line {node.lineno} is keyed by structures")
+            if isinstance(node, ast.Compare) and module.partition(".")[0] != ROOMS:
+                text = ast.unparse(node)
+                if re.search(r"\bstructure\b|fit_structure\(", text) and any(
+                    repr(name) in text for name in names
+                ):
+                    found.append(f"{module}: line {node.lineno} compares with a structure: {text}")
+    return found
+
+
+AMBIGUOUS = ("crossover", "first_period", "summary")
+"""Names of structures that are names of analyses or of sections as well: a dictionary that has only
+these is keyed by something else."""
+
+
+def _structure_names(path: Path) -> set[str]:
+    """Return the keys of the one dictionary of structures."""
+    for target, node in _assigned(ast.parse(path.read_text(encoding="utf-8"))):
+        if target == "STRUCTURES" and isinstance(node, ast.Assign | ast.AnnAssign):
+            assert isinstance(node.value, ast.Dict)
+            return {str(key.value) for key in node.value.keys if isinstance(key, ast.Constant)}
+    raise AssertionError(f"{path}: no STRUCTURES")
+
+
+def _shape_violations(name: str, tree: ast.Module, text: str, *, package: bool) -> list[str]:
     """Return relative imports, missing `__all__`, names and lengths that break the rules."""
     short = name.rpartition(".")[2]
-    cap = BUILDER_LINES if name.startswith("build") else FUNCTION_LINES
     found = [
         f"{name}: relative import" for _, imported in imports(tree) if imported.startswith(".")
     ]
@@ -170,12 +230,43 @@ def _shape_violations(name: str, tree: ast.Module, text: str) -> list[str]:
         found.append(f"{name}: no docstring")
     if (lines := text.count("\n")) > MODULE_LINES:
         found.append(f"{name}: {lines} lines, cap {MODULE_LINES}")
+    if lines < LEAST_LINES and not exempt and not package:
+        found.append(f"{name}: {lines} lines, at least {LEAST_LINES}")
+    found += [
+        f"{name}: {target} has no reason: a comment above it or a sentence below"
+        for target in _bare_numbers(tree, text.splitlines())
+    ]
     for function in functions(tree):
         if function.name == short:
             found.append(f"{name}: function {function.name} shares its module's name")
+        cap = BUILDER_LINES if function.name.startswith("pymc_") else FUNCTION_LINES
         if (lines := code_lines(function)) > cap:
             found.append(f"{name}: {function.name} has {lines} lines, cap {cap}")
     return found
+
+
+def _bare_numbers(tree: ast.Module, lines: list[str]) -> Iterator[str]:
+    """Yield the numbers at the top of a module that nothing says the reason of."""
+    for place, node in enumerate(tree.body):
+        named = [target for target, one in _assigned(tree) if one is node]
+        value = getattr(node, "value", None)
+        if not named or named[0].startswith("__") or value is None or not _numeric(value):
+            continue
+        below = tree.body[place + 1] if place + 1 < len(tree.body) else None
+        said = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+        span = lines[max(node.lineno - 2, 0) : node.end_lineno]
+        if not said and not any("#" in line for line in span):
+            yield named[0]
+
+
+def _numeric(node: ast.AST) -> bool:
+    """Say whether a value has a number in it."""
+    return any(
+        isinstance(one, ast.Constant)
+        and isinstance(one.value, int | float)
+        and not isinstance(one.value, bool)
+        for one in ast.walk(node)
+    )
 
 
 def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
@@ -203,14 +294,13 @@ def _cycles(graph: dict[str, set[str]]) -> list[str]:
 
 
 def test_tree_keeps_the_architecture() -> None:
-    """The map equals the tree, layers hold, only the named modules import PyMC, caps hold."""
+    """The table equals the tree, layers hold, PyMC stays where it may be, caps and reasons hold."""
     assert violations(ROOT) == []
 
 
-def test_modules_below_the_fit_do_not_load_pymc() -> None:
-    """Importing every module without the PyMC mark loads none of PyMC, PyTensor and nutpie."""
-    rows = module_map((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"))
-    light = [name for name, row in rows.items() if not (row.samplers or "__main__" in name)]
+def test_only_what_samples_loads_pymc() -> None:
+    """Importing every module but those that sample loads none of PyMC, PyTensor and nutpie."""
+    light = [name for name in sources(ROOT) if not (name in WITH_SAMPLERS or "__main__" in name)]
     names = [PACKAGE if name == PACKAGE else f"{PACKAGE}.{name}" for name in light]
     code = (
         "import importlib, sys\n"
@@ -223,7 +313,7 @@ def test_modules_below_the_fit_do_not_load_pymc() -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Return a copy of the package and its map, to be damaged."""
+    """Return a copy of the package and its table, to be damaged."""
     shutil.copytree(
         ROOT / PACKAGE, tmp_path / PACKAGE, ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -255,6 +345,22 @@ DAMAGE = {
     "function length": ("trial", LONG, "trial: long_function has 51 lines, cap 50"),
     "module length": ("trial", "\n" * 500, "trial: "),
     "no __all__": ("errors", None, "errors: no __all__"),
+    "bare number": ("trial", "TIMES = (3, 4)", "trial: TIMES has no reason"),
+    "second dictionary": (
+        "trial",
+        "X = {'crossover': 1, 'longitudinal': 2, 'parts': 3, 'ordinal': 4}",
+        "trial: line",
+    ),
+    "structure's name": (
+        "trial",
+        "def late(structure):\n    return structure == 'ordinal'",
+        "trial: line",
+    ),
+    "room at the top": (
+        "structures.patients",
+        "import pymc as pm",
+        "structures.patients: imports pymc",
+    ),
 }
 
 
@@ -263,19 +369,22 @@ def test_each_rule_can_fail(copy: Path, damage: tuple[str, str | None, str]) -> 
     """A copy of the package with one rule broken is reported, and only then."""
     module, added, message = damage
     before = violations(copy)
-    path = copy / PACKAGE / f"{module}.py"
+    path = copy / PACKAGE / f"{module.replace('.', '/')}.py"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("__all__", "names") if added is None else f"{text}\n{added}\n")
     new = [line for line in violations(copy) if line not in before]
     assert any(line.startswith(message) for line in new), new
 
 
-@pytest.mark.parametrize("way", ["file added", "file removed"])
-def test_map_and_tree_must_agree(copy: Path, way: str) -> None:
-    """A module without a row, and a row without a module, are reported by name."""
-    if way == "file added":
-        (copy / PACKAGE / "exact" / "extra.py").write_text('"""Extra."""\n\n__all__ = []\n')
-        assert "exact.extra: not in the module map" in violations(copy)
-    else:
+@pytest.mark.parametrize("way", ["folder added", "file removed", "small file"])
+def test_table_and_tree_must_agree(copy: Path, way: str) -> None:
+    """A folder without a row, a row without one, and a file that is no concept are reported."""
+    if way == "folder added":
+        (copy / PACKAGE / "extra.py").write_text('"""Extra."""\n\n__all__ = []\n')
+        assert "extra: not in the table of folders" in violations(copy)
+    elif way == "file removed":
         (copy / PACKAGE / "trial.py").unlink()
-        assert "trial: in the module map, no such file" in violations(copy)
+        assert "trial: in the table of folders, no such file" in violations(copy)
+    else:
+        (copy / PACKAGE / "exact" / "extra.py").write_text('"""Extra."""\n\n__all__ = []\n')
+        assert f"exact.extra: 3 lines, at least {LEAST_LINES}" in violations(copy)

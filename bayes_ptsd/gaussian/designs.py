@@ -20,6 +20,7 @@ __all__ = [
     "covariance_axes",
 ]
 
+# smaller than any spread that scores can show; the square of its inverse is still a number
 VARIANCE_FLOOR = 1e-60
 
 

@@ -25,7 +25,7 @@ from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.frequentist.binary import gee_analysis, logistic_analysis, two_risks
 from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document, line
 from bayes_ptsd.specification import Groups, Options, Structure
-from bayes_ptsd.structures.categorical.checks import checks
+from bayes_ptsd.structures.categorical.checks import category_checks
 from bayes_ptsd.structures.categorical.model import CategoricalModel
 from bayes_ptsd.structures.categorical.patients import example_categories
 from bayes_ptsd.structures.categorical.room import groups, prior_lines, problem
@@ -197,7 +197,7 @@ BINARY = Structure(
     pymc_model=pymc_model,
     exact=_exact,
     groups=groups,
-    checks=checks,
+    checks=category_checks,
     counterpart=_counterpart,
     prior_lines=_prior_lines,
     example=lambda _: example_categories("binary", baseline=True),

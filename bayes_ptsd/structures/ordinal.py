@@ -20,7 +20,7 @@ from bayes_ptsd.errors import EvidenceError, FitError
 from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document
 from bayes_ptsd.frequentist.ordinal import ordinal_analysis
 from bayes_ptsd.specification import Groups, Options, Structure
-from bayes_ptsd.structures.categorical.checks import checks
+from bayes_ptsd.structures.categorical.checks import category_checks
 from bayes_ptsd.structures.categorical.model import CategoricalModel
 from bayes_ptsd.structures.categorical.patients import example_categories
 from bayes_ptsd.structures.categorical.room import (
@@ -109,7 +109,7 @@ ORDINAL = Structure(
     pymc_model=pymc_model,
     exact=_exact,
     groups=groups,
-    checks=checks,
+    checks=category_checks,
     counterpart=_counterpart,
     prior_lines=prior_lines,
     example=lambda _: example_categories("ordinal", baseline=True),

@@ -18,8 +18,8 @@ from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal
 from bayes_ptsd.simulation.patients import made_up_trial, simulate_trial
 from bayes_ptsd.structures.categorical.checks import (
+    category_checks,
     category_table,
-    checks,
     proportional_odds_check,
 )
 from bayes_ptsd.structures.categorical.model import (
@@ -320,10 +320,10 @@ def test_frequencies_that_the_model_cannot_say_fail_their_check() -> None:
     place = np.full_like(model.scores.place, 4)
     odd = replace(model, scores=replace(model.scores, place=place))
     tree = xr.DataTree.from_dict(groups(odd, {"posterior": steady}, 1, None))
-    found = checks(odd, tree, {})["checks"]
+    found = category_checks(odd, tree, {})["checks"]
     assert not bool(found["passed"].sel(check="predictive_number_active_1_in_5"))
     usual = xr.DataTree.from_dict(groups(model, {"posterior": draws}, 1, None))
-    passed = checks(model, usual, {})["checks"]["passed"]
+    passed = category_checks(model, usual, {})["checks"]["passed"]
     assert bool(passed.sel(check="predictive_number_active_1_in_5"))
 
 

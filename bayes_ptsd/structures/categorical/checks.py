@@ -21,9 +21,9 @@ from bayes_ptsd.structures.categorical.model import CategoricalModel
 from bayes_ptsd.structures.categorical.posterior import arm_probabilities
 
 __all__ = [
+    "category_checks",
     "category_features",
     "category_table",
-    "checks",
     "prior_conflict_check",
     "proportional_odds_check",
 ]
@@ -39,7 +39,9 @@ CUTS = [0.025, 0.975]
 Scores = xr.DataArray
 
 
-def checks(model: CategoricalModel, fit: xr.DataTree, counterpart: Mapping[str, Any]) -> Groups:
+def category_checks(
+    model: CategoricalModel, fit: xr.DataTree, counterpart: Mapping[str, Any]
+) -> Groups:
     """Run the predictive, cross-validation, sensitivity, boundary and proportionality checks.
 
     Beside ``checks`` are the tables behind them, so that a figure needs no patients' rows.

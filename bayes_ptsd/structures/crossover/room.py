@@ -188,9 +188,9 @@ def pymc_spread(model: CrossoverModel) -> tuple[Any, Any]:
 
     if model.options["form"] == "random_intercept":
         between = _variable(model, "sd_subject")
-        sd = pt.sqrt(between**2 + _by_period(model, "sd_within") ** 2)
+        sd = pt.sqrt(between**2 + pymc_by_period(model, "sd_within") ** 2)
         return sd, between**2 / (sd[0] * sd[1])
-    sd, prior = _by_period(model, "sd_period"), model.priors["correlation"]
+    sd, prior = pymc_by_period(model, "sd_period"), model.priors["correlation"]
     if prior.dist != "beta":
         return sd, _variable(model, "correlation")
     unit = prior_variable("correlation_unit", prior, exchangeable=True)
@@ -205,7 +205,7 @@ def pymc_given_effects(
     import pytensor.tensor as pt
 
     sd_subject = _variable(model, "sd_subject")
-    sd_within = _by_period(model, "sd_within")
+    sd_within = pymc_by_period(model, "sd_within")
     scale: Any = pt.ones(len(model.sequence))
     if nu is not None:
         scale = 1 / pt.sqrt(pm.Gamma("patient_weight", alpha=nu / 2, beta=nu / 2, dims="subject"))
@@ -217,7 +217,7 @@ def pymc_given_effects(
     )
 
 
-def _by_period(model: CrossoverModel, name: str) -> Any:
+def pymc_by_period(model: CrossoverModel, name: str) -> Any:
     """Return a standard deviation for each period, the same one where they are equal."""
     import pytensor.tensor as pt
 

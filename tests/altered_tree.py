@@ -11,15 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 KEPT = "tests/golden_files/models.json"
-<<<<<<< HEAD
-READ = (
-    "validation/*.py", "bayes_ptsd/calibration/*.py", "bayes_ptsd/evidence/*.py",
-    "bayes_ptsd/readings/*.py", "bayes_ptsd/readings/curtin2002/*", "bayes_ptsd/simulation/*.py",
-    KEPT,
-)  # fmt: skip
-=======
 READ = ("validation/*.py", "bayes_ptsd/*/*.py", "bayes_ptsd/*/curtin2002/*", KEPT)
->>>>>>> validation
 
 
 class AlteredTree:

@@ -76,10 +76,6 @@ def test_altered_answers_and_studies_make_models_stale(
     assert after(own, "spread = float", "# why\n    spread = float") == (set(), False)
     assert after(own, "{one['rms_z']:.2f}", "{one['rms_z']:.3f}") == (set(), False)
     assert after(other, "ddof=1", "ddof=0") == (set(), True)
-<<<<<<< HEAD
-    assert after("bayes_ptsd/simulation/draws.py", " + ", " - ") == (every, False)
-=======
->>>>>>> validation
     with monkeypatch.context() as patch:
         patch.setattr(recover, "TRIALS", recover.TRIALS | {"longitudinal": 13})
         assert stale() == ({name for name in every if name.startswith("longitudinal")}, False)

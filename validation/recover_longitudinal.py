@@ -64,18 +64,9 @@ QUANTITIES = {
         "nugget_share", "level",
     ),
 }  # fmt: skip
-<<<<<<< HEAD
-CODE: Mapping[str, Sequence[str]] = {
-    "validation/recover_longitudinal.py": ("recovered",),
-    "bayes_ptsd/simulation/patients.py": (),
-    "bayes_ptsd/simulation/draws.py": (),
-}
-# Kept answers: of the model itself, or of those that have its options between them.
-=======
 CODE = {"validation/recover_longitudinal.py": ("recovered",)}
 # Kept answers: of the model itself, or of those that have its options between them. They are about
 # patients simulated by the code that makes arms, baselines and missing visits here.
->>>>>>> validation
 ANSWERS = {
     "first-period": ("first-period",),
     "first-period, unequal arms": ("first-period[arm_sd=unequal]",),

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.fit import build_model
 from bayes_ptsd.frequentist.documents import answer, no_answer
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.structures.arms import arm_means, centered_baseline, constant_data, left_out
+from bayes_ptsd.structures.crossover.example import example_patients
 from bayes_ptsd.structures.first_period.model import first_period_model
 from bayes_ptsd.structures.longitudinal.example import example_trajectories
 from bayes_ptsd.structures.parts.example import example_parts

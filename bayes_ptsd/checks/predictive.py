@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bayes_ptsd.check_roles import Check
 
 __all__ = [
+    "FAR",
     "Feature",
     "end_features",
     "feature_table",

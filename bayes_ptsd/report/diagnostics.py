@@ -127,8 +127,7 @@ def _agreement(contents: Contents, frame: pd.DataFrame) -> Table:
     def texts(line: Line) -> Line:
         digits = contents.digits(line["contrast"]) + 1
         one = {key: line[f"{line['engine']}_{key}"] for key in (*SUMMARY, "low", "high")}
-        gap = (one["mean"] - line.get("exact_mean", math.nan)) / one["mcse_mean"]
-        shown = line["engine"] == "sampled" and not math.isnan(gap)
+        gap = one["mean"] - line.get("exact_mean", math.nan)
         return {
             "fit": _name(contents, line),
             "engine": "NUTS" if line["engine"] == "sampled" else "exact",
@@ -138,8 +137,11 @@ def _agreement(contents: Contents, frame: pd.DataFrame) -> Table:
             "95% ETI": interval_text(one["low"], one["high"], digits),
             "P(> 0)": probability(one["prob_benefit"]),
             "P(> MCID)": probability(one["prob_gt_mcid"]),
-            **({"gap, MCSE": number(gap, 2, sign=True)} if shown else {}),
-        }
+        } | (
+            {"gap, MCSE": number(gap / one["mcse_mean"], 2, sign=True)}
+            if line["engine"] == "sampled" and not math.isnan(gap)
+            else {}
+        )
 
     return Table(
         "diagnostics", frame, texts,

@@ -72,7 +72,7 @@ def limits_section(contents: Contents) -> Section:
             "right one cannot be proved from print. P values and P(better) under flat and cochrane "
             "do not depend on the crossover reading; everything in score units does.",
         )
-    return Section("limits", "What this page cannot tell", bullets(map(escape, items)))
+    return Section("limits", "What this page cannot tell", [bullets(map(escape, items))])
 
 
 def _result(contents: Contents, cell: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from bayes_ptsd.errors import BayesPtsdError
     from bayes_ptsd.estimands import estimate, prob_benefit
     from bayes_ptsd.evidence import Evidence
+    from bayes_ptsd.evidence.outcome import select_outcome, select_outcomes
     from bayes_ptsd.evidence.patients import load_patients
-    from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.evidence.simulate import simulate_trial
+    from bayes_ptsd.evidence.published import load_published, select_contrast
+    from bayes_ptsd.evidence.trajectories import select_endpoint
     from bayes_ptsd.fit import build_model, fit_model
     from bayes_ptsd.models_files import list_models, load_model
     from bayes_ptsd.reconstruction.run import reconstruct
     from bayes_ptsd.replication.prior import replication_prior
+    from bayes_ptsd.simulation.patients import simulate_trial
     from bayes_ptsd.specification import ModelSpec
     from bayes_ptsd.store import ResultStore
     from bayes_ptsd.trial import Trial, load_trial
@@ -45,6 +47,10 @@ __all__ = [
     "prob_benefit",
     "reconstruct",
     "replication_prior",
+    "select_contrast",
+    "select_endpoint",
+    "select_outcome",
+    "select_outcomes",
     "simulate_trial",
 ]
 
@@ -69,7 +75,11 @@ _HOMES = {
     "prob_benefit": "estimands",
     "reconstruct": "reconstruction.run",
     "replication_prior": "replication.prior",
-    "simulate_trial": "evidence.simulate",
+    "select_contrast": "evidence.published",
+    "select_endpoint": "evidence.trajectories",
+    "select_outcome": "evidence.outcome",
+    "select_outcomes": "evidence.outcome",
+    "simulate_trial": "simulation.patients",
 }
 
 

@@ -6,6 +6,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -15,6 +16,7 @@ from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import FitError, StatisticalWarning, nearest
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id, stamp
 from bayes_ptsd.specification import Groups, ModelSpec, Problem
 
@@ -50,7 +52,7 @@ def chosen_engine(evidence: Evidence, spec: ModelSpec, *, engine: str = "auto") 
 
 def fit_model(
     evidence: Evidence,
-    spec: ModelSpec,
+    spec: ModelSpec | str | Path,
     *,
     engine: str = "nuts",
     draws: int = 1000,
@@ -60,14 +62,15 @@ def fit_model(
     compiled: CompiledModels | None = None,
     stage: Callable[[str], None] = lambda _: None,
 ) -> xr.DataTree:
-    """Compute the posterior of a specification for some evidence.
+    """Compute the posterior of a model for some evidence.
 
     Parameters
     ----------
     evidence : Evidence
-        What is analyzed.
-    spec : ModelSpec
-        The model with its priors; nuts needs all of them proper.
+        What is analyzed: the outcome that the model is about, see `select_outcome`,
+        `select_endpoint` and `select_contrast`.
+    spec : ModelSpec, str or Path
+        The model with its priors, by its name or its file as well; nuts needs all priors proper.
     engine : {"nuts", "exact", "auto"}
         nutpie's NUTS, the exact engine of the structure, or the exact one where there is one.
     draws, tune, chains : int
@@ -93,6 +96,8 @@ def fit_model(
     ------
     FitError
         If the model has no observed variable, or no exact engine where one is asked for.
+    SpecError, EvidenceError
+        If there is no such model, or model and evidence do not fit together.
 
     Warns
     -----
@@ -101,13 +106,13 @@ def fit_model(
 
     Examples
     --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.models_files import load_model
+    >>> from bayes_ptsd import load_published, select_contrast
     >>> row = select_contrast(load_published(), "T2.IESR.X")
-    >>> fit = fit_model(row, load_model("published"))
+    >>> fit = fit_model(row, "published")
     >>> fit.attrs["engine"], fit["posterior"].sizes["chain"]
     ('nuts', 4)
     """
+    spec = _specification(spec)
     problem = spec.room.problem(evidence, spec)
     return _fitted(
         evidence, spec, problem, engine=_engine(problem, spec, engine), draws=draws, tune=tune,
@@ -205,15 +210,15 @@ def frequentist_document(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     return spec.room.counterpart(spec.room.problem(evidence, spec).model)
 
 
-def build_model(evidence: Evidence, spec: ModelSpec) -> pm.Model:
-    """Build the PyMC model of a specification for some evidence.
+def build_model(evidence: Evidence, spec: ModelSpec | str | Path) -> pm.Model:
+    """Build the PyMC model of some evidence.
 
     Parameters
     ----------
     evidence : Evidence
         What is analyzed.
-    spec : ModelSpec
-        Its structure decides the model.
+    spec : ModelSpec, str or Path
+        The model with its priors, by its name or its file as well.
 
     Returns
     -------
@@ -223,17 +228,22 @@ def build_model(evidence: Evidence, spec: ModelSpec) -> pm.Model:
     Raises
     ------
     SpecError, EvidenceError
-        If specification and evidence do not fit together.
+        If there is no such model, or model and evidence do not fit together.
 
     Examples
     --------
-    >>> from bayes_ptsd.evidence.published import load_published, select_contrast
-    >>> from bayes_ptsd.models_files import load_model
+    >>> from bayes_ptsd import load_published, select_contrast
     >>> row = select_contrast(load_published(), "T2.IESR.F")
-    >>> len(build_model(row, load_model("published-first-period")).observed_RVs)
+    >>> len(build_model(row, "published-first-period").observed_RVs)
     1
     """
+    spec = _specification(spec)
     return spec.room.pymc_model(spec.room.problem(evidence, spec).model)
+
+
+def _specification(spec: ModelSpec | str | Path) -> ModelSpec:
+    """Return a specification, read where it is named."""
+    return spec if isinstance(spec, ModelSpec) else load_model(spec)
 
 
 def _engine(problem: Problem, spec: ModelSpec, engine: str) -> str:

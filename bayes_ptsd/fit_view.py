@@ -6,19 +6,21 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
-from bayes_ptsd.depression.effects import mediation_document
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.fit import frequentist_document
 from bayes_ptsd.frequentist.documents import finite
 from bayes_ptsd.specification import ModelSpec
 
-__all__ = ["fit_document"]
+__all__ = ["fit_document", "mediation_document"]
 
 CHECK = ("check", "figure", "threshold", "passed", "role", "meaning")
 DIAGNOSTICS = ("rhat_max", "ess_bulk_min", "ess_tail_min", "divergences", "ebfmi_min")
+# what correlated errors move; the total stays
+DIRECT = ("natural_direct_effect", "natural_indirect_effect")
 
 
 def fit_document(
@@ -62,6 +64,27 @@ def fit_document(
         "n": json.loads(attrs["size"]) if "size" in attrs else _printed_size(evidence),
         "warnings": json.loads(attrs["warnings"]),
         "seconds": float(attrs["seconds"]),
+    }
+
+
+def mediation_document(summary: xr.Dataset) -> dict[str, Any]:
+    """Return a summary of mediation as a JSON-safe document; ``share`` is None where it is NaN."""
+
+    def three(name: str) -> dict[str, float] | None:
+        found = {str(part): float(summary[name].sel(part=part)) for part in summary["part"].values}
+        return found if np.isfinite(list(found.values())).all() else None
+
+    def line(rho: float) -> dict[str, Any]:
+        at = summary.sel(rho=rho)
+        keys = ("mean", "low", "high", "prob_benefit")
+        effects = {name: {key: float(at[key].sel(effect=name)) for key in keys} for name in DIRECT}
+        return {"error_correlation": rho, **effects}
+
+    return {
+        "share": three("share"),
+        "vanishing_error_correlation": three("vanishing"),
+        "prob_total": float(summary["prob_total"]),
+        "by_error_correlation": [line(float(rho)) for rho in summary["rho"].values],
     }
 
 

@@ -52,7 +52,7 @@ def compare_models(
     """
     fits = {}
     for name, spec in specs.items():
-        if spec.structure in ("summary", "endpoints", "subscales"):
+        if spec.room.reads == "rows":
             raise FitError(f"model '{name}' is of printed rows and predicts no patient")
         stored = stored_fit(
             evidence, spec, store, engine=engine, seed=seed, compiled=compiled, stage=stage

@@ -16,18 +16,23 @@ import xarray as xr
 from scipy import optimize
 from scipy.interpolate import PchipInterpolator
 
-from bayes_ptsd.crossover.batch import REACH, batch_with_tails, stacked_pairs
-from bayes_ptsd.crossover.exact import exact_priors, why_not_exact
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
-from bayes_ptsd.first_period.exact import first_period_problem
-from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE, solution_summaries
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.crossover.exact import (
+    REACH,
+    batch_with_tails,
+    exact_priors,
+    stacked_pairs,
+    why_not_exact,
+)
+from bayes_ptsd.structures.crossover.model import crossover_model
+from bayes_ptsd.structures.first_period.exact import first_period_problem
+from bayes_ptsd.structures.first_period.model import first_period_model
 
 __all__ = [
     "pool_crossover",

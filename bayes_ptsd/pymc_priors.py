@@ -9,10 +9,11 @@ import numpy as np
 import pymc as pm
 
 from bayes_ptsd.errors import SpecError, nearest
+from bayes_ptsd.gaussian.parameters import Parameter
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.scaled_priors import PriorVector
 
-__all__ = ["prior_distribution", "prior_variable"]
+__all__ = ["parameter_variable", "prior_distribution", "prior_variable"]
 
 # PyMC's name of a distribution and its arguments, from ours
 VARIABLES: Mapping[str, tuple[Any, Callable[..., dict[str, Any]]]] = {
@@ -75,6 +76,17 @@ def prior_variable(
     if exchangeable:
         params = {key: pm.Data(f"prior_{name}_{key}", value) for key, value in params.items()}
     return _distribution(prior.dist)(name, dims=dims, **_arguments(prior.dist, params))
+
+
+def parameter_variable(one: Parameter) -> Any:
+    """Return a parameter of a patient model as a variable with exchangeable numbers of its prior.
+
+    One with a floor is cut off below it, and its prior is compiled in.
+    """
+    if np.isfinite(one.floor):
+        return pm.Truncated(one.name, prior_distribution(one.name, one.prior), lower=one.floor)
+    dims = one.dims[0] if one.dims else None
+    return prior_variable(one.name, one.prior, dims=dims, exchangeable=True)
 
 
 def prior_distribution(name: str, prior: Prior | PriorVector) -> Any:

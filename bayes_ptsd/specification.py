@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
@@ -116,6 +116,12 @@ class Structure:
     example: Callable[[ModelSpec], Evidence]  # simulated patients, or a printed contrast
     # kinds of endpoints that it is for; where none is named, `fit` takes the one of such a kind
     kinds: tuple[str, ...] = ("continuous", "ordinal", "binary")
+    # what it reads of patients: both "periods" of a crossover, one "visit", all "visits"; or "rows"
+    # that a paper printed
+    reads: Literal["periods", "visit", "visits", "rows"] = "visit"
+    cells: str = "category"  # what the features of its predictive checks are by, for people
+    # estimands whose own prior is that of the treatment; of others it follows from several priors
+    prior_estimands: tuple[str, ...] = ()
     # treatment differences, whose prior may be a name of the family
     effects: tuple[str, ...] = ("treatment",)
     # levels, period effects and slopes: a flat prior of the treatment difference makes these flat,

@@ -26,16 +26,15 @@ import pymc as pm
 import xarray as xr
 
 from bayes_ptsd.compiled import CompiledModels
-from bayes_ptsd.crossover.exact import exact_priors
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.pairs import CrossoverPairs
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.fit import build_model
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.sampler import sample_posterior
+from bayes_ptsd.structures.crossover.exact import crossover_batch, exact_priors
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.model import crossover_model
 
 SUBJECTS = 29
 BATCH = 500

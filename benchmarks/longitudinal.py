@@ -22,14 +22,18 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from bayes_ptsd._stack import as_datatree
-from bayes_ptsd.build.longitudinal import longitudinal_pymc
 from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
-from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.longitudinal.model import (
+    LongitudinalModel,
+    longitudinal_model,
+    trajectory_mmrm,
+)
+from bayes_ptsd.structures.longitudinal.model import pymc_model as longitudinal_pymc
 
 VISITS = {"1d": 24.0, "2d": 48.0, "3d": 72.0, "7d": 168.0}
 DRAWS, TUNE, CHAINS, SEED = 1000, 1000, 4, 1

@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcome_tree
-from bayes_ptsd.evidence.simulate import made_up_trial
+from bayes_ptsd.simulation.patients import made_up_trial
 
 SD = 10.0
 

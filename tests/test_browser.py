@@ -16,11 +16,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.report import write_report
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.categorical.patients import example_categories
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

@@ -26,15 +26,14 @@ from bayes_ptsd.calibration.uniformity import (
     uniformity_table,
 )
 from bayes_ptsd.calibration.work import blocks_of, run_tasks, seed_of
-from bayes_ptsd.crossover.exact import exact_priors
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import FitError, SpecError
-from bayes_ptsd.exact.crossover import crossover_posterior
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.frequentist import reml_crossover
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.ranks import ranks_figure
 from bayes_ptsd.priors import normal
+from bayes_ptsd.structures.crossover.exact import crossover_posterior, exact_priors
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 
 PARAMETERS = ["treatment_difference", "level", "period_effect", "sd_subject", "sd_within"]
 
@@ -196,7 +195,7 @@ def test_a_wrong_posterior_is_detected(model: CrossoverModel, spread: float, shi
 
 def prior_engine(model: CrossoverModel) -> Sampler:
     """Return an engine that ignores the scores and draws from the prior."""
-    from bayes_ptsd.crossover.priors import draw_priors
+    from bayes_ptsd.structures.crossover.likelihood import draw_priors
 
     def sample(scores: Any, wanted: int, draws: int, seed: int) -> xr.Dataset:
         parts = [draw_priors(model, draws, seed=seed_of(seed, i)) for i in range(wanted)]

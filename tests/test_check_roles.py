@@ -11,12 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from crossover_cases import example_fit
 from typer.testing import CliRunner
 
-from bayes_ptsd.categorical.example import example_categories
-from bayes_ptsd.categorical.groups import categorical_groups
-from bayes_ptsd.categorical.model import categorical_model
-from bayes_ptsd.categorical.priors import draw_priors
 from bayes_ptsd.check_roles import (
     CHECK_ROLES,
     Check,
@@ -26,25 +23,15 @@ from bayes_ptsd.check_roles import (
     failed_checks,
 )
 from bayes_ptsd.checks import check_fit
-from bayes_ptsd.checks.categorical import (
-    category_features,
-    prior_conflict_check,
-    proportional_odds_check,
-)
-from bayes_ptsd.checks.crossover import crossover_checks
-from bayes_ptsd.checks.example import example_fit
-from bayes_ptsd.checks.first_period import arm_features
-from bayes_ptsd.checks.longitudinal import visit_boundary_checks
 from bayes_ptsd.checks.loo import loo_checks
+from bayes_ptsd.checks.patients import quadrature_checks
 from bayes_ptsd.checks.predictive import (
+    arm_features,
     feature_table,
     predictive_checks,
-    predictive_features,
 )
-from bayes_ptsd.checks.quadrature import quadrature_checks
 from bayes_ptsd.checks.sensitivity import boundary_checks, sensitivity_checks, sensitivity_table
 from bayes_ptsd.cli import app
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence.patients import write_patients, write_template
 from bayes_ptsd.evidence.published import load_published, select_contrast
@@ -53,6 +40,17 @@ from bayes_ptsd.exact.summary import exact_posterior
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.reconstructed.pooled import pooled_fits
+from bayes_ptsd.structures.categorical.checks import (
+    category_features,
+    prior_conflict_check,
+    proportional_odds_check,
+)
+from bayes_ptsd.structures.categorical.model import categorical_model, draw_priors
+from bayes_ptsd.structures.categorical.patients import example_categories
+from bayes_ptsd.structures.categorical.room import groups as categorical_groups
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.room import crossover_checks, predictive_features
+from bayes_ptsd.structures.longitudinal.room import visit_boundary_checks
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "methods" / "checks.md"
 DIMS = ("chain", "draw")
@@ -150,7 +148,7 @@ def categories() -> list[Check]:
     model = categorical_model(example_categories(), load_model("ordinal"))
     draws = draw_priors(model, 200, seed=1)
     draws = draws.isel(draw=[7] * 200).assign_coords(draw=np.arange(200))
-    fit = tree(**categorical_groups(draws, model, seed=1))
+    fit = tree(**categorical_groups(model, {"posterior": draws}, 1, None))
     score = fit["observed_data"].to_dataset()["score"]
     top = int(model.categories[-1])
     upside = score.copy(data=np.where(np.arange(score.sizes["period"]) == 0, 1.0, float(top))

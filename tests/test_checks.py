@@ -9,19 +9,16 @@ import arviz_stats
 import numpy as np
 import pytest
 import xarray as xr
+from crossover_cases import example_fit
 from scipy import stats
 
 from bayes_ptsd.check_roles import Check, check_table
 from bayes_ptsd.checks import compare_fits, failed_checks, joined_checks
-from bayes_ptsd.checks.crossover import crossover_checks
-from bayes_ptsd.checks.example import example_fit
-from bayes_ptsd.checks.longitudinal import visit_boundary_checks
 from bayes_ptsd.checks.loo import loo_checks, loo_groups, loo_table, pareto_check
 from bayes_ptsd.checks.predictive import (
     FAR,
     end_features,
     predictive_checks,
-    predictive_features,
     prior_scores,
 )
 from bayes_ptsd.checks.sensitivity import (
@@ -32,13 +29,15 @@ from bayes_ptsd.checks.sensitivity import (
     sensitivity_checks,
     sensitivity_table,
 )
-from bayes_ptsd.crossover.exact import exact_crossover
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.groups import crossover_groups
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
+from bayes_ptsd.structures.crossover.exact import exact_crossover
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.likelihood import crossover_groups
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
+from bayes_ptsd.structures.crossover.room import crossover_checks, predictive_features
+from bayes_ptsd.structures.longitudinal.room import visit_boundary_checks
 
 
 def fit_of(model: CrossoverModel) -> xr.DataTree:

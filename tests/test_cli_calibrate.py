@@ -159,8 +159,8 @@ def test_without_an_exact_engine_decisions_are_left_out_with_the_reason(
 ) -> None:
     """A Student-t model is ranked by NUTS only, and the document says why."""
     from bayes_ptsd.calibration import nuts
-    from bayes_ptsd.crossover.model import crossover_model
-    from bayes_ptsd.crossover.priors import draw_priors
+    from bayes_ptsd.structures.crossover.likelihood import draw_priors
+    from bayes_ptsd.structures.crossover.model import crossover_model
 
     model = crossover_model(trial_pattern(), load_model("crossover-student-t"))
 

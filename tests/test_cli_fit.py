@@ -13,14 +13,15 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import BayesPtsdError
-from bayes_ptsd.exact.crossover import crossover_posterior, inverse_sd
 from bayes_ptsd.frequentist import hills_armitage, reml_crossover
+from bayes_ptsd.gaussian.axes import inverse_sd
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.exact import crossover_posterior
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.model import crossover_model
 
 TRIALS = Path(__file__).parent / "trials"
 FLAT = ["--prior", "flat"]

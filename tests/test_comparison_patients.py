@@ -19,8 +19,6 @@ from bayes_ptsd import compare
 from bayes_ptsd.cli import app
 from bayes_ptsd.comparison import patient_comparison_document
 from bayes_ptsd.comparison.posteriors import PosteriorSource
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
@@ -32,6 +30,8 @@ from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.model import crossover_model
 from bayes_ptsd.trial import load_trial
 
 PARTS = ("gap_model", "gap_other_priors", "gap_treatment_prior")

@@ -27,10 +27,10 @@ from bayes_ptsd.audit import (
     audit_frame,
 )
 from bayes_ptsd.audit.adverse import counts_printing
+from bayes_ptsd.audit.claims import paper_alpha, t_test_power
 from bayes_ptsd.audit.finding import printed_rows, sections_of
-from bayes_ptsd.audit.planning import paper_alpha, t_test_power
 from bayes_ptsd.audit.precision import implied_correlation, needed_sd
-from bayes_ptsd.audit.subscales import mean_correlation
+from bayes_ptsd.audit.relations import mean_correlation
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published

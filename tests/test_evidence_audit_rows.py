@@ -13,15 +13,17 @@ from scipy import stats
 
 from bayes_ptsd.audit.finding import Finding
 from bayes_ptsd.audit.polygon import (
+    Printed,
     admissible_polygon,
+    agrees,
     area,
     mean_half_width,
     p_range,
+    repairs,
     share_between,
     share_printing_p,
     slopes_printing_p,
 )
-from bayes_ptsd.audit.repair import Printed, agrees, repairs
 from bayes_ptsd.audit.rows import check_row, check_rows, narrowed_se, printed_of
 from bayes_ptsd.evidence.intervals import interval, p_value
 from bayes_ptsd.evidence.published import load_published

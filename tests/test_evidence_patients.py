@@ -29,8 +29,8 @@ from scipy import stats
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import endpoint_of_kind
-from bayes_ptsd.evidence.patient_cells import cell_number, cell_text
-from bayes_ptsd.evidence.patient_readers import plain_cell
+from bayes_ptsd.evidence.patient_columns import cell_number, cell_text
+from bayes_ptsd.evidence.patient_files import plain_cell
 from bayes_ptsd.evidence.patient_writers import trial_toml
 from bayes_ptsd.evidence.patients import (
     crossover_arrays,
@@ -40,7 +40,7 @@ from bayes_ptsd.evidence.patients import (
     write_patients,
     write_template,
 )
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
+from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.trial import Endpoint, Trial, load_trial
 
 HERE = Path(__file__).parent

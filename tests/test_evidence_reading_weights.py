@@ -13,11 +13,16 @@ import xarray as xr
 from scipy import stats
 
 from bayes_ptsd.errors import EvidenceError, SpecError
-from bayes_ptsd.evidence import Evidence, reading_weights
-from bayes_ptsd.evidence.other_trials import foretold_correlation, outside_correlations
-from bayes_ptsd.evidence.precision_pairs import RowPair, row_pairs
+from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
-from bayes_ptsd.evidence.reading_notes import (
+from bayes_ptsd.evidence.readings import (
+    CROSSOVER_READINGS,
+    TREATMENT_READINGS,
+    of_treatment,
+    parse_weights,
+)
+from bayes_ptsd.readings import weights as reading_weights
+from bayes_ptsd.readings.notes import (
     average_note,
     counted_in,
     readings_document,
@@ -25,20 +30,17 @@ from bayes_ptsd.evidence.reading_notes import (
     weight_text,
     weights_text,
 )
-from bayes_ptsd.evidence.reading_weights import (
+from bayes_ptsd.readings.precision_pairs import RowPair, row_pairs
+from bayes_ptsd.readings.weights import (
     DEFAULT,
     READINGS,
     Assumption,
     assumptions,
+    foretold_correlation,
+    outside_correlations,
     ratio_density,
     weigh_readings,
     weights_of,
-)
-from bayes_ptsd.evidence.readings import (
-    CROSSOVER_READINGS,
-    TREATMENT_READINGS,
-    of_treatment,
-    parse_weights,
 )
 
 # as_published, unhalved, change, change_unhalved, carryover_covariate, of the specification

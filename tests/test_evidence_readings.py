@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from bayes_ptsd.audit.leavers import completers
+from bayes_ptsd.audit.flow import completers
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.evidence.readings import (

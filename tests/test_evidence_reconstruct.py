@@ -12,20 +12,20 @@ import statsmodels.api as sm
 from scipy import stats
 
 from bayes_ptsd import load_model, reconstruct
-from bayes_ptsd.crossover.exact import exact_crossover
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.reconstruction.aims import reading_of
 from bayes_ptsd.reconstruction.boxes import printed_row
-from bayes_ptsd.reconstruction.forms import Cells, Forms, least_squares
-from bayes_ptsd.reconstruction.gate import whole_scores
-from bayes_ptsd.reconstruction.geometry import equicorrelated, orthogonal, with_gram
+from bayes_ptsd.reconstruction.exclusions import adjusted_gap, impossibilities
 from bayes_ptsd.reconstruction.nuisance import load_nuisance
+from bayes_ptsd.reconstruction.period_two import (
+    CrossoverTargets,
+    exact_period_two,
+    first_difference,
+    halves_of,
+)
 from bayes_ptsd.reconstruction.plan import READINGS, PrintedBaseline, plan_of
-from bayes_ptsd.reconstruction.proofs import adjusted_gap, impossibilities
 from bayes_ptsd.reconstruction.refit import moment_start
 from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.reconstruction.run import reconstructions
@@ -35,13 +35,19 @@ from bayes_ptsd.reconstruction.screen import (
     share_explained,
 )
 from bayes_ptsd.reconstruction.search import Goal, repair
-from bayes_ptsd.reconstruction.second import (
-    CrossoverTargets,
-    first_difference,
-    halves_of,
-    second_period,
+from bayes_ptsd.reconstruction.statistics import (
+    Cells,
+    Statistics,
+    equicorrelated,
+    least_squares,
+    orthogonal,
+    with_gram,
 )
+from bayes_ptsd.reconstruction.targets import reading_of
+from bayes_ptsd.reconstruction.two_week_threshold import whole_scores
 from bayes_ptsd.reconstruction.verification import Checked, verified, verify
+from bayes_ptsd.structures.crossover.exact import exact_crossover
+from bayes_ptsd.structures.crossover.model import crossover_model
 
 ROOT = Path(__file__).parents[1]
 PAPER = ROOT / "bayes_ptsd" / "evidence" / "feder2014"
@@ -291,7 +297,7 @@ def test_second_period_is_exact(published: Evidence, reading: str) -> None:
         first_difference(plan, first) if reading == "carryover_covariate" else np.array([9.0])
     )
     targets = CrossoverTargets(estimate, np.array([5.5]), 5.5, reading)
-    second = second_period(
+    second = exact_period_two(
         plan,
         first,
         targets,
@@ -321,11 +327,11 @@ def test_forms_are_least_squares() -> None:
     who = np.arange(12) < 10
     analysis = least_squares(np.column_stack([np.ones(12), x]), who, 1)
     cells = Cells.of({"y": (np.ones(12, bool), 0.0, 9.0)})
-    forms = Forms(cells)
+    statistics = Statistics(cells)
     response = cells.response({"y": 2.0}, offset=x)
-    forms.linear(response, analysis.coefficient)
-    forms.quadratic([(response, response, analysis.residual)])
-    line, line_constant, matrix, slope, constant = forms.arrays()
+    statistics.linear(response, analysis.coefficient)
+    statistics.quadratic([(response, response, analysis.residual)])
+    line, line_constant, matrix, slope, constant = statistics.arrays()
     fit = sm.OLS((2 * y + x)[who], sm.add_constant(x[who])).fit()
     assert (line @ y + line_constant)[0] == pytest.approx(fit.params[1], rel=1e-12)
     squares = y @ matrix[0] @ y + 2 * slope[0] @ y + constant[0]
@@ -335,9 +341,9 @@ def test_forms_are_least_squares() -> None:
 
 def test_search_gives_up_on_an_empty_box() -> None:
     """A mean that no whole scores have is not found, and the scores stay whole and in bounds."""
-    forms = Forms(Cells.of({"y": (np.ones(4, bool), 0.0, 3.0)}))
-    mean = forms.linear(forms.cells.response({"y": 1.0}), np.full(4, 0.25))
-    goal = Goal(forms, others=[(lambda line, _: line[[mean]], [(1.05, 1.15)])])
+    statistics = Statistics(Cells.of({"y": (np.ones(4, bool), 0.0, 3.0)}))
+    mean = statistics.linear(statistics.cells.response({"y": 1.0}), np.full(4, 0.25))
+    goal = Goal(statistics, others=[(lambda line, _: line[[mean]], [(1.05, 1.15)])])
     found, used = repair(goal, np.zeros(4), np.random.default_rng(1), rounds=40)
     assert (found, used) == (None, 40)
 

@@ -14,8 +14,8 @@ from scipy import special, stats
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import crossover_arrays, flow
-from bayes_ptsd.evidence.simulate import Baseline, Missingness, made_up_trial, simulate_trial
-from bayes_ptsd.evidence.simulate_parts import Variation, lost, to_categories
+from bayes_ptsd.simulation.draws import Variation, lost, to_categories
+from bayes_ptsd.simulation.patients import Baseline, Missingness, made_up_trial, simulate_trial
 from bayes_ptsd.trial import Trial, load_trial
 
 N = 20_000

@@ -10,8 +10,8 @@ import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.simulate import Missingness, simulate_trial
 from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
+from bayes_ptsd.simulation.patients import Missingness, simulate_trial
 
 
 def test_a_crossover_gives_its_first_period() -> None:

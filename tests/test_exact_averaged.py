@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
+from bayes_ptsd.comparison.averaged import averaged_posterior, averaged_summary
 from bayes_ptsd.contrasts import model_of
 from bayes_ptsd.evidence.published import load_published, select_contrast
-from bayes_ptsd.exact.averaged import averaged_posterior, averaged_summary
 from bayes_ptsd.exact.printed import row_prior, summarize_exact
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.prior_family import PRIOR_FAMILY

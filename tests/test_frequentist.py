@@ -23,8 +23,7 @@ from bayes_ptsd.frequentist import (
     hills_armitage,
     reml_crossover,
 )
-from bayes_ptsd.frequentist._profile import profile_inference
-from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.frequentist.inference import inference_table, profile_inference
 
 TRIALS = {
     "senn_pef": ("pef", "F"),

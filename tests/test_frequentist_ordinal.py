@@ -14,7 +14,7 @@ from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.frequentist import ordinal_analysis
-from bayes_ptsd.frequentist._cumulative import (
+from bayes_ptsd.frequentist.cumulative import (
     CategoryData,
     evaluate,
     infinite_coefficients,

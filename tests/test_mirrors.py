@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from bayes_ptsd.categorical.example import example_categories
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.depression.example import example_mediation
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.fit import frequentist_document
-from bayes_ptsd.longitudinal.example import example_trajectories
 from bayes_ptsd.models_files import load_model
-from bayes_ptsd.parts.example import example_parts
+from bayes_ptsd.structures.categorical.patients import example_categories
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.depression.example import example_mediation
+from bayes_ptsd.structures.longitudinal.example import example_trajectories
+from bayes_ptsd.structures.parts.example import example_parts
 
 Make = Callable[[], Evidence]
 

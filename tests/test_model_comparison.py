@@ -11,14 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence.patients import write_patients
 from bayes_ptsd.evidence.published import load_published, select_contrast
-from bayes_ptsd.evidence.simulate import made_up_trial, simulate_trial
 from bayes_ptsd.model_comparison import compare_models
 from bayes_ptsd.models_files import load_model
+from bayes_ptsd.simulation.patients import made_up_trial, simulate_trial
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.example import example_patients
 
 NEGATIVE = replace(
     example_patients(correlation=-0.8, subjects=60, missing=6, seed=7), kind="patients"

@@ -9,7 +9,6 @@ from bayes_ptsd.describe import describe_model, example_evidence
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.fit import build_model
 from bayes_ptsd.models_files import list_models, load_model, models_folder
-from bayes_ptsd.structures import STRUCTURES
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -27,10 +26,10 @@ def test_model_builds_and_predicts(name: str) -> None:
 
 @pytest.mark.parametrize("name", list_models())
 def test_model_is_in_the_table(name: str) -> None:
-    """models/README.md links the file and the builder of its structure."""
+    """models/README.md links the file and the room of its structure."""
     table = (models_folder() / "README.md").read_text()
     assert f"[{name}.toml]({name}.toml)" in table
-    assert STRUCTURES[load_model(name).structure].builder in table
+    assert load_model(name).room.room in table
 
 
 @pytest.mark.parametrize("name", list_models())

@@ -16,7 +16,6 @@ from matplotlib.text import Text
 
 from bayes_ptsd.comparison import compare
 from bayes_ptsd.contrasts import model_of
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
@@ -45,6 +44,7 @@ from bayes_ptsd.plots.style import (
 )
 from bayes_ptsd.plots.update import likelihood_of_fit
 from bayes_ptsd.prior_family import PRIOR_FAMILY
+from bayes_ptsd.structures.crossover.example import example_patients
 
 PRIORS = ("flat", "skeptical", "cochrane")
 

@@ -7,16 +7,15 @@ import pytest
 import xarray as xr
 from scipy import optimize, stats
 
-from bayes_ptsd.crossover.exact import exact_priors
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
-from bayes_ptsd.exact.crossover import crossover_posterior
 from bayes_ptsd.frequentist import frequentist_crossover
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.pooling import pool_crossover, pooled_frame, pooled_summary, shared_assumptions
 from bayes_ptsd.reconstruction.release import load_release
+from bayes_ptsd.structures.crossover.exact import crossover_posterior, exact_priors
+from bayes_ptsd.structures.crossover.model import crossover_model
 
 FLAT = {"treatment": "flat"}
 

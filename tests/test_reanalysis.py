@@ -12,7 +12,7 @@ import xarray as xr
 from bayes_ptsd.errors import StoreError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.evidence.reading_weights import chosen_weights
+from bayes_ptsd.readings.weights import chosen_weights
 from bayes_ptsd.reanalysis import (
     HEADLINE_PRIORS,
     headline_contrasts,

@@ -15,7 +15,7 @@ from bayes_ptsd.reconstruction.plan import READINGS
 from bayes_ptsd.reconstruction.release import load_release, release_digest, write_release
 from bayes_ptsd.reconstruction.verification import verify
 
-FOLDER = Path(__file__).parents[1] / "bayes_ptsd" / "evidence" / "reconstruct" / "release"
+FOLDER = Path(__file__).parents[1] / "bayes_ptsd" / "reconstruction" / "release"
 COUNTS = {"paper": 50, "registry": 20}
 DIGESTS = {
     "as_published": "56ab62774731b027",

@@ -17,7 +17,6 @@ from bayes_ptsd.credibility.replication import (
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence.pairs import CrossoverPairs
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.priors import Prior, mixture, normal
 from bayes_ptsd.replication.assurance import (
     Goal,
@@ -42,6 +41,7 @@ from bayes_ptsd.replication.sample_size import (
     normal_sample_size,
     smallest_size,
 )
+from bayes_ptsd.structures.crossover.exact import crossover_batch
 
 SD = 14.4
 ORIGINAL = (12.7, 5.1787)

@@ -14,9 +14,6 @@ from typer.testing import CliRunner
 
 import bayes_ptsd
 from bayes_ptsd.cli import app
-from bayes_ptsd.crossover.exact import exact_crossover
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import SpecError, StatisticalWarning
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.exact.summary import conjugate_posterior
@@ -37,6 +34,9 @@ from bayes_ptsd.replication.joint import (
 from bayes_ptsd.replication.prior import replication_prior
 from bayes_ptsd.replication.stored import observed_estimate, pooled_fit
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.exact import exact_crossover
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.model import crossover_model
 
 SD = 14.4
 

@@ -15,14 +15,11 @@ import xarray as xr
 from scipy.stats import gaussian_kde
 from typer.testing import CliRunner
 
-from bayes_ptsd.categorical.example import example_categories
 from bayes_ptsd.cli import app
-from bayes_ptsd.crossover.example import example_patients
 from bayes_ptsd.errors import ResultNotFoundError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
-from bayes_ptsd.evidence.simulate import Baseline, made_up_trial, simulate_trial
 from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.fit import fit_model
 from bayes_ptsd.models_files import load_model
@@ -31,7 +28,10 @@ from bayes_ptsd.report import write_report
 from bayes_ptsd.report.contents import PatientOutcome, only_patients, patient_outcomes
 from bayes_ptsd.report.depression import mediation_section
 from bayes_ptsd.report.patient_estimands import estimand_name
+from bayes_ptsd.simulation.patients import Baseline, made_up_trial, simulate_trial
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.categorical.patients import example_categories
+from bayes_ptsd.structures.crossover.example import example_patients
 
 TRIAL = """
 schema = 1

@@ -16,16 +16,16 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayes_ptsd.categorical.example import example_categories
-from bayes_ptsd.depression.example import example_mediation
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.fit import build_model
 from bayes_ptsd.frequentist.ancova import ancova_analysis
 from bayes_ptsd.models_files import load_model
-from bayes_ptsd.parts.example import example_parts
-from bayes_ptsd.parts.model import parts_model
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.categorical.patients import example_categories
+from bayes_ptsd.structures.depression.example import example_mediation
+from bayes_ptsd.structures.parts.example import example_parts
+from bayes_ptsd.structures.parts.model import parts_model
 from bayes_ptsd.trial import Endpoint
 
 Point = Mapping[str, NDArray[np.float64]]

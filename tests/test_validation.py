@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
+import importlib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,17 +13,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from altered_tree import AlteredTree
 
 from bayes_ptsd.calibration.decisions import operating_characteristics
 from bayes_ptsd.calibration.document import characteristics_rows
 from bayes_ptsd.calibration.ranks import simulated_ranks
 from bayes_ptsd.calibration.uniformity import uniformity_table
 from bayes_ptsd.calibration.work import BLOCK
-from bayes_ptsd.crossover.exact import exact_priors
-from bayes_ptsd.crossover.example import example_patients
-from bayes_ptsd.crossover.model import crossover_model
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.models_files import load_model
+from bayes_ptsd.structures.crossover.exact import crossover_batch, exact_priors
+from bayes_ptsd.structures.crossover.example import example_patients
+from bayes_ptsd.structures.crossover.model import crossover_model
 from bayes_ptsd.trial import Endpoint
 
 ROOT = Path(__file__).parents[1]
@@ -33,13 +33,9 @@ FOLDER = ROOT / "validation"
 @pytest.fixture(scope="module")
 def study() -> ModuleType:
     """Return the script that makes the study."""
-    path = FOLDER / "calibrate_crossover.py"
-    described = importlib.util.spec_from_file_location("calibrate_crossover", path)
-    assert described is not None
-    assert described.loader is not None
-    module = importlib.util.module_from_spec(described)
-    described.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))
+        return importlib.import_module("calibrate_crossover")
 
 
 @pytest.fixture(scope="module")
@@ -60,51 +56,80 @@ def committed_ranks(name: str, draws: int = 100) -> xr.DataArray:
 
 
 def test_nothing_is_stale(study: ModuleType, summary: dict[str, Any]) -> None:
-    """Every part was made by the model, the engine and the study as they are now."""
+    """Every part was made by models, engines and a study that answer as they do now."""
     stale = study.stale_parts(summary)
     assert stale == [], f"run `make validation` and commit what it writes; stale: {stale}"
     assert set(summary) == set(study.digests())
 
 
-def test_altered_code_makes_parts_stale(
-    study: ModuleType, summary: dict[str, Any], tmp_path: Path
+def test_altered_answers_make_parts_stale(
+    study: ModuleType, summary: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A changed engine, builder, likelihood or summary is seen, in the parts that it made."""
-    package = tmp_path / "bayes_ptsd"
-    shutil.copytree(
-        ROOT / "bayes_ptsd", package, ignore=shutil.ignore_patterns("__pycache__", "feder2014")
-    )
-    assert study.stale_parts(summary, package) == []
+    """A moved answer of a model is seen in the parts that rest on it, and in no other."""
+    monkeypatch.setattr(study, "model_of", cache(study.model_of))
+    tree = AlteredTree(tmp_path)
+    assert study.stale_parts(summary, tmp_path) == []
+
+    def stale_after(model: str, part: str, by: float = 1e-4) -> set[str]:
+        with tree.answer(model, part, by) as folder:
+            return set(study.stale_parts(summary, folder))
+
+    ranks, decisions = "ranks crossover-exact", "decisions crossover"
+    resting = {ranks, decisions, f"{decisions}, skeptical prior", "errors crossover"}
+    both = {ranks, "ranks crossover-nuts"}
+    assert stale_after("crossover", "document/estimands") == resting
+    assert stale_after("crossover", "groups/posterior") == resting
+    assert stale_after("crossover", "log_densities") == {"ranks crossover-nuts"}
+    assert stale_after("crossover", "groups/prior") == both
+    assert stale_after("crossover", "groups/log_likelihood") == both
+    assert stale_after("crossover", "document/frequentist") == {"errors crossover"}
+    assert stale_after("crossover-carryover", "groups/exact") == {"decisions crossover-carryover"}
+    assert stale_after("crossover-bivariate", "groups/exact") == {
+        "ranks crossover-bivariate-exact", "decisions crossover-bivariate"
+    }  # fmt: skip
+    for other in (("crossover", "groups/checks"), ("crossover-student-t", "log_densities")):
+        assert stale_after(*other) == set()
+    assert stale_after("crossover", "document/estimands", by=1e-12) == set()
+
+
+def test_altered_studies_make_parts_stale(
+    study: ModuleType, summary: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Altered code or settings of the study are seen in the parts that they make; words are not."""
+    monkeypatch.setattr(study, "model_of", cache(study.model_of))
+    tree = AlteredTree(tmp_path)
 
     def stale_after(name: str, old: str, new: str) -> set[str]:
-        path = package / name
-        text = path.read_text(encoding="utf-8")
-        assert old in text
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        found = study.stale_parts(summary, package)
-        path.write_text(text, encoding="utf-8")
-        return set(found)
+        with tree.text(name, old, new) as folder:
+            return set(study.stale_parts(summary, folder))
 
-    parts = set(summary)
+    parts, script = set(summary), "validation/calibrate_crossover.py"
     sampled = {part for part in parts if part.endswith("-nuts")}
+    ranked = {part for part in parts if part.startswith("ranks")}
     decided = {part for part in parts if part.startswith("decisions")}
-    assert stale_after("build/crossover.py", "rho * sd", "0.9 * rho * sd") == sampled
-    assert stale_after("exact/_problem.py", "ACCEPTED = 1e-2", "ACCEPTED = 1e-1") == parts - sampled
-    assert stale_after("crossover/likelihood.py", "0.5 * (size", "0.4 * (size") == parts
-    assert stale_after("calibration/decisions.py", "TAIL = 0.025", "TAIL = 0.05") == decided
+    package = "bayes_ptsd/calibration"
+    assert stale_after(f"{package}/decisions.py", "TAIL = 0.025", "TAIL = 0.05") == decided
+    assert stale_after(f"{package}/nuts.py", "20", "10") == sampled
+    assert stale_after(f"{package}/ranks.py", "axis=1", "axis=0") == ranked
+    assert stale_after(f"{package}/work.py", "BLOCK = 24", "BLOCK = 12") == parts
+    assert stale_after(script, "np.round(PLACES", "np.floor(PLACES") == {"errors crossover"}
+    assert stale_after(script, "spec.under(prior)", "spec") == parts
+    for words in ("# why\n", '"""Why."""\n', "from math import pi\n"):
+        assert stale_after(f"{package}/nuts.py", "CHAINS, TUNE", f"{words}CHAINS, TUNE") == set()
+    assert stale_after(script, "| model | fits |", "| model | trials |") == set()
+    for name, value, stale in (
+        ("DRAWS", 50, ranked),
+        ("SCALE_SD", 5.0, {"errors crossover"}),
+        ("SCENARIOS", study.SCENARIOS[1:], decided),
+        ("DEFAULT_SEED", 1, parts),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(study, name, value)
+            assert set(study.stale_parts(summary)) == stale, name
     altered = {part: dict(content) for part, content in summary.items()}
     altered["ranks crossover-exact"]["digest"] = "0" * 64
     assert study.stale_parts(altered) == ["ranks crossover-exact"]
     assert set(study.stale_parts({})) == parts
-
-
-def test_words_do_not_make_parts_stale(study: ModuleType) -> None:
-    """Docstrings, comment lines and blank lines are not code; everything else is."""
-    code = study.code_of
-    assert code('"""A."""\n\n# why\ndef f():\n    """B."""\n    return 1\n') == code(
-        "def f():\n    return 1"
-    )
-    assert code("def f():\n    return 1") != code("def f():\n    return 2")
 
 
 def test_committed_model_is_the_shipped_one(study: ModuleType, summary: dict[str, Any]) -> None:

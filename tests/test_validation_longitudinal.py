@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from altered_tree import AlteredTree
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +37,7 @@ def fev(scripts: dict[str, ModuleType]) -> ModuleType:
 
 
 def test_nothing_is_stale(recover: ModuleType, fev: ModuleType) -> None:
-    """Every committed number was made by the models, builders and studies as they are now."""
+    """Every committed number was made by models and studies that answer as they do now."""
     summary = recover.read_recovery()
     stale = recover.stale_models(summary)
     assert stale == [], f"run `make validation` and commit what it writes; stale: {stale}"
@@ -45,39 +45,47 @@ def test_nothing_is_stale(recover: ModuleType, fev: ModuleType) -> None:
     assert not fev.is_stale(fev.read_result()), "run `make validation` beside the shared folder"
 
 
-def test_altered_code_makes_models_stale(
-    recover: ModuleType, fev: ModuleType, tmp_path: Path
+def test_altered_answers_and_studies_make_models_stale(
+    recover: ModuleType, fev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A changed builder, covariance or prior is seen, in the models that it makes."""
-    package = tmp_path / "bayes_ptsd"
-    shutil.copytree(
-        ROOT / "bayes_ptsd", package, ignore=shutil.ignore_patterns("__pycache__", "feder2014")
-    )
-    summary, result = recover.read_recovery(), fev.read_result()
-    first = {name for name in summary if name.startswith("first-period")}
+    """A moved answer, code or setting is seen in the models that rest on it; words are not."""
+    tree, summary, result = AlteredTree(tmp_path), recover.read_recovery(), fev.read_result()
 
-    def stale_after(name: str, old: str, new: str) -> tuple[set[str], bool]:
-        path = package / name
-        text = path.read_text(encoding="utf-8")
-        assert old in text
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        found = set(recover.stale_models(summary, package)), fev.is_stale(result, package)
-        path.write_text(text, encoding="utf-8")
-        return found
+    def stale(folder: Path = tmp_path) -> tuple[set[str], bool]:
+        return set(recover.stale_models(summary, folder)), fev.is_stale(result, folder)
 
-    several = set(summary) - first
-    assert (recover.stale_models(summary, package), fev.is_stale(result, package)) == ([], False)
-    assert stale_after("build/longitudinal.py", "2 * unit - 1", "unit") == (several, True)
-    assert stale_after(
-        "longitudinal/covariance.py", "half = (count + 1)", "half = (count + 2)"
-    ) == (
-        several,
-        True,
-    )
-    assert stale_after("build/first_period.py", "spread[1], spread[0]", "spread[0], spread[1]") == (
-        first,
-        False,
-    )
+    def moved(model: str) -> tuple[set[str], bool]:
+        with tree.answer(model, "log_densities") as folder:
+            return stale(folder)
+
+    def after(name: str, old: str, new: str) -> tuple[set[str], bool]:
+        with tree.text(name, old, new) as folder:
+            return stale(folder)
+
+    every = set(summary)
+    slope = "longitudinal[covariance=autoregressive,nugget=True,baseline=common_slope]"
+    unequal = "first-period, unequal arms"
+    assert stale() == (set(), False)
+    assert moved("longitudinal") == ({"longitudinal", "longitudinal, compound"}, True)
+    assert moved("longitudinal-ar") == ({"longitudinal-ar", "longitudinal-ar, nugget"}, False)
+    assert moved(slope) == ({"longitudinal-ar, nugget"}, True)
+    assert moved("first-period[arm_sd=unequal]") == ({unequal}, False)
+    assert moved("crossover") == (set(), False)
+    own, other = "validation/recover_longitudinal.py", "validation/fev_longitudinal.py"
+    assert after(own, "else 0.8", "else 0.9") == (every, False)
+    assert after(own, "spread = float", "# why\n    spread = float") == (set(), False)
+    assert after(own, "{one['rms_z']:.2f}", "{one['rms_z']:.3f}") == (set(), False)
+    assert after(other, "ddof=1", "ddof=0") == (set(), True)
+<<<<<<< HEAD
+    assert after("bayes_ptsd/simulation/draws.py", " + ", " - ") == (every, False)
+=======
+>>>>>>> validation
+    with monkeypatch.context() as patch:
+        patch.setattr(recover, "TRIALS", recover.TRIALS | {"longitudinal": 13})
+        assert stale() == ({name for name in every if name.startswith("longitudinal")}, False)
+    with monkeypatch.context() as patch:
+        patch.setattr(fev, "DRAWS", 10)
+        assert stale() == (set(), True)
     assert fev.is_stale({**result, "digest": "0" * 64})
     assert recover.stale_models({}) == list(summary)
 
@@ -108,12 +116,16 @@ def test_a_wrong_posterior_would_fail(recover: ModuleType) -> None:
 
 
 def test_truths_are_those_of_the_models(recover: ModuleType) -> None:
-    """The committed truths are drawn again from the priors, on either stack."""
+    """All committed truths are drawn again from the priors, on either stack."""
     rows = recover.read_rows()
     for name in recover.MODELS:
         found = recover.true_parameters(recover.pattern(recover.specification(name)))
-        own = rows[(rows["model"] == name) & (rows["quantity"] == "treatment_difference")]
-        np.testing.assert_allclose(own["truth"], found["treatment_difference"], rtol=1e-5)
+        own = rows[rows["model"] == name]
+        for quantity, committed in own.groupby("quantity", sort=False)["truth"]:
+            one = found[quantity.partition("[")[0]]
+            values = one.values.reshape(one.sizes["draw"], -1)
+            names = [f"{one.name}{key}" for key in recover._keys(one)]
+            np.testing.assert_allclose(committed, values[:, names.index(quantity)], rtol=1e-5)
 
 
 def test_simulated_scores_have_the_moments_of_the_model(recover: ModuleType) -> None:

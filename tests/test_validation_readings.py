@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from altered_tree import AlteredTree
 
-from bayes_ptsd.evidence.reading_weights import DEFAULT, READINGS, log_likelihoods
-from bayes_ptsd.evidence.reading_weights import _weights as package_weights
+from bayes_ptsd.readings.weights import DEFAULT, READINGS, log_likelihoods
+from bayes_ptsd.readings.weights import _weights as package_weights
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,20 +32,29 @@ def summary(study: ModuleType) -> dict[str, Any]:
     return study.read_summary()  # type: ignore[no-any-return]
 
 
-def test_nothing_is_stale(study: ModuleType, summary: dict[str, Any], tmp_path: Path) -> None:
-    """The committed weights were made by the code as it is now; altered code is seen."""
+def test_nothing_is_stale(
+    study: ModuleType, summary: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The committed weights were made by the code as it is now; altered code is seen, words not."""
     assert not study.is_stale(summary), "run `make validation` and commit what it writes"
-    package = tmp_path / "bayes_ptsd"
-    shutil.copytree(
-        ROOT / "bayes_ptsd" / "evidence", package / "evidence",
-        ignore=shutil.ignore_patterns("__pycache__", "feder2014", "reconstruct", "audit"),
-    )  # fmt: skip
-    assert not study.is_stale(summary, package)
-    path = package / "evidence" / "reading_weights.py"
-    text = path.read_text(encoding="utf-8")
-    assert "log_sd_ratio: float = 0.35" in text
-    path.write_text(text.replace("log_sd_ratio: float = 0.35", "log_sd_ratio: float = 0.3"))
-    assert study.is_stale(summary, package)
+    tree = AlteredTree(tmp_path)
+    assert not study.is_stale(summary, tmp_path)
+    weights, script = "bayes_ptsd/readings/weights.py", "validation/weigh_readings.py"
+    for name, old, new in (
+        (weights, "log_sd_ratio: float = 0.35", "log_sd_ratio: float = 0.3"),
+        (script, "factor = 1.0 if", "factor = 2.0 if"),
+        ("bayes_ptsd/readings/curtin2002/correlations.csv", "0.", "0.1"),
+    ):
+        with tree.text(name, old, new) as folder:
+            assert study.is_stale(summary, folder), name
+    for name, old, new in (
+        (weights, "def ratio_density(", "# why\ndef ratio_density("),
+        (script, "| weight | how many |", "| weight | papers |"),
+    ):
+        with tree.text(name, old, new) as folder:
+            assert not study.is_stale(summary, folder), name
+    monkeypatch.setattr(study, "EFFECT", 0.4)
+    assert study.is_stale(summary)
 
 
 def test_weights_are_calibrated(study: ModuleType, summary: dict[str, Any]) -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import importlib
 import runpy
-import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from altered_tree import AlteredTree
 from scipy import stats
 
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.first_period.exact import first_period_problem
-from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import solution_summaries
-from bayes_ptsd.longitudinal.model import longitudinal_model
+from bayes_ptsd.structures.first_period.exact import first_period_problem
+from bayes_ptsd.structures.first_period.model import first_period_model
+from bayes_ptsd.structures.longitudinal.model import longitudinal_model
 
 ROOT = Path(__file__).parents[1]
 MADE = runpy.run_path(str(Path(__file__).with_name("arm_patients.py")))
@@ -35,18 +35,34 @@ def study() -> ModuleType:
         return importlib.import_module("type_one_error")
 
 
-def test_nothing_is_stale(study: ModuleType, tmp_path: Path) -> None:
-    """Every row was made by the models and engines as they are now; altered ones are seen."""
+def test_nothing_is_stale(
+    study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every row was made by models and a study that answer as they do now; what moves is seen."""
     summary = study.read_summary()
     stale = study.stale_analyses(summary)
     assert stale == [], f"run `make validation` and commit what it writes; stale: {stale}"
     assert list(summary) == list(study.ANALYSES)
-    package = tmp_path / "bayes_ptsd"
-    hidden = shutil.ignore_patterns("__pycache__", "feder2014")
-    shutil.copytree(ROOT / "bayes_ptsd", package, ignore=hidden)
-    path = package / "patient_scale.py"
-    path.write_text(path.read_text("utf-8").replace("np.mean(means)", "np.max(means)"), "utf-8")
-    assert study.stale_analyses(summary, package) == list(study.ANALYSES)
+    tree = AlteredTree(tmp_path)
+    assert study.stale_analyses(summary, tmp_path) == []
+    for model, part, name in (
+        ("first-period[baseline=none]", "document/estimands", T_TEST),
+        ("first-period", "groups/exact", ADJUSTED),
+        ("longitudinal[baseline=none]", "log_densities", VISITS),
+    ):
+        with tree.answer(model, part) as folder:
+            assert study.stale_analyses(summary, folder) == [name]
+    script, engine = "validation/type_one_error.py", "validation/visit_posterior.py"
+    for file, old, new, names in (
+        (script, "np.round(level", "np.floor(level", list(study.ANALYSES)),
+        (engine, "freedom - places", "freedom + places", [VISITS]),
+        (engine, "def _inverse_wishart", "# why\ndef _inverse_wishart", []),
+        (script, "| beside |", "| test |", []),
+    ):
+        with tree.text(file, old, new) as folder:
+            assert study.stale_analyses(summary, folder) == names, (file, old)
+    monkeypatch.setattr(study, "SD", 12.0)
+    assert study.stale_analyses(summary) == list(study.ANALYSES)
 
 
 def test_model_and_test_call_as_many_trials_a_benefit(study: ModuleType) -> None:

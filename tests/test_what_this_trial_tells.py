@@ -14,11 +14,12 @@ from bayes_ptsd.comparison import compare
 from bayes_ptsd.credibility.assess import assess_interval
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.exact.binary import prob_more_active
-from bayes_ptsd.joint import endpoints_problem, joint_posterior, joint_probabilities
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.pooling import pool_crossover
 from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.sensitivity import ranked_assumptions, tipping_points
+from bayes_ptsd.structures.joint.exact import joint_posterior, joint_probabilities
+from bayes_ptsd.structures.joint.problem import endpoints_model
 
 PAGE = Path(__file__).parents[1] / "docs" / "what-this-trial-tells.md"
 TEXT = re.sub(r"\s+", " ", PAGE.read_text(encoding="utf-8"))
@@ -79,7 +80,7 @@ def test_crossover_numbers_in_two_columns(table: xr.Dataset) -> None:
 
 def test_numbers_of_all_endpoints_together() -> None:
     """Joint probabilities are those of the hierarchical model, within 4 Monte Carlo errors."""
-    problem = endpoints_problem(load_published(), analysis="first_period")
+    problem = endpoints_model(load_published(), load_model("endpoints")).problem
     found = joint_probabilities(problem, joint_posterior(problem))
     expected = [
         found["at_least_above_zero"].sel(count=3),

@@ -10,9 +10,7 @@ operating characteristics, type I errors and summary go to `validation/crossover
 from __future__ import annotations
 
 import argparse
-import ast
 import csv
-import hashlib
 import json
 import re
 import sys
@@ -24,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from digests import DENSITY, DRAWN, EXACT, ROOT, TESTED, study_digest
 from scipy import stats
 
 from bayes_ptsd.calibration.decisions import DECISION, operating_characteristics
@@ -32,9 +31,7 @@ from bayes_ptsd.calibration.pattern import trial_pattern
 from bayes_ptsd.calibration.ranks import exact_engine, simulated_ranks
 from bayes_ptsd.calibration.scenarios import Scenario, scenario_grid
 from bayes_ptsd.calibration.work import BLOCK, seed_of
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.evidence.pairs import CrossoverPairs
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.frequentist import reml_crossover
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.patient_scale import OccasionScale, endpoint_scale, in_score_units, occasion_scale
@@ -42,9 +39,10 @@ from bayes_ptsd.plots.ranks import ranks_figure
 from bayes_ptsd.priors import FloatArray, Prior, normal
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 from bayes_ptsd.scaled_priors import ScaledPrior
+from bayes_ptsd.structures.crossover.exact import crossover_batch
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.trial import Endpoint
 
-ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "validation" / "crossover"
 PAGE = ROOT / "docs" / "validation" / "calibration.md"
 
@@ -89,32 +87,18 @@ ERRORS = {
 PLACES = {"mid-scale": 50.0, "3 SD from an end": 30.0, "1 SD from an end": 10.0}
 SCALE_SD = 10.0
 
-# What the numbers are made by: the model's likelihood and priors, the engine, the study itself.
-COMMON = ("crossover/likelihood", "crossover/priors", "calibration/work")
-SOURCES = {
-    "exact": (
-        "gaussian/axes", "gaussian/linear", "gaussian/problem", "gaussian/quadrature", "gaussian/designs",
-        "gaussian/summaries", "exact/crossover", "gaussian/draws", "crossover/exact",
-    ),
-    "nuts": ("build/crossover", "pymc_priors", "calibration/nuts"),
-    "ranks": ("calibration/ranks",),
-    "decisions": ("calibration/scenarios", "calibration/decisions"),
-    "errors": ("patient_scale", "frequentist/reml"),
-}  # fmt: skip
-
-
-def code_of(text: str) -> str:
-    """Return a module without docstrings, comment lines and blank lines."""
-    hidden: set[int] = set()
-    for node in ast.walk(ast.parse(text)):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            first = body[0]
-            if isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-                hidden |= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
-    lines = enumerate(text.splitlines(), 1)
-    kept = (line.rstrip() for number, line in lines if number not in hidden)
-    return "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
+# What the numbers of each kind of part are made by, beside their models: code and kept answers.
+SCRIPT = "validation/calibrate_crossover.py"
+CALIBRATION = "bayes_ptsd/calibration"
+COMMON = {SCRIPT: ("model_of",), f"{CALIBRATION}/work.py": (), f"{CALIBRATION}/pattern.py": ()}
+SOURCES: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "exact": {},
+    "nuts": {f"{CALIBRATION}/nuts.py": ()},
+    "ranks": {f"{CALIBRATION}/ranks.py": ()},
+    "decisions": {f"{CALIBRATION}/scenarios.py": (), f"{CALIBRATION}/decisions.py": ()},
+    "errors": {SCRIPT: ("model_of", "error_row")},
+}
+ANSWERS = {"exact": EXACT, "nuts": DENSITY, "ranks": DRAWN, "decisions": (), "errors": TESTED}
 
 
 def model_of(name: str, prior: str | None = None) -> CrossoverModel:
@@ -130,36 +114,34 @@ def model_of(name: str, prior: str | None = None) -> CrossoverModel:
 
 
 def digest_of(
-    kinds: Sequence[str], model: CrossoverModel, settings: Any, *, package: Path | None = None
+    kinds: Sequence[str], model: CrossoverModel, settings: Any, *, tree: Path = ROOT
 ) -> str:
     """Return the digest of everything that decides a part of the study."""
-    files = [*COMMON, *(name for kind in kinds for name in SOURCES[kind])]
-    return code_digest(files, model_document(model), settings, DEFAULT_SEED, package=package)
+    code = dict(COMMON)
+    for kind in kinds:
+        code |= SOURCES[kind]
+    parts = [part for kind in kinds for part in ANSWERS[kind]]
+    return study_digest(
+        model_document(model), settings, DEFAULT_SEED, code=code,
+        answers={model.spec.name: parts}, tree=tree,
+    )  # fmt: skip
 
 
-def code_digest(files: Sequence[str], *content: Any, package: Path | None = None) -> str:
-    """Return the digest of modules of the package, by name without ending, and other content."""
-    folder = package or ROOT / "bayes_ptsd"
-    code = {name: code_of((folder / f"{name}.py").read_text(encoding="utf-8")) for name in files}
-    return hashlib.sha256(json.dumps([*content, code], sort_keys=True).encode()).hexdigest()
-
-
-def digests(package: Path | None = None) -> dict[str, str]:
+def digests(tree: Path = ROOT) -> dict[str, str]:
     """Return the digest of every part as the tree stands now."""
     found = {
-        f"ranks {name}": digest_of(
-            ("ranks", engine), model_of(model), [count, DRAWS], package=package
-        )
+        f"ranks {name}": digest_of(("ranks", engine), model_of(model), [count, DRAWS], tree=tree)
         for name, (model, engine, count) in RANKS.items()
     }
     truths = [vars(scenario) for scenario in SCENARIOS]
     found["errors crossover"] = digest_of(
-        ("errors", "exact"), model_of("crossover", "reference"), [ERRORS, PLACES, SCALE_SD],
-        package=package,
+        ("errors", "exact"), model_of("crossover", "reference"),
+        [ERRORS, PLACES, SCALE_SD, DECISION],
+        tree=tree,
     )  # fmt: skip
     return found | {
         f"decisions {name}": digest_of(
-            ("decisions", "exact"), model_of(model, prior), [count, truths], package=package
+            ("decisions", "exact"), model_of(model, prior), [count, truths], tree=tree
         )
         for name, (model, prior, count) in DECISIONS.items()
     }
@@ -171,11 +153,11 @@ def read_summary() -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def stale_parts(summary: Mapping[str, Any], package: Path | None = None) -> list[str]:
-    """Return the parts that were made by other code, another model or another study."""
+def stale_parts(summary: Mapping[str, Any], tree: Path = ROOT) -> list[str]:
+    """Return the parts that were made by another model, engine or study."""
     return [
         name
-        for name, digest in digests(package).items()
+        for name, digest in digests(tree).items()
         if summary.get(name, {}).get("digest") != digest
     ]
 

@@ -17,16 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from calibrate_crossover import ROOT, code_digest, page_with
+from calibrate_crossover import page_with
+from digests import DENSITY, ROOT, study_digest
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients
 from bayes_ptsd.evidence.trajectories import select_endpoint
-from bayes_ptsd.longitudinal.model import LongitudinalModel, longitudinal_model, trajectory_mmrm
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.longitudinal.model import (
+    LongitudinalModel,
+    longitudinal_model,
+    trajectory_mmrm,
+)
 from bayes_ptsd.trial import load_trial
 
 DATA = ROOT.parent / "shared" / "data" / "fev.csv"
@@ -45,11 +50,14 @@ PRIORS = {
     "correlations": Prior("lkj", {"shape": 1.0}),  # that of the published analysis
 }
 
-SOURCES = (
-    "gaussian/covariance", "longitudinal/model", "build/longitudinal", "gaussian/observed",
-    "pymc_priors",
-    "evidence/trajectories", "patient_scale",
-)  # fmt: skip
+CODE = {
+    "validation/fev_longitudinal.py": ("flat_spec", "fev_patients", "posterior_summary"),
+}
+# No kept answer has its covariates: one has its covariance, the other its slope.
+ANSWERS = {
+    "longitudinal": DENSITY,
+    "longitudinal[covariance=autoregressive,nugget=True,baseline=common_slope]": DENSITY,
+}
 
 # Posterior mean and sd, REML estimate and SE, residual sd by posterior and REML (brms.mmrm).
 PUBLISHED = {
@@ -75,10 +83,10 @@ def fev_patients(data: Path = DATA) -> Evidence:
     return select_endpoint(loaded, "fev1")
 
 
-def fev_digest(package: Path | None = None) -> str:
+def fev_digest(tree: Path = ROOT) -> str:
     """Return the digest of everything in the tree that decides the posterior."""
     settings = [DRAWS, TUNE, CHAINS, DEFAULT_SEED]
-    return code_digest(SOURCES, flat_spec().spec_id, settings, package=package)
+    return study_digest(flat_spec().spec_id, settings, code=CODE, answers=ANSWERS, tree=tree)
 
 
 def read_result() -> dict[str, Any]:
@@ -86,18 +94,18 @@ def read_result() -> dict[str, Any]:
     return json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
 
 
-def is_stale(result: Mapping[str, Any], package: Path | None = None) -> bool:
-    """Tell whether a result was made by another model or another builder."""
-    return bool(result.get("digest") != fev_digest(package))
+def is_stale(result: Mapping[str, Any], tree: Path = ROOT) -> bool:
+    """Tell whether a result was made by another model or study."""
+    return bool(result.get("digest") != fev_digest(tree))
 
 
 def posterior_summary(problem: LongitudinalModel) -> tuple[xr.Dataset, dict[str, float]]:
     """Return mean, sd and Monte Carlo error of differences and residual sds, and diagnostics."""
     import arviz_stats
 
-    from bayes_ptsd.build.longitudinal import longitudinal_pymc
     from bayes_ptsd.checks import check_fit
     from bayes_ptsd.sampler import sample_posterior
+    from bayes_ptsd.structures.longitudinal.model import pymc_model as longitudinal_pymc
 
     groups = sample_posterior(
         longitudinal_pymc(problem), draws=DRAWS, tune=TUNE, chains=CHAINS, seed=DEFAULT_SEED

@@ -20,20 +20,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from calibrate_crossover import ROOT, code_digest, page_with
+from calibrate_crossover import page_with
+from digests import DENSITY, ROOT, study_digest
 from scipy import stats
 
 from bayes_ptsd.evidence.outcome import select_outcome
-from bayes_ptsd.first_period.model import FirstPeriodModel, first_period_model
-from bayes_ptsd.first_period.priors import draw_priors as draw_first_period
-from bayes_ptsd.longitudinal.example import example_trajectories
-from bayes_ptsd.longitudinal.likelihood import derived
-from bayes_ptsd.longitudinal.model import BASELINE, LongitudinalModel, longitudinal_model
-from bayes_ptsd.longitudinal.priors import draw_priors as draw_longitudinal
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import normal
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.first_period.model import FirstPeriodModel, first_period_model
+from bayes_ptsd.structures.first_period.model import draw_priors as draw_first_period
+from bayes_ptsd.structures.longitudinal.draws import derived
+from bayes_ptsd.structures.longitudinal.draws import draw_priors as draw_longitudinal
+from bayes_ptsd.structures.longitudinal.example import example_trajectories
+from bayes_ptsd.structures.longitudinal.model import BASELINE, LongitudinalModel, longitudinal_model
 
 FOLDER = ROOT / "validation" / "longitudinal"
 PAGE = ROOT / "docs" / "validation" / "longitudinal.md"
@@ -63,16 +64,33 @@ QUANTITIES = {
         "nugget_share", "level",
     ),
 }  # fmt: skip
-SOURCES = {
-    "first_period": (
-        "first_period/model", "first_period/priors", "build/first_period", "pymc_priors",
-        "gaussian/parameters",
+<<<<<<< HEAD
+CODE: Mapping[str, Sequence[str]] = {
+    "validation/recover_longitudinal.py": ("recovered",),
+    "bayes_ptsd/simulation/patients.py": (),
+    "bayes_ptsd/simulation/draws.py": (),
+}
+# Kept answers: of the model itself, or of those that have its options between them.
+=======
+CODE = {"validation/recover_longitudinal.py": ("recovered",)}
+# Kept answers: of the model itself, or of those that have its options between them. They are about
+# patients simulated by the code that makes arms, baselines and missing visits here.
+>>>>>>> validation
+ANSWERS = {
+    "first-period": ("first-period",),
+    "first-period, unequal arms": ("first-period[arm_sd=unequal]",),
+    "first-period, Student t": ("first-period[likelihood=student_t]",),
+    "longitudinal": ("longitudinal",),
+    "longitudinal-shrunk": ("longitudinal-shrunk",),
+    "longitudinal, compound": (
+        "longitudinal", "longitudinal[covariance=compound,visit_sd=equal]",
     ),
-    "longitudinal": (
-        "gaussian/covariance", "longitudinal/likelihood", "longitudinal/model",
-        "longitudinal/priors", "build/longitudinal", "gaussian/observed", "pymc_priors",
-        "gaussian/parameters",
+    "longitudinal-ar": ("longitudinal-ar",),
+    "longitudinal-ar, nugget": (
+        "longitudinal-ar",
+        "longitudinal[covariance=autoregressive,nugget=True,baseline=common_slope]",
     ),
+    "longitudinal-clda": ("longitudinal-clda",),
 }  # fmt: skip
 
 # The criterion, fixed before the first run.
@@ -99,11 +117,15 @@ def pattern(spec: ModelSpec) -> Problem:
     return first_period_model(select_outcome(patients, visit="24h"), spec)
 
 
-def recovery_digest(name: str, package: Path | None = None) -> str:
+def recovery_digest(name: str, tree: Path = ROOT) -> str:
     """Return the digest of everything in the tree that decides the rows of a model."""
     spec = specification(name)
-    settings = [TRIALS[spec.structure], PATIENTS, DRAWS, TUNE, CHAINS, DEFAULT_SEED]
-    return code_digest(SOURCES[spec.structure], spec.spec_id, settings, package=package)
+    settings = [
+        TRIALS[spec.structure], PATIENTS, DRAWS, TUNE, CHAINS, DEFAULT_SEED,
+        QUANTITIES[spec.structure],
+    ]  # fmt: skip
+    answers = dict.fromkeys(ANSWERS[name], DENSITY)
+    return study_digest(spec.spec_id, settings, code=CODE, answers=answers, tree=tree)
 
 
 def read_recovery() -> dict[str, Any]:
@@ -112,12 +134,12 @@ def read_recovery() -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def stale_models(summary: Mapping[str, Any], package: Path | None = None) -> list[str]:
-    """Return the models whose rows were made by other code or another model file."""
+def stale_models(summary: Mapping[str, Any], tree: Path = ROOT) -> list[str]:
+    """Return the models whose rows were made by another model or study."""
     return [
         name
         for name in MODELS
-        if summary.get(name, {}).get("digest") != recovery_digest(name, package)
+        if summary.get(name, {}).get("digest") != recovery_digest(name, tree)
     ]
 
 
@@ -170,10 +192,10 @@ def posterior_sampler(problem: Problem) -> Callable[[np.ndarray[Any, Any]], xr.D
     """Return what samples the posterior of new scores, compiled once."""
     import pymc as pm
 
-    from bayes_ptsd.build.first_period import first_period_pymc
-    from bayes_ptsd.build.longitudinal import longitudinal_pymc
     from bayes_ptsd.compiled import CompiledModels
     from bayes_ptsd.sampler import sample_posterior
+    from bayes_ptsd.structures.first_period.model import pymc_model as first_period_pymc
+    from bayes_ptsd.structures.longitudinal.model import pymc_model as longitudinal_pymc
 
     model = (
         longitudinal_pymc(problem)

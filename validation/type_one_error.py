@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibrate_crossover import ROOT, code_digest, page_with, read_rows, write_rows
+from calibrate_crossover import page_with, read_rows, write_rows
+from digests import DENSITY, EXACT, ROOT, study_digest
 from numpy.typing import NDArray
 from scipy import stats
 from visit_posterior import VisitProblem, coefficient, visit_posterior
 
-from bayes_ptsd.exact.first_period import arm_problem
+from bayes_ptsd.gaussian.arms import arm_problem
 from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.models_files import load_model
@@ -51,13 +52,16 @@ ANALYSES: Mapping[str, tuple[str, Mapping[str, Any], int]] = {
     "analysis of covariance": ("first-period", {}, 2000),
     "t test of the mean of four visits": ("longitudinal", {"baseline": "none"}, 2000),
 }
-SOURCES = {
-    "first_period": (
-        "gaussian/axes", "gaussian/linear", "gaussian/problem", "gaussian/quadrature", "gaussian/summaries",
-        "exact/first_period", "first_period/model", "patient_scale", "scaled_priors",
-    ),
-    "longitudinal": ("longitudinal/model", "patient_scale", "scaled_priors"),
-}  # fmt: skip
+SCRIPT = {"validation/type_one_error.py": ("cell",)}
+CODE: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "first_period": SCRIPT,
+    "longitudinal": SCRIPT | {"validation/visit_posterior.py": ("visit_posterior", "coefficient")},
+}
+ANSWERS = {
+    "t test": {"first-period[baseline=none]": EXACT},
+    "analysis of covariance": {"first-period": EXACT},
+    "t test of the mean of four visits": {"longitudinal[baseline=none]": DENSITY},
+}
 # Of the type I error of the test on the same trials: 3 standard errors of a difference of two
 # decisions that disagree in 2% of 2,000 trials, and twice that where 12 patients say little.
 NEAR = {12: 0.012, 24: 0.006, 40: 0.006}
@@ -69,14 +73,16 @@ def specification(name: str) -> ModelSpec:
     return load_model(model).having(options=options)
 
 
-def study_digest(name: str, package: Path | None = None) -> str:
+def rows_digest(name: str, tree: Path = ROOT) -> str:
     """Return the digest of everything in the tree that decides the rows of an analysis."""
     spec = specification(name)
     settings = [
         ANALYSES[name][2], PATIENTS, LEVELS, SD, DECISION, BLOCK, VISITS, CORRELATION,
         BASELINE_CORRELATION, COVARIANCES, DEFAULT_SEED,
     ]  # fmt: skip
-    return code_digest(SOURCES[spec.structure], spec.spec_id, settings, package=package)
+    return study_digest(
+        spec.spec_id, settings, code=CODE[spec.structure], answers=ANSWERS[name], tree=tree
+    )
 
 
 def read_summary() -> dict[str, Any]:
@@ -85,12 +91,10 @@ def read_summary() -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def stale_analyses(summary: Mapping[str, Any], package: Path | None = None) -> list[str]:
-    """Return the analyses whose rows were made by other code or another model file."""
+def stale_analyses(summary: Mapping[str, Any], tree: Path = ROOT) -> list[str]:
+    """Return the analyses whose rows were made by another model or study."""
     return [
-        name
-        for name in ANALYSES
-        if summary.get(name, {}).get("digest") != study_digest(name, package)
+        name for name in ANALYSES if summary.get(name, {}).get("digest") != rows_digest(name, tree)
     ]
 
 
@@ -232,7 +236,7 @@ def made(name: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     content = {
         "spec_id": specification(name).spec_id, "evidence_kind": "simulated",
         "trials": ANALYSES[name][2], **judged(rows), "seed": DEFAULT_SEED,
-        "cpu_seconds": round(time.process_time() - start), "digest": study_digest(name),
+        "cpu_seconds": round(time.process_time() - start), "digest": rows_digest(name),
         "versions": dict(library_versions()),
     }  # fmt: skip
     return rows, content

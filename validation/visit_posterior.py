@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_ptsd.longitudinal.model import LongitudinalModel
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.scaled_priors import PriorVector
+from bayes_ptsd.structures.longitudinal.model import LongitudinalModel
 
 __all__ = ["VisitPosterior", "VisitProblem", "problem_of", "visit_posterior"]
 

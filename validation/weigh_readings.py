@@ -18,32 +18,37 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from calibrate_crossover import ROOT, code_digest, page_with
+from calibrate_crossover import page_with
+from digests import ROOT, study_digest
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from bayes_ptsd.evidence.other_trials import foretold_correlation
-from bayes_ptsd.evidence.precision_pairs import RowPair
-from bayes_ptsd.evidence.reading_weights import (
+from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
+from bayes_ptsd.readings.precision_pairs import RowPair
+from bayes_ptsd.readings.weights import (
     CHANGE_CORRELATION,
     DEFAULT,
     LOG_SD_BASELINE,
     READINGS,
     SLOPE,
+    foretold_correlation,
     ratio_density,
 )
-from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
 
 FOLDER = ROOT / "validation" / "readings"
 PAGE = ROOT / "docs" / "methods" / "readings.md"
-SOURCES = (
-    "evidence/reading_weights", "evidence/precision_pairs", "evidence/other_trials",
-    "evidence/readings",
-)  # fmt: skip
+READ = "bayes_ptsd/readings"
+CODE: Mapping[str, Sequence[str]] = {
+    "validation/weigh_readings.py": ("block_of", "weights_of", "judged"),
+    f"{READ}/weights.py": (),
+    f"{READ}/precision_pairs.py": (),
+    "bayes_ptsd/evidence/readings.py": (),
+}
 PAPERS, BLOCK = 2000, 200
 EXPONENTS = (1 / 8, 1 / 3, 1 / 2, 1.0)
 EDGES = (0.0, 0.01, 0.05, 0.2, 0.4, 0.6, 0.75, 0.85, 0.95, 1.0)
@@ -275,13 +280,14 @@ def study(world: World, papers: int = PAPERS) -> tuple[NDArray[np.int64], Array]
     return np.concatenate([one for one, _ in blocks]), np.concatenate([two for _, two in blocks])
 
 
-def study_digest(package: Any = None) -> str:
+def papers_digest(tree: Path = ROOT) -> str:
     """Return the digest of everything in the tree that decides the results."""
-    settings = [PAPERS, BLOCK, DEFAULT_SEED, EXPONENTS, [vars(world) for world in WORLDS]]
-    correlations = (ROOT / "bayes_ptsd" / "evidence" / "curtin2002" / "correlations.csv").read_text(
-        encoding="utf-8"
-    )
-    return code_digest(SOURCES, settings, correlations, package=package)
+    worlds = [vars(world) for world in WORLDS]
+    paper = [SDS.tolist(), BASELINE.tolist(), ARMS, COMPLETERS, BETWEEN, EFFECT, DECIMALS]
+    grid = [float(GRID[0]), float(GRID[-1]), len(GRID)]
+    settings = [PAPERS, BLOCK, DEFAULT_SEED, EXPONENTS, EDGES, worlds, paper, grid]
+    correlations = (tree / READ / "curtin2002" / "correlations.csv").read_text(encoding="utf-8")
+    return study_digest(settings, correlations, code=CODE, tree=tree)
 
 
 def read_summary() -> dict[str, Any]:
@@ -290,9 +296,9 @@ def read_summary() -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def is_stale(summary: Mapping[str, Any], package: Any = None) -> bool:
-    """Return whether the results were made by other code."""
-    return summary.get("digest") != study_digest(package)
+def is_stale(summary: Mapping[str, Any], tree: Path = ROOT) -> bool:
+    """Return whether the results were made by other weights or another study."""
+    return summary.get("digest") != papers_digest(tree)
 
 
 def write_study() -> dict[str, Any]:
@@ -308,7 +314,7 @@ def write_study() -> dict[str, Any]:
         frames.append(frame.assign(world=world.name, truth=np.array(READINGS)[truth]))
     content = {
         "evidence_kind": "simulated", "papers": PAPERS, "seed": DEFAULT_SEED, "worlds": worlds,
-        "cpu_seconds": round(time.process_time() - start, 1), "digest": study_digest(),
+        "cpu_seconds": round(time.process_time() - start, 1), "digest": papers_digest(),
         "versions": dict(library_versions()),
     }  # fmt: skip
     FOLDER.mkdir(exist_ok=True)

@@ -18,17 +18,18 @@ import xarray as xr
 
 from bayes_ptsd.audit.adverse import check_adverse_events
 from bayes_ptsd.audit.baseline import check_baseline
+from bayes_ptsd.audit.claims import (
+    check_claims,
+    check_directions,
+    check_multiplicity,
+    check_power,
+    check_unstated,
+)
 from bayes_ptsd.audit.finding import SEVERITIES, Figure, Finding, Section
-from bayes_ptsd.audit.flow import check_flow
-from bayes_ptsd.audit.freedom import check_freedom
-from bayes_ptsd.audit.leavers import check_leavers
-from bayes_ptsd.audit.mediation import check_mediation
-from bayes_ptsd.audit.planning import check_multiplicity, check_power
+from bayes_ptsd.audit.flow import check_flow, check_leavers, check_sizes
 from bayes_ptsd.audit.precision import check_precision
-from bayes_ptsd.audit.rows import check_rows
-from bayes_ptsd.audit.sizes import check_sizes
-from bayes_ptsd.audit.subscales import check_subscales
-from bayes_ptsd.audit.wording import check_claims, check_directions, check_unstated
+from bayes_ptsd.audit.relations import check_mediation, check_subscales
+from bayes_ptsd.audit.rows import check_freedom, check_rows
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.readings import flow_reading_of

@@ -14,8 +14,7 @@ import xarray as xr
 from scipy import stats
 
 from bayes_ptsd.audit.finding import Figure, Finding, Section, printed_rows, severity_of
-from bayes_ptsd.audit.flow import total_count
-from bayes_ptsd.audit.leavers import completers
+from bayes_ptsd.audit.flow import completers, total_count
 from bayes_ptsd.audit.rows import narrowed_se, printed_of
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.readings import CROSSOVER_READINGS

@@ -11,12 +11,11 @@ import xarray as xr
 
 from bayes_ptsd.calibration.scenarios import Scenario, simulate_scenario
 from bayes_ptsd.calibration.work import blocks_of, run_tasks
-from bayes_ptsd.crossover.exact import exact_priors, why_not_exact
-from bayes_ptsd.crossover.model import CrossoverModel
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.structures.crossover.exact import crossover_batch, exact_priors, why_not_exact
+from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 __all__ = ["DECISION", "operating_characteristics"]
 

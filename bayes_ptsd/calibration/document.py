@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.calibration.uniformity import uniformity_table
-from bayes_ptsd.crossover.model import CrossoverModel
+from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 __all__ = ["characteristics_rows", "model_document", "ranks_document"]
 

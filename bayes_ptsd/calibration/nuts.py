@@ -6,14 +6,14 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from bayes_ptsd.build.crossover import crossover_pymc
 from bayes_ptsd.calibration.ranks import Sampler
 from bayes_ptsd.calibration.work import seed_of
 from bayes_ptsd.checks import check_fit
 from bayes_ptsd.compiled import CompiledModels
-from bayes_ptsd.crossover.model import CrossoverModel
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.sampler import sample_posterior
+from bayes_ptsd.structures.crossover.model import CrossoverModel
+from bayes_ptsd.structures.crossover.room import pymc_model as crossover_pymc
 
 __all__ = ["CHAINS", "THIN", "TUNE", "nuts_engine"]
 

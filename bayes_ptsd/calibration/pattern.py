@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.audit.flow import total_count
-from bayes_ptsd.audit.leavers import completers
+from bayes_ptsd.audit.flow import completers, total_count
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcome_tree
 from bayes_ptsd.evidence.published import load_published

@@ -16,14 +16,17 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.calibration.work import BLOCK, blocks_of, run_tasks, seed_of
-from bayes_ptsd.crossover.exact import exact_priors, why_not_exact
-from bayes_ptsd.crossover.likelihood import replicated_scores, subject_log_likelihood
-from bayes_ptsd.crossover.model import CrossoverModel
-from bayes_ptsd.crossover.priors import draw_priors, has_proper_priors
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.exact.crossover import crossover_batch_draws
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.structures.crossover.exact import crossover_batch_draws, exact_priors, why_not_exact
+from bayes_ptsd.structures.crossover.likelihood import (
+    draw_priors,
+    has_proper_priors,
+    replicated_scores,
+    subject_log_likelihood,
+)
+from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 __all__ = ["LOG_LIKELIHOOD", "Engine", "Sampler", "exact_engine", "simulated_ranks"]
 

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 
 from bayes_ptsd.calibration.work import BLOCK, seed_of
-from bayes_ptsd.crossover.model import CrossoverModel
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 __all__ = ["Scenario", "scenario_grid", "simulate_scenario"]
 

@@ -1,1 +1,1 @@
-"""Ordered categories and their patients: the model as values, without a sampler."""
+"""The kernel of ordered categories: probabilities between cutpoints; it knows no structure."""

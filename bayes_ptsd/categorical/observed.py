@@ -1,4 +1,7 @@
-"""Categories of patients who are rated twice, with the effect of the patient integrated out."""
+"""Ordered categories in PyMC: cutpoints, shares, and patients who are rated twice.
+
+Functions of `categorical.cells` again, for tensors.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,32 @@ import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.dist_math import normal_lcdf
 
-__all__ = ["category_shares", "observe_repeated"]
+__all__ = ["category_shares", "induced_cutpoints", "observe_repeated", "spaced_cutpoints"]
 
 NODES = np.linspace(-6.0, 6.0, 31)
 """Patient effects in standard deviations, for the trapezoidal rule: its error is about
 exp(-2 pi^2 / (0.4 sd)), 1e-7 and less up to a patient sd of 3."""
-# outer limits of the first and the last category: beyond any cutpoint, and finite so that
+# Outer limits of the first and the last category: beyond any cutpoint, and finite so that
 # logarithms and gradients are
 FAR = 1e3
+
+
+def induced_cutpoints(share: Any, link: str) -> Any:
+    """Return the cutpoints at which a link's distribution function cuts shares, dim (cut)."""
+    below, above = pt.cumsum(share)[:-1], pt.cumsum(share[::-1])[::-1][1:]
+    if link == "logit":
+        return pt.log(below) - pt.log(above)
+    return pt.switch(below < above, pm.math.probit(below), -pm.math.probit(above))
+
+
+def spaced_cutpoints(cutpoint: Any, log_ratio: Any) -> Any:
+    """Return cutpoints with gaps times ``exp(log_ratio)`` and the same mean.
+
+    Dims (observation, cut), of cutpoints of dim (cut) and log ratios (observation, gap).
+    """
+    gaps = (cutpoint[1:] - cutpoint[:-1])[None, :] * pt.exp(log_ratio)
+    steps = pt.concatenate([pt.zeros_like(gaps[:, :1]), pt.cumsum(gaps, axis=1)], axis=1)
+    return steps - steps.mean(axis=1, keepdims=True) + cutpoint.mean()
 
 
 def observe_repeated(

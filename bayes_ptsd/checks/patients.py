@@ -9,10 +9,9 @@ import xarray as xr
 from bayes_ptsd.check_roles import Check, check_table
 from bayes_ptsd.checks.loo import loo_checks, loo_groups
 from bayes_ptsd.checks.predictive import predictive_checks, prior_scores
-from bayes_ptsd.checks.quadrature import quadrature_checks
 from bayes_ptsd.checks.sensitivity import BELIEFS, sensitivity_checks, sensitivity_table
 
-__all__ = ["patient_checks"]
+__all__ = ["patient_checks", "quadrature_checks"]
 
 Range = tuple[float, float] | None
 
@@ -52,3 +51,20 @@ def patient_checks(
     if "prior_predictive" in fit.children:
         found["prior_scores"] = prior_scores(fit["prior_predictive"].to_dataset(), ranges)
     return found
+
+
+# What `gaussian.quadrature` refuses, so that a result beyond these was not made by it as it is:
+# size of the highest Legendre coefficients relative to the density, and density at the edge of
+# the widest box relative to its peak.
+QUADRATURE, BOX = 1e-2, 1e-5
+
+
+def quadrature_checks(fit: xr.DataTree) -> list[Check]:
+    """Judge the integration of an exact fit: resolution, mass beyond the box; none if sampled."""
+    if "quadrature" not in fit.children:
+        return []
+    error, edge = (float(fit["quadrature"][name]) for name in ("quadrature_error", "box_edge"))
+    return [
+        Check("quadrature_error", error, QUADRATURE, error <= QUADRATURE),
+        Check("box_edge", edge, BOX, edge <= BOX),
+    ]

@@ -1,4 +1,4 @@
-"""Posterior predictive checks of a crossover: the features that an analysis leans on.
+"""Posterior predictive checks: the features of scores that an analysis leans on.
 
 Replicated data sets have the same patients, sequences and missing cells. A feature whose observed
 value lies far out among its replicates is something the model cannot say.
@@ -6,21 +6,22 @@ value lies far out among its replicates is something the model cannot say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from bayes_ptsd.check_roles import Check
+from bayes_ptsd.trial import Endpoint
 
 __all__ = [
     "FAR",
     "Feature",
+    "arm_features",
     "end_features",
+    "endpoint_features",
     "feature_table",
     "predictive_checks",
-    "predictive_features",
     "prior_scores",
 ]
 
@@ -29,16 +30,6 @@ __all__ = [
 FAR = 0.005
 Scores = xr.DataArray
 Feature = Callable[[Scores], Scores]
-
-
-def predictive_features(fit: xr.DataTree, *, range_: tuple[float, float] | None) -> xr.Dataset:
-    """Compare features of the observed scores with their replicates, as `feature_table`.
-
-    Means and standard deviations by sequence and period, correlation between periods and, with a
-    range, numbers of scores at or beyond each end.
-    """
-    observed = fit["observed_data"].to_dataset()["score"]
-    return feature_table(fit, _features(observed) | end_features(range_))
 
 
 def feature_table(fit: xr.DataTree, features: Mapping[str, Feature]) -> xr.Dataset:
@@ -118,21 +109,6 @@ def prior_scores(
     return xr.Dataset({"low": low, "high": high, "inside": inside})
 
 
-def _features(observed: Scores) -> dict[str, Feature]:
-    """Return the features by name; each takes scores with dims subject and period."""
-    found: dict[str, Feature] = {}
-    for label in sorted(set(observed["sequence"].values.tolist())):
-        rows = np.flatnonzero(observed["sequence"].values == label)
-        for period in (1, 2):
-            if int(observed.isel(subject=rows).sel(period=period).notnull().sum()) < 2:
-                continue
-            found[f"mean_{label}_{period}"] = _cell(rows, period, "mean")
-            found[f"sd_{label}_{period}"] = _cell(rows, period, "std")
-    if int(observed.notnull().all("period").sum()) > 2:
-        found["correlation"] = _correlation
-    return found
-
-
 def end_features(range_: tuple[float, float] | None) -> dict[str, Feature]:
     """Return the numbers of scores at or beyond each end of the range; none without one."""
     if range_ is None:
@@ -148,20 +124,30 @@ def end_features(range_: tuple[float, float] | None) -> dict[str, Feature]:
     }
 
 
-def _cell(rows: NDArray[np.intp], period: int, method: str) -> Feature:
-    """Return the mean or standard deviation of one sequence in one period."""
+def arm_features(observed: Scores) -> dict[str, Feature]:
+    """Return the features that a comparison of arms leans on: mean, sd and extremes by arm."""
+    found: dict[str, Feature] = {}
+    for label in sorted(set(observed["treatment"].values.tolist())):
+        rows = np.flatnonzero(observed["treatment"].values == label)
+        found[f"mean_{label}"] = lambda y, rows=rows: y.isel(subject=rows).mean("subject")  # type: ignore[misc]
+        if len(rows) > 1:
+            found[f"sd_{label}"] = lambda y, rows=rows: y.isel(subject=rows).std("subject", ddof=1)  # type: ignore[misc]
+            found[f"lowest_{label}"] = lambda y, rows=rows: y.isel(subject=rows).min("subject")  # type: ignore[misc]
+            found[f"highest_{label}"] = lambda y, rows=rows: y.isel(subject=rows).max("subject")  # type: ignore[misc]
+    return found
 
-    def feature(scores: Scores) -> Scores:
-        cell = scores.isel(subject=rows).sel(period=period)
-        return cell.mean("subject") if method == "mean" else cell.std("subject", ddof=1)
 
-    return feature
+def endpoint_features(observed: Scores, endpoints: Iterable[Endpoint]) -> dict[str, Feature]:
+    """Return, for several endpoints of one visit, what a comparison of arms leans on.
 
-
-def _correlation(scores: Scores) -> Scores:
-    """Return the correlation between periods within sequences, complete patients."""
-    complete = scores.where(scores.notnull().all("period"))
-    centered = complete.groupby("sequence") - complete.groupby("sequence").mean()
-    first, second = centered.sel(period=1), centered.sel(period=2)
-    product = (first * second).sum("subject")
-    return product / np.sqrt((first**2).sum("subject") * (second**2).sum("subject"))
+    Scores have dims (subject, endpoint) and a coordinate ``treatment(subject)``; names begin with
+    that of the endpoint.
+    """
+    found: dict[str, Feature] = {}
+    for endpoint in endpoints:
+        own = observed.sel(endpoint=endpoint.id)
+        for name, feature in (arm_features(own) | end_features(endpoint.range)).items():
+            found[f"{endpoint.id}_{name}"] = lambda y, f=feature, e=endpoint.id: f(  # type: ignore[misc]
+                y.sel(endpoint=e, drop=True)
+            )
+    return found

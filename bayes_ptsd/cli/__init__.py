@@ -13,18 +13,16 @@ import typer
 
 from bayes_ptsd import __version__
 from bayes_ptsd.cli.calibrate import calibrate_command
+from bayes_ptsd.cli.comparison import compare, compare_models_command
 from bayes_ptsd.cli.fit import fit_command
 from bayes_ptsd.cli.history import map_command
-from bayes_ptsd.cli.inspect import models_app, store_app
-from bayes_ptsd.cli.model_comparison import compare_models_command
+from bayes_ptsd.cli.inspect import cite, doctor, models_app, store_app
 from bayes_ptsd.cli.patients import check_data, simulate, template
-from bayes_ptsd.cli.printed import audit, compare, credibility, sensitivity
-from bayes_ptsd.cli.readings import readings_command
+from bayes_ptsd.cli.printed import audit, credibility, readings_command, sensitivity
 from bayes_ptsd.cli.reconstruct import reconstruct_command
 from bayes_ptsd.cli.replicate import replicate_app
 from bayes_ptsd.cli.run import reanalyze, report
 from bayes_ptsd.cli.sweep import carryover
-from bayes_ptsd.cli.upkeep import cite, doctor
 from bayes_ptsd.errors import BayesPtsdError
 
 __all__ = ["app", "main"]

@@ -5,37 +5,32 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from bayes_ptsd.errors import BayesPtsdError
+from bayes_ptsd.errors import BayesPtsdError, StatisticalWarning
 
 __all__ = [
     "CHECK_FAILED",
-    "Evidence_",
-    "Json",
-    "Log",
-    "Quiet",
-    "ReadingWeights",
-    "Seed",
-    "Store",
     "Talk",
-    "chosen_readings",
     "emit",
+    "interval",
     "number",
+    "show_mixture",
     "show_periods",
     "show_prose",
     "show_table",
     "store_path",
+    "told_warnings",
 ]
 
 # The first status left: 1 is a wrong request, 2 is usage, as click has it.
@@ -43,39 +38,10 @@ CHECK_FAILED = 3
 WIDTH = 160  # of tables that no terminal limits
 DEFAULT_STORE = "bayes-ptsd-results"
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")]
-Log = Annotated[Path | None, typer.Option("--log", help="Also write messages to this file.")]
-Store = Annotated[
-    Path | None,
-    typer.Option(
-        "--store", help="Results store; else BAYES_PTSD_STORE, else ./bayes-ptsd-results."
-    ),
-]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every draw; fixed by default.")]
-Evidence_ = Annotated[
-    Path | None,
-    typer.Option("--evidence", help="Folder of printed evidence; the shipped paper by default."),
-]
-ReadingWeights = Annotated[
-    str | None,
-    typer.Option(
-        "--reading-weights",
-        help="Of the crossover readings, 'as_published=0.2,unhalved=0.8'; else those of print.",
-    ),
-]
-
 
 def store_path(option: Path | None) -> Path:
     """Return the store of the option, the environment or the working folder, in that order."""
     return option or Path(os.environ.get("BAYES_PTSD_STORE") or DEFAULT_STORE)
-
-
-def chosen_readings(text: str | None) -> dict[str, float] | None:
-    """Return weights of readings that were typed, None where none were."""
-    from bayes_ptsd.evidence.readings import parse_weights
-
-    return None if text is None else parse_weights(text)
 
 
 def emit(command: str, document: Mapping[str, Any]) -> None:
@@ -87,6 +53,11 @@ def emit(command: str, document: Mapping[str, Any]) -> None:
 def number(value: float | None, digits: int = 2) -> str:
     """Return a number for people, a dash where there is none."""
     return "–" if value is None or value != value else f"{value:.{digits}f}"  # noqa: RUF001
+
+
+def interval(limits: Sequence[float | None], digits: int = 3) -> str:
+    """Return an interval for people."""
+    return " to ".join(number(limit, digits) for limit in limits)
 
 
 def show_periods(lines: Sequence[Mapping[str, Any]]) -> None:
@@ -116,11 +87,36 @@ def show_table(
     Console(width=width, highlight=False).print(table)
 
 
+def show_mixture(title: str, components: list[dict[str, Any]]) -> None:
+    """Print the components of a mixture."""
+    names = [key for key in components[0] if key not in ("weight", "dist")]
+    rows = [
+        [str(part["dist"]), number(part["weight"], 4), *(number(part[key], 4) for key in names)]
+        for part in components
+    ]
+    show_table(title, ["component", "weight", *names], rows)
+
+
 def show_prose(*paragraphs: str) -> None:
     """Print paragraphs below a table on stdout, as wide as the table."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     for text in paragraphs:
         console.print(Text(text))
+
+
+@contextmanager
+def told_warnings() -> Iterator[list[str]]:
+    """Collect what the statistics warn of, and say it on stderr."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield told
+    for item in caught:
+        if not issubclass(item.category, StatisticalWarning):
+            warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
+    told += [str(item.message) for item in caught if issubclass(item.category, StatisticalWarning)]
+    for message in told:
+        Console(stderr=True, highlight=False).print(f"warning: {message}", markup=False)
 
 
 class Talk:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bayes_ptsd.cli._options import Evidence_, Store
 from bayes_ptsd.cli._output import store_path
 from bayes_ptsd.errors import SpecError
 
@@ -19,25 +21,14 @@ if TYPE_CHECKING:
     from bayes_ptsd.replication.prior import ReplicationPrior
 
 __all__ = [
-    "AnalysisPrior",
-    "Center",
-    "Contrast",
-    "Convention",
-    "Correlation",
+    "Aim",
     "DesignKind",
-    "Dropout",
-    "Gate",
-    "GoalKind",
-    "Heterogeneous",
-    "Level",
-    "Margin",
-    "Reading",
-    "ReadingWeights",
-    "Result",
-    "RobustSpread",
-    "RobustWeight",
-    "Sd",
-    "Visits",
+    "Original",
+    "OriginalT",
+    "Plan",
+    "Scale",
+    "Sources",
+    "VisitPlan",
     "asked_cases",
     "asked_design",
     "asked_goal",
@@ -46,86 +37,134 @@ __all__ = [
     "asked_results",
 ]
 
-Contrast = Annotated[
-    str, typer.Option("--contrast", help="Printed row; the primary endpoint's first period.")
-]
-Center = Annotated[
-    str, typer.Option("--center", help="Prior the row is analyzed with: cochrane, flat, ...")
-]
-Convention = Annotated[str, typer.Option("--convention", help="T or N.")]
-Reading = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--reading",
-        help="Of a crossover row: averaged (the default), or 'unhalved', or several as "
-        "'unhalved=0.5'.",
-    ),
-]
-ReadingWeights = Annotated[
-    str | None,
-    typer.Option(
-        "--reading-weights",
-        help="Of the average, as 'as_published=0.2,unhalved=0.8'; by default what print says.",
-    ),
-]
-Result = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--result",
-        help="A stored result instead of a printed row; repeatable: one of each reconstruction, "
-        "pooled with equal weight.",
-    ),
-]
-Heterogeneous = Annotated[
-    float, typer.Option("--heterogeneity", help="Half-normal scale between trials, in SDs.")
-]
-RobustWeight = Annotated[
-    float, typer.Option("--robust", help="Weight of the weakly informative component.")
-]
-RobustSpread = Annotated[
-    float | None, typer.Option("--robust-sd", help="Its SD in score units; 2 SD by default.")
-]
-Sd = Annotated[float | None, typer.Option("--sd", help="Total SD of the score, in score units.")]
 DesignKind = Annotated[
     str, typer.Option("--design", help="parallel, crossover or repeated (several visits).")
 ]
-Correlation = Annotated[
-    float | None,
-    typer.Option(
-        "--correlation",
-        help="Between two scores of one patient; by default a crossover planned from a crossover "
-        "row has the precision of the row, and .5 is taken elsewhere.",
-    ),
-]
-Visits = Annotated[int, typer.Option("--visits", help="Visits of the repeated design.")]
-Dropout = Annotated[float, typer.Option("--dropout", help="Share of patients lost at random.")]
-Gate = Annotated[
-    tuple[float, float],
-    typer.Option("--gate", help="Shares too well to cross over: active first, control first."),
-]
-GoalKind = Annotated[
-    str, typer.Option("--goal", help="bayes: P(difference > margin) > level; or frequentist.")
-]
-Margin = Annotated[float, typer.Option("--margin", help="Margin of the goal, score units.")]
-Level = Annotated[float, typer.Option("--level", help="Level of the goal.")]
-AnalysisPrior = Annotated[
-    str,
-    typer.Option(
-        "--analysis-prior",
-        help="Of the replication's analysis: flat, skeptical, robust (the replication prior) or "
-        "'normal(0, 20)'.",
-    ),
-]
 
 
-def asked_readings(
-    asked: list[str] | None, weights: str | None, *, contrast: str, evidence: Path | None
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class Original:
+    """What is replicated, a printed row or stored results, and how its posterior is weakened."""
+
+    contrast: Annotated[
+        str, typer.Option("--contrast", help="Printed row; the primary endpoint's first period.")
+    ] = "T2.IESR.F"
+    center: Annotated[
+        str, typer.Option("--center", help="Prior the row is analyzed with: cochrane, flat, ...")
+    ] = "cochrane"
+    convention: Annotated[str, typer.Option("--convention", help="T or N.")] = "T"
+    reading: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reading",
+            help="Of a crossover row: averaged (the default), or 'unhalved', or several as "
+            "'unhalved=0.5'.",
+        ),
+    ] = None
+    reading_weights: Annotated[
+        str | None,
+        typer.Option(
+            "--reading-weights",
+            help="Of the average, as 'as_published=0.2,unhalved=0.8'; by default what print says.",
+        ),
+    ] = None
+    result: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--result",
+            help="A stored result instead of a printed row; repeatable: one of each "
+            "reconstruction, pooled with equal weight.",
+        ),
+    ] = None
+    heterogeneity: Annotated[
+        float, typer.Option("--heterogeneity", help="Half-normal scale between trials, in SDs.")
+    ] = 0.25
+    robust: Annotated[
+        float, typer.Option("--robust", help="Weight of the weakly informative component.")
+    ] = 0.2
+
+
+@dataclass(frozen=True)
+class OriginalT(Original):
+    """The same under convention T, which plans do not ask for."""
+
+    convention: str = field(default="T", init=False)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where printed evidence and stored results are."""
+
+    evidence: Evidence_ = None
+    store: Store = None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How scores vary."""
+
+    sd: Annotated[
+        float | None, typer.Option("--sd", help="Total SD of the score, in score units.")
+    ] = None
+    correlation: Annotated[
+        float | None,
+        typer.Option(
+            "--correlation",
+            help="Between two scores of one patient; by default a crossover planned from a "
+            "crossover row has the precision of the row, and .5 is taken elsewhere.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Plan(Scale):
+    """How a replication is done, whatever its design."""
+
+    visits: Annotated[int, typer.Option("--visits", help="Visits of the repeated design.")] = 1
+    dropout: Annotated[
+        float, typer.Option("--dropout", help="Share of patients lost at random.")
+    ] = 0.0
+    gate: Annotated[
+        tuple[float, float],
+        typer.Option("--gate", help="Shares too well to cross over: active first, control first."),
+    ] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class VisitPlan(Plan):
+    """The same where a repeated design is always among the designs: one visit is none."""
+
+    visits: Annotated[int, typer.Option("--visits", help="Visits of the repeated design.")] = 4
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a replication is to reach."""
+
+    goal: Annotated[
+        str, typer.Option("--goal", help="bayes: P(difference > margin) > level; or frequentist.")
+    ] = "bayes"
+    margin: Annotated[float, typer.Option("--margin", help="Margin of the goal, score units.")] = (
+        0.0
+    )
+    level: Annotated[float, typer.Option("--level", help="Level of the goal.")] = 0.975
+    analysis_prior: Annotated[
+        str,
+        typer.Option(
+            "--analysis-prior",
+            help="Of the replication's analysis: flat, skeptical, robust (the replication prior) "
+            "or 'normal(0, 20)'.",
+        ),
+    ] = "flat"
+
+
+def asked_readings(original: Original, evidence: Path | None) -> dict[str, float]:
     """Return the readings of a row with their weights; those of the average by default."""
     from bayes_ptsd.evidence.published import load_published, select_contrast
     from bayes_ptsd.evidence.readings import AVERAGED, parse_weights
     from bayes_ptsd.replication.readings import averaged_weights
 
+    asked, weights = original.reading, original.reading_weights
     if asked and asked != [AVERAGED]:
         if weights is not None:
             raise SpecError(
@@ -133,7 +172,7 @@ def asked_readings(
             )
         return _stated_weights(asked)
     printed = load_published(evidence)
-    row = select_contrast(printed, contrast).data["effects"]
+    row = select_contrast(printed, original.contrast).data["effects"]
     if str(row["analysis"].item()) != "crossover":
         return {"as_published": 1.0}
     return averaged_weights(printed, None if weights is None else parse_weights(weights))
@@ -152,18 +191,12 @@ def _stated_weights(asked: list[str]) -> dict[str, float]:
 
 
 def asked_prior(
-    *,
-    contrast: str,
-    center: str,
-    convention: str,
+    original: Original,
+    sources: Sources,
     readings: dict[str, float],
-    result: list[str] | None,
-    evidence: Path | None,
-    store: Path | None,
-    heterogeneity: float,
-    robust: float,
-    robust_sd: float | None,
+    *,
     sd: float | None,
+    robust_sd: float | None = None,
 ) -> ReplicationPrior:
     """Return the replication prior of a printed row or of a stored result."""
     from bayes_ptsd.evidence.published import load_published
@@ -172,17 +205,17 @@ def asked_prior(
 
     weights = None
     fits: xr.DataTree | dict[str, xr.DataTree]
-    if result:
-        fits = asked_results(result, store)
+    if original.result:
+        fits = asked_results(original.result, sources.store)
     else:
         fits = row_fits(
-            load_published(evidence), contrast, center=center, convention=convention,
-            readings=list(readings),
+            load_published(sources.evidence), original.contrast, center=original.center,
+            convention=original.convention, readings=list(readings),
         )  # fmt: skip
         weights = {name: readings[name] for name in fits} if len(fits) > 1 else None
     return replication_prior(
-        fits, heterogeneity=heterogeneity, reading_weights=weights, robust_weight=robust,
-        robust_sd=robust_sd, sd=sd,
+        fits, heterogeneity=original.heterogeneity, reading_weights=weights,
+        robust_weight=original.robust, robust_sd=robust_sd, sd=sd,
     )  # fmt: skip
 
 
@@ -195,16 +228,13 @@ def asked_results(result: list[str], store: Path | None) -> xr.DataTree:
     return pooled_fit([results.load(name) for name in result])
 
 
-def asked_design(
-    kind: str, *, sd: float, correlation: float | None, visits: int, dropout: float,
-    gate: tuple[float, float],
-) -> ReplicationDesign:  # fmt: skip
+def asked_design(kind: str, plan: Plan, *, sd: float) -> ReplicationDesign:
     """Return the design that was asked for, with a correlation of .5 where none is stated."""
     from bayes_ptsd.replication.designs import ReplicationDesign
 
-    rho = 0.5 if correlation is None else correlation
+    rho = 0.5 if plan.correlation is None else plan.correlation
     return ReplicationDesign(
-        kind, sd=sd, correlation=rho, visits=visits, dropout=dropout, gate=gate
+        kind, sd=sd, correlation=rho, visits=plan.visits, dropout=plan.dropout, gate=plan.gate
     )
 
 
@@ -224,13 +254,11 @@ def asked_cases(
     return row_cases(found, design, load_published(evidence))
 
 
-def asked_goal(
-    kind: str, *, margin: float, level: float, analysis: str, found: ReplicationPrior
-) -> Goal:
+def asked_goal(aim: Aim, found: ReplicationPrior) -> Goal:
     """Return the goal that was asked for."""
     from bayes_ptsd.replication.assurance import Goal
 
-    return Goal(kind, margin, level, _analysis_prior(analysis, found))
+    return Goal(aim.goal, aim.margin, aim.level, _analysis_prior(aim.analysis_prior, found))
 
 
 def _analysis_prior(text: str, found: ReplicationPrior) -> Prior:

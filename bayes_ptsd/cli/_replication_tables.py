@@ -6,8 +6,7 @@ from typing import Any
 
 import typer
 
-from bayes_ptsd.cli._output import number, show_table
-from bayes_ptsd.cli.history import show_mixture
+from bayes_ptsd.cli._output import number, show_mixture, show_table
 
 __all__ = ["show_curve", "show_predictions", "show_prior", "show_sizes"]
 

@@ -5,190 +5,174 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._output import (
-    CHECK_FAILED,
-    Json,
-    Log,
-    Quiet,
-    Seed,
-    Talk,
-    emit,
-    number,
-    show_table,
-)
+from bayes_ptsd.cli._options import Engine, Patients, Run, Variant, grouped
+from bayes_ptsd.cli._output import CHECK_FAILED, Talk, emit, number, show_table
+from bayes_ptsd.cli.fit import chosen_specs
 from bayes_ptsd.errors import BayesPtsdError, SpecError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from bayes_ptsd.crossover.model import CrossoverModel
+    from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 __all__ = ["calibrate_command"]
 
-Texts = list[str] | None
 Numbers = list[float] | None
-
-Model = Annotated[str, typer.Argument(help="Name of a crossover model, or a TOML file.")]
-# Two, as one trial has no spread over simulations.
-Simulations = Annotated[int, typer.Option("--simulations", min=2, help="Simulated trials.")]
-# One draw already gives a rank, 0 or 1.
-Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws a trial.")]
-Engine = Annotated[
-    str, typer.Option("--engine", help="exact, nuts, or auto: exact where there is one.")
-]
-# This process is the first.
-Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that share the work.")]
-Cluster = Annotated[
-    str | None, typer.Option("--cluster", help="Address of a dask scheduler, instead of --workers.")
-]
-TrialFile = Annotated[Path | None, typer.Option("--trial", help="Trial file of own patients.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Patient file that gives the pattern.")]
-Outcome = Annotated[str | None, typer.Option("--endpoint", help="Endpoint of the patients.")]
-Visit = Annotated[str | None, typer.Option("--visit", help="Visit of the patients.")]
-TreatmentPrior = Annotated[
-    str | None, typer.Option("--prior", help="Prior of the treatment, of the family.")
-]
-Overrides = Annotated[
-    Texts, typer.Option("--set", help="Prior of a parameter, 'treatment=normal(0, 20)'.")
-]
-Options = Annotated[Texts, typer.Option("--option", help="Option of the model, 'carryover=true'.")]
-Treatment = Annotated[Numbers, typer.Option("--treatment", help="True effect, SDs; repeatable.")]
-Carryover = Annotated[Numbers, typer.Option("--carryover", help="True carryover, SDs; repeatable.")]
-Correlation = Annotated[
-    Numbers, typer.Option("--correlation", help="True correlation of a patient; repeatable.")
-]
-Decision = Annotated[
-    Numbers, typer.Option("--decision", help="Decide if P(benefit) exceeds this; repeatable.")
-]
-RanksOnly = Annotated[bool, typer.Option("--ranks-only", help="No operating characteristics.")]
-RanksFile = Annotated[Path | None, typer.Option("--ranks", help="Write the ranks, .csv.")]
-Figure = Annotated[Path | None, typer.Option("--figure", help="Write the figure of ranks, .svg.")]
+Texts = list[str] | None
 
 
 @dataclass(frozen=True)
-class _Truths:
+class Study:
+    """How many trials are simulated, how each is fitted, and by whom."""
+
+    # two, as one trial has no spread over simulations
+    simulations: Annotated[int, typer.Option("--simulations", min=2, help="Simulated trials.")] = (
+        200
+    )
+    # one draw already gives a rank, 0 or 1
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Posterior draws a trial.")] = 100
+    engine: Engine = "auto"
+    # this process is the first
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Processes that share the work.")
+    ] = 1
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", help="Address of a dask scheduler, instead of --workers."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class Pattern(Patients):
+    """Patients who give the pattern of the simulated ones."""
+
+    trial: Annotated[Path | None, typer.Option("--trial", help="Trial file of own patients.")] = (
+        None
+    )
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Patient file that gives the pattern.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Truths:
     """Values of the true parameters, in reference SDs."""
 
-    treatment: Sequence[float]
-    carryover: Sequence[float]
-    correlation: Sequence[float]
+    treatment: Annotated[
+        Numbers, typer.Option("--treatment", help="True effect, SDs; repeatable.")
+    ] = None
+    carryover: Annotated[
+        Numbers, typer.Option("--carryover", help="True carryover, SDs; repeatable.")
+    ] = None
+    correlation: Annotated[
+        Numbers, typer.Option("--correlation", help="True correlation of a patient; repeatable.")
+    ] = None
 
-    @classmethod
-    def given(cls, treatment: Numbers, carryover: Numbers, correlation: Numbers) -> _Truths:
+    def grid(self) -> dict[str, Sequence[float]]:
         """Return what is asked for, else the default grid."""
-        return cls(
-            treatment or (0.0, 0.3, 0.6, 0.9), carryover or (0.0, 0.4), correlation or (0.5,)
-        )
+        # from none to a large effect, without and with a carryover of the usual size
+        default = Truths([0.0, 0.3, 0.6, 0.9], [0.0, 0.4], [0.5])
+        return {name: given or getattr(default, name) for name, given in vars(self).items()}
 
 
+@dataclass(frozen=True)
+class Files:
+    """What is written, of what is asked for."""
+
+    ranks_only: Annotated[
+        bool, typer.Option("--ranks-only", help="No operating characteristics.")
+    ] = False
+    ranks: Annotated[Path | None, typer.Option("--ranks", help="Write the ranks, .csv.")] = None
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Write the figure of ranks, .svg.")
+    ] = None
+
+
+@grouped
 def calibrate_command(
-    model: Model,
-    simulations: Simulations = 200,
-    draws: Draws = 100,
-    engine: Engine = "auto",
-    workers: Workers = 1,
-    cluster: Cluster = None,
-    trial: TrialFile = None,
-    data: Data = None,
-    endpoint: Outcome = None,
-    visit: Visit = None,
-    prior: TreatmentPrior = None,
-    set_: Overrides = None,
-    option: Options = None,
-    treatment: Treatment = None,
-    carryover: Carryover = None,
-    correlation: Correlation = None,
-    decision: Decision = None,
-    ranks_only: RanksOnly = False,
-    ranks: RanksFile = None,
-    figure: Figure = None,
-    seed: Seed = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    log: Log = None,
+    *,
+    model: Annotated[str, typer.Argument(help="Name of a crossover model, or a TOML file.")],
+    study: Study,
+    patients: Pattern,
+    prior: Annotated[
+        str | None, typer.Option("--prior", help="Prior of the treatment, of the family.")
+    ] = None,
+    set_: Annotated[
+        Texts, typer.Option("--set", help="Prior of a parameter, 'treatment=normal(0, 20)'.")
+    ] = None,
+    option: Annotated[
+        Texts, typer.Option("--option", help="Option of the model, 'carryover=true'.")
+    ] = None,
+    truths: Truths,
+    decision: Annotated[
+        Numbers, typer.Option("--decision", help="Decide if P(benefit) exceeds this; repeatable.")
+    ] = None,
+    files: Files,
+    run: Run,
 ) -> None:
     """Calibrate a crossover model on simulated trials, and see what a decision about it does.
 
     The pattern of patients is that of the published trial unless a file gives another one.
     Exit status 3 if ranks leave the band that calibrated ones stay inside.
     """
-    from bayes_ptsd.provenance import DEFAULT_SEED
-
-    talk = Talk(quiet=quiet, log=log)
-    chosen = DEFAULT_SEED if seed is None else seed
-    problem = _problem(model, trial, data, endpoint=endpoint, visit=visit, priors=(prior, set_),
-                       options=option or [])  # fmt: skip
-    truths = None if ranks_only else _Truths.given(treatment, carryover, correlation)
+    talk = run.talk()
+    variant = Variant(None if prior is None else [prior], set_, option)
+    problem = _problem(model, variant, patients)
     document = _calibrated(
-        problem, talk, engine=engine, truths=truths, decisions=decision or [],
-        study={"simulations": simulations, "draws": draws, "seed": chosen},
-        pool=(workers, cluster), files=(ranks, figure),
+        problem, study, None if files.ranks_only else truths, decision or [],
+        seed=run.fixed_seed, talk=talk, files=files,
     )  # fmt: skip
-    if json:
+    if run.json:
         emit("calibrate", document)
     else:
         _show(document)
     if document["why_no_decisions"]:
         talk.say(document["why_no_decisions"])
-    talk.say(f"seed {chosen}, {document['seconds']:.1f} s")
+    talk.say(f"seed {run.fixed_seed}, {document['seconds']:.1f} s")
     if not document["calibration"]["passed"]:
         talk.say("ranks leave their band: the posterior is not that of the model")
         raise typer.Exit(CHECK_FAILED)
 
 
-def _problem(
-    name: str,
-    trial: Path | None,
-    data: Path | None,
-    *,
-    endpoint: str | None,
-    visit: str | None,
-    priors: tuple[str | None, Texts],
-    options: Sequence[str],
-) -> CrossoverModel:
+def _problem(name: str, variant: Variant, patients: Patients) -> CrossoverModel:
     """Return the model with the pattern of the patients."""
     from bayes_ptsd.calibration.pattern import trial_pattern
-    from bayes_ptsd.crossover.model import crossover_model
     from bayes_ptsd.evidence.outcome import select_outcome
     from bayes_ptsd.evidence.patients import load_patients
     from bayes_ptsd.models_files import load_model
-    from bayes_ptsd.specification import parse_option, parse_override
-    from bayes_ptsd.trial import load_trial
+    from bayes_ptsd.structures.crossover.model import crossover_model
 
     spec = load_model(name)
-    if spec.structure != "crossover":
+    if spec.room.reads != "periods":
         raise SpecError(
             f"model '{spec.name}' is of structure '{spec.structure}'; calibrate simulates "
             "patients of a crossover: take a model such as 'crossover'"
         )
-    spec = spec.having(options=dict(parse_option(text, spec.room) for text in options))
-    spec = spec.having(priors=dict(map(parse_override, priors[1] or [])))
-    if priors[0] is not None:
-        spec = spec.under(priors[0])
+    [spec] = chosen_specs(spec, variant)
+    trial, data, endpoint = patients.trial, patients.data, patients.endpoint
     if (trial is None) != (data is None):
         raise SpecError("give both --trial and --data, or neither")
     if trial is None or data is None:
         return crossover_model(trial_pattern(endpoint or "ies_r"), spec)
-    loaded = load_patients(data, load_trial(trial), endpoint=endpoint)
-    return crossover_model(select_outcome(loaded, endpoint, visit=visit), spec)
+    loaded = load_patients(data, trial, endpoint=endpoint)
+    return crossover_model(select_outcome(loaded, endpoint, visit=patients.visit), spec)
 
 
 def _calibrated(
     problem: CrossoverModel,
-    talk: Talk,
-    *,
-    engine: str,
-    truths: _Truths | None,
+    study: Study,
+    truths: Truths | None,
     decisions: Sequence[float],
-    study: Mapping[str, int],
-    pool: tuple[int, str | None],
-    files: tuple[Path | None, Path | None],
+    *,
+    seed: int,
+    talk: Talk,
+    files: Files,
 ) -> dict[str, Any]:
     """Simulate, rank and decide; return the document."""
     from bayes_ptsd.calibration.decisions import DECISION, operating_characteristics
@@ -199,29 +183,30 @@ def _calibrated(
     )
     from bayes_ptsd.calibration.ranks import simulated_ranks
     from bayes_ptsd.calibration.scenarios import scenario_grid
-    from bayes_ptsd.crossover.exact import why_not_exact
     from bayes_ptsd.provenance import library_versions
+    from bayes_ptsd.structures.crossover.exact import why_not_exact
 
     start = time.perf_counter()
     why_not = why_not_exact(problem.options)
-    name = {"auto": "nuts" if why_not else "exact"}.get(engine, engine)
+    name = {"auto": "nuts" if why_not else "exact"}.get(study.engine, study.engine)
     rows = []
-    with _executor(*pool) as (executor, parts), talk.progress() as advance:
+    with _executor(study.workers, study.cluster) as (executor, parts), talk.progress() as advance:
         ranks = simulated_ranks(
-            problem, study["simulations"], engine=_engine(name), draws=study["draws"],
-            seed=study["seed"], executor=executor, parts=parts if name == "nuts" else None,
+            problem, study.simulations, engine=_engine(name), draws=study.draws,
+            seed=seed, executor=executor, parts=parts if name == "nuts" else None,
             progress=lambda done, total: advance(f"ranks, {name}", done, total),
         )  # fmt: skip
         if truths is not None and not why_not:
             found = operating_characteristics(
-                problem, scenario_grid(**asdict(truths)), study["simulations"],
-                decisions=decisions or (DECISION,), seed=study["seed"], executor=executor,
+                problem, scenario_grid(**truths.grid()), study.simulations,
+                decisions=decisions or (DECISION,), seed=seed, executor=executor,
                 progress=lambda done, total: advance("decisions, exact", done, total),
             )  # fmt: skip
             rows = characteristics_rows(found)
-    _write(ranks, f"{problem.spec.name}, {name}", *files)
+    _write(ranks, f"{problem.spec.name}, {name}", files)
     return {
-        **model_document(problem), **study, "engine": name,
+        **model_document(problem), "simulations": study.simulations, "draws": study.draws,
+        "seed": seed, "engine": name,
         "calibration": ranks_document(ranks),
         "operating_characteristics": rows,
         "why_no_decisions": f"no operating characteristics: {why_not}" if why_not else "",
@@ -266,17 +251,18 @@ def _executor(workers: int, cluster: str | None) -> Iterator[tuple[Executor | No
             yield executor, workers
 
 
-def _write(ranks: Any, title: str, table: Path | None, figure: Path | None) -> None:
+def _write(ranks: Any, title: str, files: Files) -> None:
     """Write ranks and figure where they are asked for."""
     try:
-        if table is not None:
+        if files.ranks is not None:
             frame = ranks["rank"].to_series().unstack("quantity")
-            frame[list(ranks["quantity"].values)].to_csv(table)
-        if figure is not None:
+            frame[list(ranks["quantity"].values)].to_csv(files.ranks)
+        if files.figure is not None:
             from bayes_ptsd.plots.ranks import ranks_figure
             from bayes_ptsd.plots.style import figure_svg
 
-            figure.write_text(figure_svg(ranks_figure(ranks, title=title)), encoding="utf-8")
+            svg = figure_svg(ranks_figure(ranks, title=title))
+            files.figure.write_text(svg, encoding="utf-8")
     except OSError as error:
         raise BayesPtsdError(f"{error.filename}: cannot be written ({error.strerror})") from error
 

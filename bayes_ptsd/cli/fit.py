@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayes_ptsd.cli._options import (
+    Engine,
+    Evidence_,
+    Patients,
+    Run,
+    Store,
+    Variant,
+    grouped,
+)
 from bayes_ptsd.cli._output import (
     CHECK_FAILED,
-    Evidence_,
-    Json,
-    Log,
-    Quiet,
-    Seed,
-    Store,
     Talk,
     emit,
+    interval,
     number,
     show_periods,
     show_table,
@@ -30,100 +35,59 @@ if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
     from bayes_ptsd.specification import ModelSpec
 
-__all__ = [
-    "Options",
-    "Outcome",
-    "Overrides",
-    "Priors",
-    "Visit",
-    "chosen_specs",
-    "fit_command",
-    "stored_documents",
-]
-
-Model = Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")]
-TrialFile = Annotated[Path | None, typer.Option("--trial", help="Trial file of patients.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Patient file.")]
-Outcome = Annotated[str | None, typer.Option("--endpoint", help="Endpoint of the patients.")]
-Visit = Annotated[str | None, typer.Option("--visit", help="Visit of the patients.")]
-Contrast = Annotated[str | None, typer.Option("--contrast", help="Printed row, T2.IESR.X.")]
-Priors = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--prior",
-        help="Prior of the family; repeatable. reference is a stand-in for flat, not a belief.",
-    ),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Prior of a parameter, 'treatment=normal(0, 20)'; repeatable."),
-]
-Options = Annotated[
-    list[str] | None,
-    typer.Option("--option", help="Option of the model, 'patients=completers'; repeatable."),
-]
-Thresholds = Annotated[
-    list[float] | None,
-    typer.Option("--threshold", help="Adds P(estimand > X), score units; repeatable."),
-]
-Engine = Annotated[
-    str, typer.Option("--engine", help="exact, nuts, or auto: exact where there is one.")
-]
-# The least there is to summarize; whether it is enough, the checks say.
-Draws = Annotated[int, typer.Option("--draws", min=1, help="NUTS draws per chain.")]
-# Without any, step size and scales would be guesses.
-Tune = Annotated[int, typer.Option("--tune", min=1, help="NUTS tuning steps per chain.")]
-# With one, R-hat compares its halves.
-Chains = Annotated[int, typer.Option("--chains", min=1, help="NUTS chains.")]
-KeepData = Annotated[bool, typer.Option("--keep-data", help="Store the patients' rows as well.")]
+__all__ = ["chosen_specs", "fit_command", "stored_documents"]
 
 
+@dataclass(frozen=True)
+class Sampler:
+    """How much NUTS draws."""
+
+    # the least there is to summarize; whether it is enough, the checks say
+    draws: Annotated[int, typer.Option("--draws", min=1, help="NUTS draws per chain.")] = 1000
+    # without any, step size and scales would be guesses
+    tune: Annotated[int, typer.Option("--tune", min=1, help="NUTS tuning steps per chain.")] = 1000
+    # with one, R-hat compares its halves
+    chains: Annotated[int, typer.Option("--chains", min=1, help="NUTS chains.")] = 4
+
+
+@grouped
 def fit_command(
-    model: Model,
-    trial: TrialFile = None,
-    data: Data = None,
-    endpoint: Outcome = None,
-    visit: Visit = None,
-    contrast: Contrast = None,
+    *,
+    model: Annotated[str, typer.Argument(help="Name of a model, or a TOML file.")],
+    patients: Patients,
+    contrast: Annotated[
+        str | None, typer.Option("--contrast", help="Printed row, T2.IESR.X.")
+    ] = None,
     evidence: Evidence_ = None,
-    prior: Priors = None,
-    set_: Overrides = None,
-    option: Options = None,
-    threshold: Thresholds = None,
+    variant: Variant,
+    threshold: Annotated[
+        list[float] | None,
+        typer.Option("--threshold", help="Adds P(estimand > X), score units; repeatable."),
+    ] = None,
     engine: Engine = "auto",
-    draws: Draws = 1000,
-    tune: Tune = 1000,
-    chains: Chains = 4,
-    keep_data: KeepData = False,
+    sampler: Sampler,
+    keep_data: Annotated[
+        bool, typer.Option("--keep-data", help="Store the patients' rows as well.")
+    ] = False,
     store: Store = None,
-    seed: Seed = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    log: Log = None,
+    run: Run,
 ) -> None:
     """Compute one analysis, of patients or of a printed row, and store it.
 
     Exit status 3 if a required check of a result failed; the result is stored and marked.
     """
-    from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.models_files import load_model
     from bayes_ptsd.specification import Request
 
-    talk = Talk(quiet=quiet, log=log)
-    specs = chosen_specs(model, prior or [], set_ or [], option or [])
-    asked = Request(contrast, evidence, trial, data, endpoint, visit)
-    found = specs[0].room.select(specs[0], asked)
+    talk = run.talk()
+    specs = chosen_specs(load_model(model), variant)
+    asked = Request(contrast=contrast, folder=evidence, **vars(patients))
     documents = stored_documents(
-        found,
-        specs,
-        store=store_path(store),
-        seed=DEFAULT_SEED if seed is None else seed,
-        engine=engine,
-        sampler={"draws": draws, "tune": tune, "chains": chains},
-        thresholds=threshold or [],
-        keep_data=keep_data,
-        talk=talk,
-    )
-    _report(documents, json=json, talk=talk)
+        specs[0].room.select(specs[0], asked), specs, store=store_path(store),
+        seed=run.fixed_seed, engine=engine, sampler=vars(sampler), thresholds=threshold or [],
+        keep_data=keep_data, talk=talk,
+    )  # fmt: skip
+    _report(documents, json=run.json, talk=talk)
 
 
 def _report(documents: Sequence[dict[str, Any]], *, json: bool, talk: Talk) -> None:
@@ -140,15 +104,12 @@ def _report(documents: Sequence[dict[str, Any]], *, json: bool, talk: Talk) -> N
         raise typer.Exit(CHECK_FAILED)
 
 
-def chosen_specs(
-    model: str, priors: Sequence[str], overrides: Sequence[str], options: Sequence[str]
-) -> list[ModelSpec]:
+def chosen_specs(spec: ModelSpec, variant: Variant) -> list[ModelSpec]:
     """Return the specification for every prior, with its overrides."""
-    from bayes_ptsd.models_files import load_model
     from bayes_ptsd.specification import parse_option, parse_override
 
-    spec = load_model(model)
-    spec = spec.having(options=dict(parse_option(text, spec.room) for text in options))
+    priors, overrides = variant.prior or [], variant.set_ or []
+    spec = spec.having(options=dict(parse_option(text, spec.room) for text in variant.option or []))
     if priors and any(text.partition("=")[0].strip() == "treatment" for text in overrides):
         raise SpecError("--prior and --set treatment=... both give the prior of the treatment")
     own = dict(map(parse_override, overrides))
@@ -163,7 +124,7 @@ def stored_documents(
     store: Path,
     seed: int,
     engine: str,
-    sampler: dict[str, int],
+    sampler: Mapping[str, int],
     thresholds: Sequence[float],
     keep_data: bool,
     talk: Talk,
@@ -206,23 +167,20 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
     rows = []
     for document in documents:
         for name, one in document["estimands"].items():
-            low, high = one["eti95"]
             rows.append(
                 [
                     f"{name} ({document['prior']}, {document['engine']})",
                     one["unit"],
                     number(one["mean"], 3),
                     number(one["sd"], 3),
-                    f"{number(low, 3)} to {number(high, 3)}",
+                    interval(one["eti95"]),
                     number(one["prob_benefit"], 4),
                     number(one["prob_gt_mcid"], 4),
                 ]
             )
     mirror = documents[0]["frequentist"]
     if mirror["estimate"] is not None:
-        low, high = mirror["ci95"]
-        interval = f"{number(low, 3)} to {number(high, 3)}"
-        cells = [number(mirror["estimate"], 3), number(mirror["se"], 3), interval]
+        cells = [number(mirror["estimate"], 3), number(mirror["se"], 3), interval(mirror["ci95"])]
         rows.append([f"{mirror['method']}: P {number(mirror['p_value'], 4)}", "", *cells, "", ""])
     first = documents[0]
     title = f"{first['model']}, {first['endpoint']}, positive = active better"
@@ -248,7 +206,7 @@ def _show_priors(documents: Sequence[dict[str, Any]]) -> None:
         )  # fmt: skip
     rows = [
         [f"{one['endpoint']} ({document['prior']})",
-         " to ".join(number(limit, 1) for limit in one["interval95"]),
+         interval(one["interval95"], 1),
          number(one["share_inside_range"], 3)]
         for document in documents
         for one in document.get("prior_scores", [])

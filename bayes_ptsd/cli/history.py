@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from bayes_ptsd.cli._output import Json, emit, number, show_table
-from bayes_ptsd.errors import SpecError, StatisticalWarning
+from bayes_ptsd.cli._options import Json
+from bayes_ptsd.cli._output import emit, number, show_mixture, show_table, told_warnings
+from bayes_ptsd.errors import SpecError
 
 if TYPE_CHECKING:
     from bayes_ptsd.exact.history import HistoricalTrials
 
-__all__ = ["map_command", "show_mixture", "told_warnings"]
-
+__all__ = ["map_command"]
 
 Sigma = Annotated[
     float | None, typer.Option("--sigma", help="SD of one patient's outcome (normal).")
@@ -94,21 +90,6 @@ def map_command(
     _show_map(document)
 
 
-@contextmanager
-def told_warnings() -> Iterator[list[str]]:
-    """Collect what the statistics warn of, and say it on stderr."""
-    told: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield told
-    for item in caught:
-        if not issubclass(item.category, StatisticalWarning):
-            warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
-    told += [str(item.message) for item in caught if issubclass(item.category, StatisticalWarning)]
-    for message in told:
-        Console(stderr=True, highlight=False).print(f"warning: {message}", markup=False)
-
-
 def _default_spread(trials: HistoricalTrials) -> str:
     """Return the heterogeneity that is taken where none is given, or ask for one."""
     if trials.likelihood == "binomial":
@@ -157,16 +138,6 @@ def _show_map(document: dict[str, Any]) -> None:
         "Distance of the mixture", ["quantity", "nats"],
         [["Kullback-Leibler", f"{document['mixture']['divergence']:.2g}"]],
     )  # fmt: skip
-
-
-def show_mixture(title: str, components: list[dict[str, Any]]) -> None:
-    """Print the components of a mixture."""
-    names = [key for key in components[0] if key not in ("weight", "dist")]
-    rows = [
-        [str(part["dist"]), number(part["weight"], 4), *(number(part[key], 4) for key in names)]
-        for part in components
-    ]
-    show_table(title, ["component", "weight", *names], rows)
 
 
 def _size_row(name: str, sizes: dict[str, float | None]) -> list[str]:

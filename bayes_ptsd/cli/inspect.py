@@ -1,4 +1,4 @@
-"""Commands that look things up: models and stored results."""
+"""Commands that look things up: models, stored results, the installation, the citation."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._output import Json, Store, emit, number, show_table, store_path
+from bayes_ptsd.cli._options import Json, Store
+from bayes_ptsd.cli._output import CHECK_FAILED, emit, number, show_table, store_path
 
-__all__ = ["models_app", "store_app"]
+__all__ = ["cite", "doctor", "models_app", "store_app"]
 
 models_app = typer.Typer(help="The shipped models.", no_args_is_help=True)
 store_app = typer.Typer(help="Stored results.", no_args_is_help=True)
@@ -240,3 +241,36 @@ def _result_line(entry: dict[str, Any]) -> list[str]:
         number(difference.get("prob_benefit"), 4),
         "passed" if entry.get("checks_passed") else "FAILED",
     ]
+
+
+def doctor(
+    sample: Annotated[
+        bool, typer.Option("--sample/--no-sample", help="Compile and sample a small model.")
+    ] = True,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Check the installation: libraries, store, and one known number from each engine."""
+    from bayes_ptsd.installation import check_installation
+
+    found = check_installation(store_path(store), sample=sample)
+    bad = [one for one in found if not one.good]
+    if json:
+        emit("doctor", {"passed": not bad, "findings": [one._asdict() for one in found]})
+    else:
+        columns = ["what", "found", "verdict"]
+        rows = [[one.what, one.found, "good" if one.good else one.remedy] for one in found]
+        show_table("Installation", columns, rows, prose=columns)
+    if bad:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def cite(json: Json = False) -> None:
+    """Print how to cite this program and the trial it reanalyzes."""
+    from bayes_ptsd.citation import citations
+
+    found = citations()
+    if json:
+        emit("cite", {"citations": found})
+        return
+    typer.echo("\n\n".join(f"{one['text']}\n\n{one['bibtex']}" for one in found))

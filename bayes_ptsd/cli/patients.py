@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayes_ptsd.cli._output import Json, Seed, emit, show_table
+from bayes_ptsd.cli._options import Json, Seed
+from bayes_ptsd.cli._output import emit, show_table
 
 if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
@@ -117,8 +118,8 @@ def simulate(
 ) -> None:
     """Write simulated patients of known truth; with a made-up trial, its trial file beside them."""
     from bayes_ptsd.evidence.patients import write_patients
-    from bayes_ptsd.evidence.simulate import Missingness, simulate_trial
     from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.simulation.patients import Missingness, simulate_trial
 
     chosen = DEFAULT_SEED if seed is None else seed
     losses = Missingness(missing, dropout, remission, "active", *missing_by_value)
@@ -139,7 +140,7 @@ def simulate(
 
 def _described(path: Path | None, design: Design, kind: Kind) -> Trial:
     """Return the trial of a file, or a made-up one."""
-    from bayes_ptsd.evidence.simulate import made_up_trial
+    from bayes_ptsd.simulation.patients import made_up_trial
     from bayes_ptsd.trial import load_trial
 
     if path is not None:

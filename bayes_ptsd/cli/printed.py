@@ -1,33 +1,15 @@
-"""Commands about printed numbers: the audit, the comparison, one interval."""
+"""Commands about printed numbers: audit, one interval, readings, what is assumed."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._output import (
-    Evidence_,
-    Json,
-    ReadingWeights,
-    Store,
-    chosen_readings,
-    emit,
-    number,
-    show_prose,
-    show_table,
-    store_path,
-)
-from bayes_ptsd.cli.fit import Data, TrialFile, Visit
-from bayes_ptsd.cli.patient_comparison import show_patients
-from bayes_ptsd.errors import SpecError
+from bayes_ptsd.cli._options import Evidence_, Json, typed_prior
+from bayes_ptsd.cli._output import emit, number, show_prose, show_table
 
-if TYPE_CHECKING:
-    from bayes_ptsd.evidence import Evidence
-    from bayes_ptsd.priors import Prior
-
-__all__ = ["audit", "compare", "credibility", "sensitivity"]
+__all__ = ["audit", "credibility", "readings_command", "sensitivity"]
 
 
 def audit(
@@ -52,83 +34,6 @@ def audit(
     ]
     columns = ["severity", "place", "statement"]
     show_table("Audit of the printed numbers", columns, rows, prose=columns)
-
-
-def compare(
-    evidence: Evidence_ = None,
-    trial: TrialFile = None,
-    data: Data = None,
-    endpoint: Annotated[str | None, typer.Option("--endpoint", help="One endpoint only.")] = None,
-    visit: Visit = None,
-    model: Annotated[
-        list[str] | None, typer.Option("--model", help="Crossover model of patients; repeatable.")
-    ] = None,
-    prior: Annotated[
-        list[str] | None,
-        typer.Option("--prior", help="Of the family, or 'normal(0, 20)' in points; repeatable."),
-    ] = None,
-    convention: Annotated[
-        str | None, typer.Option("--convention", help="T or N, of printed rows; T by default.")
-    ] = None,
-    reading_weights: ReadingWeights = None,
-    store: Store = None,
-    json: Json = False,
-) -> None:
-    """Put frequentist and Bayesian results side by side, with the reason for each gap.
-
-    Of the printed numbers, or of patients with --trial and --data.
-    """
-    from bayes_ptsd.comparison import compare as run
-    from bayes_ptsd.comparison import comparison_document, patient_comparison_document
-    from bayes_ptsd.prior_family import PRIOR_FAMILY
-    from bayes_ptsd.store import ResultStore
-
-    patients = trial is not None or data is not None
-    table = run(
-        _compared(evidence, trial, data, endpoint),
-        endpoint=endpoint,
-        visit=visit,
-        convention=convention,
-        models=model,
-        priors=[_prior(text) for text in prior or PRIOR_FAMILY],
-        store=ResultStore(store_path(store)),
-        reading_weights=chosen_readings(reading_weights),
-    )
-    if json:
-        emit("compare", (patient_comparison_document if patients else comparison_document)(table))
-    elif patients:
-        show_patients(patient_comparison_document(table), f"--trial {trial} --data {data}")
-    else:
-        _show_printed(comparison_document(table), convention or "T")
-
-
-def _compared(
-    folder: Path | None, trial: Path | None, data: Path | None, endpoint: str | None
-) -> Evidence:
-    """Return what is to be compared: patients where files are named, else printed numbers."""
-    from bayes_ptsd.evidence.patients import load_patients
-    from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.trial import load_trial
-
-    if trial is None and data is None:
-        return load_published(folder)
-    if trial is None or data is None or folder is not None:
-        raise SpecError("patients need --trial FILE and --data FILE, printed numbers --evidence")
-    return load_patients(data, load_trial(trial), endpoint=endpoint)
-
-
-def _show_printed(document: dict[str, Any], convention: str) -> None:
-    """Print the comparison of printed rows."""
-    rows = [_comparison_line(row) for row in document["rows"]]
-    columns = ["contrast", "reading", "published (95% CI)", "P", "prior", "mean", "95% interval"]
-    title = f"Published and Bayesian, convention {convention}, positive = active treatment better"
-    columns += ["P(better)", "gap in the mean"]
-    show_table(title, columns, rows, prose=["reading", "prior", "gap in the mean"])
-    said = document["reading_weights"]
-    if said["weights"] and any(row["crossover_reading"] == "averaged" for row in document["rows"]):
-        from bayes_ptsd.evidence.reading_notes import average_note
-
-        show_prose(average_note(said["weights"], said["source"]))
 
 
 def credibility(
@@ -156,7 +61,7 @@ def credibility(
         ci[1],
         df=df,
         sd=sd,
-        priors=[_prior(text) for text in prior] if prior else None,
+        priors=[typed_prior(text) for text in prior] if prior else None,
         relative_size=relative_size,
     )
     if json:
@@ -217,6 +122,54 @@ def sensitivity(
     show_table("Tipping points, score units", columns, tipping, prose=["tipping point"])
 
 
+def readings_command(evidence: Evidence_ = None, json: Json = False) -> None:
+    """Weigh the readings of the crossover contrast by the precision that was printed."""
+    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.readings.notes import readings_document
+    from bayes_ptsd.readings.weights import weigh_readings
+
+    document = readings_document(weigh_readings(load_published(evidence)))
+    if json:
+        emit("readings", document)
+        return
+    names = [one["reading"] for one in document["readings"]]
+    heads = [name.replace("_", " ") for name in names]
+    _show_weights(document, names, heads)
+    _show_rows(document, names, heads)
+    readings = [
+        [head, f"{one['scale']:g}", one["estimand"]]
+        for head, one in zip(heads, document["readings"], strict=True)
+    ]
+    columns = ["reading", "scale", "what the printed number is"]
+    show_table("The readings", columns, readings, prose=columns[2:])
+    show_prose(*document["notes"])
+
+
+def _show_weights(document: dict[str, Any], names: list[str], heads: list[str]) -> None:
+    """Print the weights, a line per assumption."""
+    rows = [
+        [line["assumption"], *(number(line["weights"].get(name), 3) for name in names)]
+        for line in document["assumptions"]
+    ]
+    title = "Weight of each reading of the crossover contrast, by what is assumed (published)"
+    show_table(title, ["assumption", *heads], rows)
+
+
+def _show_rows(document: dict[str, Any], names: list[str], heads: list[str]) -> None:
+    """Print what each endpoint says."""
+    rows = [
+        [
+            row["endpoint"], f"{row['crossover']}, {row['first_period']}", number(row["ratio"]),
+            number(row["log_ratio"]), number(row["tail"], 4),
+            *(number(row["expected_ratio"][name]) for name in names),
+        ]
+        for row in document["rows"]
+    ]  # fmt: skip
+    columns = ["endpoint", "rows", "ratio", "x", "P(x or more | as published)"]
+    title = "Squared standard error, crossover over first period: printed, and expected (middle)"
+    show_table(title, [*columns, *heads], rows, prose=["rows"])
+
+
 def _change_line(change: dict[str, Any]) -> list[str]:
     """Return one changed assumption for people."""
     return [
@@ -229,13 +182,6 @@ def _change_line(change: dict[str, Any]) -> list[str]:
         number(change["move_mean"]),
         number(change["move_prob_benefit"], 4),
     ]
-
-
-def _prior(text: str) -> str | Prior:
-    """Read a prior of the command line: a name of the family or a distribution."""
-    from bayes_ptsd.priors import parse_prior
-
-    return parse_prior(text) if "(" in text else text
 
 
 def _by_convention(items: list[dict[str, Any]], conventions: list[str]) -> list[list[str]]:
@@ -254,24 +200,3 @@ def _by_convention(items: list[dict[str, Any]], conventions: list[str]) -> list[
 def _figure(value: Any) -> str:
     """Return a figure for people."""
     return number(value, 4) if isinstance(value, int | float) or value is None else str(value)
-
-
-def _published(row: dict[str, Any]) -> str:
-    """Return what was printed: the estimate, and the interval if there is one."""
-    estimate, low, high = (row[f"published_{key}"] for key in ("estimate", "low", "high"))
-    return f"{estimate:g}" + ("" if low is None else f" ({low:g} to {high:g})")
-
-
-def _comparison_line(row: dict[str, Any]) -> list[str]:
-    """Return one line of the comparison for people."""
-    return [
-        row["contrast"],
-        row["crossover_reading"].replace("_", " ") if row["analysis"] == "crossover" else "",
-        _published(row),
-        f"{row['published_p']:g}",
-        row["prior"],
-        number(row["mean"]),
-        f"{number(row['eti95_low'])} to {number(row['eti95_high'])}",
-        number(row["prob_benefit"], 4),
-        row["gap"],
-    ]

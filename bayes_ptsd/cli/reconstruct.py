@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._output import Evidence_, Json, Log, Quiet, Seed, Talk, emit, show_table
+from bayes_ptsd.cli._options import Evidence_, Run, grouped
+from bayes_ptsd.cli._output import Talk, emit, show_table
 
 if TYPE_CHECKING:
     from bayes_ptsd.reconstruction.run import Reconstruction
@@ -20,7 +21,9 @@ __all__ = ["reconstruct_command"]
 FEW = 4
 
 
+@grouped
 def reconstruct_command(
+    *,
     m: Annotated[int, typer.Option("--m", min=1, help="Sets of patients per reading.")] = 20,
     reading: Annotated[
         str, typer.Option("--reading", help="Reading of the crossover rows, or 'all'.")
@@ -39,36 +42,31 @@ def reconstruct_command(
         int | None, typer.Option("--workers", min=1, help="Processes; one per core otherwise.")
     ] = None,
     evidence: Evidence_ = None,
-    seed: Seed = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    log: Log = None,
+    run: Run,
 ) -> None:
     """Reconstruct patients that print every number of the paper, and verify each set."""
     from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.reconstruction.exclusions import impossibilities
     from bayes_ptsd.reconstruction.plan import READINGS
-    from bayes_ptsd.reconstruction.proofs import impossibilities
     from bayes_ptsd.reconstruction.run import reconstructions
 
-    talk, printed = Talk(quiet=quiet, log=log), load_published(evidence)
-    chosen = DEFAULT_SEED if seed is None else seed
+    talk, printed = run.talk(), load_published(evidence)
     share = workers or (min(os.cpu_count() or 1, m) if m >= FEW else 1)
-    talk.say(f"seed {chosen}, {share} processes")
+    talk.say(f"seed {run.fixed_seed}, {share} processes")
     said = [{"place": one.place, "statement": one.statement} for one in impossibilities(printed)]
     documents, files = [], []
     for name in READINGS if reading == "all" else (reading,):
         running = reconstructions(
-            printed, m=m, reading=name, flow_reading=flow_reading, seed=chosen,
+            printed, m=m, reading=name, flow_reading=flow_reading, seed=run.fixed_seed,
             nuisance=nuisance, workers=share,
         )  # fmt: skip
         made = _watched(running, talk, f"{name}, {flow_reading}", m)
         documents.append(_document(made, m))
         files += [] if output is None else _written(made, output)
-    if not json:
+    if not run.json:
         _show(documents, said, files)
         return
-    content = {"seed": chosen, "readings": documents, "findings": said}
+    content = {"seed": run.fixed_seed, "readings": documents, "findings": said}
     emit("reconstruct", {**content, "files": [str(path) for path in files]})
 
 

@@ -7,27 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._output import Evidence_, Json, Store, emit
+from bayes_ptsd.cli._options import Json, grouped
+from bayes_ptsd.cli._output import emit, told_warnings
 from bayes_ptsd.cli._planning import (
-    AnalysisPrior,
-    Center,
-    Contrast,
-    Convention,
-    Correlation,
+    Aim,
     DesignKind,
-    Dropout,
-    Gate,
-    GoalKind,
-    Heterogeneous,
-    Level,
-    Margin,
-    Reading,
-    ReadingWeights,
-    Result,
-    RobustSpread,
-    RobustWeight,
-    Sd,
-    Visits,
+    Original,
+    OriginalT,
+    Plan,
+    Scale,
+    Sources,
+    VisitPlan,
     asked_cases,
     asked_design,
     asked_goal,
@@ -41,56 +31,42 @@ from bayes_ptsd.cli._replication_tables import (
     show_prior,
     show_sizes,
 )
-from bayes_ptsd.cli.history import told_warnings
 from bayes_ptsd.errors import SpecError
 
 __all__ = ["assurance", "predict", "prior", "replicate_app", "sample_size"]
-
-PRIMARY = "T2.IESR.F"
 
 replicate_app = typer.Typer(help="Plan a replication.", no_args_is_help=True)
 
 
 @replicate_app.command()
+@grouped
 def prior(
-    contrast: Contrast = PRIMARY,
-    center: Center = "cochrane",
-    convention: Convention = "T",
-    reading: Reading = None,
-    reading_weights: ReadingWeights = None,
-    result: Result = None,
-    heterogeneity: Heterogeneous = 0.25,
-    robust: RobustWeight = 0.2,
-    robust_sd: RobustSpread = None,
-    sd: Sd = None,
-    correlation: Correlation = None,
+    *,
+    original: Original,
+    robust_sd: Annotated[
+        float | None, typer.Option("--robust-sd", help="Its SD in score units; 2 SD by default.")
+    ] = None,
+    scale: Scale,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the mixture for RBesT here.")
     ] = None,
-    evidence: Evidence_ = None,
-    store: Store = None,
+    sources: Sources,
     json: Json = False,
 ) -> None:
     """Turn this trial's posterior into a prior for a replication, weakened and priced."""
     from bayes_ptsd.replication.document import prior_document
     from bayes_ptsd.replication.export import write_mixture
 
-    readings = asked_readings(reading, reading_weights, contrast=contrast, evidence=evidence)
+    readings = asked_readings(original, sources.evidence)
     with told_warnings() as told:
-        found = asked_prior(
-            contrast=contrast, center=center, convention=convention,
-            readings=readings, result=result, evidence=evidence, store=store,
-            heterogeneity=heterogeneity, robust=robust, robust_sd=robust_sd, sd=sd,
-        )  # fmt: skip
+        found = asked_prior(original, sources, readings, sd=scale.sd, robust_sd=robust_sd)
     total = float(found.about["sd"])
     designs = {}
     for kind in ("parallel", "crossover"):
-        plan = asked_design(
-            kind, sd=total, correlation=correlation, visits=1, dropout=0.0, gate=(0.0, 0.0)
-        )
-        cases = asked_cases(found, plan, correlation=correlation, evidence=evidence)
+        design = asked_design(kind, Plan(correlation=scale.correlation), sd=total)
+        cases = asked_cases(found, design, correlation=scale.correlation, evidence=sources.evidence)
         # priced in patients of the likeliest reading
-        designs[kind] = max(cases, key=lambda case: case[0])[2] if cases else plan
+        designs[kind] = max(cases, key=lambda case: case[0])[2] if cases else design
     if output is not None:
         write_mixture(found.prior, output, sigma=2 * total)
     document = prior_document(found, designs) | {"warnings": told}
@@ -101,48 +77,33 @@ def prior(
 
 
 @replicate_app.command()
+@grouped
 def predict(
-    contrast: Contrast = PRIMARY,
-    center: Center = "cochrane",
-    convention: Convention = "T",
-    reading: Reading = None,
-    reading_weights: ReadingWeights = None,
-    result: Result = None,
-    heterogeneity: Heterogeneous = 0.25,
-    robust: RobustWeight = 0.2,
+    *,
+    original: Original,
     relative_size: Annotated[
         float | None, typer.Option("--relative-size", help="Size, original = 1; without --n.")
     ] = None,
     n: Annotated[int | None, typer.Option("--n", help="Patients randomized in all.")] = None,
     design: DesignKind = "parallel",
-    sd: Sd = None,
-    correlation: Correlation = None,
-    visits: Visits = 1,
-    dropout: Dropout = 0.0,
-    gate: Gate = (0.0, 0.0),
-    evidence: Evidence_ = None,
-    store: Store = None,
+    plan: Plan,
+    sources: Sources,
     json: Json = False,
 ) -> None:
     """Foretell what a replication would print, for a relative size or a number of patients."""
     _check_size(n, relative_size)
-    readings = asked_readings(reading, reading_weights, contrast=contrast, evidence=evidence)
+    readings = asked_readings(original, sources.evidence)
     rows, priors = [], []
     with told_warnings() as told:
-        for name in [""] if result else readings:
-            found = asked_prior(
-                contrast=contrast, center=center, convention=convention, readings={name: 1.0},
-                result=result, evidence=evidence, store=store, heterogeneity=heterogeneity,
-                robust=robust, robust_sd=None, sd=sd,
-            )  # fmt: skip
-            plan = asked_design(
-                design, sd=float(found.about["sd"]), correlation=correlation, visits=visits,
-                dropout=dropout, gate=gate,
-            )  # fmt: skip
-            cases = asked_cases(found, plan, correlation=correlation, evidence=evidence)
-            plan = cases[0][2] if cases else plan
-            original = _original(found, name, result, evidence, store)
-            rows.append(_prediction(found, plan, name, n, relative_size, original))
+        for name in [""] if original.result else readings:
+            found = asked_prior(original, sources, {name: 1.0}, sd=plan.sd)
+            planned = asked_design(design, plan, sd=float(found.about["sd"]))
+            cases = asked_cases(
+                found, planned, correlation=plan.correlation, evidence=sources.evidence
+            )
+            planned = cases[0][2] if cases else planned
+            printed = _printed(found, name, original.result, sources)
+            rows.append(_prediction(found, planned, name, n, relative_size, printed))
             priors.append(found.prior)
             if not found.about["crossover"]:
                 break
@@ -155,51 +116,32 @@ def predict(
 
 
 @replicate_app.command()
+@grouped
 def assurance(
-    contrast: Contrast = PRIMARY,
-    center: Center = "cochrane",
-    reading: Reading = None,
-    reading_weights: ReadingWeights = None,
-    result: Result = None,
-    heterogeneity: Heterogeneous = 0.25,
-    robust: RobustWeight = 0.2,
+    *,
+    original: OriginalT,
     design: DesignKind = "parallel",
-    sd: Sd = None,
-    correlation: Correlation = None,
-    visits: Visits = 1,
-    dropout: Dropout = 0.0,
-    gate: Gate = (0.0, 0.0),
-    goal: GoalKind = "bayes",
-    margin: Margin = 0.0,
-    level: Level = 0.975,
-    analysis_prior: AnalysisPrior = "flat",
+    plan: Plan,
+    aim: Aim,
     n: Annotated[
         list[int] | None, typer.Option("--n", help="Patients randomized in all; repeatable.")
     ] = None,
-    evidence: Evidence_ = None,
-    store: Store = None,
+    sources: Sources,
     json: Json = False,
 ) -> None:
     """Average the power of a replication over what is believed about the difference."""
     from bayes_ptsd.replication.assurance import assurance_curve
     from bayes_ptsd.replication.document import curve_document
 
-    readings = asked_readings(reading, reading_weights, contrast=contrast, evidence=evidence)
+    readings = asked_readings(original, sources.evidence)
     with told_warnings() as told:
-        found = asked_prior(
-            contrast=contrast, center=center, convention="T", readings=readings,
-            result=result, evidence=evidence, store=store, heterogeneity=heterogeneity,
-            robust=robust, robust_sd=None, sd=sd,
-        )  # fmt: skip
-    total = float(found.about["sd"])
-    plan = asked_design(design, sd=total, correlation=correlation, visits=visits,
-                        dropout=dropout, gate=gate)  # fmt: skip
-    aim = asked_goal(goal, margin=margin, level=level, analysis=analysis_prior, found=found)
+        found = asked_prior(original, sources, readings, sd=plan.sd)
+    planned = asked_design(design, plan, sd=float(found.about["sd"]))
     sizes = sorted(set(n or [20, 40, 60, 80, 120, 160, 240, 320]))
-    believed = found.nuisance if design == "crossover" and sd is None else []
+    believed = found.nuisance if design == "crossover" and plan.sd is None else []
     curve = curve_document(assurance_curve(
-        found.prior, plan, sizes=sizes, goal=aim, nuisance=believed or None,
-        cases=asked_cases(found, plan, correlation=correlation, evidence=evidence),
+        found.prior, planned, sizes=sizes, goal=asked_goal(aim, found), nuisance=believed or None,
+        cases=asked_cases(found, planned, correlation=plan.correlation, evidence=sources.evidence),
     ))  # fmt: skip
     kind = found.about["evidence_kind"]
     if json:
@@ -209,51 +151,34 @@ def assurance(
 
 
 @replicate_app.command("sample-size")
+@grouped
 def sample_size(
-    contrast: Contrast = PRIMARY,
-    center: Center = "cochrane",
-    reading: Reading = None,
-    reading_weights: ReadingWeights = None,
-    result: Result = None,
-    heterogeneity: Heterogeneous = 0.25,
-    robust: RobustWeight = 0.2,
+    *,
+    original: OriginalT,
     target: Annotated[float, typer.Option("--target", help="Assurance to be reached.")] = 0.6,
-    sd: Sd = None,
-    correlation: Correlation = None,
-    visits: Visits = 4,
-    dropout: Dropout = 0.0,
-    gate: Gate = (0.0, 0.0),
-    goal: GoalKind = "bayes",
-    margin: Margin = 0.0,
-    level: Level = 0.975,
-    analysis_prior: AnalysisPrior = "flat",
-    evidence: Evidence_ = None,
-    store: Store = None,
+    plan: VisitPlan,
+    aim: Aim,
+    sources: Sources,
     json: Json = False,
 ) -> None:
     """Find the smallest replication that reaches an assurance, for three designs side by side."""
     from bayes_ptsd.replication.designs import DESIGNS
     from bayes_ptsd.replication.sample_size import expected_size
 
-    readings = asked_readings(reading, reading_weights, contrast=contrast, evidence=evidence)
+    readings = asked_readings(original, sources.evidence)
     with told_warnings() as told:
-        found = asked_prior(
-            contrast=contrast, center=center, convention="T", readings=readings,
-            result=result, evidence=evidence, store=store, heterogeneity=heterogeneity,
-            robust=robust, robust_sd=None, sd=sd,
-        )  # fmt: skip
-    aim = asked_goal(goal, margin=margin, level=level, analysis=analysis_prior, found=found)
-    designs = {
-        kind: asked_design(kind, sd=float(found.about["sd"]), correlation=correlation,
-                           visits=visits, dropout=dropout, gate=gate)
-        for kind in DESIGNS
-    }  # fmt: skip
-    cases = {kind: asked_cases(found, plan, correlation=correlation, evidence=evidence)
-             for kind, plan in designs.items()}  # fmt: skip
-    document = _sizes(found, designs, cases, aim, target)
-    if found.nuisance and sd is None:
+        found = asked_prior(original, sources, readings, sd=plan.sd)
+    goal = asked_goal(aim, found)
+    sd = float(found.about["sd"])
+    designs = {kind: asked_design(kind, plan, sd=sd) for kind in DESIGNS}
+    cases = {
+        kind: asked_cases(found, one, correlation=plan.correlation, evidence=sources.evidence)
+        for kind, one in designs.items()
+    }
+    document = _sizes(found, designs, cases, goal, target)
+    if found.nuisance and plan.sd is None:
         document["expected_crossover_size"] = expected_size(
-            found.prior, designs["crossover"], goal=aim, target=target, nuisance=found.nuisance
+            found.prior, designs["crossover"], goal=goal, target=target, nuisance=found.nuisance
         )
     if json:
         emit("replicate sample-size", document | {"warnings": told})
@@ -286,8 +211,8 @@ def _sizes(
     }
 
 
-def _original(
-    found: Any, reading: str, result: list[str] | None, evidence: Path | None, store: Path | None
+def _printed(
+    found: Any, reading: str, result: list[str] | None, sources: Sources
 ) -> tuple[float, float] | None:
     """Return the estimate and standard error that a replication is held against."""
     from bayes_ptsd.evidence.published import load_published
@@ -295,9 +220,10 @@ def _original(
     from bayes_ptsd.replication.stored import observed_estimate
 
     contrast = found.about["contrast"]
+    printed = load_published(sources.evidence)
     if not result:
-        return original_estimate(load_published(evidence), contrast, reading=reading)
-    return observed_estimate(asked_results(result, store), load_published(evidence))
+        return original_estimate(printed, contrast, reading=reading)
+    return observed_estimate(asked_results(result, sources.store), printed)
 
 
 def _prediction(

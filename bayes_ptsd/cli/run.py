@@ -8,18 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
+from bayes_ptsd.cli._options import (
+    Evidence_,
+    ReadingWeights,
+    Run,
+    Store,
+    Unseeded,
+    chosen_readings,
+    grouped,
+)
 from bayes_ptsd.cli._output import (
     CHECK_FAILED,
-    Evidence_,
-    Json,
-    Log,
-    Quiet,
-    ReadingWeights,
-    Seed,
-    Store,
     Talk,
-    chosen_readings,
     emit,
+    interval,
     number,
     show_prose,
     show_table,
@@ -31,10 +33,11 @@ __all__ = ["reanalyze", "report"]
 # A process takes one task at a time, with compiled models of its own, and the tasks that take long
 # are the seven models that are sampled: five or six processes would need two rounds as four do.
 MOST_WORKERS = 4
-Output = Annotated[Path | None, typer.Option("--output", help="Folder of the page.")]
 
 
+@grouped
 def reanalyze(
+    *,
     store: Store = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Four priors, one convention, nothing sampled.")
@@ -49,51 +52,46 @@ def reanalyze(
     ] = None,
     evidence: Evidence_ = None,
     reading_weights: ReadingWeights = None,
-    seed: Seed = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    log: Log = None,
+    run: Run,
 ) -> None:
     """Reanalyze every printed contrast under every prior, and patients reconstructed from print.
 
     Writes the report. Resumes where it stopped: what the store holds is found, not repeated.
     """
     from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.provenance import DEFAULT_SEED
-    from bayes_ptsd.reanalysis import reanalyze as run
+    from bayes_ptsd.reanalysis import reanalyze as reanalyzed
     from bayes_ptsd.store import ResultStore
 
-    talk = Talk(quiet=quiet, log=log)
+    talk = run.talk()
     folder = store_path(store)
     weights = chosen_readings(reading_weights)
-    chosen = DEFAULT_SEED if seed is None else seed
-    talk.say(f"store {folder}, seed {chosen}")
+    talk.say(f"store {folder}, seed {run.fixed_seed}")
     with talk.progress() as progress:
-        done = run(
+        done = reanalyzed(
             ResultStore(folder),
             evidence=load_published(evidence),
             quick=quick,
             reconstructions=reconstructions,
-            seed=chosen,
+            seed=run.fixed_seed,
             workers=workers or min(os.cpu_count() or 1, MOST_WORKERS),
             reading_weights=weights,
             progress=progress,
         )
-    if json:
+    if run.json:
         emit("reanalyze", done)
     else:
         _show_headline(done)
     _tell(done, talk)
 
 
+@grouped
 def report(
+    *,
     store: Store = None,
-    output: Output = None,
+    output: Annotated[Path | None, typer.Option("--output", help="Folder of the page.")] = None,
     evidence: Evidence_ = None,
     reading_weights: ReadingWeights = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    log: Log = None,
+    run: Unseeded,
 ) -> None:
     """Write the page from the store: the printed numbers, patients, or both, as it holds them.
 
@@ -106,7 +104,7 @@ def report(
     from bayes_ptsd.report.contents import only_patients
     from bayes_ptsd.store import ResultStore
 
-    talk = Talk(quiet=quiet, log=log)
+    talk = run.talk()
     results = ResultStore(store_path(store))
     alone = evidence is None and only_patients(results)
     printed = None if alone else load_published(evidence)
@@ -116,7 +114,7 @@ def report(
     page = write_report(
         printed, results, output or store_path(store) / "report", reading_weights=weights
     )
-    if json:
+    if run.json:
         emit("report", {"report": str(page)})
     talk.say(f"report: {page}")
 
@@ -160,7 +158,7 @@ def _show_headline(done: dict[str, Any]) -> None:
                 f"{estimate:g} ({low:g} to {high:g}), P {p:g}",
                 row["prior"],
                 number(row["mean"]),
-                f"{number(row['eti95'][0])} to {number(row['eti95'][1])}",
+                interval(row["eti95"], 2),
                 number(row["prob_benefit"], 4),
                 number(row["prob_gt_mcid"], 4),
             ]
@@ -185,6 +183,6 @@ def _counted_in(done: dict[str, Any]) -> list[str]:
     keys = ("contrast", "prior", "crossover_reading")
     found = {tuple(row[key] for key in keys): row for row in done["headline"]}
     printed = found[first["contrast"], first["prior"], "as_published"]
-    from bayes_ptsd.evidence.reading_notes import counted_in
+    from bayes_ptsd.readings.notes import counted_in
 
     return [counted_in(first, printed, share)]

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._output import (
-    Json,
-    Log,
-    Quiet,
-    Store,
-    Talk,
-    emit,
-    number,
-    show_table,
-    store_path,
-)
-from bayes_ptsd.cli.fit import (
-    Options,
-    Outcome,
-    Overrides,
-    Priors,
-    Visit,
-    chosen_specs,
-    stored_documents,
-)
+from bayes_ptsd.cli._options import Patients, Store, Unseeded, Variant, grouped
+from bayes_ptsd.cli._output import emit, interval, number, show_table, store_path
+from bayes_ptsd.cli.fit import chosen_specs, stored_documents
 from bayes_ptsd.errors import StoreError
 
 if TYPE_CHECKING:
@@ -38,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["carryover"]
 
-Trial = Annotated[Path, typer.Option("--trial", help="Trial file.")]
-Data = Annotated[Path, typer.Option("--data", help="Patient file.")]
 ANCHORS = {
     "hills_armitage": "Hills-Armitage",
     "reml": "REML, all patients",
@@ -48,14 +30,19 @@ ANCHORS = {
 }
 
 
+@dataclass(frozen=True)
+class NamedPatients(Patients):
+    """Patients, which have to be named."""
+
+    trial: Annotated[Path, typer.Option("--trial", help="Trial file.")] = field()
+    data: Annotated[Path, typer.Option("--data", help="Patient file.")] = field()
+
+
+@grouped
 def carryover(
-    trial: Trial,
-    data: Data,
-    endpoint: Outcome = None,
-    visit: Visit = None,
-    prior: Priors = None,
-    set_: Overrides = None,
-    option: Options = None,
+    *,
+    patients: NamedPatients,
+    variant: Variant,
     model: Annotated[
         str, typer.Option("--model", help="Crossover model with a carryover prior.")
     ] = "crossover-carryover",
@@ -67,25 +54,22 @@ def carryover(
         Path | None, typer.Option("--figure", help="Write the figure as SVG to this new file.")
     ] = None,
     store: Store = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    log: Log = None,
+    run: Unseeded,
 ) -> None:
     """Show how the treatment difference runs from the crossover to the first-period contrast.
 
     The prior of the carryover is swept from zero to flat; no test chooses between the analyses.
     """
-    from bayes_ptsd.provenance import DEFAULT_SEED
+    from bayes_ptsd.models_files import load_model
     from bayes_ptsd.specification import Request
     from bayes_ptsd.store import ResultStore
 
-    talk = Talk(quiet=quiet, log=log)
-    specs = chosen_specs(model, prior or [], set_ or [], option or [])
-    asked = Request(trial=trial, data=data, endpoint=endpoint, visit=visit)
-    found = specs[0].room.select(specs[0], asked)
+    talk = run.talk()
+    specs = chosen_specs(load_model(model), variant)
+    found = specs[0].room.select(specs[0], Request(**vars(patients)))
     _refuse_existing(figure, specs)
     fitted = stored_documents(
-        found, specs, store=store_path(store), seed=DEFAULT_SEED, engine="exact",
+        found, specs, store=store_path(store), seed=run.fixed_seed, engine="exact",
         sampler={"draws": 1, "tune": 1, "chains": 1}, thresholds=[], keep_data=False, talk=talk,
     )  # fmt: skip
     documents = []
@@ -95,7 +79,7 @@ def carryover(
     if figure is not None:
         _write_figure(fit, figure)
         talk.say(f"figure: {figure}")
-    if json:
+    if run.json:
         emit("carryover", documents[0] if len(documents) == 1 else {"sweeps": documents})
         return
     for document in documents:
@@ -132,8 +116,12 @@ def _document(
     levels: Sequence[float],
 ) -> dict[str, Any]:
     """Return one sweep with the frequentist analyses beside it."""
-    from bayes_ptsd.crossover.carryover import LEVELS, carryover_document, carryover_study
-    from bayes_ptsd.crossover.model import crossover_model
+    from bayes_ptsd.structures.crossover.carryover import (
+        LEVELS,
+        carryover_document,
+        carryover_study,
+    )
+    from bayes_ptsd.structures.crossover.model import crossover_model
 
     stored = "carryover" in fit.children and set(levels) <= set(LEVELS)
     # a level of the caller's own needs the patients again
@@ -161,13 +149,13 @@ def _show(document: Mapping[str, Any]) -> None:
         [
             "none" if one["prior"] == "none" else "flat" if one["prior"] == "flat"
             else f"sd {one['prior_sd']:.3g} ({one['prior_sd_in_sds']:.3g} SD)",
-            number(one["mean"], 3), number(one["sd"], 3), _interval(one["eti95"]),
+            number(one["mean"], 3), number(one["sd"], 3), interval(one["eti95"]),
             number(one["prob_benefit"], 4), "",
         ]
         for one in document["sweep"]
     ]  # fmt: skip
     rows += [
-        [ANCHORS[name], number(one["estimate"], 3), number(one["se"], 3), _interval(one["ci95"]),
+        [ANCHORS[name], number(one["estimate"], 3), number(one["se"], 3), interval(one["ci95"]),
          "", "< 0.0001" if one["p_value"] < 1e-4 else number(one["p_value"], 4)]
         for name, one in document["anchors"].items()
     ]  # fmt: skip
@@ -185,11 +173,6 @@ def _show(document: Mapping[str, Any]) -> None:
         for one in document["tipping"]
     ]  # fmt: skip
     show_table("Tipping values", columns, rows)
-
-
-def _interval(limits: Sequence[float]) -> str:
-    """Return an interval for people."""
-    return f"{number(limits[0], 3)} to {number(limits[1], 3)}"
 
 
 def _with_sds(value: float | None, sds: float | None) -> str:

@@ -15,12 +15,9 @@ import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.comparison.posteriors import PosteriorSource, label_of
-from bayes_ptsd.crossover.exact import exact_priors, why_not_exact
-from bayes_ptsd.crossover.model import CrossoverModel, crossover_model
 from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import period_differences
-from bayes_ptsd.exact.crossover import crossover_batch
 from bayes_ptsd.fit import frequentist_document
 from bayes_ptsd.frequentist import frequentist_crossover
 from bayes_ptsd.models_files import load_model
@@ -29,6 +26,8 @@ from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.exact import crossover_batch, exact_priors, why_not_exact
+from bayes_ptsd.structures.crossover.model import CrossoverModel, crossover_model
 
 __all__ = ["PARTS", "PATIENT_MODELS", "STEPS", "compare_patients"]
 
@@ -114,7 +113,7 @@ def _endpoint(evidence: Evidence) -> str:
 def _crossover_spec(name: str) -> ModelSpec:
     """Return a crossover specification."""
     spec = load_model(name)
-    if spec.structure != "crossover":
+    if spec.room.reads != "periods":
         raise SpecError(f"model '{name}' is no crossover of patients, so it is not compared here")
     return spec
 

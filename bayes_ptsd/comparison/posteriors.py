@@ -9,16 +9,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.crossover.exact import DRAWS, exact_priors, why_not_exact
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import EvidenceError, FitError, SpecError
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.exact.crossover import crossover_posterior
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import endpoint_constants, make_result_id
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.exact import (
+    DRAWS,
+    crossover_posterior,
+    exact_priors,
+    why_not_exact,
+)
+from bayes_ptsd.structures.crossover.model import crossover_model
 
 __all__ = ["PosteriorSource", "label_of"]
 

@@ -14,19 +14,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_ptsd.comparison.averaged import averaged_posterior, averaged_summary
 from bayes_ptsd.contrasts import READINGS, analyses
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import p_value
 from bayes_ptsd.evidence.published import contrast_names
-from bayes_ptsd.evidence.reading_weights import chosen_weights
 from bayes_ptsd.evidence.readings import AVERAGED, CROSSOVER_READINGS, of_treatment
-from bayes_ptsd.exact.averaged import averaged_posterior, averaged_summary
 from bayes_ptsd.exact.printed import SETTINGS, summarize_exact
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.readings.weights import chosen_weights
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.catalog import read_sidecar

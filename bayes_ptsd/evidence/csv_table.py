@@ -96,11 +96,7 @@ def read_table(
                 "columns; quote cells that contain a comma"
             )
     rows = tuple(
-        {
-            name: cell.strip().replace("\N{MINUS SIGN}", "-")
-            for name, cell in zip(header, cells, strict=True)
-        }
-        for cells in body
+        {name: _clean(cell) for name, cell in zip(header, cells, strict=True)} for cells in body
     )
     if not rows:
         raise EvidenceError(f"{file}: has a header and no rows; add at least one")

@@ -17,7 +17,34 @@ __all__ = ["endpoint_of_kind", "select_outcome", "select_outcomes"]
 def select_outcome(
     evidence: Evidence, endpoint: str | None = None, *, visit: str | None = None
 ) -> Evidence:
-    """Select one endpoint, and one visit, of patients; named where there are several."""
+    """Select one endpoint at one visit of patients, for models of one outcome.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients, as `load_patients` reads them.
+    endpoint : str, optional
+        Which one; needed where there are several.
+    visit : str, optional
+        Which one; needed where the endpoint was scored at several.
+
+    Returns
+    -------
+    Evidence
+        The same patients with this outcome only; covariates stay.
+
+    Raises
+    ------
+    EvidenceError
+        If endpoint or visit is unknown, or has to be named; the message has the names.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.reconstruction.release import load_release
+    >>> outcome = select_outcome(load_release(m=1)[0], "ies_r", visit="24h")
+    >>> outcome.data["outcomes"]["value"].dims, outcome.data["outcomes"]["value"].shape
+    (('subject', 'period', 'visit', 'endpoint'), (41, 2, 1, 1))
+    """
     outcomes = _outcomes(evidence)
     return _selected(evidence, outcomes, [_one(outcomes, "endpoint", endpoint)], visit)
 
@@ -25,9 +52,33 @@ def select_outcome(
 def select_outcomes(
     evidence: Evidence, endpoints: Sequence[str], *, visit: str | None = None
 ) -> Evidence:
-    """Select several endpoints of patients at one visit, in the order of `endpoints`.
+    """Select several endpoints of patients at one visit, for models of several outcomes.
 
-    The visit has to be named where none of them was scored at one only.
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients, as `load_patients` reads them.
+    endpoints : sequence of str
+        Which ones, in the order that is kept.
+    visit : str, optional
+        Which one; needed where they were scored at several.
+
+    Returns
+    -------
+    Evidence
+        The same patients with these outcomes only; covariates stay.
+
+    Raises
+    ------
+    EvidenceError
+        If an endpoint or the visit is unknown, or has to be named; the message has the names.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.reconstruction.release import load_release
+    >>> both = select_outcomes(load_release(m=1)[0], ["ies_r", "madrs"], visit="24h")
+    >>> both.data["outcomes"]["endpoint"].values.tolist()
+    ['ies_r', 'madrs']
     """
     outcomes = _outcomes(evidence)
     chosen = [_one(outcomes, "endpoint", name) for name in endpoints]

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bayes_ptsd.errors import EvidenceError, SpecError
-from bayes_ptsd.evidence.patient_readers import Refusal
+from bayes_ptsd.evidence.patient_files import Refusal
 from bayes_ptsd.trial import Trial
 
 __all__ = ["Orders", "check_design", "check_rows", "refuse"]

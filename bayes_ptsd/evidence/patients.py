@@ -18,15 +18,12 @@ import xarray as xr
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import crossover_arrays, flow, outcome_tree
-from bayes_ptsd.evidence.patient_cells import parse_rows
 from bayes_ptsd.evidence.patient_checks import Orders, check_design, check_rows, refuse
-from bayes_ptsd.evidence.patient_columns import KIND_COLUMN, find_columns, score_rows
-from bayes_ptsd.evidence.patient_covariates import read_covariates
-from bayes_ptsd.evidence.patient_files import read_patient_table
-from bayes_ptsd.evidence.patient_ids import file_key, pseudonym, pseudonyms
-from bayes_ptsd.evidence.patient_readers import Refusal
+from bayes_ptsd.evidence.patient_columns import KIND_COLUMN, find_columns, parse_rows, score_rows
+from bayes_ptsd.evidence.patient_files import Refusal, read_patient_table
+from bayes_ptsd.evidence.patient_subjects import file_key, pseudonym, pseudonyms, read_covariates
 from bayes_ptsd.evidence.patient_writers import write_patients, write_template
-from bayes_ptsd.trial import Trial
+from bayes_ptsd.trial import Trial, load_trial
 
 __all__ = [
     "crossover_arrays",
@@ -42,7 +39,7 @@ PatientKind = Literal["patients", "simulated", "reconstructed"]
 
 def load_patients(
     path: str | Path,
-    trial: Trial,
+    trial: Trial | str | Path,
     *,
     endpoint: str | None = None,
     covariates: Sequence[str] = (),
@@ -55,9 +52,9 @@ def load_patients(
     path : str or Path
         CSV, TSV, Parquet, Excel, SAS (xpt, sas7bdat), Stata or SPSS; one row per subject, period
         and visit, with one column of scores for all endpoints or one per endpoint.
-    trial : Trial
-        What the file must agree with. Its ``columns`` map names of the file; CDISC ADaM names and
-        the role names themselves need no mapping.
+    trial : Trial, str or Path
+        What the file must agree with, or its trial file. Its ``columns`` map names of the file;
+        CDISC ADaM names and the role names themselves need no mapping.
     endpoint : str, optional
         Read this endpoint only.
     covariates : sequence of str, optional
@@ -99,6 +96,7 @@ def load_patients(
     >>> load_patients(path, trial).data["outcomes"]["value"].mean("subject").values.ravel()
     array([340. , 327.5])
     """
+    trial = trial if isinstance(trial, Trial) else load_trial(trial)
     check_design(trial)
     if endpoint is not None:
         trial.endpoint(endpoint)

@@ -105,10 +105,36 @@ def load_published(folder: str | Path | None = None) -> Evidence:
 def select_contrast(
     evidence: Evidence, contrast: str, *, crossover_reading: str = "as_published"
 ) -> Evidence:
-    """Take one printed row, under a reading of the crossover contrast (of crossover rows only).
+    """Select one printed row, read in one way.
 
-    Variables are 0-d; estimate, limits and standard error have been multiplied by `scale`, 1 or
-    0.5. P does not change.
+    Parameters
+    ----------
+    evidence : Evidence
+        Printed numbers, as `load_published` reads them.
+    contrast : str
+        Id of the row, such as ``T2.IESR.X``.
+    crossover_reading : str
+        What the printed number of a crossover row is; other rows are read as published.
+
+    Returns
+    -------
+    Evidence
+        With this row only: 0-d variables. Estimate, limits and standard error (score units,
+        positive when the active treatment is better) have been multiplied by ``scale``, 1 or 0.5;
+        P does not change.
+
+    Raises
+    ------
+    EvidenceError
+        If there is no such row, or a row that is none of a crossover is read otherwise.
+    SpecError
+        If there is no such reading.
+
+    Examples
+    --------
+    >>> row = select_contrast(load_published(), "T2.IESR.X", crossover_reading="unhalved")
+    >>> row.data["effects"]["estimate"].item()
+    6.35
     """
     reading = crossover_reading_of(crossover_reading)
     effects = evidence.data["effects"].to_dataset()

@@ -3,7 +3,7 @@
 The paper does not say how its crossover contrast was formed, nor in which order the patients who
 left early had been treated. Each reading is a named assumption that every result carries; none is
 a judgment about the paper. How well each explains what was printed is weighed in
-`bayes_ptsd.evidence.reading_weights`.
+`bayes_ptsd.readings.weights`.
 """
 
 from __future__ import annotations

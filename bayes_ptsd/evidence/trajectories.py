@@ -15,7 +15,33 @@ __all__ = ["arm_trajectories", "covariate_columns", "select_endpoint"]
 
 
 def select_endpoint(evidence: Evidence, endpoint: str | None = None) -> Evidence:
-    """Select one endpoint of patients with all visits before anybody changed treatment."""
+    """Select one endpoint with all its visits before anybody changed treatment.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Patients of a parallel trial or a crossover, as `load_patients` reads them.
+    endpoint : str, optional
+        Which one; needed where there are several.
+
+    Returns
+    -------
+    Evidence
+        The same patients with this endpoint, at the visits where it was scored in period 1;
+        covariates stay. Models of several visits read period 1 only.
+
+    Raises
+    ------
+    EvidenceError
+        If the endpoint is unknown, has to be named or has no score in period 1.
+
+    Examples
+    --------
+    >>> from bayes_ptsd.reconstruction.release import load_release
+    >>> scores = select_endpoint(load_release(m=1)[0], "ies_r").data["outcomes"]
+    >>> scores["visit"].values.tolist()
+    ['24h', '48h', '72h', '7d']
+    """
     outcomes = outcomes_of(evidence)
     known = [str(name) for name in outcomes["endpoint"].values]
     if endpoint is None and len(known) > 1:
@@ -49,8 +75,8 @@ def arm_trajectories(evidence: Evidence) -> xr.Dataset:
     names = [str(name) for name in outcomes["endpoint"].values]
     if len(names) != 1:
         raise EvidenceError(
-            f"select one endpoint first: select_endpoint(evidence, '{names[0]}'); there are "
-            f"{', '.join(names)}"
+            f"select one endpoint first: select_endpoint(evidence, '{names[0]}') with all visits, "
+            f"select_outcome(evidence, '{names[0]}') at one; there are {', '.join(names)}"
         )
     outcomes = outcomes.isel(endpoint=0)
     keep = outcomes["value"].notnull().any("visit").values

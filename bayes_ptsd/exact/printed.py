@@ -104,6 +104,11 @@ def summarize_exact(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
 
 def accepted_row(evidence: Evidence, spec: ModelSpec) -> xr.Dataset:
     """Return the one row of the evidence, or refuse what the model does not accept."""
+    if "effects" not in evidence.data.children:
+        raise EvidenceError(
+            f"model '{spec.name}' needs a printed row; this evidence is '{evidence.kind}': take a "
+            "model of patients such as 'crossover', or load_published()"
+        )
     row = evidence.data["effects"].to_dataset()
     if row["estimate"].ndim:
         raise EvidenceError("select one contrast first: select_contrast(evidence, 'T2.IESR.X')")

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
-from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.frequentist.inference import inference_table
 from bayes_ptsd.gaussian.marginal_covariance import Covariance, FloatArray
 from bayes_ptsd.gaussian.restricted import (
     Tables,

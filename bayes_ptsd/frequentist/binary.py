@@ -15,7 +15,7 @@ from statsmodels.genmod.generalized_estimating_equations import GEE
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
-from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.frequentist.inference import inference_table
 from bayes_ptsd.frequentist.ordinal import (
     LARGE_SAMPLE,
     Responses,

@@ -15,7 +15,7 @@ import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.pairs import CrossoverPairs, FloatArray
-from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.frequentist.inference import inference_table
 from bayes_ptsd.frequentist.reml import reml_crossover
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-__all__ = ["COLUMNS", "analysis_document", "finite", "line"]
+__all__ = ["COLUMNS", "analysis_document", "answer", "finite", "line", "no_answer"]
 
 COLUMNS = ("estimate", "se", "df", "p_value")
 
@@ -23,6 +23,17 @@ def analysis_document(one: xr.Dataset) -> dict[str, Any]:
             str(name): line(found.sel(estimand=name)) for name in found["estimand"].values
         },
     }
+
+
+def answer(name: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Return what an analysis says of the treatment difference, its document beside it by name."""
+    chosen = document["estimands"]["treatment_difference"]
+    return {"method": document["method"], **chosen, "analyses": {name: document}}
+
+
+def no_answer(reason: object) -> dict[str, Any]:
+    """Return the same of an analysis that cannot be done."""
+    return {"method": f"none: {reason}", **dict.fromkeys((*COLUMNS, "ci95")), "analyses": {}}
 
 
 def line(row: xr.Dataset) -> dict[str, Any]:

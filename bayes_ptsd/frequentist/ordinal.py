@@ -12,17 +12,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from bayes_ptsd.categorical.cells import EFFECTS, LINKS
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
-from bayes_ptsd.frequentist._cumulative import (
-    LINKS,
+from bayes_ptsd.frequentist.cumulative import (
     CategoryData,
     FloatArray,
     evaluate,
     infinite_coefficients,
     maximize_likelihood,
 )
-from bayes_ptsd.frequentist._profile import profile_inference
-from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.frequentist.inference import inference_table, profile_inference
 
 __all__ = ["LARGE_SAMPLE", "Responses", "ordinal_analysis", "refuse_separation", "responses"]
 
@@ -37,7 +36,6 @@ NO_PROFILE = (
     "Where a profile limit is not a number, the likelihood has no maximum at some held value."
 )
 PROFILE = ("profile_low", "profile_high", "lr_p_value")
-EFFECTS = {"logit": "log_odds_ratio", "probit": "probit_difference"}
 # Of the log likelihood, from twice the nodes: far below the 1.92 by which it falls to a 95% limit.
 LARGEST_ERROR = 1e-4
 # The nodes that are asked for, and up to three doublings: 15 become 127.

@@ -15,7 +15,7 @@ from scipy import optimize
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.pairs import CrossoverPairs, FloatArray
-from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.frequentist.inference import inference_table
 
 __all__ = ["reml_crossover"]
 

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
-from bayes_ptsd.frequentist._table import inference_table
+from bayes_ptsd.frequentist.inference import inference_table
 from bayes_ptsd.gaussian.marginal_covariance import (
     STRUCTURES,
     Covariance,

@@ -90,7 +90,8 @@ def correlation_entries(
     """Return the correlations of the occasions: symmetric, ones on the diagonal.
 
     `partial` is that of an unstructured matrix, by pair, `correlation` that of a compound symmetric
-    one; an autoregressive one is ``(1 - nugget) 2^(-gap / half_life)`` with the gap in days.
+    one; an autoregressive one is ``(1 - nugget) 2^(-gap / half_life)`` with the gap in days, or
+    ``correlation^gap`` in place of the power of 2.
     """
     if structure == "unstructured":
         root = _partial_root(partial, count)
@@ -103,9 +104,13 @@ def correlation_entries(
     else:
         assert days is not None
         share = 1.0 if nugget is None else 1 - nugget
+        gaps = [[days[i] - days[j] for j in range(i)] for i in range(count)]
         lower = [
-            [share * 0.5 ** ((days[i] - days[j]) / half_life) for j in range(i)]
-            for i in range(count)
+            [
+                share * (0.5 ** (gap / half_life) if correlation is None else correlation**gap)
+                for gap in row
+            ]
+            for row in gaps
         ]
     return [
         [1.0 if i == j else lower[max(i, j)][min(i, j)] for j in range(count)] for i in range(count)

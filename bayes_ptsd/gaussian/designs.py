@@ -1,20 +1,15 @@
-"""Crossover models for the exact engine: linear columns and covariance structures.
-
-Cell means (`s` the benefit sign of the endpoint, upper sign active first, lower control first):
-period 1 ``level - period_effect/2 +- s tau/2``; period 2 ``level + period_effect/2 -+ s tau/2 +- s
-lambda/2``. Levels are means over both treatments, so that no prior of a level pulls at tau.
-"""
+"""Linear columns of scores in one or two periods, and the covariance of a patient's two scores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
-from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
+from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.gaussian.axes import Axis, DispersionPrior, sd_axis
 from bayes_ptsd.priors import FloatArray, Prior
 
@@ -23,15 +18,9 @@ __all__ = [
     "Covariance",
     "Design",
     "covariance_axes",
-    "crossover_design",
-    "first_period_design",
 ]
 
-LINEAR_PRIORS = (
-    "level", "period_effect", "treatment", "carryover", "sequence", "baseline_slope",
-)  # fmt: skip
 VARIANCE_FLOOR = 1e-60
-FIRST_PERIOD_PRIORS = ("level", "treatment", "baseline_slope")
 
 
 @dataclass(frozen=True)
@@ -60,113 +49,16 @@ class Covariance:
     log_det: Callable[[FloatArray, FloatArray], FloatArray]
 
 
-def crossover_design(
-    pairs: CrossoverPairs, priors: Mapping[str, Prior | DispersionPrior], *, benefit_sign: int
-) -> Design:
-    """Return the linear columns of the model that the priors' names describe.
-
-    Always ``level``, ``period_effect`` and ``treatment``; ``carryover``, ``sequence`` and
-    ``baseline_slope`` where they are named.
-    """
-    _require(priors, "level", "period_effect", "treatment")
-    half = pairs.active_first - 0.5
-    one, zero = np.ones_like(half), np.zeros_like(half)
-    cells = {
-        "level": np.stack([one, one], axis=-1),
-        "period_effect": np.stack([-one / 2, one / 2], axis=-1),
-        "treatment": benefit_sign * np.stack([half, -half], axis=-1),
-    }
-    if "carryover" in priors:
-        cells["carryover"] = benefit_sign * np.stack([zero, half], axis=-1)
-    if "sequence" in priors:
-        cells["sequence"] = np.stack([half, half], axis=-1)
-    table = {name: column[None] for name, column in cells.items()}
-    if "baseline_slope" in priors:
-        table |= _baseline_columns(pairs)
-    return _design(table, priors, _estimands(list(table)))
-
-
-def first_period_design(
-    pairs: CrossoverPairs, priors: Mapping[str, Prior | DispersionPrior], *, benefit_sign: int
-) -> Design:
-    """Return the columns of the first period alone: level, treatment, perhaps a baseline."""
-    _require(priors, "level", "treatment")
-    half = pairs.active_first - 0.5
-    one, zero = np.ones_like(half), np.zeros_like(half)
-    table = {
-        "level": np.stack([one, zero], axis=-1)[None],
-        "treatment": benefit_sign * np.stack([half, zero], axis=-1)[None],
-    }
-    if "baseline_slope" in priors:
-        table["baseline_slope"] = _baseline_columns(pairs)["baseline_slope[1]"]
-    unit = dict(zip(table, np.eye(len(table)), strict=True))
-    return _design(table, priors, {"treatment_difference": unit.pop("treatment")} | unit)
-
-
-def _require(priors: Mapping[str, Prior | DispersionPrior], *names: str) -> None:
-    """Refuse priors without the ones that every model has."""
-    for name in names:
-        if name not in priors:
-            raise SpecError(f"no prior for '{name}'; give one (flat is one)")
-
-
-def _design(
-    table: Mapping[str, FloatArray],
-    priors: Mapping[str, Prior | DispersionPrior],
-    estimands: Mapping[str, FloatArray],
-) -> Design:
-    """Put columns, of which the baseline can differ by data set, side by side."""
-    count = max(len(column) for column in table.values())
-    columns = np.stack([np.broadcast_to(c, (count, *c.shape[1:])) for c in table.values()], -1)
-    return Design({name: _linear_prior(priors, name) for name in table}, columns, estimands)
-
-
-def _baseline_columns(pairs: CrossoverPairs) -> dict[str, FloatArray]:
-    """Return one slope a period on the baseline, centered over patients."""
-    if pairs.baseline is None:
-        raise SpecError("'baseline_slope' has a prior, but the patients have no baseline")
-    table = np.atleast_2d(pairs.baseline)
-    centered = table - table.mean(axis=1, keepdims=True)
-    zero = np.zeros_like(centered)
-    return {
-        "baseline_slope[1]": np.stack([centered, zero], axis=-1),
-        "baseline_slope[2]": np.stack([zero, centered], axis=-1),
-    }
-
-
-def _linear_prior(priors: Mapping[str, Prior | DispersionPrior], name: str) -> Prior:
-    """Return the prior of a coefficient; ``baseline_slope[2]`` takes that of ``baseline_slope``."""
-    prior = priors[name.partition("[")[0]]
-    if not isinstance(prior, Prior):
-        raise SpecError(f"prior of '{name}' must be a Prior, got {type(prior).__name__}")
-    return prior
-
-
-def _estimands(names: list[str]) -> dict[str, FloatArray]:
-    """Return the estimands as combinations of the coefficients."""
-    unit = dict(zip(names, np.eye(len(names)), strict=True))
-    found = {
-        "treatment_difference": unit["treatment"],
-        "period_effect": unit["period_effect"],
-        "level": unit["level"],
-    }
-    if "carryover" in unit:
-        found["carryover"] = unit["carryover"]
-        found["within_patient_contrast"] = unit["treatment"] - unit["carryover"] / 2
-    if "sequence" in unit:
-        found["sequence_effect"] = unit["sequence"]
-    rest = {name: vector for name, vector in unit.items() if "[" in name}
-    return found | rest
-
-
 def covariance_axes(
-    covariance: str, priors: Mapping[str, Prior | DispersionPrior]
+    covariance: str, priors: Mapping[str, Prior | DispersionPrior], *, linear: Collection[str]
 ) -> tuple[Covariance, list[Axis]]:
-    """Return a covariance structure and its axes; refuse priors that are missing or not its own."""
+    """Return a covariance structure and its axes; refuse priors that are missing or not its own.
+
+    `linear` are the coefficients of the model, whose priors may stand beside.
+    """
     if covariance not in COVARIANCES:
         raise SpecError(f"unknown covariance '{covariance}'{nearest(covariance, COVARIANCES)}")
     found = COVARIANCES[covariance]
-    linear = FIRST_PERIOD_PRIORS if covariance == "first_period" else LINEAR_PRIORS
     allowed = {*linear, *found.prior_keys}
     refuse_unknown_keys(priors, allowed, f"priors of the {covariance} model", error=SpecError)
     axes = []

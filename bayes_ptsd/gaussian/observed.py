@@ -9,10 +9,10 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayes_ptsd.gaussian.covariance import root_entries
-from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.gaussian.covariance import log_matrix_density, root_entries
+from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["observe_masked"]
+__all__ = ["observe_masked", "partial_correlations"]
 
 # log(2 pi), of the density of a normal
 LOG_2PI = float(np.log(2 * np.pi))
@@ -70,6 +70,17 @@ def observe_masked(
         observed=data,
         dims=tuple(dims),
     )
+
+
+def partial_correlations(prior: Prior, count: int, *, dim: str) -> list[Any]:
+    """Return partial correlations by pair (1, 0), (2, 0), (2, 1), under their matrix's prior."""
+    unit = pm.Uniform("partial_unit", 0, 1, dims=dim)
+    partial = pm.Deterministic("partial_correlation", 2 * unit - 1, dims=dim)
+    pairs = [partial[k] for k in range(count * (count - 1) // 2)]
+    # densities of the partial correlations, whose range is twice that of the units
+    density = log_matrix_density(prior, pairs, count, log=pt.log) + len(pairs) * np.log(2)
+    pm.Potential("correlations", density)
+    return pairs
 
 
 def _log_density(value: Any, mean: Any, covariance: Any, there: Any) -> Any:

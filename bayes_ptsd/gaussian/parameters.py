@@ -26,9 +26,12 @@ class Parameter:
     prior: Prior | PriorVector  # score units; of every element alike, or of each, independently
     dims: tuple[str, ...] = ()  # beside chain and draw
     floor: float = -np.inf  # the prior is cut off below this value
+    unit: bool = False  # the prior is that of (1 + value) / 2, as a beta prior of a correlation
 
     def quantile(self, p: FloatArray) -> FloatArray:
         """Return quantiles of the prior above the floor."""
+        if self.unit:
+            return np.asarray(2 * self.prior.quantile(p) - 1)
         if np.isinf(self.floor) or isinstance(self.prior, PriorVector):
             return self.prior.quantile(p)
         below = float(self.prior.cdf(self.floor))
@@ -36,6 +39,8 @@ class Parameter:
 
     def logpdf(self, value: FloatArray) -> FloatArray:
         """Return the log density of the prior above the floor."""
+        if self.unit:
+            return np.asarray(self.prior.logpdf((1 + value) / 2) - np.log(2))
         if np.isinf(self.floor) or isinstance(self.prior, PriorVector):
             return self.prior.logpdf(value)
         return np.asarray(self.prior.logpdf(value) - np.log(self.prior.sf(self.floor)))

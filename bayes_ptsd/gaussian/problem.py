@@ -1,28 +1,21 @@
-"""A crossover model with its data, reduced to cross-products, and its posterior on nodes."""
+"""Linear columns and scores, reduced to cross-products, and their posterior on nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 
 from bayes_ptsd.errors import FitError, SpecError
-from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
-from bayes_ptsd.gaussian.axes import Axis, DispersionPrior, sd_axis
-from bayes_ptsd.gaussian.designs import (
-    Covariance,
-    Design,
-    covariance_axes,
-    crossover_design,
-    first_period_design,
-)
+from bayes_ptsd.gaussian.axes import Axis
+from bayes_ptsd.gaussian.designs import Covariance, Design
 from bayes_ptsd.gaussian.linear import LinearPosterior, NormalComponents, normal_components, solve
 from bayes_ptsd.gaussian.quadrature import Quadrature, integrate, refuse_inexact
 from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["Problem", "Solution", "crossover_problem", "problem_of_rows", "solve_problem"]
+__all__ = ["Problem", "Solution", "problem_of_rows", "solve_problem"]
 
 # Highest Legendre coefficients, relative to the largest, above which a result is refused: integrals
 # are accurate to about its square, 1e-4.
@@ -95,43 +88,6 @@ class Solution:
     value: FloatArray  # dispersion parameters, dims (dataset, axis, node)
     linear: LinearPosterior
     weight: FloatArray  # posterior probability, dims (dataset, component, node)
-
-
-def crossover_problem(
-    pairs: CrossoverPairs,
-    priors: Mapping[str, Prior | DispersionPrior],
-    *,
-    benefit_sign: int,
-    covariance: str,
-) -> Problem:
-    """Reduce a crossover to the cross-products that its posterior needs.
-
-    Scores that do not vary around the cell means, and flat coefficients that cannot be told apart,
-    are refused.
-    """
-    if benefit_sign not in (1, -1):
-        raise SpecError(f"benefit_sign is {benefit_sign}; it is 1 (higher is better) or -1")
-    structure, axes = covariance_axes(covariance, priors)
-    score = pairs.score if pairs.batched else pairs.score[None]
-    present = np.isfinite(score)
-    if covariance == "first_period":
-        design = first_period_design(pairs, priors, benefit_sign=benefit_sign)
-        present = present & np.array([True, False])
-    else:
-        design = crossover_design(pairs, priors, benefit_sign=benefit_sign)
-    if covariance == "random_intercept" and _within_is_free(design.columns, present):
-        axes = [axes[0], sd_axis("sd_within", priors["sd_within"], may_be_zero=True)]
-    return problem_of_rows(design, structure, axes, np.where(present, score, np.nan))
-
-
-def _within_is_free(columns: FloatArray, present: BoolArray) -> bool:
-    """Tell whether a data set's coefficients fit all within-patient differences exactly.
-
-    Then the scores leave the standard deviation within patients free to be zero.
-    """
-    both = np.asarray(present.all(axis=2))
-    change = np.where(both[..., None], columns[:, :, 0] - columns[:, :, 1], 0.0)
-    return bool((np.linalg.matrix_rank(change) == both.sum(axis=1)).any())
 
 
 def problem_of_rows(

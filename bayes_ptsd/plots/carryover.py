@@ -34,7 +34,7 @@ ANCHORS: Mapping[str, tuple[str, str, Any]] = {
 """Label, color and line of the frequentist analyses that the sweep runs between."""
 # Reference SDs at the middle of the axis: the default carryover prior.
 HALF = 0.4
-# Reference SDs; each is a point of `bayes_ptsd.crossover.carryover.SDS`, with room for its number.
+# Reference SDs; each is a point of `structures.crossover.carryover.SDS`, with room for its number.
 TICKS = (0.0, 0.1, 0.2, 0.4, 0.8, 2.0, np.inf)
 # The lower of the levels that the study has tipping values of.
 LEVEL = 0.95

@@ -7,13 +7,11 @@ import json
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.longitudinal.example import TRUTH, example_trajectories
-from bayes_ptsd.longitudinal.groups import trajectory_summary
-from bayes_ptsd.longitudinal.likelihood import derived
-from bayes_ptsd.longitudinal.model import longitudinal_model
-from bayes_ptsd.longitudinal.priors import draw_priors
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.provenance import endpoint_constants
+from bayes_ptsd.structures.longitudinal.draws import derived, draw_priors, trajectory_summary
+from bayes_ptsd.structures.longitudinal.example import TRUTH, example_trajectories
+from bayes_ptsd.structures.longitudinal.model import longitudinal_model
 
 __all__ = ["example_courses"]
 

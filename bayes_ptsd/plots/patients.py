@@ -29,6 +29,7 @@ from bayes_ptsd.plots.style import (
     remove_y,
 )
 from bayes_ptsd.priors import FloatArray, prior_from_table
+from bayes_ptsd.structures import structure_of_fit
 
 __all__ = ["drawn_estimand", "patient_update_figure", "predictive_figure"]
 
@@ -43,10 +44,7 @@ REACH = 4.5
 # Correlations side by side before their labels run into each other; three visits have three.
 CROWDED = 3
 PANELS = {"mean_": "means", "sd_": "standard deviations", "correlation": "correlation"}
-CELLS = {"crossover": "sequence, period", "first_period": "arm", "longitudinal": "visit"}
 NUMBERS, WITHIN = "number_", "_in_"
-OWN_PRIOR = ("crossover", "first_period", "ordinal", "binary")
-"""Structures whose prior of the treatment is the prior of the comparison that is drawn."""
 
 
 def patient_update_figure(fits: Sequence[xr.DataTree]) -> Figure:
@@ -93,9 +91,10 @@ def predictive_figure(fit: xr.DataTree) -> Figure:
         raise SpecError(f"result {fit.attrs.get('result_id')} holds no predictive summary")
     table = fit["predictive_summary"].to_dataset()
     names = [str(name) for name in table["statistic"].values]
-    structure = json.loads(fit.attrs["spec"])["structure"]
+    room = structure_of_fit(fit)
     arms = {arm: str(fit.attrs[arm]) for arm in ("active", "control")}
-    groups = _panels(names, arms, visits=structure == "longitudinal")
+    visits = room.reads == "visits"
+    groups = _panels(names, arms, visits=visits)
     with figure_look():
         figure = new_figure(2.9)
         grid = figure.subplots(
@@ -105,10 +104,10 @@ def predictive_figure(fit: xr.DataTree) -> Figure:
             width_ratios=[1.8 + len(group) for group in groups.values()],
         )[0]
         for axes, (title, members) in zip(grid, groups.items(), strict=True):  # fmt: skip
-            _features(axes, table, members, visits=structure == "longitudinal")
+            _features(axes, table, members, visits=visits)
             axes.set_title(title, fontsize=8)
             if title != "correlation":
-                axes.set_xlabel(CELLS.get(structure, "category"), fontsize=7.5)
+                axes.set_xlabel(room.cells, fontsize=7.5)
         name = f"{fit_title(fit)}, {fit.attrs['prior']} prior: observed and replicated"
         figure.suptitle(name, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
         handles = grid[0].get_legend_handles_labels()[0]
@@ -225,8 +224,8 @@ def _density(fit: xr.DataTree, x: FloatArray) -> FloatArray:
 
 def _prior_density(fit: xr.DataTree, x: FloatArray, *, flat: float) -> FloatArray:
     """Return the prior density of what is drawn, `flat` for one without an integral."""
-    structure, name = json.loads(fit.attrs["spec"])["structure"], drawn_estimand(fit)
-    own = structure in OWN_PRIOR and not (name == DIFFERENCE and structure in OWN_PRIOR[2:])
+    name = drawn_estimand(fit)
+    own = name in structure_of_fit(fit).prior_estimands
     prior = prior_from_table(json.loads(fit.attrs["prior_table"]))
     if own and prior.proper:
         return prior.pdf(x)

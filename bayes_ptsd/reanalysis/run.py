@@ -8,10 +8,10 @@ from typing import Any
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.evidence.reading_notes import average_note
-from bayes_ptsd.evidence.reading_weights import chosen_weights
 from bayes_ptsd.evidence.readings import of_treatment
 from bayes_ptsd.provenance import DEFAULT_SEED, library_versions
+from bayes_ptsd.readings.notes import average_note
+from bayes_ptsd.readings.weights import chosen_weights
 from bayes_ptsd.reanalysis.printed import exact_posteriors, headline_rows, sampled_checks
 from bayes_ptsd.reanalysis.reconstructed import (
     QUICK_SETS,

@@ -11,15 +11,15 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.check_roles import Check, check_table, failed_checks
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.estimands import estimand_draws, estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import period_differences, period_lines
-from bayes_ptsd.first_period.model import first_period_model
 from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period, shared_assumptions
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id, stamp
 from bayes_ptsd.reconstructed.sets import sets_digest
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.crossover.model import crossover_model
+from bayes_ptsd.structures.first_period.model import first_period_model
 
 __all__ = ["EXACT", "LAYOUT", "pooled_exact", "pooled_fits", "pooled_id"]
 
@@ -56,7 +56,7 @@ def pooled_exact(
     start = time.perf_counter()
     first = patients[0]
     endpoint, visit = (str(first.data["outcomes"][dim].item(0)) for dim in ("endpoint", "visit"))
-    crossover = spec.structure == "crossover"
+    crossover = spec.room.reads == "periods"
     pool = pool_crossover if crossover else pool_first_period
     summary = pool(patients, spec, endpoint=endpoint, visit=visit)
     model = crossover_model(first, spec) if crossover else first_period_model(first, spec)
@@ -167,7 +167,7 @@ def _named(
         **readings,
     }
     summary = summary_document(estimate(tree))
-    if spec.structure == "crossover":
+    if spec.room.reads == "periods":
         periods = _periods(patients)
         tree["periods"] = xr.DataTree(periods)
         summary[DIFFERENCE]["periods"] = _period_lines(periods)

@@ -55,6 +55,6 @@ def sets_digest(patients: Sequence[Evidence]) -> str:
 
 def outcome_for(spec: ModelSpec, patients: Evidence, endpoint: str, visit: str = "24h") -> Evidence:
     """Select the endpoint and visit that a model analyzes; a longitudinal one has all visits."""
-    if spec.structure == "longitudinal":
+    if spec.room.reads == "visits":
         return select_endpoint(patients, endpoint)
     return select_outcome(patients, endpoint, visit=visit)

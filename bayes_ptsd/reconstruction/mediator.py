@@ -8,15 +8,21 @@ import numpy as np
 from scipy import stats
 
 from bayes_ptsd.evidence.intervals import FloatArray
-from bayes_ptsd.reconstruction.aims import add_crossover, add_first_period
-from bayes_ptsd.reconstruction.boxes import Box
-from bayes_ptsd.reconstruction.forms import Cells, Forms, Response, least_squares
-from bayes_ptsd.reconstruction.geometry import orthogonal, residuals, with_gram
 from bayes_ptsd.reconstruction.nuisance import Nuisance
 from bayes_ptsd.reconstruction.plan import Plan
 from bayes_ptsd.reconstruction.screen import FirstPeriod, Regression, regression_targets
-from bayes_ptsd.reconstruction.search import Goal, Values, repair
-from bayes_ptsd.reconstruction.single import add_second
+from bayes_ptsd.reconstruction.search import Goal, repair
+from bayes_ptsd.reconstruction.single import add_period_two
+from bayes_ptsd.reconstruction.statistics import (
+    Cells,
+    Response,
+    Statistics,
+    least_squares,
+    orthogonal,
+    residuals,
+    with_gram,
+)
+from bayes_ptsd.reconstruction.targets import add_crossover, add_first_period
 from bayes_ptsd.reconstruction.total import (
     Columns,
     TotalDraw,
@@ -61,7 +67,7 @@ def draw_mediator(
         columns, accepted = start
         if not _modifier_absent(plan, bed, columns):
             continue
-        second = add_second(plan, nuisance, plan.mediator, columns, total.columns, rng)
+        second = add_period_two(plan, nuisance, plan.mediator, columns, total.columns, rng)
         if second is None:
             continue
         columns, more = second
@@ -158,8 +164,8 @@ def _repaired(
     everybody = np.ones(plan.size, bool)
     bounds = plan.bounds(name)
     spaces = {f"{name}.1": (everybody, *bounds), f"{name}.2": (plan.completer, *bounds)}
-    goal = Goal(Forms(Cells.of(spaces)))
-    cells = goal.forms.cells
+    goal = Goal(Statistics(Cells.of(spaces)))
+    cells = goal.statistics.cells
     baseline = columns[f"{name}.base1"]
     again = columns.get(f"{name}.base2", baseline)
     change = float(plan.analyzes_change)
@@ -170,27 +176,27 @@ def _repaired(
     add_first_period(goal, plan, row, response=score, baseline=baseline)
     crossover = plan.rows[name, "crossover"]
     add_crossover(goal, plan, crossover, first=first, second=second, reading=plan.reading)
-    goal.others.append(_regression_aims(goal, plan, bed, baseline, score))
+    _add_regression(goal, plan, bed, baseline, score)
     scores, used = repair(goal, cells.take(columns), rng, rounds=ROUNDS)
     return (None if scores is None else columns | cells.put(scores)), used
 
 
-def _regression_aims(
+def _add_regression(
     goal: Goal, plan: Plan, bed: _Bed, baseline: FloatArray, score: Response
-) -> tuple[Values, list[Box]]:
-    """Return the regression as a function of the mediator's scores, and its boxes."""
+) -> None:
+    """Add the regression as a function of the mediator's scores, with its boxes."""
     design = np.column_stack([np.ones(plan.size), plan.ket, bed.baseline, baseline])
     everybody = np.ones(plan.size, bool)
     fixed = [least_squares(design, everybody, which) for which in (1, 2, 3)]
     residual, df = fixed[0].residual, fixed[0].df - 1
     y = residual @ bed.total
-    cells = goal.forms.cells
+    cells = goal.statistics.cells
     active = Response(score.weight * plan.ket[cells.patient], score.offset * plan.ket)
-    lines = [goal.forms.linear(score, analysis.coefficient) for analysis in fixed]
-    with_total = goal.forms.linear(score, y)
-    active_total = goal.forms.linear(active, y)
+    lines = [goal.statistics.linear(score, analysis.coefficient) for analysis in fixed]
+    with_total = goal.statistics.linear(score, y)
+    active_total = goal.statistics.linear(active, y)
     squares = [
-        goal.forms.quadratic([(one, other, residual)])
+        goal.statistics.quadratic([(one, other, residual)])
         for one, other in ((score, score), (score, active), (active, active))
     ]
     own = np.array([analysis.fit(bed.total)[0] for analysis in fixed])[:, None]
@@ -220,4 +226,4 @@ def _regression_aims(
         absent = plan.has(term, "first_period_adjusted", "absent", plan.total)
         edge = float(stats.t.isf(0.03, degrees)) if absent else np.inf
         boxes.append((-np.inf if not absent else 0.0, edge))
-    return values, boxes
+    goal.others.append((values, boxes))

@@ -143,7 +143,7 @@ class Plan:
         }
 
     @cached_property
-    def gate(self) -> str:
+    def threshold_endpoint(self) -> str:
         """The endpoint that decides about the second infusion."""
         later = [
             e for (e, a), row in self.rows.items() if a == "crossover" and self.visit(e) != "24h"

@@ -1,28 +1,234 @@
-"""Reconstructions: drawn, assembled, verified, and drawn anew where one number does not print."""
+"""Reconstructions: drawn, assembled, verified, and drawn anew where one number does not print.
+
+The endpoints of one are drawn in the order in which they hang on each other, and laid out as all
+patients are.
+"""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.intervals import FloatArray
+from bayes_ptsd.evidence.patient_arrays import outcome_tree
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.provenance import DEFAULT_SEED
-from bayes_ptsd.reconstruction.assemble import arrange
-from bayes_ptsd.reconstruction.draw import draw_patients
+from bayes_ptsd.reconstruction.mediator import draw_mediator
 from bayes_ptsd.reconstruction.nuisance import Nuisance, load_nuisance
 from bayes_ptsd.reconstruction.plan import Plan, plan_of
+from bayes_ptsd.reconstruction.single import draw_single, standardized
+from bayes_ptsd.reconstruction.total import Columns, TotalDraw, draw_total
+from bayes_ptsd.reconstruction.two_week_threshold import draw_baseline, draw_two_weeks
 from bayes_ptsd.reconstruction.verification import Checked, verify
+from bayes_ptsd.reconstruction.visits import ANALYSIS, draw_visits
 
-__all__ = ["Reconstruction", "reconstruct", "reconstructions"]
+__all__ = ["Drawn", "Reconstruction", "arrange", "draw_patients", "reconstruct", "reconstructions"]
+
+Blocks = dict[str, TotalDraw]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """All scores of one reconstruction.
+
+    Attributes
+    ----------
+    columns : dict
+        Scores by column: endpoint and ``base1``, ``1``, ``base2``, ``2`` or a later visit.
+    accepted : dict
+        Accepted nuisances, ``endpoint.name``.
+    attempts : int
+        Starts from the first step on.
+    """
+
+    columns: Columns
+    accepted: dict[str, float]
+    rounds: dict[str, int]
+    attempts: int
+
+
+def draw_patients(
+    plan: Plan, nuisance: Nuisance, rng: np.random.Generator, *, attempts: int = 60
+) -> Drawn | None:
+    """Draw whole scores of all endpoints that print every result, None if no start led to any."""
+    for attempt in range(1, attempts + 1):
+        total = draw_total(plan, nuisance, rng)
+        if total is None:
+            continue
+        mediator = draw_mediator(plan, nuisance, total, rng)
+        if mediator is None:
+            continue
+        blocks: Blocks = {plan.total: total, plan.mediator: mediator}
+        if _singles(plan, nuisance, blocks, rng) and _later(plan, nuisance, blocks, rng):
+            return _together(blocks, attempt)
+    return None
+
+
+def _singles(plan: Plan, nuisance: Nuisance, blocks: Blocks, rng: np.random.Generator) -> bool:
+    """Add the endpoints that have rows of their own only."""
+    total = blocks[plan.total].columns
+    done = {plan.total, plan.mediator, *plan.parts}
+    for name in dict.fromkeys(endpoint for endpoint, _ in plan.rows):
+        if name in done:
+            continue
+        baseline = draw_baseline(plan, name, rng) if name in plan.baselines else None
+        given: Columns = {}
+        if name == plan.threshold_endpoint and baseline is not None:
+            severity = standardized(plan, total, 1)
+            given[f"{name}.base2"] = draw_two_weeks(plan, baseline, severity, rng)
+        here = _with_change(plan, name, baseline)
+        found = draw_single(here, nuisance, name, total, rng, baseline=baseline, given=given)
+        if found is None:
+            return False
+        blocks[name] = replace(found, columns=_filled(plan, name, found.columns, rng))
+    return True
+
+
+def _filled(plan: Plan, name: str, columns: Columns, rng: np.random.Generator) -> Columns:
+    """Return scores of period 2 also for those whose change cannot be analyzed."""
+    second = columns[f"{name}.2"].copy()
+    for patient in np.flatnonzero(plan.completer & np.isnan(second)):
+        alike = plan.active_first == plan.active_first[patient]
+        known = second[alike & np.isfinite(second)]
+        second[patient] = rng.choice(known)
+    return columns | {f"{name}.2": second}
+
+
+def _with_change(plan: Plan, name: str, baseline: FloatArray | None) -> Plan:
+    """Return the plan without those who have no change to analyze for want of a baseline."""
+    if baseline is None or not plan.analyzes_change:
+        return plan
+    who = plan.completer & np.isfinite(baseline)
+    return plan.among(who, name)
+
+
+def _later(plan: Plan, nuisance: Nuisance, blocks: Blocks, rng: np.random.Generator) -> bool:
+    """Add the later visits of the endpoints with a longitudinal row."""
+    for name in [endpoint for endpoint, analysis in plan.rows if analysis == ANALYSIS]:
+        parts = plan.parts if name == plan.total else (name,)
+        columns = blocks[name].columns
+        score = sum((columns[f"{part}.1"] for part in parts), np.zeros(plan.size))
+        found = draw_visits(plan, nuisance, name, score, rng)
+        if found is None:
+            return False
+        blocks[f"{name} later"] = found
+    return True
+
+
+def _together(blocks: Blocks, attempts: int) -> Drawn:
+    """Return all blocks as one."""
+    columns: Columns = {}
+    accepted: dict[str, float] = {}
+    for name, block in blocks.items():
+        columns |= block.columns
+        accepted |= {f"{name}.{key}": value for key, value in block.accepted.items()}
+    return Drawn(columns, accepted, {k: b.rounds for k, b in blocks.items()}, attempts)
+
+
+def arrange(
+    plan: Plan,
+    drawn: Drawn,
+    *,
+    seed: int,
+    index: int,
+    rng: np.random.Generator,
+    priors: str = "",
+) -> Evidence:
+    """Arrange drawn scores as patients; `rng` shuffles their labels, which would tell their fate.
+
+    Node ``covariates`` has the score at two weeks that decided about the second infusion, the
+    reason for which a patient's trial ended, and a late second infusion. `priors` names the file of
+    nuisance priors, empty for the default.
+    """
+    columns, order = _with_totals(plan, drawn), rng.permutation(plan.size)
+    values, baseline = _arrays(plan, columns, order)
+    decides = plan.threshold_endpoint
+    covariates = xr.Dataset(
+        {
+            f"{decides}_2_weeks": ("subject", columns[f"{decides}.base2"][order]),
+            "reason": ("subject", np.array(plan.reason)[order]),
+            "late": ("subject", plan.late[order].astype(float)),
+        },
+        coords={"subject": values["subject"].values},
+    )
+    assumptions = {
+        "crossover_reading": plan.reading,
+        "flow_reading": plan.flow_reading,
+        "seed": str(seed),
+        "reconstruction": str(index),
+        "nuisance": json.dumps({k: round(v, 4) for k, v in drawn.accepted.items()}),
+    }
+    if priors:
+        assumptions["nuisance_priors"] = priors
+    tree = outcome_tree(values, baseline=baseline, covariates=covariates)
+    return Evidence(
+        "reconstructed", plan.evidence.trial, tree, assumptions=assumptions, source="reconstruct"
+    )
+
+
+def _arrays(
+    plan: Plan, columns: dict[str, np.ndarray], order: np.ndarray
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return scores and baselines of the patients in a new order."""
+    trial = plan.evidence.trial
+    endpoints, visits = list(trial.endpoints), list(trial.visits)
+    values = np.full((plan.size, 2, len(visits), len(endpoints)), np.nan)
+    baseline = np.full((plan.size, 2, len(endpoints)), np.nan)
+    for column, scores in columns.items():
+        name, _, what = column.partition(".")
+        place = endpoints.index(name)
+        if what.startswith("base"):
+            second = int(what[-1]) - 1
+            took_place = plan.infused_twice if second else np.ones(plan.size, bool)
+            baseline[:, second, place] = np.where(took_place, scores, np.nan)[order]
+        elif what in visits:
+            values[:, 0, visits.index(what), place] = scores[order]
+        else:
+            values[:, int(what) - 1, visits.index(plan.visit(name)), place] = scores[order]
+    # a rounded -0.3 is -0.0, which another machine or file would hold as 0.0
+    dims, coords = ("subject", "period", "visit", "endpoint"), _coords(plan, order)
+    scored = xr.DataArray(values + 0.0, dims=dims, coords=coords)
+    before = scored.isel(visit=0, drop=True).copy(data=baseline + 0.0)
+    return scored, before.rename("baseline")
+
+
+def _coords(plan: Plan, order: np.ndarray) -> dict[str, Any]:
+    """Return the labels of patients, periods, visits and endpoints."""
+    trial = plan.evidence.trial
+    active = {turn[0] == trial.active: name for name, turn in trial.sequences.items()}
+    sequence = [active[bool(first)] for first in plan.active_first[order]]
+    return {
+        "subject": [f"R{number:02d}" for number in range(1, plan.size + 1)],
+        "period": [1, 2],
+        "visit": list(trial.visits),
+        "endpoint": list(trial.endpoints),
+        "sequence": ("subject", sequence),
+        "treatment": (("subject", "period"), [list(trial.sequences[name]) for name in sequence]),
+        "hours": ("visit", list(trial.visits.values())),
+    }
+
+
+def _with_totals(plan: Plan, drawn: Drawn) -> dict[str, np.ndarray]:
+    """Add the sum of the parts wherever all parts have a score."""
+    columns = dict(drawn.columns)
+    for what in ("base1", "1", "base2", "2"):
+        parts = [columns[f"{part}.{what}"] for part in plan.parts if f"{part}.{what}" in columns]
+        if parts:
+            columns[f"{plan.total}.{what}"] = np.sum(parts, axis=0)
+    return columns
+
 
 # all 200 sets drawn for the shipped release agreed at once, so ten that do not are no accident
 TRIES = 10

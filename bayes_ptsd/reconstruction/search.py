@@ -1,4 +1,4 @@
-"""Local search over integer scores until every form is inside its box."""
+"""Local search over integer scores until every statistic is inside its box."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from bayes_ptsd.evidence.intervals import FloatArray
 from bayes_ptsd.reconstruction.boxes import Box
-from bayes_ptsd.reconstruction.forms import Forms
+from bayes_ptsd.reconstruction.statistics import Statistics
 
 __all__ = ["Contrast", "Goal", "Values", "repair"]
 
 Values: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
-# of a box's width at either end: forms are updated step by step, and their rounding errors must not
-# carry a value that looks inside out of its box
+# of a box's width at either end: statistics are updated step by step, and their rounding errors
+# must not carry a value that looks inside out of its box
 SHRINK = 0.002
 # one point down or up; some steps are doubled
 SIGNS = np.array([-1, 1])
@@ -31,11 +31,11 @@ class Contrast:
     Attributes
     ----------
     linear, quadratic : int
-        Places of the forms behind estimate and residual sum of squares.
+        Places of the statistics behind estimate and residual sum of squares.
     scale : float
         Factor of the estimate, with the sign that makes benefit positive.
     factor : float
-        Squared standard error, before `scale`, in units of the quadratic form.
+        Squared standard error, before `scale`, in units of the quadratic statistic.
     boxes : tuple
         Of estimate, lower and upper limit, absolute t.
     """
@@ -50,18 +50,18 @@ class Contrast:
 
 @dataclass
 class Goal:
-    """What the search aims at: values computed from forms, each with its box.
+    """What the search wants: values computed from statistics, each with its box.
 
     Attributes
     ----------
     squares : list of tuple
-        Places of quadratic forms with a factor, and the box of the product.
+        Places of quadratic statistics with a factor, and the box of the product.
     others : list of tuple
-        Functions of all forms, dims (form, proposal), that return values, dims (value, proposal),
-        and the boxes of those.
+        Functions of all statistics, dims (statistic, proposal), that return values, dims
+        (value, proposal), and the boxes of those.
     """
 
-    forms: Forms
+    statistics: Statistics
     contrasts: list[Contrast] = field(default_factory=list)
     squares: list[tuple[int, float, Box]] = field(default_factory=list)
     others: list[tuple[Values, Sequence[Box]]] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Goal:
         return [box for box in boxes if np.isfinite(box).any()]
 
     def function(self) -> Values:
-        """Return the function from forms, dims (form, proposal), to values in order."""
+        """Return the function from statistics, dims (statistic, proposal), to values in order."""
         made = self.contrasts
         line, square = (
             np.array([getattr(c, name) for c in made], dtype=int)
@@ -132,26 +132,26 @@ def repair(
 
 
 class _Walk:
-    """Scores with the current value of every form, linear ones first.
+    """Scores with the current value of every statistic, linear ones first.
 
-    Forms lie in the last dimension, so that what a change of a few cells needs lies together in
-    memory. Sums are taken in the order of the formulas: the same seed gives the same scores.
+    Statistics lie in the last dimension, so that what a change of a few cells needs lies together
+    in memory. Sums are taken in the order of the formulas: the same seed gives the same scores.
     """
 
     def __init__(self, goal: Goal, start: FloatArray, rng: np.random.Generator) -> None:
         self.goal, self.rng, self.scores = goal, rng, start.astype(float)
-        line, line_constant, matrix, slope, constant = goal.forms.arrays()
+        line, line_constant, matrix, slope, constant = goal.statistics.arrays()
         self.low, self.high, self.width = (part[:, None] for part in goal.bounds())
         self.values = goal.function()
         self.lines, size = len(line), len(start)
         product = matrix @ start
-        self.forms = np.concatenate(
+        self.statistics = np.concatenate(
             [line @ start + line_constant, product @ start + 2 * (slope @ start) + constant]
         )
         self.gradient = np.ascontiguousarray(np.concatenate([line, 2 * (product + slope)]).T)
         self.diagonal = np.ascontiguousarray(np.einsum("rkk->rk", matrix).T)
         self.flat = np.ascontiguousarray(matrix.reshape(len(matrix), size**2).T)
-        cells = goal.forms.cells
+        cells = goal.statistics.cells
         self.down, self.up = cells.low - start, cells.high - start
         same = cells.patient[:, None] == cells.patient[None, :]
         self.partner_count = same.sum(axis=1)
@@ -161,7 +161,7 @@ class _Walk:
 
     def run(self, rounds: int, batch: int) -> tuple[FloatArray | None, int]:
         """Take the best proposal of each batch, a worse one now and then."""
-        loss = float(self._loss(self.forms[:, None])[0])
+        loss = float(self._loss(self.statistics[:, None])[0])
         for used in range(rounds):
             if loss == 0:
                 return self.scores, used
@@ -193,7 +193,7 @@ class _Walk:
         return cell, step
 
     def _moved(self, cell: np.ndarray, step: np.ndarray) -> FloatArray:
-        """Return all forms after each proposal, dims (proposal, form)."""
+        """Return all statistics after each proposal, dims (proposal, statistic)."""
         size, lines = len(self.scores), self.lines
         steps = step[:, :, None].astype(float)
         along = self.gradient.take(cell, axis=0)
@@ -203,7 +203,7 @@ class _Walk:
         place = cell.take(LATER, axis=0) * size + cell.take(EARLIER, axis=0)
         pairs = self.flat.take(place, axis=0)
         pairs *= 2 * steps.take(LATER, axis=0) * steps.take(EARLIER, axis=0)
-        moved: FloatArray = self.forms + along[0]
+        moved: FloatArray = self.statistics + along[0]
         squares = moved[:, lines:]
         squares += curved[0]
         moved += along[1]
@@ -215,9 +215,9 @@ class _Walk:
         squares += pairs[2]
         return moved
 
-    def _loss(self, forms: FloatArray) -> FloatArray:
+    def _loss(self, statistics: FloatArray) -> FloatArray:
         """Return the distances to the boxes in widths, far ones damped, and a little for each."""
-        values = self.values(forms[: self.lines], forms[self.lines :])
+        values = self.values(statistics[: self.lines], statistics[self.lines :])
         distance = np.maximum(self.low - values, values - self.high)
         np.maximum(distance, 0, out=distance)
         distance /= self.width
@@ -226,9 +226,9 @@ class _Walk:
         result: FloatArray = np.add.reduce(damped, axis=0)
         return result
 
-    def _accept(self, cells: list[int], steps: list[int], forms: FloatArray) -> None:
+    def _accept(self, cells: list[int], steps: list[int], statistics: FloatArray) -> None:
         """Make a proposal the current scores."""
-        self.forms = forms.copy()
+        self.statistics = statistics.copy()
         size, change = len(self.scores), None
         for cell, step in zip(cells, steps, strict=True):
             if step:

@@ -5,27 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from bayes_ptsd.evidence.intervals import FloatArray
-from bayes_ptsd.reconstruction.aims import add_crossover, add_first_period, reading_of
-from bayes_ptsd.reconstruction.forms import Cells, Forms
-from bayes_ptsd.reconstruction.geometry import orthogonal, residuals
 from bayes_ptsd.reconstruction.nuisance import Nuisance
-from bayes_ptsd.reconstruction.plan import WITHOUT_CHANGE, Plan
-from bayes_ptsd.reconstruction.search import Goal, repair
-from bayes_ptsd.reconstruction.second import (
+from bayes_ptsd.reconstruction.period_two import (
     CrossoverTargets,
+    exact_period_two,
     first_difference,
     halves_of,
-    second_period,
 )
+from bayes_ptsd.reconstruction.plan import WITHOUT_CHANGE, Plan
+from bayes_ptsd.reconstruction.search import Goal, repair
+from bayes_ptsd.reconstruction.statistics import Cells, Statistics, orthogonal, residuals
+from bayes_ptsd.reconstruction.targets import add_crossover, add_first_period, reading_of
 from bayes_ptsd.reconstruction.total import (
     Columns,
     TotalDraw,
     contrast_of_completers,
     fitting_level,
-    second_baseline,
+    period_two_baseline,
 )
 
-__all__ = ["add_second", "draw_single", "standardized"]
+__all__ = ["add_period_two", "draw_single", "standardized"]
 
 # in 40 sets (8 of each reading, default seed) 160 of 271 searches ended, half of them within 11
 # rounds, the last in 231; the others are begun anew
@@ -69,7 +68,7 @@ def draw_single(
         start = _first(plan, nuisance, name, total, baseline, rng)
         if start is None:
             continue
-        second = add_second(plan, nuisance, name, start[0] | (given or {}), total, rng)
+        second = add_period_two(plan, nuisance, name, start[0] | (given or {}), total, rng)
         if second is None:
             continue
         found, used = _repaired(plan, name, second[0], rng)
@@ -149,7 +148,7 @@ def _row_targets(
     return accepted["effect"], df * accepted["residual_sd"] ** 2
 
 
-def add_second(
+def add_period_two(
     plan: Plan,
     nuisance: Nuisance,
     name: str,
@@ -181,7 +180,7 @@ def add_second(
         power = _power(plan, first, se, reading, bounds)
         shape = np.sign(z) * np.abs(z) ** power
         level = first[plan.completer].mean() + accepted["period"]
-        second = second_period(
+        second = exact_period_two(
             plan, first[:, None], targets, shape[:, None],
             correlation=accepted["correlation"], level=np.array([level]), shift=carryover,
         )  # fmt: skip
@@ -193,7 +192,7 @@ def add_second(
     found = dict(columns)
     if change and given is None and baseline is not None:
         filled = np.where(np.isfinite(baseline), baseline, np.nanmean(baseline))
-        given = second_baseline(np.rint(filled), analyzed, bounds, rng)
+        given = period_two_baseline(np.rint(filled), analyzed, bounds, rng)
         found[f"{name}.base2"] = given
     score = analyzed + (np.nan_to_num(given) if change and given is not None else 0.0)
     if not change:
@@ -221,8 +220,8 @@ def _repaired(
     """Move scores until the rows of the endpoint print as they should."""
     everybody, bounds = np.ones(plan.size, bool), plan.bounds(name)
     spaces = {f"{name}.1": (everybody, *bounds), f"{name}.2": (plan.completer, *bounds)}
-    goal = Goal(Forms(Cells.of(spaces)))
-    cells = goal.forms.cells
+    goal = Goal(Statistics(Cells.of(spaces)))
+    cells = goal.statistics.cells
     baseline = columns.get(f"{name}.base1")
     reading = reading_of(plan, baseline=baseline is not None)
     change = reading in WITHOUT_CHANGE and baseline is not None

@@ -10,14 +10,23 @@ from scipy import stats
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.intervals import FloatArray
-from bayes_ptsd.reconstruction.aims import add_crossover, add_first_period
-from bayes_ptsd.reconstruction.forms import Cells, Forms
-from bayes_ptsd.reconstruction.geometry import equicorrelated, orthogonal, residuals
 from bayes_ptsd.reconstruction.nuisance import Nuisance
+from bayes_ptsd.reconstruction.period_two import (
+    CrossoverTargets,
+    exact_period_two,
+    first_difference,
+)
 from bayes_ptsd.reconstruction.plan import Plan
 from bayes_ptsd.reconstruction.screen import FirstPeriod, regression_targets
 from bayes_ptsd.reconstruction.search import Goal, repair
-from bayes_ptsd.reconstruction.second import CrossoverTargets, first_difference, second_period
+from bayes_ptsd.reconstruction.statistics import (
+    Cells,
+    Statistics,
+    equicorrelated,
+    orthogonal,
+    residuals,
+)
+from bayes_ptsd.reconstruction.targets import add_crossover, add_first_period
 
 __all__ = ["Columns", "TotalDraw", "draw_total", "fitting_level"]
 
@@ -64,7 +73,7 @@ def draw_total(
     rounds = 0
     for _ in range(restarts):
         start = _first_period(plan, nuisance, targets, rng)
-        second = None if start is None else _second(plan, nuisance, start, rng)
+        second = None if start is None else _period_two(plan, nuisance, start, rng)
         if start is None or second is None:
             continue
         columns, accepted = second
@@ -201,7 +210,7 @@ def _select(
     return order, noise
 
 
-def _second(
+def _period_two(
     plan: Plan, nuisance: Nuisance, start: _Start, rng: np.random.Generator
 ) -> tuple[Columns, dict[str, float]] | None:
     """Add period 2, with its own baselines where change is analyzed."""
@@ -215,7 +224,7 @@ def _second(
         carryover = nuisance.draw("common", "carryover", rng) * sd
         level = first[plan.completer].mean(axis=0) + period * weights_of(plan)
         shape = rng.normal(size=first.shape)
-        second = second_period(
+        second = exact_period_two(
             plan, first, start.crossover, shape,
             correlation=correlation, level=level, shift=carryover,
         )  # fmt: skip
@@ -239,7 +248,7 @@ def _rounded(plan: Plan, start: _Start, second: FloatArray, rng: np.random.Gener
         columns[f"{name}.1"] = np.clip(np.rint(start.first[:, index]), low, high)
         analyzed = second[:, index]
         if plan.analyzes_change:
-            again = second_baseline(baseline, analyzed, (low, high), rng)
+            again = period_two_baseline(baseline, analyzed, (low, high), rng)
             columns[f"{name}.base2"] = again
             analyzed = analyzed + again
         else:
@@ -248,7 +257,7 @@ def _rounded(plan: Plan, start: _Start, second: FloatArray, rng: np.random.Gener
     return columns
 
 
-def second_baseline(
+def period_two_baseline(
     baseline: FloatArray,
     change: FloatArray,
     bounds: tuple[float, float],
@@ -280,19 +289,19 @@ def _repaired(plan: Plan, columns: Columns, rng: np.random.Generator) -> tuple[C
     everybody = np.ones(plan.size, bool)
     spaces = {f"{name}.1": (everybody, *plan.bounds(name)) for name in plan.parts}
     spaces |= {f"{name}.2": (plan.completer, *plan.bounds(name)) for name in plan.parts}
-    goal = Goal(Forms(Cells.of(spaces)))
+    goal = Goal(Statistics(Cells.of(spaces)))
     for name in (*plan.parts, plan.total):
         parts = plan.parts if name == plan.total else (name,)
         _add_rows(goal, plan, name, parts, columns)
-    scores, used = repair(goal, goal.forms.cells.take(columns), rng, rounds=ROUNDS)
+    scores, used = repair(goal, goal.statistics.cells.take(columns), rng, rounds=ROUNDS)
     if scores is None:
         return None, used
-    return columns | goal.forms.cells.put(scores), used
+    return columns | goal.statistics.cells.put(scores), used
 
 
 def _add_rows(goal: Goal, plan: Plan, name: str, parts: tuple[str, ...], columns: Columns) -> None:
     """Add the rows of one endpoint, a part or the total."""
-    cells = goal.forms.cells
+    cells = goal.statistics.cells
     baseline = sum((columns[f"{part}.base1"] for part in parts), np.zeros(plan.size))
     again = sum((columns.get(f"{part}.base2", baseline) for part in parts), np.zeros(plan.size))
     change = float(plan.analyzes_change)

@@ -178,8 +178,8 @@ def _flow(refits: Refits, published: Evidence, limit: float) -> Iterator[Checked
     """Yield the counts of the flow that the scores show, by sequence."""
     flow = published.data["flow"].to_dataset()
     scored = refits.outcomes["value"].notnull().any(("visit", "endpoint"))
-    gate = next(str(name) for name in refits.covariates.data_vars if str(name).endswith("_2_weeks"))
-    again = refits.covariates[gate].values
+    names = map(str, refits.covariates.data_vars)
+    again = refits.covariates[next(name for name in names if name.endswith("_2_weeks"))].values
     for sequence in refits.trial.sequences:
         here = refits.outcomes["sequence"].values == sequence
         counts = {

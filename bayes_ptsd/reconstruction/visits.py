@@ -6,12 +6,18 @@ import numpy as np
 from scipy import stats
 
 from bayes_ptsd.evidence.intervals import FloatArray
-from bayes_ptsd.reconstruction.aims import printed_contrast
-from bayes_ptsd.reconstruction.forms import Cells, Forms, IntArray, least_squares
-from bayes_ptsd.reconstruction.geometry import orthogonal, residuals
 from bayes_ptsd.reconstruction.nuisance import Nuisance
 from bayes_ptsd.reconstruction.plan import Plan
 from bayes_ptsd.reconstruction.search import Goal, repair
+from bayes_ptsd.reconstruction.statistics import (
+    Cells,
+    IntArray,
+    Statistics,
+    least_squares,
+    orthogonal,
+    residuals,
+)
+from bayes_ptsd.reconstruction.targets import printed_contrast
 from bayes_ptsd.reconstruction.total import Columns, TotalDraw
 
 __all__ = ["draw_visits"]
@@ -86,8 +92,8 @@ def _repaired(
 ) -> tuple[Columns | None, int]:
     """Move scores until the row prints and the course is as claimed."""
     everybody, bounds = np.ones(plan.size, bool), plan.bounds(name)
-    goal = Goal(Forms(Cells.of(dict.fromkeys(columns, (everybody, *bounds)))))
-    cells = goal.forms.cells
+    goal = Goal(Statistics(Cells.of(dict.fromkeys(columns, (everybody, *bounds)))))
+    cells = goal.statistics.cells
     count = len(columns) + 1
     weight = 1 / count
     mean = cells.response(dict.fromkeys(columns, weight), score * weight)
@@ -102,7 +108,7 @@ def _repaired(
 
 def _add_course(goal: Goal, plan: Plan, name: str, columns: list[str], score: FloatArray) -> None:
     """Add the tests of time and of treatment by time, for patients with all visits."""
-    cells, visits = goal.forms.cells, len(columns) + 1
+    cells, visits = goal.statistics.cells, len(columns) + 1
     basis = np.linalg.qr(np.column_stack([np.ones(visits), np.eye(visits)[:, 1:]]))[0][:, 1:]
     contrasts = [
         cells.response(dict(zip(columns, weights[1:], strict=True)), score * weights[0])
@@ -110,11 +116,11 @@ def _add_course(goal: Goal, plan: Plan, name: str, columns: list[str], score: Fl
     ]
     arms = np.column_stack([np.ones(plan.size), plan.ket - 0.5])
     both = [least_squares(arms, np.ones(plan.size, bool), which) for which in (0, 1)]
-    error = goal.forms.quadratic([(y, y, both[0].residual) for y in contrasts])
+    error = goal.statistics.quadratic([(y, y, both[0].residual) for y in contrasts])
     tests = []
     for analysis in both:
         weight = np.outer(analysis.coefficient, analysis.coefficient) / analysis.factor
-        tests.append(goal.forms.quadratic([(y, y, weight) for y in contrasts]))
+        tests.append(goal.statistics.quadratic([(y, y, weight) for y in contrasts]))
     df = both[0].df
     places: IntArray = np.array(tests)
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import select_contrast
-from bayes_ptsd.evidence.reading_weights import weights_of
 from bayes_ptsd.evidence.readings import CROSSOVER_READINGS, TREATMENT_READINGS, of_treatment
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.readings.weights import weights_of
 from bayes_ptsd.replication.assurance import Case
 from bayes_ptsd.replication.designs import ReplicationDesign
 from bayes_ptsd.replication.mixtures import mixed

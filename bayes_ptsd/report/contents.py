@@ -17,11 +17,11 @@ from bayes_ptsd.contrasts import READINGS, model_of
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import contrast_names, select_contrast
-from bayes_ptsd.evidence.reading_weights import chosen_weights
 from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.exact.printed import SETTINGS, fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.readings.weights import chosen_weights
 from bayes_ptsd.replication.outlook import Outlook
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.trial import Endpoint, Trial

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.depression.pooled import pool_depression
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.mediation import error_correlation_figure
 from bayes_ptsd.plots.style import figure_svg
+from bayes_ptsd.reconstructed.mediation import pool_depression
 from bayes_ptsd.reconstruction.release import load_release, release_digest
 from bayes_ptsd.report.contents import Contents, PatientOutcome
 from bayes_ptsd.report.markup import (

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_ptsd.evidence.published import select_contrast
-from bayes_ptsd.evidence.reading_notes import average_note, counted_in, weights_text
 from bayes_ptsd.evidence.readings import AVERAGED, CROSSOVER_READINGS, of_treatment
+from bayes_ptsd.readings.notes import average_note, counted_in, weights_text
 from bayes_ptsd.report.audit import contradictions
 from bayes_ptsd.report.contents import HEADLINE_PRIORS, Contents, Row, analysis_name
 from bayes_ptsd.report.markup import (

@@ -9,19 +9,19 @@ import pandas as pd
 
 from bayes_ptsd.errors import BayesPtsdError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.joint import (
-    JointProblem,
-    endpoints_problem,
-    joint_marginal,
-    joint_posterior,
-    joint_probabilities,
-    joint_table,
-    subscales_problem,
-)
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.style import row_title
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import around, number, paragraph, probability
 from bayes_ptsd.report.section import Line, Section, Table
+from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.joint.exact import (
+    joint_marginal,
+    joint_posterior,
+    joint_probabilities,
+    joint_table,
+)
+from bayes_ptsd.structures.joint.problem import JointProblem
 
 __all__ = ["joint_section"]
 
@@ -62,29 +62,33 @@ def joint_section(contents: Contents) -> Section | None:
 
 def _problems(evidence: Evidence) -> Iterator[tuple[JointProblem, float]]:
     """Yield the endpoints of every analysis under every correlation."""
+    spec = load_model("endpoints")
     for analysis, reading in ANALYSES:
         for correlation in CORRELATIONS:
             try:
-                problem = endpoints_problem(
-                    evidence,
-                    analysis=analysis,
-                    crossover_reading=reading,
-                    correlation=correlation,
-                )
+                problem = _read(evidence, spec, analysis, reading, correlation=correlation)
             except BayesPtsdError:
                 # another trial may print no such analysis or name no domains
                 return
             yield problem, correlation
 
 
+def _read(
+    evidence: Evidence, spec: ModelSpec, analysis: str, reading: str, **options: object
+) -> JointProblem:
+    """Return the estimates of an analysis with the priors of a model file."""
+    asked = spec.having(options={"analysis": analysis, "crossover_reading": reading, **options})
+    problem: JointProblem = asked.room.problem(evidence, asked).model.problem
+    return problem
+
+
 def _subscales(contents: Contents) -> Iterator[pd.DataFrame]:
     """Yield the subscales of the primary outcome in every analysis, with their sum."""
     total = next(iter(contents.trial.endpoints))
+    spec = load_model("subscales").under("skeptical")
     for analysis, reading in ANALYSES:
         try:
-            problem = subscales_problem(
-                contents.evidence, total=total, analysis=analysis, crossover_reading=reading
-            )
+            problem = _read(contents.evidence, spec, analysis, reading, total=total)
         except BayesPtsdError:
             return
         exact = joint_posterior(problem)

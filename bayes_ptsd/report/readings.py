@@ -7,9 +7,9 @@ from html import escape
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.evidence.reading_notes import readings_notes
-from bayes_ptsd.evidence.reading_weights import weigh_readings
 from bayes_ptsd.evidence.readings import CROSSOVER_READINGS
+from bayes_ptsd.readings.notes import readings_notes
+from bayes_ptsd.readings.weights import weigh_readings
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import bullets, number, paragraph, plain, probability
 from bayes_ptsd.report.section import Part, Section, Table, details

@@ -1,7 +1,6 @@
 """What an answer hangs on: assumptions that print leaves open, moved one at a time."""
 
-from bayes_ptsd.sensitivity.bias import Bias, biased_posterior, expectancy_bias, normal_bias
-from bayes_ptsd.sensitivity.change import Change
+from bayes_ptsd.sensitivity.bias import Bias, Change, biased_posterior, expectancy_bias, normal_bias
 from bayes_ptsd.sensitivity.missing import (
     MissingShares,
     missing_contour,

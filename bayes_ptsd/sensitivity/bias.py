@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -21,7 +22,7 @@ from bayes_ptsd.exact.grid import grid_of_density, grid_quantile
 from bayes_ptsd.exact.summary import exact_posterior, posterior_points
 from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["Bias", "biased_posterior", "expectancy_bias", "normal_bias", "tipping_bias"]
+__all__ = ["Bias", "Change", "biased_posterior", "expectancy_bias", "normal_bias", "tipping_bias"]
 
 # exact for polynomials up to degree 41; P(benefit) is that of a normal convolution to 1e-9
 HERMITE = 21
@@ -117,3 +118,12 @@ def tipping_bias(likelihood: Prior, prior: Prior, *, level: float = 0.975) -> fl
     center, scale = likelihood.params["mu"], likelihood.params["sigma"]
     ends = (center - 12 * scale, center + 12 * scale)
     return float(optimize.brentq(lower, *ends, xtol=1e-6 * scale))
+
+
+class Change(NamedTuple):
+    """One assumption and the summary it leads to, measured from the base of its `evidence_kind`."""
+
+    assumption: str  # what is assumed; ``base`` for the starting point
+    alternative: str  # what in place of the base
+    summary: dict[str, float]  # score units, benefit-positive
+    evidence_kind: str = "published"

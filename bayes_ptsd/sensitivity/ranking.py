@@ -26,8 +26,7 @@ from bayes_ptsd.exact.grid import grid_quantile
 from bayes_ptsd.exact.summary import exact_posterior, likelihood_of
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import FloatArray, Prior
-from bayes_ptsd.sensitivity.bias import Bias, biased_posterior, expectancy_bias, normal_bias
-from bayes_ptsd.sensitivity.change import Change
+from bayes_ptsd.sensitivity.bias import Bias, Change, biased_posterior, expectancy_bias, normal_bias
 from bayes_ptsd.sensitivity.missing import MissingShares, linear_summary, missing_shares
 from bayes_ptsd.sensitivity.reconstructed import reconstructed_changes
 from bayes_ptsd.trial import Endpoint

@@ -10,7 +10,6 @@ out, and priors of the nuisance parameters. Moves are measured within the recons
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,9 +17,6 @@ import numpy as np
 import xarray as xr
 from scipy import special
 
-from bayes_ptsd.crossover.batch import batch_with_tails, stacked_pairs
-from bayes_ptsd.crossover.exact import exact_priors
-from bayes_ptsd.crossover.model import crossover_model
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcome
@@ -32,8 +28,11 @@ from bayes_ptsd.priors import normal
 from bayes_ptsd.reconstructed.sets import is_shipped
 from bayes_ptsd.reconstruction.plan import READINGS
 from bayes_ptsd.reconstruction.release import OTHER_PRIORS, load_release
-from bayes_ptsd.sensitivity.change import Change
+from bayes_ptsd.sensitivity.bias import Change
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.structures.crossover.carryover import without_carryover
+from bayes_ptsd.structures.crossover.exact import batch_with_tails, exact_priors, stacked_pairs
+from bayes_ptsd.structures.crossover.model import crossover_model
 
 __all__ = ["one_sided_carryover", "reconstructed_changes"]
 
@@ -125,12 +124,7 @@ def one_sided_carryover(
     nodes, weights = np.polynomial.legendre.leggauss(NODES if low == 0 else 2 * NODES)
     place = low + (nodes + 1) / 2 * (REACH - low)
     log_prior = np.log(weights) - 0.5 * place**2
-    score = np.repeat(pairs.score, len(place), axis=0)
-    # half of it up, half down, as the column of the model: the level's prior then sees none of it
-    score[:, :, 1] -= (
-        sign * np.tile(scale * place, len(models))[:, None] * (pairs.active_first - 0.5)
-    )
-    shifted = replace(pairs, score=score)
+    shifted = without_carryover(pairs, scale * place, benefit_sign=sign)
     settings: dict[str, Any] = {"benefit_sign": sign, "covariance": str(spec.options["form"])}
     found = batch_with_tails(shifted, priors, STEPS, **settings)
     shape = (len(models), len(place))

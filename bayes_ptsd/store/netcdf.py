@@ -7,7 +7,11 @@ no Python objects in it.
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
+import warnings
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +19,7 @@ import xarray as xr
 
 from bayes_ptsd.errors import StoreError
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "write_zarr"]
 
 # attributes that NetCDF conventions give a meaning, by which values would be altered on reading
 RESERVED = {
@@ -112,3 +116,21 @@ def _attribute(value: Any, where: str, name: Any) -> Any:
         f"'{where}' is {value!r:.60}; an attribute is a text, a number, or a list of either "
         "(write anything else as JSON text)"
     )
+
+
+def write_zarr(tree: xr.DataTree, path: Path) -> Path:
+    """Write a result as a new Zarr folder, which appears whole; an existing one is refused."""
+    if path.exists():
+        raise StoreError(f"{path}: exists already; name another folder")
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as place:
+            with warnings.catch_warnings():
+                # zarr 3.1 says that its format has no words for texts of fixed length yet
+                warnings.filterwarnings("ignore", category=FutureWarning)
+                warnings.filterwarnings("ignore", message=".*Consolidated metadata.*")
+                warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 spec.*")
+                tree.to_zarr(Path(place, "new"))
+            shutil.move(Path(place, "new"), path)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+    return path

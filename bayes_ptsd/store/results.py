@@ -20,9 +20,8 @@ import xarray as xr
 from bayes_ptsd.errors import StoreError, nearest
 from bayes_ptsd.evidence import EvidenceKind
 from bayes_ptsd.store import catalog, records, upkeep
-from bayes_ptsd.store.exports import write_zarr
 from bayes_ptsd.store.files import RESULTS, make_folders, publish
-from bayes_ptsd.store.netcdf import decode, encode
+from bayes_ptsd.store.netcdf import decode, encode, write_zarr
 from bayes_ptsd.store.patients import without_rows
 from bayes_ptsd.store.tables import flat_table, write_new, write_table
 

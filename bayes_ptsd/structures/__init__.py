@@ -6,12 +6,15 @@ when they are asked for: `bayes-ptsd credibility` has no use for the covariance 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib import import_module
 
+import xarray as xr
+
 from bayes_ptsd.specification import Structure
 
-__all__ = ["STRUCTURES", "structure_named"]
+__all__ = ["STRUCTURES", "structure_named", "structure_of_fit"]
 
 STRUCTURES: Mapping[str, str] = {
     "summary": "summary",
@@ -33,3 +36,8 @@ def structure_named(name: str) -> Structure:
     room = import_module(f"bayes_ptsd.structures.{STRUCTURES[name]}")
     found: Structure = getattr(room, name.upper())
     return found
+
+
+def structure_of_fit(fit: xr.DataTree) -> Structure:
+    """Return the structure that a stored fit is of."""
+    return structure_named(json.loads(fit.attrs["spec"])["structure"])

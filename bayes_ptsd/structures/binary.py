@@ -1,33 +1,41 @@
-"""The room of a binary outcome in patients."""
+"""The room of an outcome that occurs or not, in patients.
+
+``form = "logistic"`` is the model of `structures.categorical` with two categories::
+
+    logit P(y[i,p] = 1) = -cutpoint + s tau x[i,p] + period_effect (p - 1.5) + u[i]
+
+``form = "beta_binomial"`` has a risk in each arm of one period, with independent beta priors, and
+an exact posterior::
+
+    P(y[i] = 1) = risk_active if active[i] else risk_control
+
+Jeffreys' Beta(1/2, 1/2) is the prior of each risk: it has the weight of one patient, and the same
+for an event and for its absence. Nothing ties the two risks together, which is what the logistic
+form's prior of tau does.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_ptsd.categorical.example import example_categories
-from bayes_ptsd.categorical.model import CategoricalModel
-from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.categorical.beta_binomial import RISKS, beta_posterior, exact_risks
+from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.frequentist.binary import gee_analysis, logistic_analysis, two_risks
 from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document, line
-from bayes_ptsd.specification import (
-    Options,
-    Structure,
-)
-from bayes_ptsd.structures.categorical import (
-    checks,
-    exact,
-    groups,
-    prior_lines,
-    problem,
-    pymc_model,
-)
-from bayes_ptsd.structures.patients import (
-    asked_outcome,
-)
+from bayes_ptsd.specification import Groups, Options, Structure
+from bayes_ptsd.structures.categorical.checks import checks
+from bayes_ptsd.structures.categorical.model import CategoricalModel
+from bayes_ptsd.structures.categorical.patients import example_categories
+from bayes_ptsd.structures.categorical.room import groups, prior_lines, problem
+from bayes_ptsd.structures.categorical.room import pymc_model as pymc_logistic
+from bayes_ptsd.structures.patients import asked_outcome, formulas
 
-__all__ = ["BINARY"]
+if TYPE_CHECKING:
+    import pymc as pm
+
+__all__ = ["BINARY", "risk_shapes"]
 
 
 def _uses(options: Options) -> tuple[str, ...]:
@@ -46,6 +54,56 @@ def _conflict(options: Options) -> str:
     needed = {"periods": "first", "baseline": "none"}
     wrong = [f"{key} = '{value}'" for key, value in needed.items() if options[key] != value]
     return f"form = 'beta_binomial' needs {wrong[0]}" if wrong else ""
+
+
+def pymc_model(model: CategoricalModel) -> pm.Model:
+    """Build the PyMC model: two risks, or the logistic model; the data can be exchanged."""
+    if not model.separate_risks:
+        return pymc_logistic(model)
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    from bayes_ptsd.pymc_priors import prior_variable
+
+    scores = model.scores
+    with pm.Model(coords={"observation": np.arange(scores.there.sum())}) as built:
+        place = pm.Data("place", scores.place[scores.there], dims="observation")
+        active = pm.Data("active", scores.active[scores.there], dims="observation")
+        risk_active, risk_control = (
+            prior_variable(name, model.priors["risk"], exchangeable=True) for name in RISKS
+        )
+        risk = pt.switch(pt.eq(active, 1), risk_active, risk_control)
+        pm.Bernoulli("score", p=risk, observed=place, dims="observation")
+    return built
+
+
+def risk_shapes(model: CategoricalModel) -> dict[str, tuple[float, float]]:
+    """Return both shapes of the beta posterior of each arm's risk; other priors are refused."""
+    prior, scores = model.priors["risk"], model.scores
+    if prior.dist != "beta":
+        raise SpecError(
+            f"model '{model.spec.name}': the risks need a beta prior, such as --set "
+            f"'risk=beta(0.5, 0.5)', not {prior.dist}"
+        )
+    found = {}
+    for name, arm in zip(RISKS, (1, 0), strict=True):
+        here = scores.there & (scores.active == arm)
+        found[name] = beta_posterior(prior, int(scores.place[here].sum()), int(here.sum()))
+    return found
+
+
+def _exact(model: CategoricalModel, seed: int) -> Groups:
+    """Return the closed form of two separate risks."""
+    return exact_risks(risk_shapes(model), benefit_sign=model.sign, seed=seed)
+
+
+def _prior_lines(model: CategoricalModel) -> tuple[dict[str, str], bool]:
+    """Return the priors of a specification in words, and whether all are proper."""
+    if not model.separate_risks:
+        return prior_lines(model)
+    low, high = model.priors["risk"].interval()
+    interval = {"prior interval": f"risk: 95% from {low:.3f} to {high:.3f}"}
+    return formulas(model.priors) | interval, True
 
 
 def _counterpart(model: CategoricalModel) -> dict[str, Any]:
@@ -120,6 +178,7 @@ def _risks(model: CategoricalModel) -> dict[str, Any]:
 
 BINARY = Structure(
     name="binary",
+    prior_estimands=("log_odds_ratio",),
     options={
         "periods": ("both", "first"),
         "form": ("logistic", "beta_binomial"),
@@ -136,11 +195,11 @@ BINARY = Structure(
     select=asked_outcome,
     problem=problem,
     pymc_model=pymc_model,
-    exact=exact,
+    exact=_exact,
     groups=groups,
     checks=checks,
     counterpart=_counterpart,
-    prior_lines=prior_lines,
+    prior_lines=_prior_lines,
     example=lambda _: example_categories("binary", baseline=True),
     kinds=("binary",),
     locations=("period_effect", "baseline_slope"),

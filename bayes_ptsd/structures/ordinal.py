@@ -1,4 +1,14 @@
-"""The room of an ordinal outcome in patients."""
+"""The room of an outcome in ordered categories, such as a rating, in patients.
+
+    P(y[i,p] <= k) = F(cutpoint[k] - eta[i,p])
+    eta[i,p] = s tau x[i,p] + period_effect (p - 1.5) + baseline_slope bt[i] + u[i]
+
+`structures.categorical` has the model. tau has a prior of one unit of log odds: an odds ratio of a
+better category of 7 is at its 95% limit, and with few patients the data may not bound it at all,
+which the checks then say. ``odds = "by_arm"`` multiplies the gaps between cutpoints by
+``exp(log_gap_ratio * x)`` and keeps their mean, so that those of the active arm are
+``exp(log_gap_ratio)`` times those of the control arm: proportional odds are log ratios of zero.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from bayes_ptsd.categorical.example import example_categories
-from bayes_ptsd.categorical.model import CategoricalModel
-from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.errors import EvidenceError, FitError
 from bayes_ptsd.frequentist.documents import COLUMNS, analysis_document
 from bayes_ptsd.frequentist.ordinal import ordinal_analysis
-from bayes_ptsd.specification import (
-    Options,
-    Structure,
-)
-from bayes_ptsd.structures.categorical import (
-    checks,
-    exact,
+from bayes_ptsd.specification import Groups, Options, Structure
+from bayes_ptsd.structures.categorical.checks import checks
+from bayes_ptsd.structures.categorical.model import CategoricalModel
+from bayes_ptsd.structures.categorical.patients import example_categories
+from bayes_ptsd.structures.categorical.room import (
+    NO_EXACT,
     groups,
     prior_lines,
     problem,
     pymc_model,
 )
-from bayes_ptsd.structures.patients import (
-    asked_outcome,
-)
+from bayes_ptsd.structures.patients import asked_outcome
 
 __all__ = ["ORDINAL"]
 
@@ -36,6 +41,11 @@ def _uses(options: Options) -> tuple[str, ...]:
     names += ["period_effect", "sd_subject"] if options["periods"] == "both" else []
     names += ["baseline_slope"] if options["baseline"] == "covariate" else []
     return (*names, *(["gap_ratio"] if options["odds"] == "by_arm" else []))
+
+
+def _exact(_: CategoricalModel, __: int) -> Groups:
+    """Refuse: there is none."""
+    raise FitError(NO_EXACT)
 
 
 def _counterpart(model: CategoricalModel) -> dict[str, Any]:
@@ -79,6 +89,7 @@ def _cumulative(model: CategoricalModel) -> Any:
 
 ORDINAL = Structure(
     name="ordinal",
+    prior_estimands=("log_odds_ratio", "probit_difference"),
     options={
         "periods": ("both", "first"),
         "link": ("logit", "probit"),
@@ -96,7 +107,7 @@ ORDINAL = Structure(
     select=asked_outcome,
     problem=problem,
     pymc_model=pymc_model,
-    exact=exact,
+    exact=_exact,
     groups=groups,
     checks=checks,
     counterpart=_counterpart,

@@ -77,12 +77,12 @@ def formulas(priors: Priors) -> dict[str, str]:
     return {f"prior {name}": prior.formula for name, prior in priors.items()}
 
 
-def treatment_interval(priors: Priors) -> dict[str, str]:
+def treatment_interval(priors: Priors, *, unit: str = "score units") -> dict[str, str]:
     """Return the line with the 95% interval of the treatment prior, the same at all visits."""
     prior = priors["treatment"]
     one = prior.priors[0] if isinstance(prior, PriorVector) else prior
     low, high = one.interval()
-    return {"prior interval": f"treatment: 95% from {low:.2f} to {high:.2f} score units"}
+    return {"prior interval": f"treatment: 95% from {low:.2f} to {high:.2f} {unit}"}
 
 
 def predictive_line(drawn: xr.Dataset) -> dict[str, str]:

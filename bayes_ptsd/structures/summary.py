@@ -1,8 +1,20 @@
-"""The room of one printed contrast."""
+"""One printed contrast, the estimate of a row with its interval.
+
+Two conventions, `delta` the treatment difference, benefit-positive in score units::
+
+    N:  estimate ~ Normal(delta, s),          s = (high - low) / (2 * 1.96)
+    T:  center of the interval ~ delta + se t(df),   se = (high - low) / (2 t_df)
+    delta ~ treatment prior
+
+Under T a flat prior returns the printed interval exactly; N is what a normal approximation of the
+same row says. Nothing but `delta` is unknown, so its prior is the only belief: whoever reads the
+result under several of the family sees what each of them adds to the printed numbers.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +25,7 @@ from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import contrast_names, load_published, select_contrast
 from bayes_ptsd.exact.printed import accepted_row, describe_row, fit_exact, row_prior
+from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.frequentist.documents import COLUMNS, finite
 from bayes_ptsd.prior_family import ess_patients
 from bayes_ptsd.priors import Prior
@@ -27,8 +40,7 @@ from bayes_ptsd.specification import (
 if TYPE_CHECKING:
     import pymc as pm
 
-
-__all__ = ["SUMMARY", "PrintedModel"]
+__all__ = ["SUMMARY", "PrintedModel", "pymc_model"]
 
 
 @dataclass(frozen=True)
@@ -62,16 +74,24 @@ def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
     )
 
 
-def _pymc_model(model: PrintedModel) -> pm.Model:
-    """Build the PyMC model."""
-    from bayes_ptsd.build.summary import build_summary
+def pymc_model(printed: PrintedModel) -> pm.Model:
+    """Build the PyMC model of one printed contrast, from the likelihood of its convention."""
+    import pymc as pm
 
-    return build_summary(model.evidence, model.spec)
+    from bayes_ptsd.pymc_priors import prior_variable
 
-
-def _exact(model: PrintedModel, seed: int) -> xr.DataTree:
-    """Return the whole fit."""
-    return fit_exact(model.evidence, model.spec, seed=seed)
+    likelihood = likelihood_of(printed.row, printed.spec.options["convention"])
+    df = likelihood.params.get("nu", math.inf)
+    with pm.Model() as model:
+        center = pm.Data("estimate_printed", likelihood.params["mu"])
+        se = pm.Data("se", likelihood.params["sigma"])
+        difference = prior_variable("treatment_difference", printed.prior)
+        if math.isinf(df):
+            pm.Normal("estimate", mu=difference, sigma=se, observed=center)
+        else:
+            degrees = pm.Data("df", df)
+            pm.StudentT("estimate", nu=degrees, mu=difference, sigma=se, observed=center)
+    return model
 
 
 def _groups(_: PrintedModel, groups: Groups, seed: int, built: pm.Model | None) -> Groups:
@@ -139,10 +159,11 @@ SUMMARY = Structure(
     room="bayes_ptsd/structures/summary.py",
     uses=lambda _: ("treatment",),
     conflict=lambda _: "",
+    reads="rows",
     select=_select,
     problem=_problem,
-    pymc_model=_pymc_model,
-    exact=_exact,
+    pymc_model=pymc_model,
+    exact=lambda model, seed: fit_exact(model.evidence, model.spec, seed=seed),
     groups=_groups,
     checks=lambda *_: {},
     counterpart=_counterpart,

@@ -1,1 +1,0 @@
-"""The PyMC model of each structure."""

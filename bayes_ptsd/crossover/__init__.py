@@ -1,1 +1,0 @@
-"""A crossover specification and its patients: the model as values, without a sampler."""

@@ -1,1 +1,0 @@
-"""A comparison adjusted for a second outcome, and its mediation: the model as values."""

@@ -1,1 +1,0 @@
-"""A longitudinal specification and its patients: the model as values, without a sampler."""

@@ -1,0 +1,1 @@
+"""The readings of the crossover contrast weighed by how well each explains what is printed."""

@@ -1,0 +1,1 @@
+"""Simulated patients: a trial whose truth is known."""

@@ -45,6 +45,9 @@ Cell = tuple[str, str, str, str]
 Row = tuple[str, str]
 """A contrast and the reading it is seen under."""
 
+# Reconstructed sets for the page: as many as a run pools (`bayes_ptsd.reanalysis`), few on a quick
+# page, where the spread between sets is told roughly.
+SETS, QUICK_SETS = 20, 5
 NAMES = {
     "crossover": "crossover",
     "first_period": "first period",
@@ -87,7 +90,7 @@ class Contents:
     @cached_property
     def normal(self) -> xr.Dataset | None:
         """Comparison under convention N, unless left out."""
-        return self._compare("N") if "N" in self.conventions else None
+        return None if self.quick else self._compare("N")
 
     @cached_property
     def cells(self) -> dict[Cell, dict[str, Any]]:
@@ -110,6 +113,16 @@ class Contents:
     def primary(self) -> list[Row]:
         """Contrast and reading of the headline rows."""
         return primary_rows(self.evidence)
+
+    @property
+    def quick(self) -> bool:
+        """Whether the page is the shorter one, under convention T alone."""
+        return "N" not in self.conventions
+
+    @property
+    def sets(self) -> int:
+        """Number of reconstructed sets of patients that sections load."""
+        return QUICK_SETS if self.quick else SETS
 
     @property
     def main(self) -> Endpoint:

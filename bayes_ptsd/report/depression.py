@@ -29,7 +29,6 @@ from bayes_ptsd.report.section import Figure, Line, Part, Section, Table, galler
 __all__ = ["depression_section", "mediation_section"]
 
 MODEL = "depression-adjusted"
-COUNT, QUICK_COUNT = 20, 5
 PRIORS, QUICK_PRIORS = ("reference", "skeptical"), ("reference",)
 NAMES = {
     "treatment_difference": "total",
@@ -57,8 +56,7 @@ def depression_section(contents: Contents) -> Section | None:
     """
     if contents.evidence.digest != load_published().digest:
         return None
-    quick = "N" not in contents.conventions
-    patients = load_release(m=QUICK_COUNT if quick else COUNT)
+    patients = load_release(m=contents.sets)
     outcome = next(iter(contents.trial.endpoints))
     spec = load_model(MODEL)
     trees = [
@@ -68,7 +66,7 @@ def depression_section(contents: Contents) -> Section | None:
             endpoint=outcome,
             seed=contents.seed,
         )
-        for prior in (QUICK_PRIORS if quick else PRIORS)
+        for prior in (QUICK_PRIORS if contents.quick else PRIORS)
     ]
     frame = pd.concat([_frame(tree) for tree in trees], ignore_index=True)
     errors = pd.concat([_errors(tree, _origin(tree)) for tree in trees], ignore_index=True)

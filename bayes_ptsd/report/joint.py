@@ -28,6 +28,7 @@ __all__ = ["joint_section"]
 ANALYSES = (
     ("crossover", "as_published"), ("crossover", "unhalved"), ("first_period", "as_published")
 )  # fmt: skip
+# Not printed; from none to a large one, the middle of which is shown by endpoint.
 CORRELATIONS = (0.0, 0.5, 0.8)
 TEXT = (
     "The paper tests each endpoint on its own. Here the endpoints of one analysis share what they "

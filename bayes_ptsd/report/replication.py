@@ -106,13 +106,12 @@ def replication_section(contents: Contents) -> Section | None:
 
     None without a reference SD or a center.
     """
-    quick = contents.normal is None
     outlooks = contents.outlooks
     if outlooks is None:
         weights = average_weights(contents)
         outlooks = [
             replication_outlook(
-                fits, contents.evidence, quick=quick,
+                fits, contents.evidence, quick=contents.quick,
                 reading_weights=weights if len(fits) > 1 else None,
             )
             for fits in centered_fits(contents)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayes_ptsd.replication.assurance import QUANTILES
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.headline import row_heading
 from bayes_ptsd.report.markup import ABSENT, interval_text, number, probability
@@ -48,7 +49,6 @@ WORTH = {
     "morita": "robust_morita",
     "ELIR before": "informative_elir",
 }
-QUANTILES = (10, 25, 50, 75, 90)
 PRECISION = " Worth in crossover patients is at the precision of the likeliest reading."
 Document = Mapping[str, Any]
 
@@ -196,13 +196,13 @@ def assurance_table(contents: Contents, documents: Sequence[Document]) -> Table:
             f"{DESIGN_NAMES[str(line['design'])]}",
             "patients": f"{line['n']}", "complete": number(line["complete"], 0),
             "SE": number(line["standard_error"]), "assurance": probability(line["assurance"]),
-            **{f"{q}%": probability(line[f"prob_q{q}"]) for q in QUANTILES},
+            **{f"{q:.0%}": probability(line[f"prob_q{q * 100:g}"]) for q in QUANTILES},
         },
         lines=shown.to_dict("records"),
         caption="Assurance of benefit, and where the replication's own P(benefit) will lie: its "
         "quantiles as foretold today.",
         convention="T", group="row", stub="patients",
-        spanners={"P(benefit), pre-posterior": [f"{q}%" for q in QUANTILES]},
+        spanners={"P(benefit), pre-posterior": [f"{q:.0%}" for q in QUANTILES]},
         notes=["Flat analysis prior. Other designs, goals and sizes are in the CSV file."],
     )  # fmt: skip
 

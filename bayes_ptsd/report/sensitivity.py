@@ -36,7 +36,6 @@ BASES = (
     "row's. The move on each line is from the base of its own kind of evidence; the two are ranked "
     "together by its size, and never added."
 )
-RECONSTRUCTIONS, QUICK_RECONSTRUCTIONS = 20, 5
 
 
 def sensitivity_section(contents: Contents) -> Section | None:
@@ -46,10 +45,9 @@ def sensitivity_section(contents: Contents) -> Section | None:
     """
     if any(contents.endpoint(row[0]).reference_sd is None for row in contents.primary):
         return None
-    sets = RECONSTRUCTIONS if contents.normal is not None else QUICK_RECONSTRUCTIONS
     ranked = {
         row: ranked_assumptions(
-            contents.evidence, row[0], crossover_reading=row[1], reconstructions=sets
+            contents.evidence, row[0], crossover_reading=row[1], reconstructions=contents.sets
         )
         for row in contents.primary
     }

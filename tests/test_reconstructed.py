@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 
@@ -39,20 +37,19 @@ from bayes_ptsd.reconstructed.sets import (
 from bayes_ptsd.reconstructed.tasks import Task, carry_out, task_settings
 from bayes_ptsd.reconstructed.workers import carry_out_all
 from bayes_ptsd.reconstruction.release import OTHER_PRIORS, load_release
-from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.contents import Contents, patient_outcomes
 from bayes_ptsd.report.markup import interval_text
-from bayes_ptsd.report.nuisance import nuisance_frame, nuisance_table
 from bayes_ptsd.report.page import _printed_head
-from bayes_ptsd.report.patient_contents import patient_outcomes
-from bayes_ptsd.report.reconstructed import reconstructed_section
-from bayes_ptsd.report.reconstructed_periods import beyond_print, period_frame, period_table
-from bayes_ptsd.report.reconstructed_predictive import predictive_frame
+from bayes_ptsd.report.reconstructed import beyond_print, reconstructed_section
 from bayes_ptsd.report.reconstructed_tables import (
     by_model,
     check_lines,
-    estimand_frame,
+    estimands,
+    nuisances,
+    periods,
+    predictions,
     readings_frame,
-    sampled_frame,
+    sampled_models,
     sets_frame,
 )
 from bayes_ptsd.store import ResultStore
@@ -342,7 +339,7 @@ def test_pooled_crossovers_say_what_each_period_does(tmp_path: Path) -> None:
     )
     (other,) = pooled_entries(store, model="first-period")
     assert "periods" not in other["summary"]["treatment_difference"]
-    frame = period_frame([entry, other])
+    frame = periods(Contents(load_published()), [entry, other]).frame
     assert frame["difference"].tolist() == [one["difference"] for one in lines]
 
 
@@ -464,25 +461,27 @@ def test_head_of_the_page_names_reconstructed_patients(sampled: ResultStore) -> 
 def test_accepted_nuisances_are_those_the_sets_carry() -> None:
     """Median and range of a quantity over the sets, beside the prior of the shipped file."""
     sets = load_release(m=4)
-    frame = nuisance_frame(sets).set_index(["block", "quantity"])
+    table = nuisances(sets)
+    frame = table.frame.set_index(["block", "quantity"])
     values = sorted(json.loads(str(one.assumptions["nuisance"]))["ies_r.slope"] for one in sets)
     line = frame.loc[("ies_r", "slope")]
     assert (line["least"], line["most"]) == (values[0], values[-1])
     assert line["median"] == pytest.approx((values[1] + values[2]) / 2)
     assert (line["prior"], line["sets"]) == ("N(0.5, 0.2²)", 4)
     assert (frame["prior"] != "").all()
-    assert "baseline sd" in nuisance_table(frame.reset_index(), "reconstructed")
+    assert "baseline sd" in table.html
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [period_frame, predictive_frame, readings_frame, sampled_frame, estimand_frame, sets_frame],
-)
-def test_no_results_are_no_lines(frame: Callable[..., pd.DataFrame]) -> None:
+def test_no_results_are_no_lines() -> None:
     """Tables of a store without results are empty, and the words about them too."""
-    assert frame([]).empty
     contents = Contents(load_published())
-    assert period_table(contents, [], "reconstructed") == beyond_print(contents, []) == ""
+    assert readings_frame([]).empty
+    assert sets_frame([]).empty
+    made = [periods(contents, []), predictions([]), sampled_models(contents, []),
+            estimands(contents, [])]  # fmt: skip
+    assert all(table.frame.empty for table in made)
+    assert [table.html for table in made] == [""] * 4
+    assert beyond_print(contents, []) == ""
 
 
 def test_figure_has_every_set_and_the_pool() -> None:

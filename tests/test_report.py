@@ -23,7 +23,7 @@ from bayes_ptsd.exact.printed import SETTINGS, fit_exact
 from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
 from bayes_ptsd.report import page as page_module
 from bayes_ptsd.report import write_report
-from bayes_ptsd.report.audit_views import View, view_frame
+from bayes_ptsd.report.audit import View, view_frame
 from bayes_ptsd.report.contents import Contents, analysis_name, primary_rows
 from bayes_ptsd.report.diagnostics import diagnostics_section, sampled_fits
 from bayes_ptsd.report.headline import (
@@ -35,9 +35,6 @@ from bayes_ptsd.report.headline import (
 )
 from bayes_ptsd.report.markup import (
     bullets,
-    details,
-    figure_html,
-    gallery,
     interval_text,
     number,
     paragraph,
@@ -47,8 +44,8 @@ from bayes_ptsd.report.markup import (
 )
 from bayes_ptsd.report.provenance import limits_section
 from bayes_ptsd.report.replication import average_weights
-from bayes_ptsd.report.replication_plans import line_heading
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.replication_tables import line_heading
+from bayes_ptsd.report.section import Figure, Section, Table, details, gallery
 from bayes_ptsd.store import ResultStore
 
 KEPT = ("T2.IESR.X", "T2.IESR.F", "T2.AVOI.F", "T2.AVOI.F*", "LG.IESR.TRT")
@@ -582,15 +579,19 @@ def test_printed_digits_are_kept() -> None:
     [
         (paragraph("P < .05", kind="note"), '<p class="note">P &lt; .05</p>'),
         (bullets(["<b>one</b>"]), "<ul><li><b>one</b></li></ul>"),
-        (details("A & B", "<p>x</p>"), "<details><summary>A &amp; B</summary><p>x</p></details>"),
-        (gallery(["<figure></figure>"]), '<div class="gallery"><figure></figure></div>'),
         (
-            figure_html("<svg></svg>", alt="1 < 2", name="x"),
-            '<figure><img src="data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=" alt="1 &lt; 2">'
-            '<figcaption><a href="figures/x.svg">SVG</a></figcaption></figure>',
+            details("A & B", "<p>x</p>").html,
+            "<details><summary>A &amp; B</summary><p>x</p></details>",
         ),
+        (
+            gallery([Figure("x", "<svg></svg>", "1 < 2")]).html,
+            '<div class="gallery"><figure><img src="data:image/svg+xml;base64,PHN2Zz48L3N2Zz4="'
+            ' alt="1 &lt; 2"><figcaption><a href="figures/x.svg">SVG</a></figcaption></figure>'
+            "</div>",
+        ),
+        (gallery([]).html, ""),
     ],
-    ids=["paragraph", "bullets", "details", "gallery", "figure"],
+    ids=["paragraph", "bullets", "details", "gallery", "no figure"],
 )
 def test_text_is_escaped_once(made: str, expected: str) -> None:
     """Plain text is escaped and markup is not; an image is inside the page and a file beside it."""
@@ -599,12 +600,28 @@ def test_text_is_escaped_once(made: str, expected: str) -> None:
 
 def test_a_table_names_its_evidence_and_file() -> None:
     """The caption has kind and convention, the link the CSV file, and cells are escaped."""
-    frame = pd.DataFrame({"prior": ["flat"], "P": ["< .001"]})
-    made = table_html(frame, caption="One row", kind="published", name="one", convention="T")
+    frame = pd.DataFrame({"prior": ["flat"], "p": [1e-5], "evidence_kind": ["published"]})
+    made = Table(
+        "one", frame, lambda line: {"prior": line["prior"], "P": probability(line["p"])},
+        caption="One row", convention="T",
+    ).html  # fmt: skip
     assert "One row" in made
     assert "published evidence, convention T" in made
     assert 'href="tables/one.csv"' in made
     assert "&lt; .001" in made
+
+
+def test_a_section_finds_its_files_among_its_parts() -> None:
+    """Files of folded tables and drawings count; a table without lines leaves no trace."""
+    frame = pd.DataFrame({"x": [0.5], "evidence_kind": ["published"]})
+    hidden, linked = Table("hidden", frame), Table("linked", frame, link="All as CSV")
+    nothing = Table("nothing", pd.DataFrame(), lambda line: line, caption="Nothing")
+    drawing = Figure("drawn", "<svg></svg>", "a line")
+    made = Section("a", "A", ["", hidden, details("more", linked, gallery([drawing])), nothing])
+    assert list(made.tables) == ["hidden", "linked"]
+    assert made.tables["linked"].equals(frame)
+    assert made.figures == {"drawn": "<svg></svg>"}
+    assert re.findall(r'href="([^"]+)"', made.html) == ["tables/linked.csv", "figures/drawn.svg"]
 
 
 def test_tables_of_checks_are_for_reading() -> None:

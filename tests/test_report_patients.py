@@ -25,8 +25,8 @@ from bayes_ptsd.fit import fit_model
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots import patient_update_figure, predictive_figure
 from bayes_ptsd.report import write_report
+from bayes_ptsd.report.contents import PatientOutcome, only_patients, patient_outcomes
 from bayes_ptsd.report.depression import mediation_section
-from bayes_ptsd.report.patient_contents import PatientOutcome, only_patients, patient_outcomes
 from bayes_ptsd.report.patient_estimands import estimand_name
 from bayes_ptsd.simulation.patients import Baseline, made_up_trial, simulate_trial
 from bayes_ptsd.store import ResultStore

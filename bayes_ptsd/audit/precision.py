@@ -19,7 +19,14 @@ from bayes_ptsd.audit.rows import narrowed_se, printed_of
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.readings import CROSSOVER_READINGS
 
-__all__ = ["SD_FACTORS", "check_precision", "implied_correlation", "largest_sd", "needed_sd"]
+__all__ = [
+    "ORDINARY",
+    "SD_FACTORS",
+    "check_precision",
+    "implied_correlation",
+    "largest_sd",
+    "needed_sd",
+]
 
 # total over residual SD, 1 / sqrt(1 - r^2) where the baseline correlates by r: none, .55 and .70
 SD_FACTORS = (1.0, 1.2, 1.4)

@@ -15,6 +15,7 @@ from bayes_ptsd.check_roles import Check
 from bayes_ptsd.trial import Endpoint
 
 __all__ = [
+    "FAR",
     "Feature",
     "arm_features",
     "end_features",

@@ -101,7 +101,7 @@ def report(
     from bayes_ptsd.evidence.published import load_published
     from bayes_ptsd.reanalysis.run import last_weights
     from bayes_ptsd.report import write_report
-    from bayes_ptsd.report.patient_contents import only_patients
+    from bayes_ptsd.report.contents import only_patients
     from bayes_ptsd.store import ResultStore
 
     talk = run.talk()

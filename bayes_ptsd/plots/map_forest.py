@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from scipy import special, stats
 
 from bayes_ptsd.exact.grid import grid_quantile
-from bayes_ptsd.plots.style import INK, QUIET, figure_look, new_figure
+from bayes_ptsd.plots.style import INK, QUIET, Z, figure_look, new_figure
 from bayes_ptsd.replication.historical import MapPrior
 
 __all__ = ["map_figure"]
@@ -16,8 +16,6 @@ __all__ = ["map_figure"]
 # Inches a line: 14 points, for labels of 8.
 ROW = 0.2
 ACCENT = "#8e3b90"
-# Ends of a 95% interval of a normal, in standard deviations.
-Z = float(stats.norm.ppf(0.975))
 
 
 def map_figure(found: MapPrior, *, label: str = "") -> Figure:

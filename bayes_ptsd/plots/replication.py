@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy import stats
 
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.plots.style import (
     INK,
     QUIET,
+    Z,
     evidence_legend,
     figure_look,
     new_figure,
@@ -30,8 +30,6 @@ POINTS = 301
 # Reference SDs on each side, more than any posterior here; of the robust component, whose SD is
 # two of them, the figure shows the middle.
 REACH = 2.5
-# Ends of a 95% interval of a normal, in standard deviations.
-Z = float(stats.norm.ppf(0.975))
 
 
 def replication_prior_figure(outlooks: Sequence[Outlook]) -> Figure:

@@ -14,12 +14,14 @@ import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy import stats
 
 __all__ = [
     "INK",
     "PRIOR_STYLES",
     "QUIET",
     "PriorStyle",
+    "Z",
     "difference_label",
     "evidence_legend",
     "figure_look",
@@ -33,6 +35,8 @@ __all__ = [
 ]
 
 INK, QUIET = "#1f2933", "#66727f"
+# Ends of a 95% interval of a normal, in standard deviations.
+Z = float(stats.norm.ppf(0.975))
 WIDTH = 5.0
 """Width of every figure in inches: one column of the page, and the whole width of a phone."""
 

@@ -30,6 +30,7 @@ from bayes_ptsd.replication.goals import (
 )
 
 __all__ = [
+    "QUANTILES",
     "Case",
     "Goal",
     "assurance_curve",

@@ -11,20 +11,17 @@ import xarray as xr
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.exact.binary_outcomes import binary_table, items_table, paired_table
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.markup import (
-    Section,
-    interval_text,
-    join,
-    number,
-    paragraph,
-    probability,
-    typeset,
-)
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.markup import around, number, paragraph, probability, typeset
+from bayes_ptsd.report.section import Line, Part, Section, Table
 
 __all__ = ["binary_section"]
 
-PRIORS = {"jeffreys": "Jeffreys"}
+# Heading, statistic and decimals of each comparison; means of ratios need not exist.
+COMPARISONS = {
+    "risk_difference": ("risk difference, mean", "mean", 2),
+    "risk_ratio": ("risk ratio, median", "median", 1),
+    "odds_ratio": ("odds ratio, median", "median", 1),
+}
 
 
 def binary_section(contents: Contents) -> Section | None:
@@ -34,82 +31,74 @@ def binary_section(contents: Contents) -> Section | None:
     except EvidenceError:
         return None
     active = contents.trial.active
-    lines = [
-        _line(table.sel(outcome=outcome, prior=prior), contents)
-        for outcome in table["outcome"].values
-        for prior in table["prior"].values
-    ]
     text = (
         f"Independent beta-binomial posteriors. P(more) is the probability that the event is more "
         f"frequent under {active}: benefit for remission, harm for an adverse event. Ratios are "
         "medians, because their means need not exist."
     )
+    events = Table(
+        "binary", _numbers(table),
+        lines=[
+            _line(table.sel(outcome=outcome, prior=prior), contents)
+            for outcome in table["outcome"].values
+            for prior in table["prior"].values
+        ],
+        caption=f"Events under {active} against {contents.trial.control}.",
+        convention=str(table.attrs["convention"]), group="event", stub="prior",
+        notes=list(_caveats(table)),
+    )  # fmt: skip
     paired, together = paired_table(contents.evidence), items_table(contents.evidence)
-    html = join(
+    parts = [
         paragraph(text),
-        table_html(
-            pd.DataFrame(lines),
-            caption=f"Events under {active} against {contents.trial.control}.",
-            kind=contents.kind,
-            convention=str(table.attrs["convention"]),
-            name="binary",
-            group="event",
-            stub="prior",
-            notes=list(_caveats(table)),
-        ),
-        "" if paired is None else _pairing(paired, contents),
-        "" if together is None else _items(together, contents),
-    )
-    tables = {"binary": _numbers(table)}
-    if paired is not None:
-        tables["binary-pairing"] = _bounded(paired, "eti95")
-    if together is not None:
-        tables["binary-items"] = _bounded(together, "eti95", "center_eti95")
-    return Section("binary", "Remission and adverse events", html, tables)
+        events,
+        *([] if paired is None else _pairing(paired, active)),
+        *([] if together is None else _items(together, active)),
+    ]
+    return Section("binary", "Remission and adverse events", parts)
 
 
-def _pairing(table: xr.Dataset, contents: Contents) -> str:
+def _pairing(table: xr.Dataset, active: str) -> list[Part]:
     """Return adverse events with the exposures of one person tied, whoever had them twice."""
-    active, lines = contents.trial.active, []
-    for outcome in table["outcome"].values:
-        for correlation in table["correlation"].values:
-            cell = table.sel(outcome=outcome, correlation=correlation)
-            said = str(correlation)
-            line = {
-                "event": typeset(str(cell["label"].item())),
-                "correlation": "any, uniform" if said == "uniform" else said.lstrip("0"),
-            }
-            for name, digits in (("risk_difference", 2), ("odds_ratio", 1)):
-                one = cell.sel(estimand=name)
-                low, high = one["eti95"].values
-                head = f"{name.replace('_', ' ')}, median (95% ETI)"
-                middle = number(float(one["median"]), digits)
-                line[head] = f"{middle} ({interval_text(low, high, digits)})"
-            line[f"P(more under {active})"] = probability(float(cell["prob_more_active"]))
-            lines.append(line)
+
+    def texts(cell: xr.Dataset) -> Line:
+        said = str(cell["correlation"].item())
+        return {
+            "event": typeset(str(cell["label"].item())),
+            "correlation": "any, uniform" if said == "uniform" else said.lstrip("0"),
+            **{
+                f"{name.replace('_', ' ')}, median (95% ETI)": _interval(
+                    cell.sel(estimand=name), "median", digits
+                )
+                for name, digits in (("risk_difference", 2), ("odds_ratio", 1))
+            },
+            f"P(more under {active})": probability(float(cell["prob_more_active"])),
+        }
+
     text = (
         f"At least {table.attrs['both']} people had both treatments; who had an event twice is not "
         "printed. Here a patient effect ties a person's two exposures, and all ways in which the "
         "printed counts can have come about are summed over. The counts say nothing about the "
         "correlation: its posterior is its prior."
     )
-    return join(
+    return [
         paragraph(text),
-        table_html(
-            pd.DataFrame(lines),
+        Table(
+            "binary-pairing", _bounded(table, "eti95"),
+            lines=[
+                texts(table.sel(outcome=outcome, correlation=correlation))
+                for outcome in table["outcome"].values
+                for correlation in table["correlation"].values
+            ],
             caption="Adverse events, exposures of one person tied.",
-            kind=contents.kind,
             convention="logistic-normal, pairing integrated out; Jeffreys on marginal risks",
-            name="binary-pairing",
-            group="event",
-            stub="correlation",
+            group="event", stub="correlation",
         ),
-    )
+    ]  # fmt: skip
 
 
-def _items(table: xr.Dataset, contents: Contents) -> str:
+def _items(table: xr.Dataset, active: str) -> list[Part]:
     """Return the items of the checklist under one prior, for correlations between items."""
-    active, lines = contents.trial.active, []
+    lines = []
     for correlation in table["correlation"].values:
         cell = table.sel(correlation=correlation)
         named = [
@@ -117,16 +106,16 @@ def _items(table: xr.Dataset, contents: Contents) -> str:
             for one in (cell.sel(outcome=outcome) for outcome in cell["outcome"].values)
         ]
         center = (cell["center_mean"], cell["center_eti95"], cell["prob_center_more"])
-        for label, middle, bounds, more in [("mean of the items", *center), *named]:
-            low, high = np.exp(bounds.values)
-            odds = f"{number(float(np.exp(middle)))} ({interval_text(low, high)})"
-            lines.append({
+        lines += [
+            {
                 "items correlate": f"items correlate {number(float(correlation))}, "
                 f"counts weigh {number(float(cell['weight']), 2)}",
                 "event": typeset(label),
-                "odds ratio (95% ETI)": odds,
+                "odds ratio (95% ETI)": around(float(np.exp(middle)), *np.exp(bounds.values)),
                 f"P(more under {active})": probability(float(more)),
-            })  # fmt: skip
+            }
+            for label, middle, bounds, more in [("mean of the items", *center), *named]
+        ]
     spread = table["spread_mean"].values
     text = (
         f"{table.sizes['outcome']} items of one checklist under one prior: log odds ratios normal "
@@ -135,18 +124,21 @@ def _items(table: xr.Dataset, contents: Contents) -> str:
         f"has a prior mean of {table.attrs['spread_prior_mean']:.2f} and a posterior mean of "
         f"{spread.min():.2f} to {spread.max():.2f}."
     )
-    return join(
+    return [
         paragraph(text),
-        table_html(
-            pd.DataFrame(lines),
+        Table(
+            "binary-items", _bounded(table, "eti95", "center_eti95"), lines=lines,
             caption="Adverse events of the checklist together.",
-            kind=contents.kind,
             convention="hierarchical logistic, independent exposures, counts tempered",
-            name="binary-items",
-            group="items correlate",
-            stub="event",
+            group="items correlate", stub="event",
         ),
-    )
+    ]  # fmt: skip
+
+
+def _interval(one: xr.Dataset, middle: str, digits: int) -> str:
+    """Return one comparison with its interval."""
+    low, high = one["eti95"].values
+    return around(float(one[middle]), low, high, digits)
 
 
 def _bounded(table: xr.Dataset, *intervals: str) -> pd.DataFrame:
@@ -178,22 +170,15 @@ def _line(cell: xr.Dataset, contents: Contents) -> dict[str, str]:
     }
     label = f"{cell['label'].item()}: {counts[arms[0]]} v {counts[arms[1]]}"
     prior = str(cell["prior"].item())
-    line = {
+    return {
         "event": typeset(f"{label} ({cell['provenance'].item()})"),
-        "prior": PRIORS.get(prior, prior),
+        "prior": prior.replace("jeffreys", "Jeffreys"),
+        **{
+            f"{head} (95% ETI)": _interval(cell.sel(estimand=name), middle, digits)
+            for name, (head, middle, digits) in COMPARISONS.items()
+        },
+        f"P(more under {arms[0]})": probability(float(cell["prob_more_active"])),
     }
-    for name, head in (
-        ("risk_difference", "risk difference, mean"),
-        ("risk_ratio", "risk ratio, median"),
-        ("odds_ratio", "odds ratio, median"),
-    ):
-        one = cell.sel(estimand=name)
-        middle = float(one["mean" if name == "risk_difference" else "median"])
-        digits = 2 if name == "risk_difference" else 1
-        low, high = one["eti95"].values
-        line[f"{head} (95% ETI)"] = f"{number(middle, digits)} ({interval_text(low, high, digits)})"
-    line[f"P(more under {arms[0]})"] = probability(float(cell["prob_more_active"]))
-    return line
 
 
 def _numbers(table: xr.Dataset) -> pd.DataFrame:

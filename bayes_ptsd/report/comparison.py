@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.comparison import comparison_frame
@@ -14,16 +13,13 @@ from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.headline import printed_text
 from bayes_ptsd.report.markup import (
     MINUS,
-    Section,
-    details,
     interval_text,
-    join,
     number,
     paragraph,
     printed_number,
     probability,
 )
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.section import Section, Table, details
 
 __all__ = ["comparison_section"]
 
@@ -44,50 +40,38 @@ def comparison_section(contents: Contents) -> Section:
         "interval exactly; N centers on the printed estimate. Rounding separates the two, and is "
         "the first of the reasons listed."
     )
-    tables = {"recomputed": _recomputed_numbers(contents), "comparison-T": _numbers(contents.table)}
-    html = join(
-        paragraph(text),
-        _recomputed_table(contents),
-        *_posterior_tables(contents, "T"),
+    folded = [] if contents.normal is None else [
+        details("The same under convention N", *_posterior_tables(contents, contents.normal))
+    ]  # fmt: skip
+    return Section(
+        "comparison",
+        "Published, recomputed and Bayesian",
+        [
+            paragraph(text),
+            _recomputed(contents),
+            *_posterior_tables(contents, contents.table),
+            *folded,
+        ],
     )
-    if contents.normal is not None:
-        tables["comparison-N"] = _numbers(contents.normal)
-        collapsed = join(*_posterior_tables(contents, "N"))
-        html = join(html, details("The same under convention N", collapsed))
-    return Section("comparison", "Published, recomputed and Bayesian", html, tables)
 
 
-def _numbers(table: xr.Dataset) -> pd.DataFrame:
-    """Return a comparison as numbers for a CSV file."""
-    return comparison_frame(table).drop(columns=["endpoint", "analysis", "timepoint"])
-
-
-def _recomputed_numbers(contents: Contents) -> pd.DataFrame:
-    """Return the printed and recomputed figures of every contrast as numbers."""
+def _recomputed(contents: Contents) -> Table:
+    """Return printed and recomputed figures, a line per contrast."""
     cells = contents.table.sel(crossover_reading="as_published")
     keys = [k for k in cells.data_vars if str(k).startswith(("published_", "recomputed_"))]
     frame = cells[[*keys, "endpoint", "analysis", "timepoint", "n"]].to_dataframe().reset_index()
-    return frame.drop(columns="crossover_reading").assign(evidence_kind=contents.kind)
-
-
-def _recomputed_table(contents: Contents) -> str:
-    """Return printed and recomputed figures, a line per contrast."""
-    lines = [_recomputed_line(contents, name) for name in contents.contrasts]
-    return table_html(
-        pd.DataFrame(lines),
-        caption="Printed and recomputed, score units.",
-        kind=contents.kind,
-        convention="T",
-        name="recomputed",
-        stub="contrast",
+    derived = any("*" in name for name in contents.contrasts)
+    return Table(
+        "recomputed",
+        frame.drop(columns="crossover_reading").assign(evidence_kind=contents.kind),
+        lines=[_recomputed_line(contents, name) for name in contents.contrasts],
+        caption="Printed and recomputed, score units.", convention="T", stub="contrast",
         spanners={
             "printed": ["estimate (95% CI)", "P", "patients"],
             "recomputed": ["center", "SE", "df", "t", "recomputed|P"],
         },
-        notes=["* derived row: one printed number replaced, see the audit."]
-        if any("*" in name for name in contents.contrasts)
-        else [],
-    )
+        notes=["* derived row: one printed number replaced, see the audit."] if derived else [],
+    )  # fmt: skip
 
 
 def _recomputed_line(contents: Contents, name: str) -> dict[str, str]:
@@ -108,7 +92,7 @@ def _recomputed_line(contents: Contents, name: str) -> dict[str, str]:
     }
 
 
-def _posterior_tables(contents: Contents, convention: str) -> list[str]:
+def _posterior_tables(contents: Contents, compared: xr.Dataset) -> list[Table]:
     """Return the posterior tables: crossover rows with two columns a claim, then the others."""
     crossover = [n for n in contents.contrasts if contents.analysis(n) == "crossover"]
     others = [n for n in contents.contrasts if n not in crossover]
@@ -117,40 +101,41 @@ def _posterior_tables(contents: Contents, convention: str) -> list[str]:
         (crossover, heads, "Crossover contrasts, averaged and under both scales"),
         (others, ("as_published",), "Other contrasts" if crossover else "Contrasts"),
     ]
-    return [_posterior_table(contents, convention, *table) for table in tables if table[0]]
+    return [_posterior_table(contents, compared, *table) for table in tables if table[0]]
 
 
 def _posterior_table(
-    contents: Contents, convention: str, names: list[str], readings: Sequence[str], title: str
-) -> str:
+    contents: Contents,
+    compared: xr.Dataset,
+    names: list[str],
+    readings: Sequence[str],
+    title: str,
+) -> Table:
     """Return one table of posteriors, a group of lines per contrast."""
+    convention = str(compared.attrs["convention"])
     lines = [
         _posterior_line(contents, convention, name, readings, prior)
         for name in names
         for prior in contents.priors
     ]
-    frame = pd.DataFrame(lines)
     spanners = {
-        READING_HEADS[reading]: [c for c in frame.columns if str(c).startswith(f"{reading}|")]
+        READING_HEADS[reading]: [c for c in lines[0] if c.startswith(f"{reading}|")]
         for reading in readings
     }
-    return table_html(
-        frame,
+    return Table(
+        f"comparison-{convention}",
+        comparison_frame(compared).drop(columns=["endpoint", "analysis", "timepoint"]),
+        lines=lines,
         caption=f"{title}: posterior under each prior, score units.",
-        kind=contents.kind,
-        convention=convention,
-        name=f"comparison-{convention}",
-        group="contrast",
-        stub="prior",
-        spanners=spanners if len(readings) > 1 else None,
-        left=[GAP],
+        convention=convention, group="contrast", stub="prior", left=[GAP],
+        spanners=spanners if len(readings) > 1 else {},
         notes=[
             "P(\N{PLUS-MINUS SIGN}MCID), P(\N{PLUS-MINUS SIGN}0.1 SD): probability that the "
             "difference is no larger, in either direction, than the MCID or a tenth of the "
             "reference SD (the two regions of practical equivalence). Median, sd, HDI, the regions "
             "of the average and the reason for each gap under the other readings are in the CSV."
         ],
-    )
+    )  # fmt: skip
 
 
 def _posterior_line(

@@ -1,7 +1,8 @@
-"""What the page is made of: read or computed once, used by every section."""
+"""What the page is made of, read or computed once: printed numbers, and patients of a store."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,17 +29,25 @@ from bayes_ptsd.trial import Endpoint, Trial
 __all__ = [
     "HEADLINE_PRIORS",
     "Contents",
+    "PatientOutcome",
     "Row",
     "analysis_name",
+    "fit_structure",
+    "only_patients",
+    "patient_outcomes",
     "primary_rows",
 ]
 
 HEADLINE_PRIORS = ("flat", "skeptical", "enthusiastic", "cochrane")
+PATIENT_KINDS = ("patients", "simulated")
 MAIN_ANALYSES = ("crossover", "first_period", "parallel")
 Cell = tuple[str, str, str, str]
 Row = tuple[str, str]
 """A contrast and the reading it is seen under."""
 
+# Reconstructed sets for the page: as many as a run pools (`bayes_ptsd.reanalysis`), few on a quick
+# page, where the spread between sets is told roughly.
+SETS, QUICK_SETS = 20, 5
 NAMES = {
     "crossover": "crossover",
     "first_period": "first period",
@@ -81,7 +90,7 @@ class Contents:
     @cached_property
     def normal(self) -> xr.Dataset | None:
         """Comparison under convention N, unless left out."""
-        return self._compare("N") if "N" in self.conventions else None
+        return None if self.quick else self._compare("N")
 
     @cached_property
     def cells(self) -> dict[Cell, dict[str, Any]]:
@@ -104,6 +113,21 @@ class Contents:
     def primary(self) -> list[Row]:
         """Contrast and reading of the headline rows."""
         return primary_rows(self.evidence)
+
+    @property
+    def quick(self) -> bool:
+        """Whether the page is the shorter one, under convention T alone."""
+        return "N" not in self.conventions
+
+    @property
+    def sets(self) -> int:
+        """Number of reconstructed sets of patients that sections load."""
+        return QUICK_SETS if self.quick else SETS
+
+    @property
+    def main(self) -> Endpoint:
+        """Endpoint of the headline rows."""
+        return self.endpoint(self.primary[0][0])
 
     @cached_property
     def weights(self) -> tuple[dict[str, float], str]:
@@ -169,10 +193,10 @@ class Contents:
         sd = self.endpoint(contrast).reference_sd
         return 1 if sd is None or sd >= 3 else 2
 
-    def row_name(self, contrast: str, *, time: bool = True) -> str:
+    def row_name(self, contrast: str) -> str:
         """Return the name of a contrast for people: endpoint, analysis, time."""
         star = " *" if contrast.endswith("*") else ""
-        when = str(self.rows[contrast]["timepoint"]) if time else ""
+        when = str(self.rows[contrast]["timepoint"])
         parts = [self.endpoint(contrast).label + star, analysis_name(self.analysis(contrast)), when]
         return ", ".join(part for part in parts if part)
 
@@ -228,3 +252,81 @@ def primary_rows(evidence: Evidence) -> list[Row]:
         crossover = str(of[name]["analysis"].item()) == "crossover"
         rows += [(name, reading) for reading in (READINGS if crossover else READINGS[:1])]
     return rows
+
+
+@dataclass(frozen=True)
+class PatientOutcome:
+    """Every stored result of one outcome of patients: one evidence digest, oldest first."""
+
+    fits: tuple[xr.DataTree, ...]
+    created: Mapping[str, str]  # time by result id
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the first fit: trial, endpoint and treatments are those of all."""
+        return {str(key): value for key, value in self.fits[0].attrs.items()}
+
+    @property
+    def kind(self) -> str:
+        """Kind of evidence, for every caption."""
+        return str(self.attrs["evidence_kind"])
+
+    @property
+    def arms(self) -> dict[str, str]:
+        """Names of the active and the control treatment."""
+        return {arm: str(self.attrs[arm]) for arm in ("active", "control")}
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """Label, unit, MCID and reference SD of the endpoint."""
+        found: dict[str, Any] = json.loads(self.attrs["endpoint_constants"])
+        return found
+
+    @property
+    def digits(self) -> int:
+        """Decimals that numbers in the unit of the endpoint deserve."""
+        sd = self.constants["reference_sd"]
+        if any("categories" in fit.children for fit in self.fits):
+            return 3
+        return 2 if sd is None or sd >= 3 else 3 if sd >= 0.3 else 4
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, in the order in which they were fitted."""
+        return list(dict.fromkeys(str(fit.attrs["model"]) for fit in self.fits))
+
+    def of_model(self, model: str) -> list[xr.DataTree]:
+        """Return the fits under one model, one per prior: the newest of each."""
+        chosen = [fit for fit in self.fits if fit.attrs["model"] == model]
+        return list({(fit.attrs["prior"], fit.attrs["prior_formula"]): fit
+                     for fit in chosen}.values())  # fmt: skip
+
+
+def fit_structure(fit: xr.DataTree) -> str:
+    """Return the structure of the model of a fit."""
+    return str(json.loads(fit.attrs["spec"])["structure"])
+
+
+def only_patients(store: ResultStore) -> bool:
+    """Tell whether a store holds results of patients and nothing else."""
+    kinds = {entry["evidence_kind"] for entry in store.catalog()}
+    return bool(kinds) and kinds <= set(PATIENT_KINDS)
+
+
+def patient_outcomes(store: ResultStore | None) -> list[PatientOutcome]:
+    """Return a store's outcomes of patients, by first result; all have a treatment difference."""
+    if store is None:
+        return []
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for entry in store.catalog():
+        scalar = "treatment_difference" in (entry.get("summary") or {})
+        if entry["evidence_kind"] in PATIENT_KINDS and scalar:
+            key = (str(entry["evidence_digest"]), str(entry["endpoint"]))
+            grouped.setdefault(key, []).append(entry)
+    return [
+        PatientOutcome(
+            tuple(store.load(entry["result_id"]) for entry in group),
+            {entry["result_id"]: str(entry["created"]) for entry in group},
+        )
+        for group in grouped.values()
+    ]

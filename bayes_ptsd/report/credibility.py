@@ -10,16 +10,8 @@ import xarray as xr
 from bayes_ptsd.credibility import assess_interval
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.markup import (
-    ABSENT,
-    Section,
-    interval_text,
-    join,
-    number,
-    paragraph,
-    probability,
-)
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.markup import ABSENT, interval_text, number, paragraph, probability
+from bayes_ptsd.report.section import Part, Section, Table
 
 __all__ = ["credibility_section"]
 
@@ -41,14 +33,14 @@ def credibility_section(contents: Contents) -> Section:
     text = "Each line uses one printed estimate with its 95% interval and nothing else." + (
         READING_NOTE if _both_readings(assessed) else ""
     )
-    html = join(
-        paragraph(text),
-        _evidence_table(contents, assessed),
-        _factor_table(contents, assessed),
-        _replication_table(contents, assessed),
-    )
     numbers = _numbers(contents, assessed)
-    return Section("credibility", "Credibility", html, {"credibility": numbers})
+    parts: list[Part] = [
+        paragraph(text),
+        _evidence_table(contents, assessed, numbers),
+        _factor_table(contents, assessed, numbers),
+        _replication_table(contents, assessed, numbers),
+    ]
+    return Section("credibility", "Credibility", parts)
 
 
 def _assess(contents: Contents, name: str) -> dict[str, xr.Dataset]:
@@ -74,35 +66,27 @@ def _one(dataset: xr.Dataset, key: str, **where: str) -> float:
     return float(value.sel({k: v for k, v in labels.items() if k in value.dims}))
 
 
-def _evidence_table(contents: Contents, assessed: Assessed) -> str:
+def _evidence_table(contents: Contents, assessed: Assessed, numbers: pd.DataFrame) -> Table:
     """Return measures of one interval on its own."""
-    lines = []
+    both, lines = _both_readings(assessed), []
     for name, found in assessed.items():
-        own, unhalved = found["as_published"], found.get("unhalved")
-        digits = contents.digits(name) + 1
-        lines.append(
-            {
-                "contrast": contents.row_name(name),
-                "z": number(_one(own, "z"), 2),
-                "P": probability(_one(own, "p_value"), 4),
-                "least BF01": number(_one(own, "minimum_bayes_factor"), 3),
-                "BF01 bound from P": number(_one(own, "sellke_bound"), 3),
-                "P intrinsic, Held": probability(_one(own, "intrinsic_p", method="held")),
-                "P intrinsic, Matthews": probability(_one(own, "intrinsic_p", method="matthews")),
-                "critical prior, 95% interval": _critical(own, digits),
-                "the same, unhalved": _critical(unhalved, digits) if unhalved is not None else "",
-            }
-        )
-    frame = pd.DataFrame(lines)
-    if not _both_readings(assessed):
-        frame = frame.drop(columns="the same, unhalved")
-    return table_html(
-        frame,
+        own, digits = found["as_published"], contents.digits(name) + 1
+        line = {
+            "contrast": contents.row_name(name),
+            "z": number(_one(own, "z"), 2),
+            "P": probability(_one(own, "p_value"), 4),
+            "least BF01": number(_one(own, "minimum_bayes_factor"), 3),
+            "BF01 bound from P": number(_one(own, "sellke_bound"), 3),
+            "P intrinsic, Held": probability(_one(own, "intrinsic_p", method="held")),
+            "P intrinsic, Matthews": probability(_one(own, "intrinsic_p", method="matthews")),
+            WORDY[0]: _critical(own, digits),
+        }
+        unhalved = _critical(found["unhalved"], digits) if "unhalved" in found else ""
+        lines.append(line | {WORDY[1]: unhalved} if both else line)
+    return Table(
+        "credibility", numbers, lines=lines,
         caption="How strong is the evidence in one interval, and which prior would undo it?",
-        kind=contents.kind,
-        convention="N",
-        name="credibility",
-        left=[column for column in frame.columns if column in WORDY],
+        convention="N", left=WORDY if both else WORDY[:1],
         notes=[
             "least BF01: the Bayes factor for no difference that the most favorable alternative "
             "leaves; no prior can make the evidence against no difference stronger. BF01 bound "
@@ -113,7 +97,7 @@ def _evidence_table(contents: Contents, assessed: Assessed) -> str:
             "interval given makes it just exclude 0. Undefined where a limit is exactly 0, or the "
             "interval is symmetric about 0.",
         ],
-    )
+    )  # fmt: skip
 
 
 def _both_readings(assessed: Assessed) -> bool:
@@ -131,41 +115,32 @@ def _critical(dataset: xr.Dataset, digits: int) -> str:
     return f"{who}: {interval_text(low, high, digits)}"
 
 
-def _factor_table(contents: Contents, assessed: Assessed) -> str:
+def _factor_table(contents: Contents, assessed: Assessed, numbers: pd.DataFrame) -> Table:
     """Return the Bayes factors against the alternative of each proper prior."""
-    proper = [prior for prior in contents.priors if prior != "flat"]
-    lines = []
-    for name, found in assessed.items():
-        line = {"contrast": contents.row_name(name)}
-        for reading in READINGS:
-            for prior in proper:
-                line[f"{reading}|{prior}"] = (
-                    _factor(found[reading], prior) if reading in found else ABSENT
-                )
-        lines.append(line)
-    both = _both_readings(assessed)
-    frame = pd.DataFrame(lines)
-    if not both:
-        frame = frame[[c for c in frame.columns if not str(c).startswith("unhalved|")]]
-    spanners = {
-        head: [f"{reading}|{prior}" for prior in proper]
-        for reading, head in READINGS.items()
-        if both
-    }
-    return table_html(
-        frame,
+    proper, both = [prior for prior in contents.priors if prior != "flat"], _both_readings(assessed)
+    readings = READINGS if both else {"as_published": ""}
+    lines = [
+        {"contrast": contents.row_name(name)}
+        | {
+            f"{reading}|{prior}": _factor(found[reading], prior) if reading in found else ABSENT
+            for reading in readings
+            for prior in proper
+        }
+        for name, found in assessed.items()
+    ]
+    spanners = {head: [f"{reading}|{prior}" for prior in proper]
+                for reading, head in readings.items()}  # fmt: skip
+    return Table(
+        "credibility", numbers, lines=lines,
         caption="Bayes factor BF10 of each prior's alternative over no difference.",
-        kind=contents.kind,
-        convention="N",
-        name="credibility",
-        spanners=spanners if proper else None,
+        convention="N", spanners=spanners if both and proper else {},
         notes=[
             "Above 1 the data favor the alternative described by the prior, below 1 no difference. "
             "Prior odds of 19 / BF10 are needed for a posterior probability of .95. The flat prior "
             "is improper and has no Bayes factor. A wide prior (reference) is a poor alternative: "
             "it spreads its bets.",
         ],
-    )
+    )  # fmt: skip
 
 
 def _factor(dataset: xr.Dataset, prior: str) -> str:
@@ -176,7 +151,7 @@ def _factor(dataset: xr.Dataset, prior: str) -> str:
     return ABSENT if math.isnan(value) else f"{value:#.3g}".rstrip(".")
 
 
-def _replication_table(contents: Contents, assessed: Assessed) -> str:
+def _replication_table(contents: Contents, assessed: Assessed, numbers: pd.DataFrame) -> Table:
     """Return shrinkage by the Cochrane record and what a replication would show."""
     lines = []
     for name, found in assessed.items():
@@ -196,23 +171,19 @@ def _replication_table(contents: Contents, assessed: Assessed) -> str:
         for kind in ("nominal", "golden", "controlled"):
             line[f"sceptical|{kind}"] = probability(_one(own, "sceptical_p", calibration=kind))
         lines.append(line)
-    frame = pd.DataFrame(lines)
     heads = {
         "record": "Cochrane record",
         "again": "P(replication of equal size: P < .05, same direction)",
         "sceptical": "sceptical P, one-sided",
     }
     spanners = {
-        head: [c for c in frame.columns if str(c).startswith(f"{key}|")]
+        head: [heading for heading in lines[0] if heading.startswith(f"{key}|")]
         for key, head in heads.items()
     }
-    return table_html(
-        frame,
+    return Table(
+        "credibility", numbers, lines=lines,
         caption="Shrinkage, and what a replication of equal size would have to show.",
-        kind=contents.kind,
-        convention="N",
-        name="credibility",
-        spanners=spanners,
+        convention="N", spanners=spanners,
         notes=[
             "share that remains: of the estimate, after shrinkage by the record of other trials "
             "(van Zwet and others 2021). exaggeration: estimate over the median size of the true "
@@ -220,7 +191,7 @@ def _replication_table(contents: Contents, assessed: Assessed) -> str:
             "sceptical P: of this result with a replication of equal size that finds exactly the "
             "same estimate (Held 2020, in three calibrations).",
         ],
-    )
+    )  # fmt: skip
 
 
 def _numbers(contents: Contents, assessed: Assessed) -> pd.DataFrame:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -12,25 +15,20 @@ from bayes_ptsd.plots.mediation import error_correlation_figure
 from bayes_ptsd.plots.style import figure_svg
 from bayes_ptsd.reconstructed.mediation import pool_depression
 from bayes_ptsd.reconstruction.release import load_release, release_digest
-from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.contents import Contents, PatientOutcome
 from bayes_ptsd.report.markup import (
-    Section,
     bullets,
-    figure_html,
-    gallery,
     interval_text,
-    join,
     number,
     paragraph,
+    plain,
     probability,
 )
-from bayes_ptsd.report.patient_contents import PatientOutcome
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.section import Figure, Line, Part, Section, Table, gallery
 
 __all__ = ["depression_section", "mediation_section"]
 
 MODEL = "depression-adjusted"
-COUNT, QUICK_COUNT = 20, 5
 PRIORS, QUICK_PRIORS = ("reference", "skeptical"), ("reference",)
 NAMES = {
     "treatment_difference": "total",
@@ -58,8 +56,7 @@ def depression_section(contents: Contents) -> Section | None:
     """
     if contents.evidence.digest != load_published().digest:
         return None
-    quick = "N" not in contents.conventions
-    patients = load_release(m=QUICK_COUNT if quick else COUNT)
+    patients = load_release(m=contents.sets)
     outcome = next(iter(contents.trial.endpoints))
     spec = load_model(MODEL)
     trees = [
@@ -69,35 +66,32 @@ def depression_section(contents: Contents) -> Section | None:
             endpoint=outcome,
             seed=contents.seed,
         )
-        for prior in (QUICK_PRIORS if quick else PRIORS)
+        for prior in (QUICK_PRIORS if contents.quick else PRIORS)
     ]
     frame = pd.concat([_frame(tree) for tree in trees], ignore_index=True)
-    errors = pd.concat([_errors(tree) for tree in trees], ignore_index=True)
+    errors = pd.concat([_errors(tree, _origin(tree)) for tree in trees], ignore_index=True)
     label, other = (contents.trial.endpoint(trees[0].attrs[k]) for k in ("endpoint", "mediator"))
-    kind = str(trees[0].attrs["evidence_kind"])
+    mediation = [(tree["mediation"].to_dataset(), str(tree.attrs["prior"])) for tree in trees]
     svg = figure_svg(
         error_correlation_figure(
-            trees[0]["mediation"].to_dataset(), label=label.label, mediator=other.label,
-            unit=label.unit, active=contents.trial.active, kind=kind,
+            mediation[0][0], label=label.label, mediator=other.label, unit=label.unit,
+            active=contents.trial.active, kind=str(trees[0].attrs["evidence_kind"]),
         )
     )  # fmt: skip
     alt = (
         f"Natural direct and indirect effect over the correlation of the errors from -0.5 to 0.5, "
         f"{len(patients)} reconstructed sets of patients; the numbers are in the CSV file."
     )
-    shares = [_share(tree["mediation"].to_dataset(), str(tree.attrs["prior"])) for tree in trees]
-    html = join(
+    rests = str(trees[0].attrs["rests_on"])
+    shares = [_share(*one) for one in mediation]
+    parts: list[Part] = [
         paragraph(_text(contents, label.label, other.label)),
-        _table(frame, trees, kind, {"mediator": other.label}),
-        figure_html(svg, alt=alt, name="depression-errors"),
-        '<p class="note"><a href="tables/depression-errors.csv">The figure as CSV</a></p>',
-        bullets([*shares, _sentence(str(trees[0].attrs["rests_on"])), *CAVEATS]),
-    )
-    tables = {"depression": frame, "depression-errors": errors}
-    return Section(
-        "depression", f"Adjusted for depression: {other.label}", html, tables,
-        {"depression-errors": svg},
-    )  # fmt: skip
+        _table(frame, other.label),
+        Figure("depression-errors", svg, alt),
+        Table("depression-errors", errors, link="The figure as CSV"),
+        bullets([*shares, f"{rests[0].upper()}{rests[1:]}.", *CAVEATS]),
+    ]
+    return Section("depression", f"Adjusted for depression: {other.label}", parts)
 
 
 def mediation_section(outcome: PatientOutcome, name: str) -> Section | None:
@@ -108,31 +102,29 @@ def mediation_section(outcome: PatientOutcome, name: str) -> Section | None:
     fits = [fit for fit in outcome.fits if "mediation" in fit.children]
     if not fits:
         return None
-    figures, parts, frames, shares = {}, [], [], []
+    figures, frames, shares = [], [], []
     for fit in fits:
-        key = f"{name}-errors-{fit.attrs['result_id'][:10]}"
-        table = fit["mediation"].to_dataset()
+        table, prior = fit["mediation"].to_dataset(), str(fit.attrs["prior"])
         label, unit = (str(outcome.constants[word]) for word in ("label", "unit"))
-        figures[key] = figure_svg(
+        svg = figure_svg(
             error_correlation_figure(
                 table, label=label, mediator=str(fit.attrs["mediator"]), unit=unit,
                 active=str(fit.attrs["active"]), kind=outcome.kind,
             )
         )  # fmt: skip
-        alt = f"Direct and indirect effect over the correlation of the errors, {fit.attrs['prior']}"
-        parts.append(figure_html(figures[key], alt=f"{alt}; in the CSV file.", name=key))
-        numbers = table[["mean", "low", "high", "prob_benefit"]].to_dataframe().reset_index()
-        known = {key: fit.attrs[key] for key in ("model", "prior", "result_id", "evidence_kind")}
-        frames.append(numbers.assign(**known))
-        shares.append(_share(table, str(fit.attrs["prior"])))
-    html = join(
-        gallery(parts),
-        f'<p class="note"><a href="tables/{name}-errors.csv">The figures as CSV</a></p>',
+        alt = f"Direct and indirect effect over the correlation of the errors, {prior}"
+        file = f"{name}-errors-{fit.attrs['result_id'][:10]}"
+        figures.append(Figure(file, svg, f"{alt}; in the CSV file."))
+        known = ("model", "prior", "result_id", "evidence_kind")
+        frames.append(_errors(fit, {key: fit.attrs[key] for key in known}))
+        shares.append(_share(table, prior))
+    parts: list[Part] = [
+        gallery(figures),
+        Table(f"{name}-errors", pd.concat(frames, ignore_index=True), link="The figures as CSV"),
         bullets([*shares, *CAVEATS[:3]]),
-    )
+    ]
     title = f"{outcome.constants['label']}: unmeasured causes of both scales"
-    tables = {f"{name}-errors": pd.concat(frames, ignore_index=True)}
-    return Section(f"{name}-errors", title, html, tables, figures)
+    return Section(f"{name}-errors", title, parts)
 
 
 def _text(contents: Contents, outcome: str, mediator: str) -> str:
@@ -151,11 +143,6 @@ def _text(contents: Contents, outcome: str, mediator: str) -> str:
     )
 
 
-def _sentence(text: str) -> str:
-    """Return a note as a sentence."""
-    return f"{text[0].upper()}{text[1:]}."
-
-
 def _frame(tree: xr.DataTree) -> pd.DataFrame:
     """Return the pooled effects as numbers with their provenance."""
     pooled = tree["pooled"].to_dataset()
@@ -169,10 +156,10 @@ def _frame(tree: xr.DataTree) -> pd.DataFrame:
     return frame.assign(**_origin(tree))
 
 
-def _errors(tree: xr.DataTree) -> pd.DataFrame:
+def _errors(fit: xr.DataTree, known: Mapping[str, Any]) -> pd.DataFrame:
     """Return effects by the correlation of the errors as numbers with their provenance."""
-    table = tree["mediation"].to_dataset()[["mean", "low", "high", "prob_benefit"]]
-    return table.to_dataframe().reset_index().assign(**_origin(tree))
+    table = fit["mediation"].to_dataset()[["mean", "low", "high", "prob_benefit"]]
+    return table.to_dataframe().reset_index().assign(**known)
 
 
 def _origin(tree: xr.DataTree) -> dict[str, str | int]:
@@ -189,34 +176,31 @@ def _origin(tree: xr.DataTree) -> dict[str, str | int]:
     }
 
 
-def _table(frame: pd.DataFrame, trees: list[xr.DataTree], kind: str, labels: dict[str, str]) -> str:
-    """Return the pooled effects as texts."""
-    lines = []
-    for line in frame.to_dict("records"):
-        name = NAMES[str(line["estimand"])].replace("the mediator", labels["mediator"])
-        lines.append(
-            {
-                "prior": f"{line['prior']} prior of both differences",
-                "effect": name,
-                "mean": number(line["mean"]),
-                "95% ETI": interval_text(line["low"], line["high"]),
-                "P(> 0)": probability(line["prob_benefit"]),
-                "P(> MCID)": probability(line["prob_gt_mcid"]),
-                "sd within": number(line["within_sd"]),
-                "sd between": number(line["between_sd"]),
-            }
-        )
-    first = trees[0].attrs
-    reading = str(first["crossover_reading"]).replace("_", " ")
-    return table_html(
-        pd.DataFrame(lines),
+def _table(frame: pd.DataFrame, mediator: str) -> Table:
+    """Return the pooled effects."""
+    first = frame.iloc[0]
+
+    def texts(line: Line) -> Line:
+        return {
+            "prior": f"{line['prior']} prior of both differences",
+            "effect": NAMES[str(line["estimand"])].replace("the mediator", mediator),
+            "mean": number(line["mean"]),
+            "95% ETI": interval_text(line["low"], line["high"]),
+            "P(> 0)": probability(line["prob_benefit"]),
+            "P(> MCID)": probability(line["prob_gt_mcid"]),
+            "sd within": number(line["within_sd"]),
+            "sd between": number(line["between_sd"]),
+        }
+
+    return Table(
+        "depression", frame, texts,
         caption=f"Direct, indirect and total effect at {first['timepoint']} after the first "
         f"treatment, {first['reconstructions']} reconstructed sets of patients pooled.",
-        kind=kind, name="depression", group="prior", stub="effect",
+        group="prior", stub="effect",
         notes=[
             f"Model '{MODEL}' ({first['spec_id'][:10]}), exact engine, reconstructions of reading "
-            f"{reading}. Within: of one posterior. Between: of the means of the reconstructions, "
-            "what print leaves open.",
+            f"{plain(first['crossover_reading'])}. Within: of one posterior. Between: of the means "
+            "of the reconstructions, what print leaves open.",
         ],
     )  # fmt: skip
 

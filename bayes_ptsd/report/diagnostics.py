@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -12,29 +13,21 @@ from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.plots import agreement_figure, figure_svg
 from bayes_ptsd.report.contents import Contents, Row
 from bayes_ptsd.report.headline import row_heading
-from bayes_ptsd.report.markup import (
-    Section,
-    figure_html,
-    gallery,
-    interval_text,
-    join,
-    number,
-    paragraph,
-    probability,
-)
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.markup import interval_text, number, paragraph, probability
+from bayes_ptsd.report.section import Figure, Line, Part, Section, Table, gallery
 
 __all__ = ["diagnostics_section", "sampled_fits"]
 
 SAMPLED = "nuts"
 # Heading, and decimals that tell a value from its threshold (R-hat from 1.01); counts have none.
 CHECKS = {
-    "rhat_max": ("largest R-hat", 4),
-    "ess_bulk_min": ("least bulk ESS", 0),
-    "ess_tail_min": ("least tail ESS", 0),
-    "divergences": ("divergences", 0),
-    "ebfmi_min": ("least E-BFMI", 2),
+    "rhat_max": ("largest R-hat (below", 4),
+    "ess_bulk_min": ("least bulk ESS (at least", 0),
+    "ess_tail_min": ("least tail ESS (at least", 0),
+    "divergences": ("divergences (exactly", 0),
+    "ebfmi_min": ("least E-BFMI (at least", 2),
 }
+SUMMARY = ("mean", "sd", "mcse_mean", "prob_benefit", "prob_gt_mcid")
 
 
 def diagnostics_section(contents: Contents) -> Section:
@@ -46,37 +39,29 @@ def diagnostics_section(contents: Contents) -> Section:
         "NUTS, is an independent check of it."
     )
     if not sampled:
-        return Section(
-            "diagnostics",
-            "Diagnostics",
-            join(
-                paragraph(text),
-                paragraph(
-                    "The store holds no sampled result for these rows; 'bayes-ptsd reanalyze' "
-                    "without --quick makes them."
-                ),
-            ),
+        none = (
+            "The store holds no sampled result for these rows; 'bayes-ptsd reanalyze' without "
+            "--quick makes them."
         )
-    numbers = pd.DataFrame([_numbers(contents, fit) for fit in sampled])
-    figures = {}
-    parts = []
-    for fit in sampled:
-        exact = _exact_of(contents, fit)
-        if exact is not None:
-            name = f"sampled-{fit.attrs['result_id'][:10]}"
-            figures[name] = figure_svg(agreement_figure(fit, exact))
-            alt = (
-                f"Histogram of sampled draws under the exact posterior density, "
-                f"{row_heading(contents, _row_of(fit))}, {fit.attrs['prior']} prior."
-            )
-            parts.append(figure_html(figures[name], alt=alt, name=name))
-    html = join(
+        return Section("diagnostics", "Diagnostics", [paragraph(text), paragraph(none)])
+    found = [(fit, _exact_of(contents, fit)) for fit in sampled]
+    frame = pd.DataFrame([_numbers(fit, exact) for fit, exact in found])
+    figures = [
+        Figure(
+            f"sampled-{fit.attrs['result_id'][:10]}", figure_svg(agreement_figure(fit, exact)),
+            "Histogram of sampled draws under the exact posterior density, "
+            f"{_name(contents, line)}.",
+        )
+        for (fit, exact), line in zip(found, frame.to_dict("records"), strict=True)
+        if exact is not None
+    ]  # fmt: skip
+    parts: list[Part] = [
         paragraph(text),
-        _agreement_table(contents, sampled),
-        _check_table(contents, sampled),
-        gallery(parts) if parts else "",
-    )
-    return Section("diagnostics", "Diagnostics", html, {"diagnostics": numbers}, figures)
+        _agreement(contents, frame),
+        _checks(contents, sampled, frame),
+        gallery(figures),
+    ]
+    return Section("diagnostics", "Diagnostics", parts)
 
 
 def sampled_fits(contents: Contents) -> list[xr.DataTree]:
@@ -107,96 +92,83 @@ def _exact_of(contents: Contents, fit: xr.DataTree) -> xr.DataTree | None:
     return None
 
 
-def _summary(fit: xr.DataTree) -> dict[str, float]:
+def _summary(fit: xr.DataTree, engine: str) -> dict[str, float]:
     """Return the figures that are compared between engines."""
     one = estimate(fit).sel(estimand="treatment_difference")
     low, high = one["eti95"].values
-    keys = ("mean", "sd", "mcse_mean", "prob_benefit", "prob_gt_mcid")
-    return {key: float(one[key]) for key in keys} | {"low": float(low), "high": float(high)}
+    found = {key: float(one[key]) for key in SUMMARY} | {"low": float(low), "high": float(high)}
+    return {f"{engine}_{key}": value for key, value in found.items()}
 
 
-def _numbers(contents: Contents, fit: xr.DataTree) -> dict[str, Any]:
+def _numbers(fit: xr.DataTree, exact: xr.DataTree | None) -> dict[str, Any]:
     """Return one sampled fit as numbers."""
-    exact = _exact_of(contents, fit)
     checks = fit["checks"].to_dataset()
-    figures = {str(c): float(checks["figure"].sel(check=c)) for c in checks["check"].values}
-    other = {} if exact is None else {f"exact_{k}": v for k, v in _summary(exact).items()}
     return {
-        "contrast": _row_of(fit)[0],
-        "crossover_reading": _row_of(fit)[1],
+        **dict(zip(("contrast", "crossover_reading"), _row_of(fit), strict=True)),
         "prior": fit.attrs["prior"],
         "convention": fit.attrs["convention"],
-        **{f"sampled_{key}": value for key, value in _summary(fit).items()},
-        **other,
-        **figures,
+        **_summary(fit, "sampled"),
+        **({} if exact is None else _summary(exact, "exact")),
+        **{str(c): float(checks["figure"].sel(check=c)) for c in checks["check"].values},
         "result_id": fit.attrs["result_id"],
         "evidence_kind": fit.attrs["evidence_kind"],
     }
 
 
-def _agreement_table(contents: Contents, sampled: list[xr.DataTree]) -> str:
+def _name(contents: Contents, line: Line) -> str:
+    """Return the heading of a sampled fit."""
+    row = (line["contrast"], line["crossover_reading"])
+    return f"{row_heading(contents, row)}, {line['prior']} prior"
+
+
+def _agreement(contents: Contents, frame: pd.DataFrame) -> Table:
     """Return sampled and exact summaries line by line."""
-    lines = []
-    for fit in sampled:
-        exact = _exact_of(contents, fit)
-        digits = contents.digits(_row_of(fit)[0]) + 1
-        one = _summary(fit)
-        group = f"{row_heading(contents, _row_of(fit))}, {fit.attrs['prior']} prior"
-        lines.append({"fit": group, "engine": "NUTS"} | _texts(one, digits))
-        if exact is not None:
-            two = _summary(exact)
-            lines.append({"fit": group, "engine": "exact"} | _texts(two, digits))
-            gap = (one["mean"] - two["mean"]) / one["mcse_mean"]
-            lines[-2]["gap, MCSE"] = number(gap, 2, sign=True)
-    return table_html(
-        pd.DataFrame(lines),
+
+    def texts(line: Line) -> Line:
+        digits = contents.digits(line["contrast"]) + 1
+        one = {key: line[f"{line['engine']}_{key}"] for key in (*SUMMARY, "low", "high")}
+        gap = one["mean"] - line.get("exact_mean", math.nan)
+        return {
+            "fit": _name(contents, line),
+            "engine": "NUTS" if line["engine"] == "sampled" else "exact",
+            "mean": number(one["mean"], digits),
+            "MCSE": number(one["mcse_mean"], digits + 1),
+            "sd": number(one["sd"], digits),
+            "95% ETI": interval_text(one["low"], one["high"], digits),
+            "P(> 0)": probability(one["prob_benefit"]),
+            "P(> MCID)": probability(one["prob_gt_mcid"]),
+        } | (
+            {"gap, MCSE": number(gap / one["mcse_mean"], 2, sign=True)}
+            if line["engine"] == "sampled" and not math.isnan(gap)
+            else {}
+        )
+
+    return Table(
+        "diagnostics", frame, texts,
+        lines=[
+            {**line, "engine": engine}
+            for line in frame.to_dict("records")
+            for engine in ("sampled", "exact")
+            if not math.isnan(line.get(f"{engine}_mean", math.nan))
+        ],
         caption="Sampled and exact posteriors, score units.",
-        kind=contents.kind,
-        convention=str(sampled[0].attrs["convention"]),
-        name="diagnostics",
-        group="fit",
-        stub="engine",
+        convention=str(frame["convention"].iloc[0]), group="fit", stub="engine",
         notes=["gap: sampled minus exact mean, in Monte Carlo standard errors (MCSE)."],
-    )
+    )  # fmt: skip
 
 
-def _texts(one: dict[str, float], digits: int) -> dict[str, str]:
-    """Return the summary of one engine as texts."""
-    return {
-        "mean": number(one["mean"], digits),
-        "MCSE": number(one["mcse_mean"], digits + 1),
-        "sd": number(one["sd"], digits),
-        "95% ETI": interval_text(one["low"], one["high"], digits),
-        "P(> 0)": probability(one["prob_benefit"]),
-        "P(> MCID)": probability(one["prob_gt_mcid"]),
-    }
-
-
-def _check_table(contents: Contents, sampled: list[xr.DataTree]) -> str:
+def _checks(contents: Contents, sampled: list[xr.DataTree], frame: pd.DataFrame) -> Table:
     """Return the convergence checks, a line per fit."""
     lines = []
-    for fit in sampled:
-        checks = fit["checks"].to_dataset()
-        line = {"fit": f"{row_heading(contents, _row_of(fit))}, {fit.attrs['prior']} prior"}
-        for key, (head, digits) in CHECKS.items():
-            if key in checks["check"].values:
-                one = checks.sel(check=key)
-                line[f"{head} ({_limit(key)} {float(one['threshold']):g})"] = number(
-                    float(one["figure"]), digits
-                )
-        line["all passed"] = "yes" if bool(fit.attrs["checks_passed"]) else "no"
-        lines.append(line)
-    return table_html(
-        pd.DataFrame(lines),
-        caption="Convergence checks of the sampled fits.",
-        kind=contents.kind,
-        name="diagnostics",
-        stub="fit",
+    for fit, line in zip(sampled, frame.to_dict("records"), strict=True):
+        limits = fit["checks"].to_dataset()["threshold"].to_series()
+        figures = {
+            f"{head} {limits[key]:g})": number(line[key], digits)
+            for key, (head, digits) in CHECKS.items()
+            if key in limits
+        }
+        passed = "yes" if bool(fit.attrs["checks_passed"]) else "no"
+        lines.append({"fit": _name(contents, line), **figures, "all passed": passed})
+    return Table(
+        "diagnostics", frame, lines=lines, caption="Convergence checks of the sampled fits."
     )
-
-
-def _limit(key: str) -> str:
-    """Return the direction of a threshold."""
-    if key == "divergences":
-        return "exactly"
-    return "below" if key == "rhat_max" else "at least"

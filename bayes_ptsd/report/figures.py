@@ -18,7 +18,8 @@ from bayes_ptsd.plots import (
 )
 from bayes_ptsd.report.contents import Contents, Row
 from bayes_ptsd.report.headline import row_file_name, row_heading
-from bayes_ptsd.report.markup import Section, figure_html, gallery, join, number, paragraph
+from bayes_ptsd.report.markup import number, paragraph
+from bayes_ptsd.report.section import Figure, Part, Section, Table, gallery
 
 __all__ = ["curve_section", "forest_section", "update_section"]
 
@@ -29,80 +30,72 @@ Panel = tuple[str, str, str, list[str]]
 def forest_section(contents: Contents) -> Section:
     """Return forest plots of every contrast and prior, all on one axis in reference SDs."""
     reach = _reach(contents)
-    figures, parts = {}, []
+    figures = []
     for name, title, reading, rows in _panels(contents):
         figure = forest_figure(
             contents.table, contents.trial, contrasts=rows, reading=reading, title=title,
             reach=reach,
         )  # fmt: skip
-        figures[name] = figure_svg(figure)
         alt = (
             f"Forest plot, {title}: {len(rows)} contrasts, printed 95% intervals and posterior "
             f"means with 95% intervals under {', '.join(contents.priors)}; the numbers are in the "
             "comparison tables."
         )
-        parts.append(figure_html(figures[name], alt=alt, name=name))
+        figures.append(Figure(name, figure_svg(figure), alt))
     text = (
         "Each band is a printed 95% confidence interval, its line the printed estimate; inside it, "
         "from top to bottom, the posterior mean and 95% interval under each prior. Differences are "
         "divided by the endpoint's reference SD so that all endpoints share one axis; the labels "
         "have score units. A line that leaves its band shows what the prior adds."
     )
-    html = join(paragraph(text), gallery(parts).replace('"gallery"', '"gallery wide"'))
+    parts: list[Part] = [paragraph(text), gallery(figures, wide=True)]
     if any("*" in name for name in contents.contrasts):
-        html = join(html, paragraph("* derived row, see the audit.", kind="note"))
-    return Section("forest", "All contrasts under all priors", html, figures=figures)
+        parts.append(paragraph("* derived row, see the audit.", kind="note"))
+    return Section("forest", "All contrasts under all priors", parts)
 
 
 def update_section(contents: Contents) -> Section:
     """Return prior, likelihood and posterior: a figure per headline row, a panel per prior."""
     shown = {row: _chosen(fits) for row, fits in contents.fits.items()}
     reach = update_reach([fit for fits in shown.values() for fit in fits])
-    figures, parts = {}, []
+    figures = []
     for row, fits in shown.items():
-        name = f"update-{row_file_name(contents, row)}"
-        figures[name] = figure_svg(update_figure(fits, reach=reach))
         means = "; ".join(f"{fit.attrs['prior']} {_mean(contents, row, fit)}" for fit in fits)
         alt = (
             f"Prior, likelihood and posterior densities, {row_heading(contents, row)}: posterior "
             f"means {means}."
         )
-        parts.append(figure_html(figures[name], alt=alt, name=name))
+        svg = figure_svg(update_figure(fits, reach=reach))
+        figures.append(Figure(f"update-{row_file_name(contents, row)}", svg, alt))
     text = (
         "Prior times likelihood gives the posterior. Above each panel: the posterior mean and 95% "
         "interval. All figures share one axis. The cochrane prior is scaled by the standard error "
         "of its row, so it is narrower where the row is."
     )
     title = "From prior to posterior, headline rows"
-    return Section("updates", title, join(paragraph(text), gallery(parts)), figures=figures)
+    return Section("updates", title, [paragraph(text), gallery(figures)])
 
 
 def curve_section(contents: Contents) -> Section:
     """Return P(difference > margin) of the headline rows, a figure each and one table of all."""
-    figures, parts, lines = {}, [], []
+    figures, lines = [], []
     for row, fits in contents.fits.items():
-        name = f"curve-{row_file_name(contents, row)}"
-        figures[name] = figure_svg(benefit_figure(fits))
         lines += [_curve_frame(row, fit) for fit in fits]
         alt = (
             f"Probability that the treatment difference exceeds each margin, "
             f"{row_heading(contents, row)}, one falling curve per prior; values at 0 and at the "
             "MCID are in the headline table, all values in the CSV file."
         )
-        parts.append(figure_html(figures[name], alt=alt, name=name))
-    basis = contents.endpoint(contents.primary[0][0]).mcid_basis
+        svg = figure_svg(benefit_figure(fits))
+        figures.append(Figure(f"curve-{row_file_name(contents, row)}", svg, alt))
+    basis = contents.main.mcid_basis
     text = (
         "For a reader who holds another difference to be the smallest that matters: read the curve "
         "at that margin. " + (f"MCID used here: {basis}. " if basis else "")
     )
-    csv = '<p class="note"><a href="tables/benefit-curves.csv">All curves as CSV</a></p>'
-    return Section(
-        "curves",
-        "P(difference > m), headline rows",
-        join(paragraph(text), gallery(parts), csv),
-        {"benefit-curves": pd.concat(lines, ignore_index=True)},
-        figures,
-    )
+    curves = Table("benefit-curves", pd.concat(lines, ignore_index=True), link="All curves as CSV")
+    title = "P(difference > m), headline rows"
+    return Section("curves", title, [paragraph(text), gallery(figures), curves])
 
 
 def _panels(contents: Contents) -> Iterator[Panel]:

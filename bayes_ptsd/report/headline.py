@@ -17,20 +17,17 @@ from bayes_ptsd.report.contents import HEADLINE_PRIORS, Contents, Row, analysis_
 from bayes_ptsd.report.markup import (
     ABSENT,
     SPACE,
-    Section,
+    around,
     bullets,
-    interval_text,
-    join,
     number,
     paragraph,
+    plain,
     printed_number,
     probability,
 )
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.section import Group, Part, Section, Table, block
 
 __all__ = ["first_screen", "printed_text", "row_file_name", "row_heading", "trial_sentences"]
-
-MEAN = "posterior mean (95% ETI)"
 
 
 def first_screen(contents: Contents) -> Section:
@@ -38,25 +35,14 @@ def first_screen(contents: Contents) -> Section:
 
     The crossover is averaged over its readings, then as published and unhalved.
     """
-    frame, raw = _headline_frame(contents), _headline_numbers(contents)
-    unit = contents.endpoint(contents.primary[0][0]).unit
-    left = join(
+    left = block(
         paragraph(trial_sentences(contents), kind="lead"),
         "<h3>What was printed</h3>",
         bullets(escape(_printed_sentence(contents, name)) for name in _primary_contrasts(contents)),
         "<h3>What different readers make of it</h3>",
-        table_html(
-            frame,
-            caption=f"{contents.endpoint(contents.primary[0][0]).label}, treatment difference in "
-            f"{unit}, positive = {contents.evidence.trial.active} better.",
-            kind=contents.kind,
-            convention=contents.table.attrs["convention"],
-            name="headline",
-            group="quantity",
-            stub="prior",
-        ),
+        _headline(contents),
         *_average(contents),
-        _ranges(contents),
+        *_ranges(contents),
         paragraph(
             "ETI: equal-tailed interval; the difference lies in it with probability .95 if the "
             "prior is accepted. P(better) is the probability that the difference exceeds 0, not 1 "
@@ -66,9 +52,9 @@ def first_screen(contents: Contents) -> Section:
             kind="note",
         ),
     )
-    right = join("<h3>What contradicts it</h3>", _contradictions(contents))
-    html = f'<div class="split"><div>{left}</div><div>{right}</div></div>'
-    return Section("summary", "In one minute", html, {"headline": raw})
+    right = block("<h3>What contradicts it</h3>", _contradictions(contents))
+    split = Group('<div class="split">', [left, right], "</div>", glue="")
+    return Section("summary", "In one minute", [split])
 
 
 def trial_sentences(contents: Contents) -> str:
@@ -81,7 +67,7 @@ def trial_sentences(contents: Contents) -> str:
     groups = orders or {"": f"{trial.active} or {trial.control}"}
     sized = [f"{text} ({arms[key]})" if key in arms else text for key, text in groups.items()]
     sizes = [f"{int(n)} in its {analysis}" for analysis, n in _sizes(contents).items()]
-    outcome = f"The first outcome is {contents.endpoint(contents.primary[0][0]).label}"
+    outcome = f"The first outcome is {contents.main.label}"
     analyzed = f", with {' and '.join(sizes)} analysis" if sizes else ""
     return f"{who} {' or '.join(sized)}. {outcome}{analyzed}."
 
@@ -92,7 +78,7 @@ def row_heading(contents: Contents, row: Row) -> str:
     analysis = analysis_name(contents.analysis(name)).capitalize()
     if contents.analysis(name) != "crossover":
         return analysis
-    return f"{analysis}, {reading.replace('_', ' ')}"
+    return f"{analysis}, {plain(reading)}"
 
 
 def row_file_name(contents: Contents, row: Row) -> str:
@@ -125,39 +111,37 @@ def _printed_sentence(contents: Contents, name: str) -> str:
     )
 
 
-def _headline_frame(contents: Contents) -> pd.DataFrame:
-    """Return the headline as texts: a column per analysis and reading, a group per quantity."""
-    unit = contents.endpoint(contents.primary[0][0]).unit
-    mcid = contents.endpoint(contents.primary[0][0]).mcid
-    priors = _priors(contents)
-    lines = [
-        {"quantity": f"Difference, {unit}", "prior": "printed, 95% CI"}
-        | {row_heading(contents, row): _start_text(contents, row) for row in contents.headline}
-    ]
-    lines += [_line(contents, f"Difference, {unit}", prior, "mean") for prior in priors]
-    better = f"P({contents.evidence.trial.active} better)"
-    lines += [_line(contents, better, prior, "prob_benefit") for prior in priors]
+def _headline(contents: Contents) -> Table:
+    """Return the headline: a column per analysis and reading, a group per quantity."""
+    unit, mcid = contents.main.unit, contents.main.mcid
+    difference, active = f"Difference, {unit}", contents.trial.active
+    quantities = {difference: "mean", f"P({active} better)": "prob_benefit"}
     if mcid is not None:
-        beyond = f"P(better by more than {mcid:g} {unit}, the MCID)"
-        lines += [_line(contents, beyond, prior, "prob_gt_mcid") for prior in priors]
-    return pd.DataFrame(lines)
+        quantities[f"P(better by more than {mcid:g} {unit}, the MCID)"] = "prob_gt_mcid"
+    printed = {row_heading(contents, row): _start_text(contents, row) for row in contents.headline}
+    lines = [
+        {"quantity": quantity, "prior": prior}
+        | {row_heading(contents, row): _text(contents, row, prior, key)
+           for row in contents.headline}
+        for quantity, key in quantities.items()
+        for prior in _priors(contents)
+    ]  # fmt: skip
+    return Table(
+        "headline", _numbers(contents),
+        lines=[{"quantity": difference, "prior": "printed, 95% CI"} | printed, *lines],
+        caption=f"{contents.main.label}, treatment difference in {unit}, positive = {active} "
+        "better.",
+        convention=contents.table.attrs["convention"], group="quantity", stub="prior",
+    )  # fmt: skip
 
 
-def _line(contents: Contents, quantity: str, prior: str, key: str) -> dict[str, str]:
-    """Return one prior under every headline row."""
-    texts = {}
-    for row in contents.headline:
-        cell = _cell(contents, row, prior)
-        texts[row_heading(contents, row)] = (
-            _mean_text(cell, contents.digits(row[0])) if key == "mean" else probability(cell[key])
-        )
-    return {"quantity": quantity, "prior": prior} | texts
-
-
-def _mean_text(cell: Mapping[str, Any], digits: int) -> str:
-    """Return posterior mean and interval."""
-    interval = interval_text(cell["eti95_low"], cell["eti95_high"], digits)
-    return f"{number(cell['mean'], digits)} ({interval})"
+def _text(contents: Contents, row: Row, prior: str, key: str) -> str:
+    """Return a probability, or the posterior mean with its interval, of a headline row."""
+    cell = _cell(contents, row, prior)
+    if key != "mean":
+        return probability(cell[key])
+    digits = contents.digits(row[0])
+    return around(cell["mean"], cell["eti95_low"], cell["eti95_high"], digits)
 
 
 def _start_text(contents: Contents, row: Row) -> str:
@@ -174,7 +158,7 @@ def _start_text(contents: Contents, row: Row) -> str:
     read = selected.data["effects"].to_dataset()
     digits = contents.digits(name) + 1
     low, middle, high = (float(read[key]) for key in ("interval_low", "estimate", "interval_high"))
-    return f"{number(middle, digits)} ({interval_text(low, high, digits)})"
+    return around(middle, low, high, digits)
 
 
 def _cell(contents: Contents, row: Row, prior: str) -> Mapping[str, Any]:
@@ -182,7 +166,7 @@ def _cell(contents: Contents, row: Row, prior: str) -> Mapping[str, Any]:
     return contents.cells["T", row[0], row[1], prior]
 
 
-def _headline_numbers(contents: Contents) -> pd.DataFrame:
+def _numbers(contents: Contents) -> pd.DataFrame:
     """Return the headline as numbers."""
     columns = [
         "contrast", "crossover_reading", "prior", "convention", "mean", "median", "sd",
@@ -197,7 +181,7 @@ def _priors(contents: Contents) -> list[str]:
     return [prior for prior in HEADLINE_PRIORS if prior in contents.priors]
 
 
-def _ranges(contents: Contents) -> str:
+def _ranges(contents: Contents) -> list[Part]:
     """Say how far the priors move each probability."""
     items = []
     for row in contents.headline:
@@ -206,7 +190,7 @@ def _ranges(contents: Contents) -> str:
         if contents.endpoint(row[0]).mcid is not None:
             text += f", P(better by more than the MCID) {_span(cells, 'prob_gt_mcid')}"
         items.append(escape(text))
-    return join(paragraph("How far these priors move the answer:"), bullets(items))
+    return [paragraph("How far these priors move the answer:"), bullets(items)]
 
 
 def _average(contents: Contents) -> list[str]:
@@ -257,10 +241,7 @@ def _contradictions(contents: Contents) -> str:
     """Return what a reader must know before using any number."""
     lines = contradictions(contents)
     if any(contents.analysis(name) == "crossover" for name in contents.contrasts):
-        lines.insert(
-            min(1, len(lines)),
-            escape(_reading_line(contents)),
-        )
+        lines.insert(1, escape(_reading_line(contents)))
     return bullets(lines) if lines else paragraph("The audit found no contradiction.")
 
 

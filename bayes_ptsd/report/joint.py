@@ -12,15 +12,8 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.style import row_title
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.markup import (
-    Section,
-    interval_text,
-    join,
-    number,
-    paragraph,
-    probability,
-)
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.markup import around, number, paragraph, probability
+from bayes_ptsd.report.section import Line, Section, Table
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.structures.joint.exact import (
     joint_marginal,
@@ -35,6 +28,7 @@ __all__ = ["joint_section"]
 ANALYSES = (
     ("crossover", "as_published"), ("crossover", "unhalved"), ("first_period", "as_published")
 )  # fmt: skip
+# Not printed; from none to a large one, the middle of which is shown by endpoint.
 CORRELATIONS = (0.0, 0.5, 0.8)
 TEXT = (
     "The paper tests each endpoint on its own. Here the endpoints of one analysis share what they "
@@ -57,19 +51,14 @@ def joint_section(contents: Contents) -> Section | None:
     shrunk = pd.concat([joint_table(one, joint_posterior(one)) for one in middle])
     joint = pd.DataFrame([_together(one, correlation) for one, correlation in problems])
     joint = joint.assign(evidence_kind=contents.kind)
-    tables = {"joint-endpoints": shrunk, "joint-probabilities": joint}
-    html = join(
-        paragraph(TEXT),
+    tables = [
         _shrunk_table(contents, shrunk, "joint-endpoints", "Endpoints, correlation 0.5."),
-        _joint_table(contents, joint),
-    )
+        _joint_table(joint),
+    ]
     if parts:
-        tables["joint-subscales"] = pd.concat(parts)
         caption = "Subscales under one coherent skeptical prior: their differences add up."
-        html = join(
-            html, _shrunk_table(contents, tables["joint-subscales"], "joint-subscales", caption)
-        )
-    return Section("joint", "All endpoints together", html, tables)
+        tables.append(_shrunk_table(contents, pd.concat(parts), "joint-subscales", caption))
+    return Section("joint", "All endpoints together", [paragraph(TEXT), *tables])
 
 
 def _problems(evidence: Evidence) -> Iterator[tuple[JointProblem, float]]:
@@ -145,34 +134,32 @@ def _together(problem: JointProblem, correlation: float) -> dict[str, object]:
     }
 
 
-def _shrunk_table(contents: Contents, frame: pd.DataFrame, name: str, caption: str) -> str:
-    """Return printed and joint results as texts."""
-    lines = []
-    for line in frame.to_dict("records"):
+def _shrunk_table(contents: Contents, frame: pd.DataFrame, name: str, caption: str) -> Table:
+    """Return printed and joint results."""
+
+    def texts(line: Line) -> Line:
         known = contents.trial.endpoints.get(str(line["endpoint"]))
         digits = 2 if known and known.reference_sd and known.reference_sd < 3 else 1
         halved = line["crossover_reading"] == "unhalved"
-        lines.append(
-            {
-                "analysis": row_title(str(line["analysis"]), str(line["crossover_reading"])),
-                "endpoint": known.label if known else str(line["endpoint"]),
-                "estimate as read": number(line["estimate"], digits + halved),
-                "joint mean (95% interval)": f"{number(line['mean'], digits)} "
-                f"({interval_text(line['low'], line['high'], digits)})",
-                "P(benefit)": probability(line["prob_benefit"]),
-                "P(> MCID)": probability(line["prob_gt_mcid"]),
-            }
-        )
-    return table_html(
-        pd.DataFrame(lines), caption=caption, kind=contents.kind, convention="N",
-        name=name, group="analysis", stub="endpoint",
-    )  # fmt: skip
+        return {
+            "analysis": row_title(str(line["analysis"]), str(line["crossover_reading"])),
+            "endpoint": known.label if known else str(line["endpoint"]),
+            "estimate as read": number(line["estimate"], digits + halved),
+            "joint mean (95% interval)": around(line["mean"], line["low"], line["high"], digits),
+            "P(benefit)": probability(line["prob_benefit"]),
+            "P(> MCID)": probability(line["prob_gt_mcid"]),
+        }
+
+    return Table(
+        name, frame, texts, caption=caption, convention="N", group="analysis", stub="endpoint"
+    )
 
 
-def _joint_table(contents: Contents, frame: pd.DataFrame) -> str:
-    """Return joint probabilities as texts."""
-    lines = [
-        {
+def _joint_table(frame: pd.DataFrame) -> Table:
+    """Return joint probabilities and heterogeneity."""
+    return Table(
+        "joint-probabilities", frame,
+        lambda line: {
             "analysis": row_title(str(line["analysis"]), str(line["crossover_reading"])),
             "correlation": f"{line['correlation']:g}",
             "P(all benefit)": probability(line["prob_all_above_zero"]),
@@ -180,13 +167,9 @@ def _joint_table(contents: Contents, frame: pd.DataFrame) -> str:
             "P(any > MCID)": probability(line["prob_one_above_mcid"]),
             "heterogeneity, prior": number(line["heterogeneity_prior_mean"], 2),
             "posterior mean": number(line["heterogeneity_posterior_mean"], 2),
-        }
-        for line in frame.to_dict("records")
-    ]
-    return table_html(
-        pd.DataFrame(lines),
+        },
         caption="Joint probabilities by the correlation between the estimates, and the "
         "heterogeneity in reference SDs.",
-        kind=contents.kind, convention="N", name="joint-probabilities", group="analysis",
-        stub="correlation", notes=[f"Monte Carlo error at most {frame['mcse'].max():.3f}."],
+        convention="N", group="analysis", stub="correlation",
+        notes=[f"Monte Carlo error at most {frame['mcse'].max():.3f}."],
     )  # fmt: skip

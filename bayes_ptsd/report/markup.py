@@ -1,30 +1,23 @@
-"""Pieces of the page: numbers as text, sections, figures, lists; everything escaped here."""
+"""Text of the page: numbers, intervals and words, paragraphs and lists; all is escaped here."""
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from html import escape
-from typing import Any
-
-import pandas as pd
 
 __all__ = [
     "ABSENT",
     "MINUS",
     "SPACE",
-    "Section",
+    "around",
     "bullets",
-    "details",
-    "figure_html",
-    "gallery",
+    "facts",
     "interval_text",
-    "join",
     "number",
     "paragraph",
+    "plain",
     "printed_number",
     "probability",
     "typeset",
@@ -42,19 +35,7 @@ WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Section:
-    """One section of the page with what is written beside it, by file name."""
-
-    id: str  # anchor
-    title: str  # plain text
-    html: str  # escaped
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # CSV, unrounded
-    figures: Mapping[str, str] = field(default_factory=dict)  # SVG
-    priors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # JSON
-
-
-def number(value: float, digits: int = 1, *, sign: bool = False) -> str:
+def number(value: float | None, digits: int = 1, *, sign: bool = False) -> str:
     """Return a number with fixed decimals and a true minus sign; NaN is a dash, zero unsigned."""
     if value is None or math.isnan(value):
         return ABSENT
@@ -65,7 +46,7 @@ def number(value: float, digits: int = 1, *, sign: bool = False) -> str:
     return text.lstrip("+-") if zero else text.replace("-", MINUS)
 
 
-def probability(value: float, digits: int = 3) -> str:
+def probability(value: float | None, digits: int = 3) -> str:
     """Return a probability as ``.977`` or ``> .999``, never rounded to 0 or 1; NaN is a dash."""
     if value is None or math.isnan(value):
         return ABSENT
@@ -88,11 +69,16 @@ def printed_number(value: float, decimals: int, *, bare: bool = False) -> str:
     return text.removeprefix("0") if bare else text
 
 
-def interval_text(low: float, high: float, digits: int = 1) -> str:
+def interval_text(low: float | None, high: float | None, digits: int = 1) -> str:
     """Return an interval as text that is never broken over two lines."""
-    if math.isnan(low) or math.isnan(high):
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ABSENT
     return f"{number(low, digits)}{SPACE}to{SPACE}{number(high, digits)}"
+
+
+def around(middle: float, low: float, high: float, digits: int = 1) -> str:
+    """Return a number with its interval in parentheses."""
+    return f"{number(middle, digits)} ({interval_text(low, high, digits)})"
 
 
 def typeset(text: str) -> str:
@@ -102,9 +88,14 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<![\w)])-(?=\d)", MINUS, text)
 
 
+def plain(name: object) -> str:
+    """Return a name of the evidence or the models with blanks where it has underscores."""
+    return str(name).replace("_", " ")
+
+
 def paragraph(text: str, *, kind: str = "") -> str:
-    """Return a paragraph of plain text."""
-    return f"<p{_kind(kind)}>{escape(text)}</p>"
+    """Return a paragraph of plain text, of a class of the sheet if `kind` names one."""
+    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
 
 
 def bullets(items: Iterable[str]) -> str:
@@ -112,30 +103,7 @@ def bullets(items: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
 
 
-def details(summary: str, html: str) -> str:
-    """Return a part that opens on demand and is printed in full."""
-    return f"<details><summary>{escape(summary)}</summary>{html}</details>"
-
-
-def figure_html(svg: str, *, alt: str, name: str) -> str:
-    """Return an SVG as an image inside the page, with its text and the file beside the page."""
-    data = base64.b64encode(svg.encode()).decode()
-    return (
-        f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}">'
-        f'<figcaption><a href="figures/{name}.svg">SVG</a></figcaption></figure>'
-    )
-
-
-def gallery(figures: Iterable[str]) -> str:
-    """Return figures side by side where there is room."""
-    return f'<div class="gallery">{"".join(figures)}</div>'
-
-
-def join(*parts: str) -> str:
-    """Return parts of markup one after the other."""
-    return "\n".join(part for part in parts if part)
-
-
-def _kind(kind: str) -> str:
-    """Return a class attribute."""
-    return f' class="{kind}"' if kind else ""
+def facts(terms: Mapping[str, str]) -> str:
+    """Return plain text as a list of terms."""
+    pairs = (f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in terms.items())
+    return f"<dl>{''.join(pairs)}</dl>"

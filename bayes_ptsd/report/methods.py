@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_ptsd.report.contents import Contents, analysis_name
-from bayes_ptsd.report.markup import ABSENT, Section, bullets, join, paragraph
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.markup import ABSENT, bullets, paragraph
+from bayes_ptsd.report.section import Part, Section, Table
 
 __all__ = ["methods_section"]
 
@@ -53,21 +53,17 @@ SUMMARIES: Mapping[str, str] = {
 def methods_section(contents: Contents) -> Section:
     """Return the five attributes of the estimand of each analysis, and the likelihood equations."""
     lines = [_estimand(contents, analysis) for analysis in _analyses(contents)]
-    frame, events = pd.DataFrame(lines), _events(contents)
-    html = join(
+    parts: list[Part] = [
         paragraph(
             "Aim: to say how large each printed difference is and how probable a benefit is, for "
             "readers with different prior views, and to lay ground for a replication; not to test "
             "the same data again. Each row is analyzed as what the paper says it estimates."
         ),
-        table_html(
-            frame,
-            caption="Estimands, after ICH E9(R1).",
-            kind=contents.kind,
-            name="estimands",
-            left=[column for column in frame.columns if column != "analysis"],
+        Table(
+            "estimands", pd.DataFrame(lines).assign(evidence_kind=contents.kind), lines=lines,
+            caption="Estimands, after ICH E9(R1).", left=list(lines[0])[1:],
         ),
-        _events_table(contents, events),
+        *_events(contents),
         "<h3>Likelihood</h3>",
         _equations(contents),
         paragraph(
@@ -76,11 +72,8 @@ def methods_section(contents: Contents) -> Section:
             "share patients: they are alternatives, and their likelihoods are never multiplied."
         ),
         _carryover(contents),
-    )
-    tables = {"estimands": frame.assign(evidence_kind=contents.kind)}
-    if len(events):
-        tables["intercurrent-events"] = events.assign(evidence_kind=contents.kind)
-    return Section("methods", "Estimands and likelihood", html, tables)
+    ]  # fmt: skip
+    return Section("methods", "Estimands and likelihood", parts)
 
 
 def _analyses(contents: Contents) -> list[str]:
@@ -125,10 +118,10 @@ def _variables(contents: Contents, rows: list[str]) -> str:
     return "; ".join(f"{', '.join(labels)} at {time}" for time, labels in by_time.items())
 
 
-def _events(contents: Contents) -> pd.DataFrame:
+def _events(contents: Contents) -> list[Table]:
     """Return what happened to patients on the way, with the strategy of each analysis for it."""
     if "flow" not in contents.evidence.data.children:
-        return pd.DataFrame()
+        return []
     flow = contents.evidence.data["flow"].to_dataset()
     reading = contents.evidence.assumptions.get("flow_reading", "paper")
     stages, sequences = flow["stage"].values, flow["sequence"].values
@@ -147,27 +140,22 @@ def _events(contents: Contents) -> pd.DataFrame:
              "patients": int(step["count"]), "randomized": sizes[sequence],
              "first period": first, "crossover": crossover}
         )  # fmt: skip
-    return pd.DataFrame(lines)
-
-
-def _events_table(contents: Contents, events: pd.DataFrame) -> str:
-    """Return the intercurrent events as texts."""
-    if not len(events):
-        return ""
-    shown = events.assign(
-        patients=[
-            f"{line['patients']} of {line['randomized'] or ABSENT}"
-            for line in events.to_dict("records")
-        ]
-    ).drop(columns="randomized")
-    return table_html(
-        shown, caption="Intercurrent events, each with its strategy.", kind=contents.kind,
-        name="intercurrent-events", left=["sequence", "first period", "crossover"],
+    if not lines:
+        return []
+    return [Table(
+        "intercurrent-events", pd.DataFrame(lines).assign(evidence_kind=contents.kind),
+        lambda line: {
+            **{key: line[key] for key in ("event", "sequence")},
+            "patients": f"{line['patients']} of {line['randomized'] or ABSENT}",
+            **{key: line[key] for key in ("first period", "crossover")},
+        },
+        caption="Intercurrent events, each with its strategy.",
+        left=["sequence", "first period", "crossover"],
         notes=[
             "The printed crossover analyses have those rated twice only: they answer the "
             "hypothetical question if the other second ratings are missing at random."
         ],
-    )  # fmt: skip
+    )]  # fmt: skip
 
 
 def _equations(contents: Contents) -> str:

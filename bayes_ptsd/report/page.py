@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -21,22 +21,26 @@ from bayes_ptsd.replication.outlook import Outlook
 from bayes_ptsd.report.audit import audit_section
 from bayes_ptsd.report.binary import binary_section
 from bayes_ptsd.report.comparison import comparison_section
-from bayes_ptsd.report.contents import HEADLINE_PRIORS, Contents
+from bayes_ptsd.report.contents import (
+    HEADLINE_PRIORS,
+    Contents,
+    PatientOutcome,
+    patient_outcomes,
+)
 from bayes_ptsd.report.credibility import credibility_section
 from bayes_ptsd.report.depression import depression_section
 from bayes_ptsd.report.diagnostics import diagnostics_section
 from bayes_ptsd.report.figures import curve_section, forest_section, update_section
 from bayes_ptsd.report.headline import first_screen
 from bayes_ptsd.report.joint import joint_section
-from bayes_ptsd.report.markup import Section
 from bayes_ptsd.report.methods import methods_section
-from bayes_ptsd.report.patient_contents import PatientOutcome, patient_outcomes
 from bayes_ptsd.report.patients import patient_sections
 from bayes_ptsd.report.priors import priors_section
 from bayes_ptsd.report.provenance import limits_section, provenance_section
 from bayes_ptsd.report.readings import readings_section
 from bayes_ptsd.report.reconstructed import reconstructed_section
 from bayes_ptsd.report.replication import replication_section
+from bayes_ptsd.report.section import Section
 from bayes_ptsd.report.sensitivity import sensitivity_section
 from bayes_ptsd.store import ResultStore
 
@@ -48,6 +52,27 @@ __all__ = ["Head", "page_html", "page_sections", "write_report"]
 PAGE = "index.html"
 GENERATOR = '<meta name="generator" content="bayes-ptsd">'
 PARTS = ("tables", "figures", "priors", PAGE)
+SECTIONS: tuple[Callable[[Contents], Section | None], ...] = (
+    first_screen,
+    forest_section,
+    update_section,
+    curve_section,
+    sensitivity_section,
+    readings_section,
+    joint_section,
+    reconstructed_section,
+    depression_section,
+    comparison_section,
+    audit_section,
+    credibility_section,
+    binary_section,
+    replication_section,
+    priors_section,
+    methods_section,
+    diagnostics_section,
+    provenance_section,
+    limits_section,
+)
 
 
 @dataclass(frozen=True)
@@ -109,27 +134,7 @@ def write_report(
 
 def page_sections(contents: Contents) -> list[Section]:
     """Return the sections in their order, the first screen first, none without material."""
-    made = [
-        first_screen(contents),
-        forest_section(contents),
-        update_section(contents),
-        curve_section(contents),
-        sensitivity_section(contents),
-        readings_section(contents),
-        joint_section(contents),
-        reconstructed_section(contents),
-        depression_section(contents),
-        comparison_section(contents),
-        audit_section(contents),
-        credibility_section(contents),
-        binary_section(contents),
-        replication_section(contents),
-        priors_section(contents),
-        methods_section(contents),
-        diagnostics_section(contents),
-        provenance_section(contents),
-        limits_section(contents),
-    ]
+    made = (section(contents) for section in SECTIONS)
     return [section for section in made if section is not None]
 
 

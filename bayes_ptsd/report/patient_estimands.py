@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.report.markup import details, interval_text, join, number, probability
-from bayes_ptsd.report.patient_contents import PatientOutcome, fit_structure
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.contents import PatientOutcome, fit_structure
+from bayes_ptsd.report.markup import SPACE, around, interval_text, number, plain, probability
+from bayes_ptsd.report.section import Line, Part, Table, details
 
 __all__ = ["estimand_name", "estimand_tables"]
 
@@ -36,27 +35,24 @@ def estimand_name(name: str, arms: dict[str, str]) -> str:
         return f"P(at most {category}), {arms.get(arm, arm)}"
     if stem in ("risk_active", "risk_control"):
         return f"risk, {arms[stem.removeprefix('risk_')]}"
-    words = NAMES.get(stem, stem.replace("_", " "))
+    words = NAMES.get(stem, plain(stem))
     return f"{words}, {label}" if label else words
 
 
-def estimand_tables(outcome: PatientOutcome, name: str) -> tuple[str, dict[str, pd.DataFrame]]:
-    """Return every estimand beside the frequentist estimate of the same, as HTML and as numbers.
+def estimand_tables(outcome: PatientOutcome, name: str) -> list[Part]:
+    """Return every estimand beside the frequentist estimate of the same.
 
     The null is the value of a comparison if the treatments are alike; parameters are folded away.
     """
     frame = pd.DataFrame([row for fit in outcome.fits for row in _rows(fit)])
-    arms = {arm: str(outcome.attrs[arm]) for arm in ("active", "control")}
     main = np.isfinite(frame["null"]) | frame["estimand"].map(_of_an_arm)
-    tables = {f"{name}-estimands": frame}
-    parts = [_table(outcome, frame[main], arms, name, "Comparisons of the arms")]
+    parts: list[Part] = [_table(outcome, frame, main, name, "Comparisons of the arms")]
     if len(shares := _shares(outcome)):
-        tables[f"{name}-shares"] = shares
-        parts.append(_share_table(outcome, shares, arms, name))
+        parts.append(_share_table(outcome, shares, name))
     if not main.all():
-        rest = _table(outcome, frame[~main], arms, name, "Other parameters")
+        rest = _table(outcome, frame, ~main, name, "Other parameters")
         parts.append(details("Other parameters", rest))
-    return join(*parts), tables
+    return parts
 
 
 def _of_an_arm(name: object) -> bool:
@@ -120,48 +116,41 @@ def _nan(value: float | None) -> float:
 
 
 def _table(
-    outcome: PatientOutcome, frame: pd.DataFrame, arms: dict[str, str], name: str, caption: str
-) -> str:
-    """Return estimands as a table of texts."""
-    lines = [
-        {
-            "result": f"{row['model']}, {row['prior']} prior",
-            "estimand": estimand_name(str(row["estimand"]), arms),
-            "unit": re.sub("^$", "\u00a0", str(row["unit"])),
-            "mean": number(row["mean"], outcome.digits),
-            "median": number(row["median"], outcome.digits),
-            "sd": number(row["sd"], outcome.digits),
-            "95% ETI": interval_text(row["eti95_low"], row["eti95_high"], outcome.digits),
+    outcome: PatientOutcome, frame: pd.DataFrame, shown: pd.Series, name: str, caption: str
+) -> Table:
+    """Return some of the estimands; without a null, nothing is said of exceeding it."""
+    chosen, digits = frame[shown], outcome.digits
+    compared = not chosen["null"].isna().all()
+
+    def texts(row: Line) -> Line:
+        beyond = {
             "null": "" if math.isnan(row["null"]) else f"{row['null']:g}",
             "P(> null)": probability(row["prob_benefit"]),
             "P(> MCID)": probability(row["prob_gt_mcid"]),
-            "estimate": number(row["frequentist_estimate"], outcome.digits),
-            "95% CI": interval_text(
-                row["frequentist_ci95_low"], row["frequentist_ci95_high"], outcome.digits
-            ),
         }
-        for row in frame.to_dict("records")
-    ]
-    shown = pd.DataFrame(lines)
-    posterior = ["mean", "median", "sd", "95% ETI", "null", "P(> null)", "P(> MCID)"]
-    if frame["null"].isna().all():
-        shown = shown.drop(columns=["null", "P(> null)", "P(> MCID)"])
-    return table_html(
-        shown,
+        low, high = row["frequentist_ci95_low"], row["frequentist_ci95_high"]
+        return {
+            "result": f"{row['model']}, {row['prior']} prior",
+            "estimand": estimand_name(str(row["estimand"]), outcome.arms),
+            "unit": str(row["unit"]) or SPACE,
+            "mean": number(row["mean"], digits),
+            "median": number(row["median"], digits),
+            "sd": number(row["sd"], digits),
+            "95% ETI": interval_text(row["eti95_low"], row["eti95_high"], digits),
+            **(beyond if compared else {}),
+            "estimate": number(row["frequentist_estimate"], digits),
+            "95% CI": interval_text(low, high, digits),
+        }
+
+    beyond = ["null", "P(> null)", "P(> MCID)"] if compared else []
+    return Table(
+        f"{name}-estimands", frame, texts, lines=chosen.to_dict("records"),
         caption=f"{caption}: posterior beside the frequentist estimate of the same estimand.",
-        kind=outcome.kind,
-        name=f"{name}-estimands",
-        group="result",
-        stub="estimand",
-        spanners={
-            "posterior": [column for column in posterior if column in shown],
-            "frequentist": ["estimate", "95% CI"],
-        },
-        left=["unit"],
-        notes=["Null: the value of a comparison if the treatments are alike."]
-        if "null" in shown
-        else [],
-    )
+        group="result", stub="estimand", left=["unit"],
+        spanners={"posterior": ["mean", "median", "sd", "95% ETI", *beyond],
+                  "frequentist": ["estimate", "95% CI"]},
+        notes=["Null: the value of a comparison if the treatments are alike."] * compared,
+    )  # fmt: skip
 
 
 def _shares(outcome: PatientOutcome) -> pd.DataFrame:
@@ -178,27 +167,18 @@ def _shares(outcome: PatientOutcome) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _share_table(
-    outcome: PatientOutcome, frame: pd.DataFrame, arms: dict[str, str], name: str
-) -> str:
+def _share_table(outcome: PatientOutcome, frame: pd.DataFrame, name: str) -> Table:
     """Return shares with one line a category and the arms beside each other."""
     lines: dict[tuple[str, int], dict[str, str]] = {}
     for row in frame.to_dict("records"):
-        result = f"{row['model']}, {row['prior']} prior"
-        line = lines.setdefault(
-            (result, row["category"]), {"result": result, "category": str(row["category"])}
+        result, category = f"{row['model']}, {row['prior']} prior", row["category"]
+        arm = outcome.arms[row["arm"]]
+        share = around(row["share_mean"], row["share_low"], row["share_high"], 3)
+        lines.setdefault((result, category), {"result": result, "category": str(category)}).update(
+            {f"{arm}: share (95% ETI)": share, f"{arm}: seen": str(row["seen"])}
         )
-        arm = arms[row["arm"]]
-        low, high = row["share_low"], row["share_high"]
-        line[f"{arm}: share (95% ETI)"] = (
-            f"{number(row['share_mean'], 3)} ({interval_text(low, high, 3)})"
-        )
-        line[f"{arm}: seen"] = str(row["seen"])
-    return table_html(
-        pd.DataFrame(list(lines.values())),
+    return Table(
+        f"{name}-shares", frame, lines=lines.values(),
         caption="Share of each category by arm: posterior, and the numbers seen in all periods.",
-        kind=outcome.kind,
-        name=f"{name}-shares",
-        group="result",
-        stub="category",
-    )
+        group="result", stub="category",
+    )  # fmt: skip

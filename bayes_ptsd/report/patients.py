@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.plots import carryover_figure, figure_svg
+from bayes_ptsd.report.contents import PatientOutcome, fit_structure
 from bayes_ptsd.report.depression import mediation_section
-from bayes_ptsd.report.markup import (
-    ABSENT,
-    Section,
-    details,
-    figure_html,
-    gallery,
-    interval_text,
-    join,
-    number,
-    paragraph,
-    probability,
-)
+from bayes_ptsd.report.markup import ABSENT, facts, interval_text, number, paragraph, probability
 from bayes_ptsd.report.patient_checks import check_section
-from bayes_ptsd.report.patient_contents import PatientOutcome, fit_structure
 from bayes_ptsd.report.patient_estimands import estimand_name, estimand_tables
-from bayes_ptsd.report.patient_figures import arm_section, figure_section
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.patient_figures import arm_section, carryover_section, figure_section
+from bayes_ptsd.report.section import Line, Part, Section, Table, details
 
 __all__ = ["patient_sections"]
 
-CARRYOVER_COMMAND = "bayes-ptsd carryover --trial TRIAL --data DATA"
+DIFFERENCE = "treatment_difference"
 
 
 def patient_sections(outcome: PatientOutcome, name: str) -> list[Section]:
@@ -44,7 +30,7 @@ def patient_sections(outcome: PatientOutcome, name: str) -> list[Section]:
         _estimates(outcome, name),
         figure_section(outcome, name),
         arm_section(outcome, name),
-        _carryover(outcome, name),
+        carryover_section(outcome, name),
         mediation_section(outcome, name),
         check_section(outcome, name),
         _provenance(outcome, name),
@@ -55,30 +41,19 @@ def patient_sections(outcome: PatientOutcome, name: str) -> list[Section]:
 def _estimates(outcome: PatientOutcome, name: str) -> Section:
     """Return what was analyzed, the posteriors and the frequentist analyses."""
     label = outcome.constants["label"]
-    facts = _facts(outcome)
-    terms = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
-    numbers = pd.DataFrame([_numbers(fit) for fit in outcome.fits])
-    posterior = table_html(
-        pd.DataFrame([_line(outcome, fit) for fit in outcome.fits]),
+    posterior = Table(
+        f"{name}-estimates", pd.DataFrame([_numbers(fit) for fit in outcome.fits]),
+        lines=[_line(outcome, fit) for fit in outcome.fits],
         caption=f"Treatment difference, {label}: posterior beside the frequentist estimate of the "
         "same estimand.",
-        kind=outcome.kind,
-        name=f"{name}-estimates",
-        group="model",
-        stub="prior",
+        group="model", stub="prior", left=["checks"], notes=_notes(outcome),
         spanners={"posterior": ["mean", "sd", "95% ETI", "P(> 0)", "P(> MCID)"],
                   "frequentist": ["estimate", "SE", "95% CI", "P"]},
-        left=["checks"],
-        notes=_notes(outcome),
     )  # fmt: skip
-    frequentist = pd.DataFrame(_analyses(outcome))
-    every, estimands = estimand_tables(outcome, name)
-    tables = {f"{name}-estimates": numbers, **estimands}
-    parts = [f"<dl>{terms}</dl>", posterior, every]
-    if len(frequentist):
-        tables[f"{name}-frequentist"] = frequentist.assign(evidence_kind=outcome.kind)
-        parts.append(_frequentist_table(outcome, frequentist, name))
-    return Section(f"{name}-estimates", f"Patients: {label}", join(*parts), tables)
+    parts: list[Part] = [facts(_facts(outcome)), posterior, *estimand_tables(outcome, name)]
+    if analyses := _analyses(outcome):
+        parts.append(_frequentist(outcome, pd.DataFrame(analyses), name))
+    return Section(f"{name}-estimates", f"Patients: {label}", parts)
 
 
 def _facts(outcome: PatientOutcome) -> dict[str, str]:
@@ -86,7 +61,7 @@ def _facts(outcome: PatientOutcome) -> dict[str, str]:
     attrs, label = outcome.attrs, outcome.constants["label"]
     times = dict.fromkeys(str(fit.attrs.get("timepoint", "only")) for fit in outcome.fits)
     named = "; ".join(time for time in times if time != "only")
-    unit = json.loads(attrs["summary"])["treatment_difference"].get("unit")
+    unit = json.loads(attrs["summary"])[DIFFERENCE].get("unit")
     return {
         "Trial": f"{attrs['trial']}: {attrs.get('trial_title', '')}".rstrip(": "),
         "Outcome": f"{label}, {named}" if named else label,
@@ -104,8 +79,8 @@ def _periods(outcome: PatientOutcome) -> dict[str, str]:
     lines: list[dict[str, Any]] = next((o["periods"] for o in found if o.get("periods")), [])
     said = [
         f"{one['patients']}, period {one['period']}: "
-        f"{number(_nan(one['difference']), outcome.digits)} (SD within groups "
-        f"{number(_nan(one['sd']), outcome.digits)}, n {one['n']})"
+        f"{number(one['difference'], outcome.digits)} (SD within groups "
+        f"{number(one['sd'], outcome.digits)}, n {one['n']})"
         for one in lines
     ]
     return {"Each period alone, difference of means": "; ".join(said)} if said else {}
@@ -148,13 +123,13 @@ def _notes(outcome: PatientOutcome) -> list[str]:
 def _mirror(fit: xr.DataTree) -> dict[str, Any]:
     """Return the frequentist analysis of the treatment difference; empty if it is of another."""
     found: dict[str, Any] = json.loads(fit.attrs.get("frequentist", "{}"))
-    same = found.get("estimand", "treatment_difference") == "treatment_difference"
+    same = found.get("estimand", DIFFERENCE) == DIFFERENCE
     return found if same and found.get("estimate") is not None else {}
 
 
 def _numbers(fit: xr.DataTree) -> dict[str, Any]:
     """Return one result as numbers."""
-    one = json.loads(fit.attrs["summary"])["treatment_difference"]
+    one = json.loads(fit.attrs["summary"])[DIFFERENCE]
     mirror = _mirror(fit)
     keys = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid", "mcse_mean")
     return {
@@ -172,34 +147,29 @@ def _numbers(fit: xr.DataTree) -> dict[str, Any]:
 
 def _line(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, str]:
     """Return one result as texts."""
-    one = json.loads(fit.attrs["summary"])["treatment_difference"]
+    one = json.loads(fit.attrs["summary"])[DIFFERENCE]
     mirror, digits = _mirror(fit), outcome.digits
     method = json.loads(fit.attrs.get("frequentist", "{}")).get("method", "")
     low, high = mirror.get("ci95") or (None, None)
     formula = fit.attrs["prior_formula"]
     prior = fit.attrs["prior"]
+    known = mirror and one["mean"] is not None
+    gap = one["mean"] - mirror["estimate"] if known else None
     return {
         "model": f"{fit.attrs['model']} ({method.partition(':')[0]})",
         "prior": prior if formula.startswith(f"{prior}(") else f"{prior}, {formula}",
-        "mean": number(_nan(one["mean"]), digits),
-        "sd": number(_nan(one["sd"]), digits),
-        "95% ETI": interval_text(_nan(one["eti95"][0]), _nan(one["eti95"][1]), digits),
-        "P(> 0)": probability(_nan(one["prob_benefit"])),
-        "P(> MCID)": probability(_nan(one["prob_gt_mcid"])),
-        "estimate": number(_nan(mirror.get("estimate")), digits),
-        "SE": number(_nan(mirror.get("se")), digits),
-        "95% CI": interval_text(_nan(low), _nan(high), digits),
-        "P": probability(_nan(mirror.get("p_value"))),
-        "mean minus estimate": number(
-            _nan(one["mean"]) - _nan(mirror.get("estimate")), digits, sign=True
-        ),
+        "mean": number(one["mean"], digits),
+        "sd": number(one["sd"], digits),
+        "95% ETI": interval_text(one["eti95"][0], one["eti95"][1], digits),
+        "P(> 0)": probability(one["prob_benefit"]),
+        "P(> MCID)": probability(one["prob_gt_mcid"]),
+        "estimate": number(mirror.get("estimate"), digits),
+        "SE": number(mirror.get("se"), digits),
+        "95% CI": interval_text(low, high, digits),
+        "P": probability(mirror.get("p_value")),
+        "mean minus estimate": number(gap, digits, sign=True),
         "checks": "passed" if int(fit.attrs["checks_passed"]) else "a required check failed",
     }
-
-
-def _nan(value: float | None) -> float:
-    """Return a number, NaN where there is none."""
-    return float("nan") if value is None else float(value)
 
 
 def _analyses(outcome: PatientOutcome) -> list[dict[str, Any]]:
@@ -231,92 +201,53 @@ def _largest(outcome: PatientOutcome) -> list[tuple[str, dict[str, Any]]]:
     return [(name, one) for group in found.values() for (name, _), one in group.items()]
 
 
-def _frequentist_table(outcome: PatientOutcome, frame: pd.DataFrame, name: str) -> str:
+def _frequentist(outcome: PatientOutcome, frame: pd.DataFrame, name: str) -> Table:
     """Return the frequentist analyses with what has to be said of them."""
     digits = outcome.digits
-    arms = {arm: str(outcome.attrs[arm]) for arm in ("active", "control")}
-    lines = [
-        {
+    said = zip(frame["method"], frame["note"], strict=True)
+    notes = dict.fromkeys(f"{method.partition(':')[0]}: {note}" for method, note in said if note)
+
+    def texts(row: Line) -> Line:
+        return {
             "method": row["method"],
-            "estimand": estimand_name(str(row["estimand"]), arms),
-            "estimate": number(_nan(row["estimate"]), digits),
-            "SE": number(_nan(row["se"]), digits),
-            "df": number(_nan(row["df"]), 1),
-            "95% CI": interval_text(_nan(row["ci_low"]), _nan(row["ci_high"]), digits),
-            "P": probability(_nan(row["p_value"])),
+            "estimand": estimand_name(str(row["estimand"]), outcome.arms),
+            "estimate": number(row["estimate"], digits),
+            "SE": number(row["se"], digits),
+            "df": number(row["df"], 1),
+            "95% CI": interval_text(row["ci_low"], row["ci_high"], digits),
+            "P": probability(row["p_value"]),
         }
-        for row in frame.to_dict("records")
-    ]
-    notes = list(dict.fromkeys(
-        f"{row['method'].partition(':')[0]}: {row['note']}"
-        for row in frame.to_dict("records") if row["note"]
-    ))  # fmt: skip
-    return table_html(
-        pd.DataFrame(lines),
-        caption="Every frequentist analysis; none of them chooses another.",
-        kind=outcome.kind,
-        name=f"{name}-frequentist",
-        left=["estimand"],
-        notes=notes,
-    )
 
-
-def _carryover(outcome: PatientOutcome, name: str) -> Section | None:
-    """Return the sweep of carryover, or how to get it; None where nobody changed treatment."""
-    if "crossover" not in {fit_structure(fit) for fit in outcome.fits}:
-        return None
-    swept = [fit for fit in outcome.fits if "carryover" in fit.children]
-    title = f"{outcome.constants['label']}: carryover"
-    if not swept:
-        text = f"No result here has a carryover prior; '{CARRYOVER_COMMAND}' makes one."
-        return Section(f"{name}-carryover", title, paragraph(text))
-    figures, parts, lines = {}, [], []
-    for fit in swept:
-        key = f"{name}-carryover-{fit.attrs['result_id'][:10]}"
-        study = fit["carryover"].to_dataset()
-        figures[key] = figure_svg(carryover_figure(fit))
-        ends = [number(float(study["mean"].isel(carryover_sd=i)), outcome.digits) for i in (0, -1)]
-        alt = (
-            f"Treatment difference and probability of benefit against the carryover prior, "
-            f"{fit.attrs['prior']} prior: mean {ends[0]} without carryover, {ends[1]} with a flat "
-            "carryover prior; all values in the CSV file."
-        )
-        parts.append(figure_html(figures[key], alt=alt, name=key))
-        sweep = study[["mean", "sd", "prob_benefit"]].to_dataframe().reset_index()
-        lines.append(sweep.assign(prior=fit.attrs["prior"], evidence_kind=outcome.kind))
-    text = (
-        "The prior of the carryover is swept from none, where the model is the crossover analysis, "
-        "to flat, where it is the first-period analysis; no test chooses between them. Diamonds "
-        "mark where P(benefit) falls to 0.95."
-    )
-    csv = f'<p class="note"><a href="tables/{name}-carryover.csv">The sweep as CSV</a></p>'
-    return Section(
-        f"{name}-carryover", title, join(paragraph(text), gallery(parts), csv),
-        {f"{name}-carryover": pd.concat(lines, ignore_index=True)}, figures,
+    return Table(
+        f"{name}-frequentist", frame.assign(evidence_kind=outcome.kind), texts,
+        caption="Every frequentist analysis; none of them chooses another.", left=["estimand"],
+        notes=list(notes),
     )  # fmt: skip
 
 
 def _provenance(outcome: PatientOutcome, name: str) -> Section:
     """Return where every number comes from."""
-    frame = pd.DataFrame([_origin(outcome, fit) for fit in outcome.fits])
     text = (
         "No row of a patient is on this page or was needed to write it: results hold draws of what "
         "the patients have in common, summaries and checks."
     )
-    shown = frame[["result_id", "model", "prior", "engine", "seed", "seconds", "created"]]
-    table = table_html(
-        pd.DataFrame(_texts(shown)), caption="Identity of each result.", kind=outcome.kind,
-        name=f"{name}-results", left=["created"],
+    table = Table(
+        f"{name}-results", pd.DataFrame([_origin(outcome, fit) for fit in outcome.fits]),
+        lambda line: {
+            **{key: str(line[key]) for key in ("result_id", "model", "prior", "engine", "seed")},
+            "seconds": number(line["seconds"], 1),
+            "created": str(line["created"])[:16],
+        },
+        caption="Identity of each result.", left=["created"],
     )  # fmt: skip
     versions = json.loads(outcome.attrs["versions"])
-    facts = {
+    terms = {
         "Evidence digest": str(outcome.attrs["evidence_digest"]),
         "Versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
     }
-    terms = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
-    html = join(paragraph(text), f"<dl>{terms}</dl>", details("Results", table))
     title = f"{outcome.constants['label']}: provenance"
-    return Section(f"{name}-provenance", title, html, {f"{name}-results": frame})
+    parts: list[Part] = [paragraph(text), facts(terms), details("Results", table)]
+    return Section(f"{name}-provenance", title, parts)
 
 
 def _origin(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, Any]:
@@ -332,12 +263,3 @@ def _origin(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, Any]:
         "evidence_digest": attrs["evidence_digest"],
         "evidence_kind": attrs["evidence_kind"],
     }
-
-
-def _texts(frame: pd.DataFrame) -> Sequence[dict[str, str]]:
-    """Return the identity of results as texts."""
-    return [
-        {**{str(key): str(value) for key, value in row.items()},
-         "seconds": number(float(row["seconds"]), 1), "created": str(row["created"])[:16]}
-        for row in frame.to_dict("records")
-    ]  # fmt: skip

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import pandas as pd
 
-from bayes_ptsd.contrasts import model_of
+from bayes_ptsd.contrasts import READINGS, model_of
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.printed import row_prior
 from bayes_ptsd.prior_family import elir_ess
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.report.contents import Contents, Row
 from bayes_ptsd.report.headline import row_heading
-from bayes_ptsd.report.markup import ABSENT, Section, interval_text, join, number, paragraph
-from bayes_ptsd.report.markup import probability as probability_text
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.markup import interval_text, number, paragraph, probability
+from bayes_ptsd.report.section import Line, Section, Table
 
 __all__ = ["priors_section"]
 
@@ -31,9 +29,8 @@ def priors_section(contents: Contents) -> Section:
     Score units of the first endpoint, with effective sample sizes in patients; every contrast as
     CSV.
     """
-    endpoint = contents.endpoint(contents.primary[0][0])
+    endpoint = contents.main
     sd = f"{endpoint.reference_sd:g}" if endpoint.reference_sd else "the reference SD"
-    lines = [_line(contents, row, prior) for row, prior in _shown(contents)]
     notes = [
         "worth, patients: ELIR effective sample size, in patients of a parallel trial with 1:1 "
         f"allocation, both arms together, when the SD of the score is {sd}.",
@@ -48,29 +45,29 @@ def priors_section(contents: Contents) -> Section:
         "standard error of its row, so it differs between rows and says something about the "
         "study, not about the treatment."
     )
-    html = join(
-        paragraph(text),
-        table_html(
-            pd.DataFrame(lines),
-            caption=f"Priors for {endpoint.label}, {endpoint.unit}.",
-            kind=contents.kind,
-            convention="T",
-            name="priors",
-            left=["formula", "where it comes from"],
-            notes=notes,
-        ),
-        _predictive_table(contents),
-    )
-    tables = {"priors": _numbers(contents), "prior-predictive": _predictive_numbers(contents)}
-    return Section("priors", "Priors", html, tables)
+    numbers = _numbers(contents)
+    family = Table(
+        "priors", numbers, partial(_texts, contents), lines=_shown(contents, numbers),
+        caption=f"Priors for {endpoint.label}, {endpoint.unit}.", convention="T",
+        left=["formula", "where it comes from"], notes=notes,
+    )  # fmt: skip
+    return Section("priors", "Priors", [paragraph(text), family, _predictive(contents)])
 
 
-def _shown(contents: Contents) -> Iterator[tuple[Row, Prior]]:
-    """Yield the priors of the table: one line each, row-scaled ones once per headline row."""
-    of = {row: _row_priors(contents, row) for row in contents.primary}
-    for index, name in enumerate(contents.priors):
-        for row in contents.primary if name in OWN_SCALE else contents.primary[:1]:
-            yield row, of[row][index]
+def _shown(contents: Contents, numbers: pd.DataFrame) -> list[Line]:
+    """Return the priors of the first headline row; row-scaled ones once per headline row."""
+    lines = [
+        line
+        for line in numbers.to_dict("records")
+        if _row(line) in contents.primary[: None if line["prior"] in OWN_SCALE else 1]
+    ]
+    return sorted(lines, key=lambda line: (contents.priors.index(line["prior"]),
+                                           contents.primary.index(_row(line))))  # fmt: skip
+
+
+def _row(line: Line) -> Row:
+    """Return contrast and reading of a line."""
+    return line["contrast"], line["crossover_reading"]
 
 
 def _row_priors(contents: Contents, row: Row) -> list[Prior]:
@@ -82,19 +79,17 @@ def _row_priors(contents: Contents, row: Row) -> list[Prior]:
     ]
 
 
-def _line(contents: Contents, row: Row, prior: Prior) -> dict[str, str]:
-    """Return one prior as texts."""
-    facts = _facts(contents, row, prior)
-    digits = contents.digits(row[0])
-    where = f" ({row_heading(contents, row).lower()})" if prior.name in OWN_SCALE else ""
+def _texts(contents: Contents, line: Line) -> Line:
+    """Return one prior as texts; an improper one has no interval."""
+    where = f" ({row_heading(contents, _row(line)).lower()})" if line["prior"] in OWN_SCALE else ""
     return {
-        "prior": prior.name + where,
-        "formula": prior.formula if prior.proper else "constant (improper)",
-        "95% interval": interval_text(facts["low"], facts["high"], digits),
-        "worth, patients": number(facts["ess_patients"], 1),
-        "P(> 0) before": probability_text(facts["prob_benefit"]),
-        "P(> MCID) before": probability_text(facts["prob_gt_mcid"]),
-        "where it comes from": prior.source if row == contents.primary[0] else "as above",
+        "prior": line["prior"] + where,
+        "formula": "constant (improper)" if math.isnan(line["low"]) else line["formula"],
+        "95% interval": interval_text(line["low"], line["high"], contents.digits(line["contrast"])),
+        "worth, patients": number(line["ess_patients"], 1),
+        "P(> 0) before": probability(line["prob_benefit"]),
+        "P(> MCID) before": probability(line["prob_gt_mcid"]),
+        "where it comes from": line["source"] if _row(line) == contents.primary[0] else "as above",
     }
 
 
@@ -119,7 +114,7 @@ def _numbers(contents: Contents) -> pd.DataFrame:
     lines = []
     known: dict[str, tuple[Prior, dict[str, float]]] = {}
     for name in contents.contrasts:
-        readings = [r for r in ("as_published", "unhalved") if _applies(contents, name, r)]
+        readings = READINGS if contents.analysis(name) == "crossover" else READINGS[:1]
         for row in ((name, reading) for reading in readings):
             for prior in _row_priors(contents, row):
                 if prior.name in OWN_SCALE:
@@ -128,20 +123,12 @@ def _numbers(contents: Contents) -> pd.DataFrame:
                     facts = _rescaled(contents, row, prior, *known[prior.name])
                 else:
                     facts = _facts(contents, row, prior)
-                lines.append(_number_line(contents, row, prior) | facts)
+                lines.append({
+                    "contrast": row[0], "crossover_reading": row[1], "prior": prior.name,
+                    "formula": prior.formula, "source": prior.source,
+                    "evidence_kind": contents.kind, **facts,
+                })  # fmt: skip
     return pd.DataFrame(lines)
-
-
-def _number_line(contents: Contents, row: Row, prior: Prior) -> dict[str, Any]:
-    """Return what identifies one prior of one row."""
-    return {
-        "contrast": row[0],
-        "crossover_reading": row[1],
-        "prior": prior.name,
-        "formula": prior.formula,
-        "source": prior.source,
-        "evidence_kind": contents.kind,
-    }
 
 
 def _rescaled(
@@ -161,54 +148,24 @@ def _rescaled(
     }
 
 
-def _applies(contents: Contents, name: str, reading: str) -> bool:
-    """Tell whether a reading applies to a contrast."""
-    return reading == "as_published" or contents.analysis(name) == "crossover"
-
-
-def _predictive_numbers(contents: Contents) -> pd.DataFrame:
-    """Return the prior predictive tail of every headline fit."""
-    rows = []
-    for row, fits in contents.fits.items():
-        for fit in fits:
-            checks = fit["checks"].to_dataset()
-            rows.append(
-                {
-                    "contrast": row[0],
-                    "crossover_reading": row[1],
-                    "prior": fit.attrs["prior"],
-                    TAIL: float(checks["figure"].sel(check=TAIL)),
-                    "evidence_kind": fit.attrs["evidence_kind"],
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _predictive_table(contents: Contents) -> str:
+def _predictive(contents: Contents) -> Table:
     """Return the prior predictive check, a line per prior and a column per headline row."""
-    numbers = _predictive_numbers(contents)
-    lines = []
-    for prior in contents.priors:
-        own = numbers[numbers["prior"] == prior]
-        cells = {
-            row_heading(contents, (line["contrast"], line["crossover_reading"])): _tail(line[TAIL])
-            for line in own.to_dict("records")
-        }
-        lines.append({"prior": prior} | cells)
-    return table_html(
-        pd.DataFrame(lines),
-        caption="Would this prior have expected the printed estimate?",
-        kind=contents.kind,
-        convention="T",
-        name="prior-predictive",
+    frame = pd.DataFrame([
+        {"contrast": row[0], "crossover_reading": row[1], "prior": fit.attrs["prior"],
+         TAIL: float(fit["checks"].to_dataset()["figure"].sel(check=TAIL)),
+         "evidence_kind": fit.attrs["evidence_kind"]}
+        for row, fits in contents.fits.items()
+        for fit in fits
+    ])  # fmt: skip
+    lines: dict[str, dict[str, str]] = {prior: {"prior": prior} for prior in contents.priors}
+    for one in frame.to_dict("records"):
+        lines[one["prior"]][row_heading(contents, _row(one))] = probability(one[TAIL])
+    return Table(
+        "prior-predictive", frame, lines=lines.values(),
+        caption="Would this prior have expected the printed estimate?", convention="T",
         notes=[
             "Probability under the prior, before the data, of an estimate at least this far out, "
             "doubled (Box). Below .05 prior and data disagree, and their compromise should not be "
             "quoted alone."
         ],
-    )
-
-
-def _tail(value: float) -> str:
-    """Return a tail probability, a dash where the prior is improper."""
-    return ABSENT if math.isnan(value) else probability_text(value)
+    )  # fmt: skip

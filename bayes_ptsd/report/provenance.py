@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bayes_ptsd.contrasts import model_of
@@ -14,8 +13,8 @@ from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.printed import SETTINGS
 from bayes_ptsd.provenance import library_versions
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.markup import Section, bullets, details, join, paragraph
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.markup import bullets, facts, paragraph
+from bayes_ptsd.report.section import Part, Section, Table, details
 
 __all__ = ["limits_section", "provenance_section"]
 
@@ -25,29 +24,28 @@ SHORT = 10
 
 def provenance_section(contents: Contents) -> Section:
     """Return inputs, models, seeds, versions and times of everything on the page."""
-    results = pd.DataFrame(_results(contents))
-    shown_rows = np.array([row in contents.primary for row in _rows(results)])
-    headline = results[shown_rows & (results["convention"] == "T").to_numpy()]
+    # an average over readings is made of results and is none itself
+    cells = [cell for cell in contents.cells.values() if cell["result_id"]]
+    results = pd.DataFrame([_result(contents, cell) for cell in cells])
     columns = ["contrast", "crossover_reading", "prior", "engine", "result_id", "spec_id", "model"]
-    shown = headline[columns].copy()
-    shown["spec_id"] = shown["spec_id"].str[:SHORT]
-    html = join(
-        _facts(contents, results),
-        details(
-            f"Results behind the headline rows ({len(shown)} of {len(results)}; all in the CSV)",
-            table_html(
-                shown.rename(columns={"crossover_reading": "reading"}),
-                caption="Identity of each result; spec_id shortened.",
-                kind=contents.kind,
-                convention="T",
-                name="results",
-                left=["result_id"],
-            ),
-        ),
-        details("Printed numbers and their place in the paper", _places(contents)),
+    shown = [
+        {column.removeprefix("crossover_"): line[column] for column in columns}
+        | {"spec_id": line["spec_id"][:SHORT]}
+        for line in results.to_dict("records")
+        if (line["contrast"], line["crossover_reading"]) in contents.primary
+        and line["convention"] == "T"
+    ]
+    identity = Table(
+        "results", results, lines=shown, caption="Identity of each result; spec_id shortened.",
+        convention="T", left=["result_id"],
+    )  # fmt: skip
+    behind = f"Results behind the headline rows ({len(shown)} of {len(results)}; all in the CSV)"
+    signs = "Signs are converted once, so that positive differences favor the active arm."
+    places = details(
+        "Printed numbers and their place in the paper", paragraph(signs), _places(contents)
     )
-    tables = {"results": results, "printed": _printed(contents)}
-    return Section("provenance", "Provenance", html, tables)
+    parts: list[Part] = [facts(_facts(contents, results)), details(behind, identity), places]
+    return Section("provenance", "Provenance", parts)
 
 
 def limits_section(contents: Contents) -> Section:
@@ -74,18 +72,7 @@ def limits_section(contents: Contents) -> Section:
             "right one cannot be proved from print. P values and P(better) under flat and cochrane "
             "do not depend on the crossover reading; everything in score units does.",
         )
-    return Section("limits", "What this page cannot tell", bullets(map(escape, items)))
-
-
-def _rows(results: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return contrast and reading of each result."""
-    return list(zip(results["contrast"], results["crossover_reading"], strict=True))
-
-
-def _results(contents: Contents) -> list[dict[str, Any]]:
-    """Return one line per result on the page, with what its sidecar says where it is stored."""
-    # an average over readings is made of results and is none itself
-    return [_result(contents, cell) for cell in contents.cells.values() if cell["result_id"]]
+    return Section("limits", "What this page cannot tell", [bullets(map(escape, items))])
 
 
 def _result(contents: Contents, cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,12 +109,12 @@ def _inputs(contents: Contents, cell: Mapping[str, Any]) -> dict[str, str]:
     return {"model": spec.name, "spec_id": spec.spec_id, "evidence_digest": row.digest}
 
 
-def _facts(contents: Contents, results: pd.DataFrame) -> str:
-    """Return the facts about the page as a list of terms."""
+def _facts(contents: Contents, results: pd.DataFrame) -> dict[str, str]:
+    """Return the facts about the page."""
     times = sorted(time for time in results["created"] if time)
     conflicts = int((results["warnings"] != "").sum())
     seconds = ", ".join(f"{stage} {value:.1f}" for stage, value in contents.seconds.items())
-    facts = {
+    return {
         "Evidence": f"{contents.kind}; {contents.trial.name}, {contents.trial.title}",
         "Evidence digest": contents.evidence.digest,
         "Trial digest": contents.trial.digest,
@@ -140,31 +127,14 @@ def _facts(contents: Contents, results: pd.DataFrame) -> str:
         "Versions": ", ".join(f"{k} {v}" for k, v in library_versions().items()),
         "Seconds": seconds or "not recorded",
     }
-    terms = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
-    return f"<dl>{terms}</dl>"
 
 
-def _printed(contents: Contents) -> pd.DataFrame:
-    """Return the printed rows with their place, as numbers."""
-    return contents.effects.to_dataframe().reset_index().assign(evidence_kind=contents.kind)
-
-
-def _places(contents: Contents) -> str:
-    """Return where each printed number stands."""
-    lines = [
-        {
-            "row": str(name),
-            **{key: str(row[key]) for key in ("section", "cell", "provenance")},
-        }
-        for name, row in contents.rows.items()
-    ]
-    return join(
-        paragraph("Signs are converted once, so that positive differences favor the active arm."),
-        table_html(
-            pd.DataFrame(lines),
-            caption="Where each number is printed.",
-            kind=contents.kind,
-            name="printed",
-            left=["section", "cell", "provenance"],
-        ),
-    )
+def _places(contents: Contents) -> Table:
+    """Return the printed rows and where each of them stands."""
+    columns = ("section", "cell", "provenance")
+    return Table(
+        "printed",
+        contents.effects.to_dataframe().reset_index().assign(evidence_kind=contents.kind),
+        lambda line: {"row": str(line["contrast"])} | {key: str(line[key]) for key in columns},
+        caption="Where each number is printed.", left=columns,
+    )  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from html import escape
 
-import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
@@ -12,17 +11,8 @@ from bayes_ptsd.evidence.readings import CROSSOVER_READINGS
 from bayes_ptsd.readings.notes import readings_notes
 from bayes_ptsd.readings.weights import weigh_readings
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.markup import (
-    ABSENT,
-    Section,
-    bullets,
-    details,
-    join,
-    number,
-    paragraph,
-    probability,
-)
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.markup import bullets, number, paragraph, plain, probability
+from bayes_ptsd.report.section import Part, Section, Table, details
 
 __all__ = ["readings_section"]
 
@@ -34,97 +24,75 @@ def readings_section(contents: Contents) -> Section | None:
     except EvidenceError:
         return None
     by_hand = contents.weights[1] if contents.reading_weights is not None else ""
-    html = join(
+    parts: list[Part] = [
         paragraph(
             "Each reading says what was analyzed, and so how large the crossover standard error "
             "should be beside the first-period one of the same endpoint. Its weight is how well it "
             "explains the ratios that were printed, with equal odds before."
         ),
         paragraph(f"The averages on this page use other weights, {by_hand}.") if by_hand else "",
-        _weights_table(contents, table),
+        _weights(contents, table),
         bullets(escape(note) for note in readings_notes(table)),
-        details("What each endpoint says", _rows_table(contents, table)),
+        details("What each endpoint says", _rows(contents, table)),
         details("What the printed number is under each reading", bullets(_estimands(table))),
-    )
-    return Section("readings", "How the crossover was read", html, _numbers(contents, table))
+    ]
+    return Section("readings", "How the crossover was read", parts)
 
 
-def _numbers(contents: Contents, table: xr.Dataset) -> dict[str, pd.DataFrame]:
-    """Return both tables as numbers."""
-    weights = table["weight"].to_dataframe().reset_index().dropna(subset="weight")
+def _weights(contents: Contents, table: xr.Dataset) -> Table:
+    """Return the weights, a line per assumption; a dash where a reading is left out."""
+    frame = table["weight"].to_dataframe().reset_index().dropna(subset="weight")
+    return Table(
+        "reading-weights", frame.assign(evidence_kind=contents.kind),
+        lines=[
+            {"assumption": str(one)}
+            | {
+                plain(name): probability(float(table["weight"].sel(assumption=one, reading=name)))
+                for name in table["reading"].values
+            }
+            for one in table["assumption"].values
+        ],
+        caption="Weight of each reading of the crossover contrast, by what is assumed.",
+        stub="assumption",
+    )  # fmt: skip
+
+
+def _rows(contents: Contents, table: xr.Dataset) -> Table:
+    """Return what each endpoint says, a line per endpoint."""
     by_reading = table[["expected_ratio", "log_likelihood"]].to_dataframe().reset_index()
     rows = table.drop_dims(["reading", "assumption"]).to_dataframe().reset_index()
-    rows = rows.merge(by_reading, on="endpoint")
-    return {
-        "reading-weights": weights.assign(evidence_kind=contents.kind),
-        "reading-rows": rows.assign(evidence_kind=contents.kind),
-    }
-
-
-def _weights_table(contents: Contents, table: xr.Dataset) -> str:
-    """Return the weights, a line per assumption."""
-    lines = [
-        {"assumption": str(one)}
-        | {
-            str(name).replace("_", " "): _weight(
-                float(table["weight"].sel(assumption=one, reading=name))
-            )
-            for name in table["reading"].values
-        }
-        for one in table["assumption"].values
-    ]
-    return table_html(
-        pd.DataFrame(lines),
-        caption="Weight of each reading of the crossover contrast, by what is assumed.",
-        kind=contents.kind,
-        name="reading-weights",
-        stub="assumption",
-    )
-
-
-def _weight(value: float) -> str:
-    """Return a weight, a dash where the reading is left out."""
-    return ABSENT if value != value else probability(value)
-
-
-def _rows_table(contents: Contents, table: xr.Dataset) -> str:
-    """Return what each endpoint says, a line per endpoint."""
-    lines = []
+    readings, lines = table["reading"].values, []
     for name in table["endpoint"].values:
         one = table.sel(endpoint=name)
-        expected = {
-            f"expected|{str(reading).replace('_', ' ')}": number(
-                float(one["expected_ratio"].sel(reading=reading)), 2
-            )
-            for reading in table["reading"].values
-        }
         lines.append(
             {
                 "endpoint": contents.trial.endpoint(str(name)).label,
                 "printed ratio": number(float(one["ratio"]), 2),
                 "x": number(float(one["log_ratio"]), 2),
                 "P(x or more | as published)": probability(float(one["tail"]), 4),
-                **expected,
+            }
+            | {
+                f"expected|{plain(reading)}": number(
+                    float(one["expected_ratio"].sel(reading=reading)), 2
+                )
+                for reading in readings
             }
         )
-    frame = pd.DataFrame(lines)
-    return table_html(
-        frame,
+    return Table(
+        "reading-rows",
+        rows.merge(by_reading, on="endpoint").assign(evidence_kind=contents.kind),
+        lines=lines,
         caption="Squared standard error of the crossover over that of the first period.",
-        kind=contents.kind,
-        name="reading-rows",
         stub="endpoint",
-        spanners={"expected ratio": [c for c in frame.columns if str(c).startswith("expected|")]},
+        spanners={"expected ratio": [f"expected|{plain(reading)}" for reading in readings]},
         notes=["x is the logarithm of the ratio; expected with every unknown at its middle."],
-    )
+    )  # fmt: skip
 
 
 def _estimands(table: xr.Dataset) -> list[str]:
     """Return what the printed number is under each reading."""
+    readings = [(str(name), CROSSOVER_READINGS[str(name)]) for name in table["reading"].values]
     return [
-        escape(
-            f"{str(name).replace('_', ' ')}: {CROSSOVER_READINGS[str(name)].estimand}; in score "
-            f"units times {CROSSOVER_READINGS[str(name)].scale:g}"
-        )
-        for name in table["reading"].values
+        escape(f"{plain(name)}: {one.estimand}; in score units times {one.scale:g}")
+        for name, one in readings
     ]

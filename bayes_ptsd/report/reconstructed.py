@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
+from bayes_ptsd.evidence.intervals import center, p_value
 from bayes_ptsd.plots.reconstructed import reconstruction_figure
 from bayes_ptsd.plots.style import figure_svg
 from bayes_ptsd.reconstructed.results import pooled_entries, pooled_results
 from bayes_ptsd.reconstructed.sets import is_shipped
 from bayes_ptsd.reconstruction.release import OTHER_PRIORS, load_release
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.markup import (
-    Section,
-    bullets,
-    details,
-    figure_html,
-    gallery,
-    join,
-    number,
-    paragraph,
-)
-from bayes_ptsd.report.nuisance import nuisance_frame, nuisance_table
-from bayes_ptsd.report.reconstructed_periods import beyond_print, period_frame, period_table
-from bayes_ptsd.report.reconstructed_predictive import predictive_frame, predictive_table
+from bayes_ptsd.report.markup import bullets, number, paragraph, plain, probability
 from bayes_ptsd.report.reconstructed_tables import (
+    DIFFERENCE,
     by_model,
     check_lines,
-    estimand_frame,
-    estimand_table,
-    reading_table,
+    estimands,
+    nuisances,
+    periods,
+    predictions,
+    readings,
     readings_frame,
-    sampled_frame,
-    sampled_table,
+    sampled_models,
     sets_frame,
-    two_column_table,
+    two_columns,
 )
+from bayes_ptsd.report.section import Figure, Part, Section, Table, details, gallery
 
-__all__ = ["reconstructed_section"]
+__all__ = ["beyond_print", "reconstructed_section"]
 
 WHAT = (
     "The patients of the trial are not public. A reconstruction is a table of as many made-up "
@@ -58,6 +51,13 @@ PRIORS = (
     "because leaving sets out by how hard they are to sample would select them by what was not "
     "printed; how many passed stands beside each result."
 )
+SURER = (
+    "The model crossover has a P(benefit) of {benefit}, more than the printed analyses give each "
+    "(one-sided, t: {words}). It is sure because of what is assumed: in the sets those who left in "
+    "remission are among the best of the first period, which nothing printed says; the model has "
+    "one treatment difference where those of the two periods are as far apart as above; and it has "
+    "one standard deviation for two periods that need not be alike."
+)
 
 
 def reconstructed_section(contents: Contents) -> Section | None:
@@ -74,31 +74,23 @@ def reconstructed_section(contents: Contents) -> Section | None:
         for entry in pooled_entries(contents.store, nuisance=nuisance, **_chosen(contents))
     ]
     sampled = by_model(pooled_results(contents.store, engine="nuts", **_chosen(contents)))
-    kind = str(entries[0]["evidence_kind"])
-    tables = {"reconstructed-readings": readings_frame([*entries, *files])}
-    periods = period_frame(entries)
-    tables |= {} if periods.empty else {"reconstructed-periods": periods}
-    figures, parts = _figures(contents, sampled)
-    html = join(
-        paragraph(WHAT.format(sets=max(int(entry["reconstructions"]) for entry in entries))),
-        two_column_table(contents, entries, kind, files=files),
-        period_table(contents, entries, kind),
+    frame = readings_frame([*entries, *files])
+    sets = max(int(entry["reconstructions"]) for entry in entries)
+    parts: list[Part] = [
+        paragraph(WHAT.format(sets=sets)),
+        two_columns(contents, entries, files, frame),
+        periods(contents, entries),
         beyond_print(contents, entries),
-        gallery(parts),
+        gallery(_figures(contents, sampled)),
         _paradox(contents),
-        reading_table(contents, entries, kind),
+        readings(contents, entries, frame),
         paragraph(PRIORS),
-    )
-    if sampled:
-        html, more = join(html, _sampled(contents, sampled, kind)), _sampled_frames(sampled)
-        tables |= more
+        *(_sampled(contents, sampled) if sampled else []),
+    ]
     if is_shipped(contents.evidence):
-        sets = max(int(entry["reconstructions"]) for entry in entries)
-        left_open = nuisance_frame(load_release(m=sets))
         title = "What print leaves open: priors and accepted values"
-        html = join(html, details(title, nuisance_table(left_open, kind)))
-        tables["reconstructed-nuisance"] = left_open
-    return Section("reconstructed", "Reconstructed patients", html, tables, figures)
+        parts.append(details(title, nuisances(load_release(m=sets))))
+    return Section("reconstructed", "Reconstructed patients", parts)
 
 
 def _chosen(contents: Contents) -> dict[str, str]:
@@ -109,36 +101,26 @@ def _chosen(contents: Contents) -> dict[str, str]:
     }
 
 
-def _sampled(contents: Contents, sampled: list[xr.DataTree], kind: str) -> str:
+def _sampled(contents: Contents, sampled: list[xr.DataTree]) -> list[Part]:
     """Return the sampled models: variance parts, checks, other estimands, predictions."""
     said = [
         escape(
-            f"{fit.attrs['model']}, {str(fit.attrs['crossover_reading']).replace('_', ' ')}: "
+            f"{fit.attrs['model']}, {plain(fit.attrs['crossover_reading'])}: "
             f"{'; '.join(check_lines(fit))}"
         )
         for fit in sampled
     ]
-    return join(
-        sampled_table(contents, sampled, kind),
+    return [
+        sampled_models(contents, sampled),
         details("Checks that failed or warned, by model", bullets(said)),
-        details("Other estimands", estimand_table(contents, sampled, kind)),
-        details("What each model predicts of its sets", predictive_table(sampled, kind)),
-    )
+        details("Other estimands", estimands(contents, sampled)),
+        details("What each model predicts of its sets", predictions(sampled)),
+        Table("reconstructed-sets", sets_frame(sampled)),
+    ]
 
 
-def _sampled_frames(sampled: list[xr.DataTree]) -> dict[str, pd.DataFrame]:
-    """Return the numbers behind the sampled models."""
-    return {
-        "reconstructed-sampled": sampled_frame(sampled),
-        "reconstructed-estimands": estimand_frame(sampled),
-        "reconstructed-sets": sets_frame(sampled),
-        "reconstructed-predictive": predictive_frame(sampled),
-    }
-
-
-def _figures(contents: Contents, sampled: list[xr.DataTree]) -> tuple[dict[str, str], list[str]]:
-    """Draw every set under both readings of the crossover: models sampled, else exact."""
-    figures, parts = {}, []
+def _figures(contents: Contents, sampled: list[xr.DataTree]) -> Iterator[Figure]:
+    """Yield every set under both readings of the crossover: models sampled, else exact."""
     for reading in ("as_published", "unhalved"):
         fits = [fit for fit in sampled if fit.attrs["crossover_reading"] == reading]
         known = {fit.attrs["model"] for fit in fits}
@@ -149,15 +131,13 @@ def _figures(contents: Contents, sampled: list[xr.DataTree]) -> tuple[dict[str, 
         fits = by_model([*fits, *(one for one in exact if one.attrs["model"] not in known)])
         if not fits:
             continue
-        name = f"reconstructed-{reading.replace('_', '-')}"
-        figures[name] = figure_svg(reconstruction_figure(fits))
         alt = (
             f"Mean and 95% interval of the treatment difference in each reconstructed set of "
-            f"patients and pooled, {reading.replace('_', ' ')}, one row a model; the numbers are "
+            f"patients and pooled, {plain(reading)}, one row a model; the numbers are "
             "in the CSV files."
         )
-        parts.append(figure_html(figures[name], alt=alt, name=name))
-    return figures, parts
+        svg = figure_svg(reconstruction_figure(fits))
+        yield Figure(f"reconstructed-{reading.replace('_', '-')}", svg, alt)
 
 
 def _paradox(contents: Contents) -> str:
@@ -169,10 +149,9 @@ def _paradox(contents: Contents) -> str:
     ):  # fmt: skip
         sd = fit["periods"].to_dataset()["sd"].sel(patients="completers")
         ratio = (sd.sel(period=2) / sd.sel(period=1)).values
-        reading = str(fit.attrs["crossover_reading"]).replace("_", " ")
         said.append(
             f"{number(float(np.median(ratio)), 1)} times ({number(ratio.min(), 1)} to "
-            f"{number(ratio.max(), 1)}) under {reading}"
+            f"{number(ratio.max(), 1)}) under {plain(fit.attrs['crossover_reading'])}"
         )
     if not said:
         return ""
@@ -182,3 +161,22 @@ def _paradox(contents: Contents) -> str:
         f"{'; '.join(said)}. A model with one standard deviation for both periods does not "
         "describe sets that need two; crossover-bivariate does, and weighs period 2 less."
     )
+
+
+def beyond_print(contents: Contents, entries: Sequence[Mapping[str, Any]]) -> str:
+    """Say why all patients together look surer than either printed analysis, where they do."""
+    key = {"model": "crossover", "prior": "reference", "crossover_reading": "as_published",
+           "flow_reading": "paper"}  # fmt: skip
+    found = [one for one in entries if all(one[name] == value for name, value in key.items())]
+    names = dict.fromkeys(name for name, _ in contents.primary)
+    printed = [contents.rows[name] for name in names]
+    alone = [
+        1 - float(p_value(center(row["interval_low"], row["interval_high"]), row["se"],
+                          df=row["df"])) / 2
+        for row in printed
+    ]  # fmt: skip
+    benefit = found[0]["summary"][DIFFERENCE]["prob_benefit"] if found else 0.0
+    if len(alone) < 2 or benefit <= max(alone):
+        return ""
+    words = ", ".join(f"{probability(p)} of {name}" for name, p in zip(names, alone, strict=True))
+    return paragraph(SURER.format(benefit=probability(benefit), words=words))

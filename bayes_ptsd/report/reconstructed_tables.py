@@ -1,32 +1,49 @@
-"""Tables of models of reconstructed patients, for the page and as numbers."""
+"""Tables of models of reconstructed patients: pooled results, periods, checks, what print leaves.
+
+Each function returns one table with its file; where results hold nothing of it, one without lines.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_ptsd.checks.predictive import FAR
+from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.readings import FLOW_READINGS
+from bayes_ptsd.reconstruction.nuisance import Nuisance, load_nuisance
 from bayes_ptsd.reconstruction.plan import READINGS
 from bayes_ptsd.reconstruction.release import OTHER_PRIORS
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.markup import ABSENT, interval_text, number, probability
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.markup import (
+    ABSENT,
+    around,
+    interval_text,
+    number,
+    plain,
+    probability,
+)
+from bayes_ptsd.report.section import Line, Table
 
 __all__ = [
+    "DIFFERENCE",
     "by_model",
     "check_lines",
-    "estimand_frame",
-    "estimand_table",
-    "reading_table",
+    "estimands",
+    "nuisances",
+    "periods",
+    "predictions",
+    "readings",
     "readings_frame",
-    "sampled_frame",
-    "sampled_table",
+    "sampled_models",
     "sets_frame",
-    "two_column_table",
+    "two_columns",
 ]
 
 DIFFERENCE = "treatment_difference"
@@ -50,6 +67,12 @@ FILES = (
     "patients, where the models were fitted to all of them."
 )
 HEADS = ("mean (95% interval)", "P(benefit)", "P(> MCID)", "between sets", "between files")
+# Heading to patients and period: those who left after the first period are in its first line alone.
+PERIODS: Mapping[str, tuple[str, int]] = {
+    "D1, all": ("all", 1),
+    "D1, completers": ("completers", 1),
+    "D2, completers": ("completers", 2),
+}
 Result = TypeVar("Result", dict[str, Any], xr.DataTree)
 
 
@@ -81,24 +104,22 @@ def readings_frame(entries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def two_column_table(
+def two_columns(
     contents: Contents,
     entries: Sequence[Mapping[str, Any]],
-    kind: str,
-    *,
-    files: Sequence[Mapping[str, Any]] = (),
-) -> str:
+    files: Sequence[Mapping[str, Any]],
+    frame: pd.DataFrame,
+) -> Table:
     """Return the first-period and crossover models under both headline readings.
 
-    `files` are the results of sets made under other nuisance priors.
+    `files` are the results of sets made under other nuisance priors, `frame` the lines of all.
     """
     chosen = {
         (entry["model"], entry["prior"], entry["crossover_reading"]): entry
         for entry in sorted(entries, key=lambda entry: entry["engine"] != "nuts")
         if entry["flow_reading"] == "paper" and not entry["model"].startswith("longitudinal")
     }
-    digits = _digits(contents)
-    lines = []
+    digits, lines = contents.digits(contents.primary[0][0]), []
     shown = dict.fromkeys((str(entry["model"]), str(entry["prior"])) for entry in entries)
     for model, prior in (one for one in shown if (*one, READINGS[0]) in chosen):
         line = {"prior": f"{prior} prior", "model": model}
@@ -109,15 +130,13 @@ def two_column_table(
                 cells.append(_between_files(entry, [*entries, *files], digits))
             line |= {f"{reading}|{head}": cell for head, cell in zip(HEADS, cells, strict=True)}
         lines.append(line)
-    if not lines:
-        return ""
-    frame = pd.DataFrame(lines).sort_values("prior", kind="stable")
-    return table_html(
-        frame,
+    lines.sort(key=lambda line: line["prior"])
+    return Table(
+        "reconstructed-readings", frame, lines=lines,
         caption=f"Pooled treatment difference, {_label(contents)}, under both readings of the "
         "crossover; the flow of patients as in the paper.",
-        kind=kind, name="reconstructed-readings", group="prior", stub="model",
-        spanners={_words(reading): [f"{reading}|{head}" for head in HEADS]
+        group="prior", stub="model",
+        spanners={plain(reading): [f"{reading}|{head}" for head in HEADS]
                   for reading in READINGS[:2]},
         notes=[
             BETWEEN, FILES,
@@ -127,33 +146,79 @@ def two_column_table(
     )  # fmt: skip
 
 
-def reading_table(contents: Contents, entries: Sequence[Mapping[str, Any]], kind: str) -> str:
-    """Return all readings side by side, by flow of patients and prior."""
+def readings(
+    contents: Contents, entries: Sequence[Mapping[str, Any]], frame: pd.DataFrame
+) -> Table:
+    """Return all readings side by side, by flow of patients and prior; `frame` has the lines."""
     found: dict[tuple[str, str, str], dict[str, str]] = {}
     for entry in entries:
         if entry["engine"] == "exact":
             key = (entry["flow_reading"], entry["prior"], entry["model"])
-            text = _mean_text(entry, _digits(contents))
+            text = _mean_text(entry, contents.digits(contents.primary[0][0]))
             found.setdefault(key, {})[entry["crossover_reading"]] = text
-    places = {key: place for place, key in enumerate(found)}
     flows = list(FLOW_READINGS)
-    ranked = sorted(found, key=lambda key: (flows.index(key[0]), key[1], places[key]))
-    lines = [
-        {"flow": f"flow of patients as in the {flow}, {prior} prior", "model": model}
-        | {_words(one): found[flow, prior, model].get(one, ABSENT) for one in READINGS}
-        for flow, prior, model in ranked
-    ]
-    if not lines:
-        return ""
-    return table_html(
-        pd.DataFrame(lines),
+    # models keep the order in which they stand in the page, as sorting is stable
+    ranked = sorted(found, key=lambda key: (flows.index(key[0]), key[1]))
+    return Table(
+        "reconstructed-readings", frame,
+        lines=[
+            {"flow": f"flow of patients as in the {flow}, {prior} prior", "model": model}
+            | {plain(one): found[flow, prior, model].get(one, ABSENT) for one in READINGS}
+            for flow, prior, model in ranked
+        ],
         caption=f"All readings side by side: mean (95% interval), {_label(contents)}.",
-        kind=kind, name="reconstructed-readings", group="flow", stub="model",
+        group="flow", stub="model",
     )  # fmt: skip
 
 
-def sampled_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
-    """Return the pooled treatment difference and the checks of each sampled model as numbers."""
+def periods(contents: Contents, entries: Sequence[Mapping[str, Any]]) -> Table:
+    """Return what each period says alone, a line for each reading and flow; a file of all."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for entry in entries:
+        said = entry["summary"][DIFFERENCE].get("periods")
+        named = {key: entry[key] for key in ("crossover_reading", "flow_reading")}
+        kinds = {key: entry[key] for key in ("reconstructions", "evidence_kind")}
+        if said is not None:
+            found.setdefault(
+                (entry["flow_reading"], entry["crossover_reading"]),
+                [named | line | kinds for line in said],
+            )
+    digits = contents.digits(contents.primary[0][0])
+
+    def texts(line: Line) -> Line:
+        at, (flow, reading) = line["at"], line["key"]
+        shown = {head: at[key] for head, key in PERIODS.items()}
+        cells = {
+            head: around(one["difference"], one["lowest"], one["highest"], digits)
+            for head, one in shown.items()
+        }
+        spread = {f"SD {n}": number(at["completers", n]["sd"], digits) for n in (1, 2)}
+        named = {"flow": f"flow of patients as in the {flow}", "reading": plain(reading)}
+        return named | cells | spread
+
+    return Table(
+        "reconstructed-periods",
+        pd.DataFrame([line for lines in found.values() for line in lines]), texts,
+        lines=[
+            {"key": key, "at": {(one["patients"], one["period"]): one for one in lines}}
+            for key, lines in found.items()
+        ],
+        caption=f"Each period alone: differences of means, {_label(contents)}.",
+        group="flow", stub="reading",
+        spanners={"mean over the sets (lowest to highest)": list(PERIODS),
+                  "SD of completers": ["SD 1", "SD 2"]},
+        notes=[
+            "D1, D2: difference in the first and in the second period, no model and no baseline. "
+            "Of completers they add up to twice the crossover contrast as published, to the "
+            "contrast itself unhalved; under the other readings print is of changes, or of the "
+            "first period. SD: of the scores within a sequence, mean over the sets."
+        ],
+    )  # fmt: skip
+
+
+def sampled_models(contents: Contents, sampled: Sequence[xr.DataTree]) -> Table:
+    """Return the sampled models: posterior, variance parts and checks."""
+    digits = contents.digits(contents.primary[0][0])
     lines = []
     for fit in sampled:
         pooled = fit["pooled"].to_dataset().sel(estimand=DIFFERENCE)
@@ -168,18 +233,12 @@ def sampled_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
                "passed": int(checks["passed"].sum()), "fits": checks.sizes["reconstruction"],
                "result_id": fit.attrs["result_id"], "evidence_kind": fit.attrs["evidence_kind"]}
         )  # fmt: skip
-    return pd.DataFrame(lines)
 
-
-def sampled_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str) -> str:
-    """Return the sampled models as texts: posterior, variance parts and checks."""
-    digits = _digits(contents)
-    lines = [
-        {
-            "reading": f"sets that print the crossover {_words(line['crossover_reading'])}",
+    def texts(line: Line) -> Line:
+        return {
+            "reading": f"sets that print the crossover {plain(line['crossover_reading'])}",
             "model": line["model"],
-            "mean (95% interval)": f"{number(line['mean'], digits)} "
-            f"({interval_text(line['low'], line['high'], digits)})",
+            "mean (95% interval)": around(line["mean"], line["low"], line["high"], digits),
             "P(benefit)": probability(line["prob_benefit"]),
             "P(> MCID)": probability(line["prob_gt_mcid"]),
             "within": number(line["within_sd"], 2),
@@ -192,12 +251,11 @@ def sampled_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str)
             "divergences": str(line["divergences"]),
             "passed": f"{line['passed']} of {line['fits']}",
         }
-        for line in sampled_frame(sampled).to_dict("records")
-    ]
-    return table_html(
-        pd.DataFrame(lines),
+
+    return Table(
+        "reconstructed-sampled", pd.DataFrame(lines), texts,
         caption=f"Sampled on every set and pooled, {_label(contents)}; reference prior.",
-        kind=kind, name="reconstructed-sampled", group="reading", stub="model",
+        group="reading", stub="model",
         spanners={"standard deviation": ["within", "between", "total"],
                   "checks of the fits": ["R-hat", "ESS", "divergences", "passed"]},
         notes=[
@@ -226,35 +284,28 @@ def check_lines(fit: xr.DataTree) -> list[str]:
     return [*(failed or ["every required check passed"]), *warned]
 
 
-def estimand_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
-    """Return every pooled estimand of the sampled models as numbers."""
+def estimands(contents: Contents, sampled: Sequence[xr.DataTree]) -> Table:
+    """Return every pooled estimand of the sampled models; those beside the difference are shown."""
     frames = []
     for fit in sampled:
         pooled = fit["pooled"].to_dataset()[[*SCALARS, "unit"]]
-        frame = pooled.to_dataframe().reset_index()
-        frames.append(frame.assign(**{key: fit.attrs[key] for key in (*NAMED, "evidence_kind")}))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-
-def estimand_table(contents: Contents, sampled: Sequence[xr.DataTree], kind: str) -> str:
-    """Return the estimands beside the treatment difference as texts."""
-    lines = [
-        {
-            "model": f"{line['model']}, {_words(line['crossover_reading'])}",
-            "estimand": str(line["estimand"]).replace("_", " "),
+        known = {key: fit.attrs[key] for key in (*NAMED, "evidence_kind")}
+        frames.append(pooled.to_dataframe().reset_index().assign(**known))
+    frame = _together(frames)
+    return Table(
+        "reconstructed-estimands", frame,
+        lambda line: {
+            "model": f"{line['model']}, {plain(line['crossover_reading'])}",
+            "estimand": plain(line["estimand"]),
             "mean": number(line["mean"], 2),
             "sd": number(line["sd"], 2),
             "95% interval": interval_text(line["low"], line["high"], 2),
             "P(benefit)": probability(line["prob_benefit"]),
             "between sets": number(line["between_set_share"], 3),
-        }
-        for line in estimand_frame(sampled).to_dict("records")
-        if line["estimand"] != DIFFERENCE
-    ]
-    return table_html(
-        pd.DataFrame(lines), caption=f"Every other estimand, pooled, {_label(contents)}.",
-        kind=kind, name="reconstructed-estimands", group="model", stub="estimand",
-        notes=[BETWEEN],
+        },
+        lines=[line for line in frame.to_dict("records") if line["estimand"] != DIFFERENCE],
+        caption=f"Every other estimand, pooled, {_label(contents)}.",
+        group="model", stub="estimand", notes=[BETWEEN],
     )  # fmt: skip
 
 
@@ -267,17 +318,104 @@ def sets_frame(sampled: Sequence[xr.DataTree]) -> pd.DataFrame:
         frame = xr.merge([own, fit["fits"].to_dataset()]).to_dataframe().reset_index()
         named = ("model", "prior", "crossover_reading", "evidence_kind")
         frames.append(frame.assign(**{key: fit.attrs[key] for key in named}))
+    return _together(frames)
+
+
+def predictions(sampled: Sequence[xr.DataTree]) -> Table:
+    """Return what each model predicts of its sets, over the sets."""
+    lines = []
+    for fit in sampled:
+        if "predictive" not in fit.children:
+            continue
+        table = fit["predictive"].to_dataset()
+        for name in table["statistic"].values.tolist():
+            one = table.sel(statistic=name)
+            tail = np.minimum(one["p"].values, 1 - one["p"].values)
+            lines.append(
+                {"model": fit.attrs["model"], "feature": name,
+                 "crossover_reading": fit.attrs["crossover_reading"],
+                 "observed_least": float(one["observed"].min()),
+                 "observed_most": float(one["observed"].max()),
+                 "replicated_low": float(one["low"].mean()),
+                 "replicated_high": float(one["high"].mean()),
+                 "sets_beyond": int((tail < FAR).sum()),
+                 "sets": table.sizes["reconstruction"],
+                 "evidence_kind": fit.attrs["evidence_kind"]}
+            )  # fmt: skip
+    return Table(
+        "reconstructed-predictive", pd.DataFrame(lines),
+        lambda line: {
+            "model": f"{line['model']}, {plain(line['crossover_reading'])}",
+            "feature": plain(line["feature"]),
+            "in the sets": interval_text(line["observed_least"], line["observed_most"], 2),
+            "replicates, 95%": interval_text(line["replicated_low"], line["replicated_high"], 2),
+            "sets beyond": f"{line['sets_beyond']} of {line['sets']}",
+        },
+        caption="Features of the sets beside what the fitted model predicts of them.",
+        group="model", stub="feature",
+        notes=[f"sets beyond: sets whose feature lies among the outer {FAR:.1%} of its replicates. "
+               "Limits of replicates are means over the sets."],
+    )  # fmt: skip
+
+
+def nuisances(patients: Sequence[Evidence]) -> Table:
+    """Return a line per drawn quantity: its prior, and median and range that the sets accepted.
+
+    Score units as recorded where the quantity has a unit; `block` is an endpoint or its later
+    visits. The priors are those of the shipped file.
+    """
+    drawn = [json.loads(str(one.assumptions["nuisance"])) for one in patients]
+    priors = load_nuisance()
+    lines = []
+    for name in dict.fromkeys(name for one in drawn for name in one):
+        block, quantity = name.split(".")
+        values = np.array([one[name] for one in drawn if name in one])
+        lines.append(
+            {
+                "block": block,
+                "quantity": quantity,
+                "prior": _prior(priors, block.split()[0], quantity),
+                "median": float(np.median(values)),
+                "least": float(values.min()),
+                "most": float(values.max()),
+                "sets": len(values),
+            }
+        )
+    return Table(
+        "reconstructed-nuisance", pd.DataFrame(lines).assign(evidence_kind=patients[0].kind),
+        lambda line: {
+            "block": str(line["block"]).replace("_", "-"),
+            "quantity": plain(line["quantity"]),
+            "prior": str(line["prior"]),
+            "accepted, median": number(line["median"], 2),
+            "accepted, range": interval_text(line["least"], line["most"], 2),
+        },
+        caption=f"What print leaves open, in {len(patients)} sets that print the crossover as "
+        "published.",
+        group="block", stub="quantity",
+        notes=["Values that could not meet print were redrawn, so accepted values are not draws "
+               "from the priors. Scores as recorded, higher = worse."],
+    )  # fmt: skip
+
+
+def _prior(priors: Nuisance, section: str, quantity: str) -> str:
+    """Return the prior of a quantity in words: the endpoint's own, else the common one."""
+    place = section if priors.has(section, quantity) else "common"
+    return priors.priors[place][quantity].formula if priors.has(place, quantity) else ""
+
+
+def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return frames as one, empty where there is none."""
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def _cells(entry: Mapping[str, Any], digits: int) -> list[str]:
     """Return one pooled treatment difference as texts."""
     one = entry["summary"][DIFFERENCE]
-    mcid = one["prob_gt_mcid"]
     return [
         _mean_text(entry, digits),
         probability(one["prob_benefit"]),
-        probability(float("nan") if mcid is None else mcid),
+        probability(one["prob_gt_mcid"]),
         number(one["between_set_share"], 2),
     ]
 
@@ -299,20 +437,10 @@ def _mean_text(entry: Mapping[str, Any], digits: int) -> str:
     """Return mean and interval of one pooled treatment difference."""
     one = entry["summary"][DIFFERENCE]
     low, high = one["eti95"]
-    return f"{number(one['mean'], digits)} ({interval_text(low, high, digits)})"
-
-
-def _words(reading: str) -> str:
-    """Return a reading for people."""
-    return reading.replace("_", " ")
-
-
-def _digits(contents: Contents) -> int:
-    """Return the decimals of the primary outcome."""
-    return contents.digits(contents.primary[0][0])
+    return around(one["mean"], low, high, digits)
 
 
 def _label(contents: Contents) -> str:
     """Return outcome, unit and sign of the primary outcome."""
-    endpoint = contents.endpoint(contents.primary[0][0])
+    endpoint = contents.main
     return f"{endpoint.label}, {endpoint.unit}, positive = {contents.trial.active} better"

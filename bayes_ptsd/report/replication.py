@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.evidence.readings import AVERAGED
@@ -21,26 +20,18 @@ from bayes_ptsd.replication.outlook import (
 )
 from bayes_ptsd.replication.readings import averaged_weights
 from bayes_ptsd.report.contents import Contents, Row
-from bayes_ptsd.report.markup import (
-    Section,
-    details,
-    figure_html,
-    gallery,
-    interval_text,
-    join,
-    number,
-    paragraph,
-    probability,
-)
-from bayes_ptsd.report.replication_numbers import outlook_tables
-from bayes_ptsd.report.replication_plans import (
+from bayes_ptsd.report.markup import paragraph
+from bayes_ptsd.report.replication_tables import (
     DESIGN_NAMES,
     assurance_table,
     line_heading,
+    mixture_table,
+    prediction_table,
+    prior_table,
     size_table,
     trade_off_table,
 )
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.section import Figure, Part, Section, details, gallery
 
 __all__ = ["DOCUMENT", "average_weights", "centered_fits", "replication_section"]
 
@@ -70,7 +61,6 @@ PLANS = (
     "probability of the goal's event. Two scores of one patient are taken to correlate by .5, "
     "which print does not settle."
 )
-PRECISION = " Worth in crossover patients is at the precision of the likeliest reading."
 CROSSOVERS = (
     " A crossover planned from the crossover row has, per completer, the precision that the row "
     "printed under the same reading; the label of each design says which. It is shown twice: "
@@ -116,13 +106,12 @@ def replication_section(contents: Contents) -> Section | None:
 
     None without a reference SD or a center.
     """
-    quick = contents.normal is None
     outlooks = contents.outlooks
     if outlooks is None:
         weights = average_weights(contents)
         outlooks = [
             replication_outlook(
-                fits, contents.evidence, quick=quick,
+                fits, contents.evidence, quick=contents.quick,
                 reading_weights=weights if len(fits) > 1 else None,
             )
             for fits in centered_fits(contents)
@@ -130,28 +119,32 @@ def replication_section(contents: Contents) -> Section | None:
     if not outlooks:
         return None
     documents = [outlook_document(outlook) for outlook in outlooks]
-    figures, curves = _figures(contents, outlooks)
-    tables = outlook_tables(documents)
     crossed = "crossover" in outlooks[0].designs
-    html = join(
-        paragraph(CURSE), paragraph(WEAKENED + _weights_text(outlooks)),
-        gallery(_shown(figures)),
-        _prior_table(contents, tables["replication-priors"]),
-        details("The mixtures, component by component",
-                _mixture_table(contents, tables["replication-mixtures"])),
-        _prediction_table(contents, tables["replication-predictions"]),
+    drawn = {
+        "priors": replication_prior_figure(outlooks),
+        "predictions": prediction_figure(outlooks),
+    }
+    figures = [_figure(f"replication-{name}", figure_svg(one)) for name, one in drawn.items()]
+    mixtures = mixture_table(contents, documents)
+    assurance = assurance_table(contents, documents)
+    parts: list[Part] = [
+        paragraph(CURSE),
+        paragraph(WEAKENED + _weights_text(outlooks)),
+        gallery(figures),
+        prior_table(contents, documents),
+        details("The mixtures, component by component", mixtures),
+        prediction_table(contents, documents),
         paragraph(PLANS + CROSSOVERS * crossed),
-        gallery(_shown(curves)),
-        details("Assurance in numbers, and where P(benefit) will lie",
-                assurance_table(contents, tables["replication-assurance"])),
-        size_table(contents, tables["replication-sizes"]),
-        trade_off_table(contents, tables["replication-trade-off"]) if crossed else "",
+        gallery(_curves(contents, outlooks)),
+        details("Assurance in numbers, and where P(benefit) will lie", assurance),
+        size_table(contents, documents),
+        trade_off_table(contents, documents),
         _files(outlooks),
-    )  # fmt: skip
+    ]
     files = {outlook.name: document["exports"]["rbest"]
              for outlook, document in zip(outlooks, documents, strict=True)}  # fmt: skip
     files[DOCUMENT] = _whole(contents, documents)
-    return Section("replication", "A replication", html, tables, figures | curves, files)
+    return Section("replication", "A replication", parts, files)
 
 
 def _weights_text(outlooks: Sequence[Outlook]) -> str:
@@ -180,15 +173,8 @@ def _whole(contents: Contents, documents: Sequence[dict[str, Any]]) -> dict[str,
     }
 
 
-def _figures(
-    contents: Contents, outlooks: Sequence[Outlook]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Draw priors and predictions together, and assurance for each row, reading and center."""
-    figures = {
-        "replication-priors": figure_svg(replication_prior_figure(outlooks)),
-        "replication-predictions": figure_svg(prediction_figure(outlooks)),
-    }
-    curves = {}
+def _curves(contents: Contents, outlooks: Sequence[Outlook]) -> Iterator[Figure]:
+    """Yield assurance for each row, reading and center."""
     for outlook in outlooks:
         title = line_heading(contents, {"contrast": outlook.contrast, "reading": outlook.reading})
         # the others are in the CSV file
@@ -198,91 +184,13 @@ def _figures(
                 figure = assurance_figure(
                     named, kind=contents.kind, heading=f"{title}, center {outlook.center}"
                 )
-                curves[f"assurance-{goal}-{outlook.name}"] = figure_svg(figure)
-    return figures, curves
+                yield _figure(f"assurance-{goal}-{outlook.name}", figure_svg(figure))
 
 
-def _shown(figures: Mapping[str, str]) -> Iterator[str]:
-    """Yield figures as markup."""
-    for name, svg in figures.items():
-        alt = f"{name.replace('-', ' ')} of a replication; the numbers are in the CSV files beside."
-        yield figure_html(svg, alt=alt, name=name)
-
-
-def _prior_table(contents: Contents, frame: pd.DataFrame) -> str:
-    """Return the priors and their worth as texts."""
-    designs = [name for name in ("parallel", "crossover") if f"robust_elir_{name}" in frame]
-    lines = []
-    for line in frame.to_dict("records"):
-        texts = {
-            "row": line_heading(contents, line), "center": str(line["center"]),
-            "another trial: mean (SD)":
-                f"{number(line['informative_mean'])} ({number(line['informative_sd'])})",
-            "robust: mean (SD)": f"{number(line['mean'])} ({number(line['sd'])})",
-            "P(benefit)": probability(line["prob_benefit"]),
-        }  # fmt: skip
-        for design in designs:
-            for method in ("elir", "moment", "morita"):
-                label = "ELIR" if method == "elir" else method
-                texts[f"{design}|{label}"] = number(line[f"robust_{method}_{design}"])
-            texts[f"{design}|ELIR before"] = number(line[f"informative_elir_{design}"])
-        lines.append(texts)
-    spanners = {
-        f"worth, {design} patients": [f"{design}|{one}"
-                                      for one in ("ELIR", "moment", "morita", "ELIR before")]
-        for design in designs
-    }  # fmt: skip
-    return table_html(
-        pd.DataFrame(lines),
-        caption="Priors for a replication, by center and reading, and what they are worth.",
-        kind=contents.kind, convention="T", name="replication-priors", group="row", stub="center",
-        spanners=spanners,
-        notes=["Worth of the robust prior by three definitions; ELIR before: of its informative "
-               "part." + PRECISION * ("crossover" in designs)],
-    )  # fmt: skip
-
-
-def _mixture_table(contents: Contents, frame: pd.DataFrame) -> str:
-    """Return the components as texts."""
-    lines = [
-        {"row": line_heading(contents, line), "center": f"{line['center']}, {line['component']}",
-         "weight": number(line["weight"], 3), "mean": number(line["mean"], 2),
-         "SD": number(line["sd"], 2)}
-        for line in frame.to_dict("records")
-    ]  # fmt: skip
-    return table_html(
-        pd.DataFrame(lines), caption="Normal components of each prior.", kind=contents.kind,
-        convention="T", name="replication-mixtures", group="row", stub="center",
-    )  # fmt: skip
-
-
-def _prediction_table(contents: Contents, frame: pd.DataFrame) -> str:
-    """Return predictive probabilities as texts."""
-    lines = []
-    for line in frame.to_dict("records"):
-        digits = contents.digits(str(line["contrast"]))
-        lines.append({
-            "row": line_heading(contents, line),
-            "center": f"{line['center']}, size {line['relative_size']:g}",
-            "estimate: mean": number(line["mean"], digits),
-            "95% prediction interval": interval_text(line["low"], line["high"], digits),
-            "same sign": probability(line["same_sign"]),
-            "P < .05": probability(line["p_below_05"]),
-            "sceptical P < .025": probability(line["sceptical_p_golden"]),
-            "BF > 3": probability(line["bayes_factor_3"]),
-            "BF > 10": probability(line["bayes_factor_10"]),
-            "skeptical mixture > 3": probability(line["skeptical_mixture_3"]),
-        })  # fmt: skip
-    return table_html(
-        pd.DataFrame(lines),
-        caption="What a replication would print: size 1 is as precise as the original, size 2 has "
-        "half its variance.",
-        kind=contents.kind, convention="T", name="replication-predictions", group="row",
-        stub="center",
-        notes=["Probabilities. P < .05 is two-sided, in the direction of the original; sceptical P "
-               "in its golden calibration, the others are in the CSV file; BF is the replication "
-               "Bayes factor, of the original's posterior against no difference."],
-    )  # fmt: skip
+def _figure(name: str, svg: str) -> Figure:
+    """Return a figure whose numbers are in the files of the section."""
+    words = name.replace("-", " ")
+    return Figure(name, svg, f"{words} of a replication; the numbers are in the CSV files beside.")
 
 
 def _files(outlooks: Sequence[Outlook]) -> str:

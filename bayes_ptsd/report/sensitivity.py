@@ -13,17 +13,8 @@ from bayes_ptsd.plots.style import figure_svg
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.headline import row_file_name, row_heading
-from bayes_ptsd.report.markup import (
-    Section,
-    figure_html,
-    gallery,
-    interval_text,
-    join,
-    number,
-    paragraph,
-    probability,
-)
-from bayes_ptsd.report.table import table_html
+from bayes_ptsd.report.markup import around, number, paragraph, probability
+from bayes_ptsd.report.section import Figure, Line, Part, Section, Table, gallery
 from bayes_ptsd.sensitivity import missing_contour, missing_shares, ranked_assumptions
 from bayes_ptsd.sensitivity.ranking import ranking_frame
 from bayes_ptsd.sensitivity.tipping import tipping_points
@@ -45,7 +36,6 @@ BASES = (
     "row's. The move on each line is from the base of its own kind of evidence; the two are ranked "
     "together by its size, and never added."
 )
-RECONSTRUCTIONS, QUICK_RECONSTRUCTIONS = 20, 5
 
 
 def sensitivity_section(contents: Contents) -> Section | None:
@@ -55,46 +45,37 @@ def sensitivity_section(contents: Contents) -> Section | None:
     """
     if any(contents.endpoint(row[0]).reference_sd is None for row in contents.primary):
         return None
-    sets = RECONSTRUCTIONS if contents.normal is not None else QUICK_RECONSTRUCTIONS
-    tables = {
+    ranked = {
         row: ranked_assumptions(
-            contents.evidence, row[0], crossover_reading=row[1], reconstructions=sets
+            contents.evidence, row[0], crossover_reading=row[1], reconstructions=contents.sets
         )
         for row in contents.primary
     }
-    reconstructed = any(
-        "reconstructed" in table.attrs["evidence_kind"] for table in tables.values()
-    )
-    figures = {
-        f"assumptions-{row_file_name(contents, row)}": figure_svg(ranking_figure(table))
-        for row, table in tables.items()
-    }
-    contours = _contours(contents)
-    frames = [ranking_frame(table) for table in tables.values()]
-    points = _points(contents)
-    html = join(
+    frame = pd.concat([ranking_frame(table) for table in ranked.values()], ignore_index=True)
+    figures = [
+        _figure(f"assumptions-{row_file_name(contents, row)}", figure_svg(ranking_figure(table)),
+                "Posterior under each changed assumption")
+        for row, table in ranked.items()
+    ]  # fmt: skip
+    parts: list[Part] = [
         paragraph(TEXT),
-        paragraph(BASES) if reconstructed else "",
-        gallery(_shown(figures, "Posterior under each changed assumption")),
-        _table(contents, frames),
-        _tipping_table(contents, points),
-        gallery(_shown(contours, "Lines of equal probability of benefit over Delta")),
-    )
-    numbers = {"assumptions": pd.concat(frames, ignore_index=True), "tipping-points": points}
-    return Section("assumptions", "What the answer hangs on", html, numbers, figures | contours)
-
-
-def _shown(figures: dict[str, str], what: str) -> list[str]:
-    """Return figures as markup; their numbers are in the tables below."""
-    return [
-        figure_html(svg, alt=f"{what}, {name}; the numbers are in the CSV files.", name=name)
-        for name, svg in figures.items()
+        paragraph(BASES) if frame["evidence_kind"].str.contains("reconstructed").any() else "",
+        gallery(figures),
+        _assumptions(contents, frame),
+        _tipping_points(contents),
+        gallery(_contours(contents)),
     ]
+    return Section("assumptions", "What the answer hangs on", parts)
 
 
-def _contours(contents: Contents) -> dict[str, str]:
+def _figure(name: str, svg: str, what: str) -> Figure:
+    """Return a figure whose numbers are in the tables below it."""
+    return Figure(name, svg, f"{what}, {name}; the numbers are in the CSV files.")
+
+
+def _contours(contents: Contents) -> list[Figure]:
     """Draw P(benefit) over the Deltas of both sequences for each crossover row."""
-    found = {}
+    found = []
     for row in contents.primary:
         endpoint = contents.endpoint(row[0])
         if contents.analysis(row[0]) != "crossover" or endpoint.reference_sd is None:
@@ -113,63 +94,51 @@ def _contours(contents: Contents) -> dict[str, str]:
             contour, label=endpoint.label, unit=endpoint.unit, active=contents.trial.active,
             title=f"{row_heading(contents, row)}: all without period 2", kind=contents.kind,
         )  # fmt: skip
-        found[f"missing-{row_file_name(contents, row)}"] = figure_svg(figure)
+        name = f"missing-{row_file_name(contents, row)}"
+        what = "Lines of equal probability of benefit over Delta"
+        found.append(_figure(name, figure_svg(figure), what))
     return found
 
 
-def _points(contents: Contents) -> pd.DataFrame:
-    """Return the tipping points of the headline rows as numbers."""
-    lines = [
+def _assumptions(contents: Contents, frame: pd.DataFrame) -> Table:
+    """Return the ranking of all rows."""
+
+    def texts(line: Line) -> Line:
+        digits = contents.digits(line["contrast"])
+        return {
+            "row": row_heading(contents, (line["contrast"], line["crossover_reading"])),
+            "assumption": str(line["alternative"]),
+            "evidence": str(line["evidence_kind"]),
+            "mean (95% interval)": around(line["mean"], line["low"], line["high"], digits),
+            "P(benefit)": probability(line["prob_benefit"]),
+            "P(> MCID)": probability(line["prob_gt_mcid"]),
+            "move of the mean": number(line["move_mean"], digits, sign=True),
+            "move of P(benefit)": number(line["move_prob_benefit"], 3, sign=True),
+        }
+
+    return Table(
+        "assumptions", frame, texts, caption="One assumption changed at a time.", convention="T",
+        group="row", stub="assumption",
+    )  # fmt: skip
+
+
+def _tipping_points(contents: Contents) -> Table:
+    """Return the tipping points of the headline rows."""
+    points = [
         {"contrast": row[0], "crossover_reading": row[1], **point}
         for row in contents.primary
         for point in tipping_points(contents.evidence, row[0], crossover_reading=row[1])
     ]
-    return pd.DataFrame(lines).assign(evidence_kind=contents.kind)
-
-
-def _table(contents: Contents, frames: list[pd.DataFrame]) -> str:
-    """Return the ranking as texts."""
-    lines = []
-    for frame in frames:
-        for line in frame.to_dict("records"):
-            row = (str(line["contrast"]), str(line["crossover_reading"]))
-            digits = contents.digits(row[0])
-            lines.append(
-                {
-                    "row": row_heading(contents, row),
-                    "assumption": str(line["alternative"]),
-                    "evidence": str(line["evidence_kind"]),
-                    "mean (95% interval)": f"{number(line['mean'], digits)} "
-                    f"({interval_text(line['low'], line['high'], digits)})",
-                    "P(benefit)": probability(line["prob_benefit"]),
-                    "P(> MCID)": probability(line["prob_gt_mcid"]),
-                    "move of the mean": number(line["move_mean"], digits, sign=True),
-                    "move of P(benefit)": number(line["move_prob_benefit"], 3, sign=True),
-                }
-            )
-    return table_html(
-        pd.DataFrame(lines),
-        caption="One assumption changed at a time.",
-        kind=", ".join(dict.fromkeys(kind for frame in frames for kind in frame["evidence_kind"])),
-        convention="T", name="assumptions", group="row", stub="assumption",
-    )  # fmt: skip
-
-
-def _tipping_table(contents: Contents, points: pd.DataFrame) -> str:
-    """Return the tipping points as texts."""
-    lines = [
-        {
-            "row": row_heading(contents, (str(line["contrast"]), str(line["crossover_reading"]))),
+    return Table(
+        "tipping-points", pd.DataFrame(points).assign(evidence_kind=contents.kind),
+        lambda line: {
+            "row": row_heading(contents, (line["contrast"], line["crossover_reading"])),
             "assumption": f"{line['assumption']}: {line['who']}",
             "P(benefit) falls to": probability(line["level"]),
-            "at": number(line["value"], contents.digits(str(line["contrast"]))),
+            "at": number(line["value"], contents.digits(line["contrast"])),
             "within the scale": "yes" if line["possible"] else "no",
-        }
-        for line in points.to_dict("records")
-    ]
-    return table_html(
-        pd.DataFrame(lines),
+        },
         caption="Tipping points, score units: the bias, or the Delta of active-first patients "
         "without a second period, that brings P(benefit) down to a level.",
-        kind=contents.kind, convention="T", name="tipping-points", group="row", stub="assumption",
+        convention="T", group="row", stub="assumption",
     )  # fmt: skip

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.report.contents import PatientOutcome, fit_structure
+from bayes_ptsd.report.contents import PatientOutcome
 from bayes_ptsd.report.markup import SPACE, around, interval_text, number, plain, probability
 from bayes_ptsd.report.section import Line, Part, Table, details
+from bayes_ptsd.structures import structure_of_fit
 
 __all__ = ["estimand_name", "estimand_tables"]
 
@@ -89,7 +90,7 @@ def _mirror(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
     document = json.loads(fit.attrs.get("frequentist", "{}"))
     found: dict[str, dict[str, Any]] = {}
     for analysis in (document.get("analyses") or {}).values():
-        if analysis["method"] == document["method"] or fit_structure(fit) == "binary":
+        if analysis["method"] == document["method"] or structure_of_fit(fit).kinds == ("binary",):
             found = analysis["estimands"] | found
     # what stands first in the document is what answers for the posterior
     return found | {document.get("estimand", DIFFERENCE): document}

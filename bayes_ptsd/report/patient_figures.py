@@ -18,9 +18,10 @@ from bayes_ptsd.plots import (
     trajectory_figure,
     visit_forest_figure,
 )
-from bayes_ptsd.report.contents import PatientOutcome, fit_structure
+from bayes_ptsd.report.contents import PatientOutcome
 from bayes_ptsd.report.markup import number, paragraph
 from bayes_ptsd.report.section import Figure, Section, Table, gallery
+from bayes_ptsd.structures import structure_of_fit
 
 __all__ = ["arm_section", "carryover_section", "figure_section"]
 
@@ -81,7 +82,7 @@ def arm_section(outcome: PatientOutcome, name: str) -> Section | None:
 
 def carryover_section(outcome: PatientOutcome, name: str) -> Section | None:
     """Return the sweep of carryover, or how to get it; None where nobody changed treatment."""
-    if "crossover" not in {fit_structure(fit) for fit in outcome.fits}:
+    if all(structure_of_fit(fit).reads != "periods" for fit in outcome.fits):
         return None
     swept = [fit for fit in outcome.fits if "carryover" in fit.children]
     title = f"{outcome.constants['label']}: carryover"

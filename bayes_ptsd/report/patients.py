@@ -15,6 +15,7 @@ from bayes_ptsd.report.patient_checks import check_section
 from bayes_ptsd.report.patient_estimands import estimand_name, estimand_tables
 from bayes_ptsd.report.patient_figures import arm_section, carryover_section, figure_section
 from bayes_ptsd.report.section import Line, Part, Section, Table, details
+from bayes_ptsd.structures import structure_of_fit
 
 __all__ = ["patient_sections"]
 
@@ -108,7 +109,7 @@ def _sizes(outcome: PatientOutcome) -> list[str]:
 def _notes(outcome: PatientOutcome) -> list[str]:
     """Return what has to be said below the estimates."""
     notes = []
-    if "crossover" in {fit_structure(fit) for fit in outcome.fits}:
+    if any(structure_of_fit(fit).reads == "periods" for fit in outcome.fits):
         notes.append(
             "'bayes-ptsd compare --trial TRIAL --data DATA' splits each gap by its causes."
         )

@@ -219,20 +219,6 @@ def periods(contents: Contents, entries: Sequence[Mapping[str, Any]]) -> Table:
 def sampled_models(contents: Contents, sampled: Sequence[xr.DataTree]) -> Table:
     """Return the sampled models: posterior, variance parts and checks."""
     digits = contents.digits(contents.primary[0][0])
-    lines = []
-    for fit in sampled:
-        pooled = fit["pooled"].to_dataset().sel(estimand=DIFFERENCE)
-        checks = fit["fits"].to_dataset()
-        lines.append(
-            {key: fit.attrs[key] for key in NAMED}
-            | {key: float(pooled[key]) for key in SCALARS}
-            | {"rhat_max": float(checks["rhat_max"].max()),
-               "ess_bulk_min": float(checks["ess_bulk_min"].min()),
-               "ess_tail_min": float(checks["ess_tail_min"].min()),
-               "divergences": int(checks["divergences"].sum()),
-               "passed": int(checks["passed"].sum()), "fits": checks.sizes["reconstruction"],
-               "result_id": fit.attrs["result_id"], "evidence_kind": fit.attrs["evidence_kind"]}
-        )  # fmt: skip
 
     def texts(line: Line) -> Line:
         return {
@@ -253,7 +239,7 @@ def sampled_models(contents: Contents, sampled: Sequence[xr.DataTree]) -> Table:
         }
 
     return Table(
-        "reconstructed-sampled", pd.DataFrame(lines), texts,
+        "reconstructed-sampled", pd.DataFrame([_sampled_line(fit) for fit in sampled]), texts,
         caption=f"Sampled on every set and pooled, {_label(contents)}; reference prior.",
         group="reading", stub="model",
         spanners={"standard deviation": ["within", "between", "total"],
@@ -267,6 +253,22 @@ def sampled_models(contents: Contents, sampled: Sequence[xr.DataTree]) -> Table:
             "any fit; divergences are summed. The crossover rows change in score units with the "
             "reading: every one of them stands in the table with two columns."
         ],
+    )  # fmt: skip
+
+
+def _sampled_line(fit: xr.DataTree) -> Line:
+    """Return one sampled model: posterior, parts of its variance and checks of its fits."""
+    pooled = fit["pooled"].to_dataset().sel(estimand=DIFFERENCE)
+    checks = fit["fits"].to_dataset()
+    return (
+        {key: fit.attrs[key] for key in NAMED}
+        | {key: float(pooled[key]) for key in SCALARS}
+        | {"rhat_max": float(checks["rhat_max"].max()),
+           "ess_bulk_min": float(checks["ess_bulk_min"].min()),
+           "ess_tail_min": float(checks["ess_tail_min"].min()),
+           "divergences": int(checks["divergences"].sum()),
+           "passed": int(checks["passed"].sum()), "fits": checks.sizes["reconstruction"],
+           "result_id": fit.attrs["result_id"], "evidence_kind": fit.attrs["evidence_kind"]}
     )  # fmt: skip
 
 

@@ -216,5 +216,4 @@ CROSSOVER_LOG = replace(
     document=_document,
     prior_lines=_prior_lines,
     example=_example,
-    version=1,
 )

@@ -37,6 +37,7 @@ def test_model_is_described_with_its_graph(name: str) -> None:
     """`models show` has estimand, equation, prior with its unit and the graph of the model."""
     document = describe_model(load_model(name))
     units = {"score units": "treatment_difference", "log odds": "log_odds_ratio",
+             "logarithms": "treatment_difference",
              "latent SD": "probit_difference", "risk": "risk_active",
              "reference SD": "endpoint_difference"}  # fmt: skip
     said = [unit for unit in units if unit in document["text"]["prior interval"]]

@@ -206,7 +206,7 @@ def _example(_: ModelSpec) -> Evidence:
 CROSSOVER_LOG = replace(
     CROSSOVER,
     name="crossover_log",
-    equation=f"{CROSSOVER.equation.replace('y[i,p]', 'log y[i,p]', 1)};  "
+    equation=f"{CROSSOVER.equation.replace('y[i,p]', 'log y[i,p]')};  "
     "ratio of geometric means = exp(s tau)",
     room="bayes_ptsd/structures/crossover_log.py",
     problem=_problem,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import runpy
+import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import arviz_stats
 import numpy as np
@@ -12,6 +16,7 @@ import pymc as pm
 import pytest
 import xarray as xr
 
+import bayes_ptsd
 from bayes_ptsd._stack import data_groups, native
 from bayes_ptsd.checks import check_fit, failed_checks
 from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning
@@ -19,6 +24,7 @@ from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.grid import grid_cdf
 from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.fit import build_model, fit_model
+from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import DISTRIBUTIONS, MATRICES, Prior, mixture, normal, student_t
 from bayes_ptsd.pymc_priors import VARIABLES, prior_variable
@@ -205,3 +211,64 @@ def test_a_failed_check_warns_and_is_stored() -> None:
         fit = fit_model(row, load_model("published"), draws=40, tune=100, chains=2)
     assert fit.attrs["checks_passed"] == 0
     assert any("ess_" in text for text in json.loads(fit.attrs["warnings"]))
+
+
+CALLS = {
+    "crossover": ("crossover_model", "_counterpart", "frequentist_crossover", "crossover_groups"),
+    "first-period": ("first_period_model", "_counterpart", "ancova_analysis"),
+    "longitudinal-ar": ("longitudinal_model", "_counterpart", "trajectory_mmrm"),
+    "depression-adjusted": ("depression_model", "_counterpart", "least_squares_effects"),
+    "binary-beta-binomial": ("_counterpart", "two_risks"),
+}
+
+
+def called(run: Callable[[], object]) -> Counter[tuple[str, tuple[object, ...]]]:
+    """Count the calls of functions of the package by name, told apart by their flags."""
+    found: Counter[tuple[str, tuple[object, ...]]] = Counter()
+    folder = str(Path(bayes_ptsd.__file__).parent)
+
+    def seen(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(folder):
+            flags = [x for x in frame.f_locals.values() if isinstance(x, bool)]
+            found[code.co_name, tuple(flags)] += 1
+
+    sys.setprofile(seen)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return found
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.filterwarnings("ignore::bayes_ptsd.errors.StatisticalWarning")
+def test_one_fit_is_one_problem_and_one_frequentist_document(name: str) -> None:
+    """A fit with its document makes problem and counterpart once, whichever structure it is of."""
+    spec = load_model(name)
+    evidence = spec.room.example(spec)
+    made = spec.room.problem(evidence, spec)
+    engine = "nuts" if made.why_not_exact else "exact"
+
+    def run() -> None:
+        if engine == "nuts":
+            # everything of a fit but the sampler itself
+            spec.room.counterpart(spec.room.problem(evidence, spec).model)
+        else:
+            fit_document(fit_model(evidence, spec, engine=engine), evidence, spec)
+
+    counts = called(run)
+    for function in CALLS[name]:
+        times = sum(number for (one, _), number in counts.items() if one == function)
+        assert times == 1, (function, times)
+
+
+@pytest.mark.filterwarnings("ignore::bayes_ptsd.errors.StatisticalWarning")
+@pytest.mark.parametrize("prior", ["reference", "cochrane"])
+def test_one_fit_runs_each_mixed_model_once(prior: str) -> None:
+    """Of a crossover: once with a sequence effect and once without, whatever the prior asks for."""
+    spec = load_model("crossover").under(prior)
+    evidence = spec.room.example(spec)
+    counts = called(lambda: fit_document(fit_model(evidence, spec, engine="exact"), evidence, spec))
+    times = {flags: number for (one, flags), number in counts.items() if one == "reml_crossover"}
+    assert times == {(False,): 1, (True,): 1}

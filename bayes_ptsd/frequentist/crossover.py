@@ -110,16 +110,23 @@ def first_period(
 
 
 def frequentist_crossover(
-    pairs: CrossoverPairs, *, benefit_sign: int = 1, level: float = 0.95
+    pairs: CrossoverPairs,
+    *,
+    benefit_sign: int = 1,
+    level: float = 0.95,
+    known: Mapping[str, xr.Dataset] | None = None,
 ) -> xr.Dataset:
     """Run every analysis of one crossover, dims ``(analysis, estimand)``.
 
     NaN where an analysis has no such estimand; ``sd_subject`` and ``sd_within`` of the mixed models
     are in score units. Attribute ``not_possible`` has the reason by analysis that the data do not
-    allow; only if they allow none there is an error.
+    allow; only if they allow none there is an error. `known` are analyses of the same patients at
+    the same level that were run before.
     """
-    tables, reasons = {}, {}
+    tables, reasons = dict(known or {}), {}
     for name, analysis in _ANALYSES.items():
+        if name in tables:
+            continue
         if name != "first_period_adjusted" or pairs.baseline is not None:
             try:
                 tables[name] = analysis(_single(pairs), benefit_sign=benefit_sign, level=level)
@@ -127,6 +134,7 @@ def frequentist_crossover(
                 reasons[name] = str(error)
     if not tables:
         raise EvidenceError("; ".join(dict.fromkeys(reasons.values())))
+    tables = {name: tables[name] for name in _ANALYSES if name in tables}
     joined = xr.concat(
         [table.drop_attrs() for table in tables.values()],
         dim=xr.Variable("analysis", list(tables)),

@@ -43,6 +43,7 @@ class CrossoverModel:
     notes: tuple[str, ...]  # what was taken from the data, and what was left out
     visit: str
     evidence: Evidence  # what it was made from
+    known: Mapping[str, xr.Dataset]  # frequentist analyses that a prior has asked for already
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -98,10 +99,16 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
     pairs, baselines = _pairs(arrays, spec)
     sd, scales, said = _scales(endpoint, pairs, spec)
 
+    known: dict[str, xr.Dataset] = {}
+
+    def standard_error() -> float:
+        known["reml"] = reml_crossover(pairs, benefit_sign=endpoint.benefit_sign)
+        return float(known["reml"]["se"].sel(estimand="treatment_difference"))
+
     def prior_of(name: str, scale: OccasionScale) -> Prior:
         return in_score_units(
             spec.priors[name], scale=scale, reference_sd=sd,
-            standard_error=lambda: _standard_error(pairs, endpoint),
+            standard_error=standard_error,
             predictor_sd=_predictor_sd(name, pairs),
         )  # fmt: skip
 
@@ -128,6 +135,7 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
         notes=(*notes, *said),
         visit=str(arrays.attrs["visit"]),
         evidence=evidence,
+        known=known,
     )
 
 
@@ -202,9 +210,3 @@ def _predictor_sd(name: str, pairs: CrossoverPairs) -> float | None:
     if name != "baseline_slope" or pairs.baseline is None:
         return None
     return predictor_sd(pairs.baseline, "baseline")
-
-
-def _standard_error(pairs: CrossoverPairs, endpoint: Endpoint) -> float:
-    """Return the standard error of the treatment difference by REML."""
-    table = reml_crossover(pairs, benefit_sign=endpoint.benefit_sign)
-    return float(table["se"].sel(estimand="treatment_difference"))

@@ -329,7 +329,7 @@ def _counterpart(model: CrossoverModel) -> dict[str, Any]:
     periods = period_lines(period_differences(model.evidence, model.endpoint.id))
     beside: dict[str, Any] = {"analyses": {}, "not_possible": {}, "periods": periods}
     try:
-        table = frequentist_crossover(model.pairs, benefit_sign=model.sign)
+        table = frequentist_crossover(model.pairs, benefit_sign=model.sign, known=model.known)
     except EvidenceError as error:
         return {"method": f"none: {error}", **nothing, **beside}
     analyses = {

@@ -30,7 +30,6 @@
 import os
 import warnings
 
-import arviz_plots as azp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -167,26 +166,25 @@ from bayes_ptsd.plots import predictive_figure
 
 predictive_figure(exact)
 
+# %% [markdown]
+# The same checks as ArviZ draws them, a panel for each sequence in each period: the observed scores
+# among replicated trials, their standard deviations, and the place of every score among predictions
+# that were made without its patient.
+
 # %%
+from bayes_ptsd.plots.arviz_checks import (
+    loo_pit_figure,
+    predictive_distribution_figure,
+    predictive_statistic_figure,
+)
 
+predictive_distribution_figure(exact)
 
-def of_period(fit: xr.DataTree, period: int) -> xr.DataTree:
-    """Return the scores of one period without the patients who have none, as ArviZ reads them."""
-    there = fit["observed_data"]["score"].sel(period=period).notnull().values
-    groups = ("posterior_predictive", "observed_data")
-    scores = {name: fit[name].to_dataset()[["score"]] for name in groups}
-    return xr.DataTree.from_dict(
-        {
-            name: one.sel(period=period, drop=True).isel(subject=there)
-            for name, one in scores.items()
-        }
-    )
+# %%
+predictive_statistic_figure(exact, statistic="std")
 
-
-for period in (1, 2):
-    plot = azp.plot_ppc_tstat(of_period(exact, period), t_stat="std", backend="matplotlib")
-    axes = plot.viz["figure"].item().axes[0]
-    axes.set_title(f"sd of scores in period {period}: reconstructed patients", fontsize=10)
+# %%
+loo_pit_figure(exact)
 
 # %%
 unusual = 0.025

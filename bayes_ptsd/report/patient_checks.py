@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.plots import figure_svg, predictive_figure
+from bayes_ptsd.plots import drawn_estimand, figure_svg, predictive_figure
 from bayes_ptsd.report.contents import PatientOutcome
 from bayes_ptsd.report.markup import ABSENT, bullets, number, paragraph, plain
 from bayes_ptsd.report.section import Figure, Part, Section, Table, details, gallery
@@ -55,7 +55,7 @@ def check_section(outcome: PatientOutcome, name: str) -> Section:
 
 
 def _predictive(outcome: PatientOutcome, model: str, name: str) -> Iterator[Figure]:
-    """Yield the predictive figure of a model that has one, under its first prior."""
+    """Yield the predictive figure of a model that has one, and ranks where it was sampled."""
     fit = outcome.of_model(model)[0]
     if "predictive_summary" in fit.children:
         features = (
@@ -68,6 +68,16 @@ def _predictive(outcome: PatientOutcome, model: str, name: str) -> Iterator[Figu
             "the table of checks."
         )
         yield Figure(f"{name}-predictive-{model}", figure_svg(predictive_figure(fit)), alt)
+    if fit["posterior"].sizes["chain"] > 1:
+        # ArviZ takes a second to import, and only sampled fits have ranks
+        from bayes_ptsd.plots.arviz_checks import rank_figure
+
+        alt = (
+            f"Density by chain and ranks of the draws, {drawn_estimand(fit)}, {model}, as ArviZ "
+            "draws them: chains that mix have uniform ranks, inside the band."
+        )
+        svg = figure_svg(rank_figure(fit, [drawn_estimand(fit)]))
+        yield Figure(f"{name}-ranks-{model}", svg, alt)
 
 
 def _short(value: float) -> str:

@@ -49,9 +49,9 @@ effects = published.data["effects"].to_dataset()
 # out of every set; the visits are free.
 
 # %%
-from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.evidence.trajectories import arm_trajectories, select_endpoint
 from bayes_ptsd.frequentist import mmrm_analysis
+from bayes_ptsd.reconstruction.release import load_release
 
 sets = load_release("as_published", m=20)
 rows = []

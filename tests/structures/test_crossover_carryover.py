@@ -164,6 +164,19 @@ def test_a_stored_fit_holds_the_study_and_the_anchors(store: ResultStore) -> Non
     np.testing.assert_array_equal(
         lines["posterior mean"].get_ydata(), fit["carryover"]["mean"].values
     )
+    for panel, (across, up) in {
+        1: (None, "prob_benefit"),
+        2: ("carryover", "known_prob_benefit"),
+    }.items():
+        drawn, study = figure.axes[panel].lines[0], fit["carryover"]
+        np.testing.assert_array_equal(drawn.get_ydata(), study[up].values)
+        if across:
+            np.testing.assert_array_equal(drawn.get_xdata(), study[across].values)
+        assert figure.axes[panel].get_ylabel() == "P(benefit)"
+    # half of the axis is .4 reference SDs, its end a flat prior
+    sds = fit["carryover"]["carryover_sd"].values / float(fit["carryover"].attrs["reference_sd"])
+    half = np.append(sds[:-1] / (sds[:-1] + 0.4), 1.0)
+    np.testing.assert_allclose(figure.axes[1].lines[0].get_xdata(), half)
     assert "simulated evidence" in figure.legends[0].get_title().get_text()
 
 

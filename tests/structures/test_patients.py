@@ -1,4 +1,4 @@
-"""Plans: what names an analysis of patients, and what lets two of them share a compiled model."""
+"""What names an analysis of patients, and what lets two of them share a compiled model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builders: each structure's PyMC model has the parameters of its equation and observes scores."""
+"""Each structure's PyMC model has the parameters of its equation and observes scores."""
 
 from __future__ import annotations
 

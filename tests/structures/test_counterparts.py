@@ -1,4 +1,4 @@
-"""Mirrors: the frequentist analysis that stands beside a model answers for its estimand."""
+"""The frequentist analysis that stands beside a model answers for its estimand."""
 
 from __future__ import annotations
 

@@ -87,15 +87,8 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
     if left_out := int(arrays.attrs["subjects_without_score"]):
         notes.append(f"{left_out} subjects without any score are left out")
     if spec.options["patients"] == "completers":
-        complete = arrays["y"].notnull().all("period").values
-        if (~complete).any():
-            notes.append(f"{int((~complete).sum())} subjects with one period are left out")
-        arrays = arrays.isel(subject=complete)
-        if len(set(arrays["sequence"].values)) < 2:
-            raise EvidenceError(
-                f"{int(complete.sum())} subjects have both periods, none of them in one of the "
-                "sequences: completers alone say nothing about the treatments; take patients = all"
-            )
+        arrays, more = _completers(arrays)
+        notes += more
     pairs, baselines = _pairs(arrays, spec)
     sd, scales, said = _scales(endpoint, pairs, spec)
 
@@ -137,6 +130,19 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
         evidence=evidence,
         known=known,
     )
+
+
+def _completers(arrays: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+    """Return the patients with both periods, and who is left out."""
+    complete = arrays["y"].notnull().all("period").values
+    count = int((~complete).sum())
+    kept = arrays.isel(subject=complete)
+    if len(set(kept["sequence"].values)) < 2:
+        raise EvidenceError(
+            f"{int(complete.sum())} subjects have both periods, none of them in one of the "
+            "sequences: completers alone say nothing about the treatments; take patients = all"
+        )
+    return kept, [f"{count} subjects with one period are left out"] if count else []
 
 
 def _only_endpoint(evidence: Evidence) -> str:

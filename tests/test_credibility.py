@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import integrate, stats
 
 from bayes_ptsd.credibility import (
     QUANTITIES,
@@ -75,6 +75,30 @@ def test_posteriors_are_the_specified_ones(crossover: xr.Dataset) -> None:
     flat = crossover.sel(convention="T", prior="flat")
     assert float(flat["posterior_low"]) == pytest.approx(2.5, abs=1e-10)
     assert float(flat["posterior_high"]) == pytest.approx(22.8, abs=1e-10)
+
+
+def test_interval_without_a_closed_form_leaves_a_fortieth_on_each_side(
+    crossover: xr.Dataset,
+) -> None:
+    """Student-t likelihood times normal prior, integrated by SciPy: .025 below, .025 above."""
+    one = crossover.sel(convention="T", prior="skeptical")
+    # .05 above .9 SD, the design alternative
+    prior = normal(0, 0.9 * 14.4 / stats.norm.ppf(0.95))
+    center, se = 12.65, 10.15 / stats.t.ppf(0.975, 27)
+
+    def density(x: float) -> float:
+        return float(stats.t.pdf(x, 27, center, se) * prior.pdf(np.array(x)))
+
+    whole, low, high = (
+        integrate.quad(density, start, end, epsabs=1e-13)[0]
+        for start, end in (
+            (-60.0, 60.0),
+            (-60.0, float(one["posterior_low"])),
+            (float(one["posterior_high"]), 60.0),
+        )
+    )
+    assert low / whole == pytest.approx(0.025, abs=2e-5)
+    assert high / whole == pytest.approx(0.025, abs=2e-5)
 
 
 def test_conventions_differ_where_they_must(crossover: xr.Dataset) -> None:

@@ -51,6 +51,17 @@ def test_every_printed_row_but_one_agrees_with_itself(table: xr.Dataset) -> None
     assert bad == ["T2.AVOI.F"]
 
 
+def test_a_row_is_a_caution_where_a_tenth_of_its_numbers_prints_its_p(
+    table: xr.Dataset, findings: dict[str, Finding]
+) -> None:
+    """Of rows that agree: one in which 4% of the unrounded numbers do, none in which 82% do."""
+    agreeing = table.isel(contrast=(table["checked"] & table["consistent"]).values)
+    shares = dict(zip(agreeing["contrast"].values, agreeing["share"].values, strict=True))
+    said = {name for name in shares if findings[f"rows.{name}"].severity == "caution"}
+    assert said == {name for name, share in shares.items() if share < 0.1} == {"T2.CGII.X"}
+    assert min(share for share in shares.values() if share > 0.1) < 0.9
+
+
 def test_avoidance_first_period(table: xr.Dataset, findings: dict[str, Finding]) -> None:
     """P .064 by the upper limit, .103 by the lower, .083 (.075 to .092) by the width."""
     row = table.sel(contrast="T2.AVOI.F")

@@ -43,7 +43,7 @@ from bayes_ptsd.reconstruction.statistics import (
     orthogonal,
     with_gram,
 )
-from bayes_ptsd.reconstruction.targets import reading_of
+from bayes_ptsd.reconstruction.targets import absent_t, reading_of
 from bayes_ptsd.reconstruction.two_week_threshold import whole_scores
 from bayes_ptsd.reconstruction.verification import Checked, verified, verify
 from bayes_ptsd.structures.crossover.exact import exact_crossover
@@ -448,3 +448,11 @@ def test_a_check_is_a_value() -> None:
     """A checked number says what was printed and what came out."""
     one = Checked("T2.IESR.X", "estimate", "OLS", "12.7", 12.9, False)
     assert (one.printed, one.recomputed, one.agrees) == ("12.7", 12.9, False)
+
+
+def test_an_absent_effect_is_one_beyond_five_percent() -> None:
+    """The absolute t statistics of "no effect" end where the two-sided P is .05, 2.052 of 27 df."""
+    low, high = absent_t(27.0)
+    assert low == 0.0
+    assert 2 * stats.t.sf(high, 27) == pytest.approx(0.05, abs=1e-12)
+    assert high == pytest.approx(2.0518, abs=5e-5)

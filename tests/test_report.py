@@ -257,6 +257,21 @@ def test_headline_and_comparison_agree(text: str, tables: dict[str, pd.DataFrame
     pd.testing.assert_frame_equal(shared, head[shared.columns])
 
 
+def test_ranges_over_priors_are_those_of_the_headline(
+    text: str, tables: dict[str, pd.DataFrame]
+) -> None:
+    """How far the priors move each probability: least and largest of its row in the CSV file."""
+    head = tables["headline"]
+    whole = visible(section(text, "summary"))
+    for reading, name in (("as_published", "Crossover, as published"), ("unhalved", "unhalved")):
+        rows = head[(head["contrast"] == "T2.IESR.X") & (head["crossover_reading"] == reading)]
+        better, beyond = (
+            f"{probability(rows[key].min())} to {probability(rows[key].max())}"
+            for key in ("prob_benefit", "prob_gt_mcid")
+        )
+        assert f"{name}: P(better) {better}, P(better by more than the MCID) {beyond}" in whole
+
+
 def test_curves_agree_with_the_headline(tables: dict[str, pd.DataFrame]) -> None:
     """P(difference > 0) of every curve is P(better) of the headline."""
     curves = tables["benefit-curves"].query("margin == 0")

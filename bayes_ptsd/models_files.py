@@ -11,7 +11,7 @@ from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
 from bayes_ptsd.specification import ModelSpec, read_prior, validated
 from bayes_ptsd.structures import STRUCTURES, structure_named
 
-__all__ = ["list_models", "load_model", "models_folder"]
+__all__ = ["list_models", "load_model", "models_folder", "shipped_questions"]
 
 SPEC_KEYS = {"schema", "extends", "title", "question", "structure", "estimand", "options", "priors"}
 
@@ -32,6 +32,13 @@ def list_models() -> list[str]:
     True
     """
     return sorted(path.stem for path in models_folder().glob("*.toml"))
+
+
+def shipped_questions() -> list[tuple[str, str, str]]:
+    """Return name, structure and question of every shipped model, without loading any room."""
+    paths = [models_folder() / f"{name}.toml" for name in list_models()]
+    contents = [(path.stem, _resolved(path)) for path in paths]
+    return [(name, one["structure"], one["question"]) for name, one in contents]
 
 
 def load_model(name: str | Path) -> ModelSpec:
@@ -62,10 +69,7 @@ def load_model(name: str | Path) -> ModelSpec:
         if str(name).endswith(".toml"):
             raise SpecError(f"{path}: there is no such model file")
         raise SpecError(f"unknown model '{name}'{nearest(str(name), list_models())}")
-    content = _read(path)
-    if "extends" in content:
-        content = _extended(content, path)
-    return _spec(content, path)
+    return _spec(_resolved(path), path)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -81,6 +85,12 @@ def _read(path: Path) -> dict[str, Any]:
         if not isinstance(content.get(table, {}), dict):
             raise SpecError(f"{path}: '{table}' must be a table")
     return content
+
+
+def _resolved(path: Path) -> dict[str, Any]:
+    """Return the content of one file with what it extends filled in."""
+    content = _read(path)
+    return _extended(content, path) if "extends" in content else content
 
 
 def _extended(content: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -16,10 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import xarray as xr
-
 from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
-from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import MATRICES, Prior, parse_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value
@@ -27,6 +24,9 @@ from bayes_ptsd.trial import Endpoint
 
 if TYPE_CHECKING:
     import pymc as pm
+    import xarray as xr
+
+    from bayes_ptsd.evidence import Evidence
 
 __all__ = [
     "NAME",
@@ -45,7 +45,7 @@ __all__ = [
     "validated",
 ]
 
-Groups = dict[str, xr.Dataset]
+Groups = dict[str, "xr.Dataset"]
 Options = Mapping[str, Any]
 PriorValue = str | Prior | ScaledPrior
 """A name of the prior family, a distribution in score units, or one in units of the endpoint."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import arviz_stats
 import numpy as np
 import xarray as xr
 
@@ -58,6 +57,8 @@ def check_fit(fit: xr.DataTree) -> xr.Dataset:
     >>> bool(check_fit(fit)["passed"].all())
     True
     """
+    import arviz_stats  # a second to import, and only sampled fits need it
+
     posterior = fit["posterior"].to_dataset()
     figures = {
         "rhat_max": _extreme(arviz_stats.rhat(posterior), np.max),
@@ -81,6 +82,8 @@ def check_fit(fit: xr.DataTree) -> xr.Dataset:
 def _relative_error(posterior: xr.Dataset) -> float:
     """Return the largest Monte Carlo error of a mean, in posterior standard deviations."""
     scalars = posterior[[n for n, v in posterior.data_vars.items() if set(v.dims) == DRAW_DIMS]]
+    import arviz_stats
+
     error = arviz_stats.mcse(scalars, method="mean")
     return _extreme(error / scalars.std(("chain", "draw")), np.max)
 

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import arviz_stats
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -100,6 +99,8 @@ def compare_fits(fits: Mapping[str, xr.DataTree]) -> pd.DataFrame:
                 f"fit '{name}' is of other data than '{next(iter(fits))}': predictive densities "
                 "of different data cannot be compared"
             )
+    import arviz_stats  # a second to import, and only fits of patients need it
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = {name: _loo(fit) for name, fit in fits.items()}
@@ -119,6 +120,8 @@ def _differences(results: Sequence[Any]) -> dict[str, list[float]]:
 
 def _loo(fit: xr.DataTree) -> Any:
     """Run leave-one-subject-out; unreliable shapes become a check, not a warning of a library."""
+    import arviz_stats
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Estimated shape parameter")
         return arviz_stats.loo(fit, var_name=LIKELIHOOD, pointwise=True)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from functools import reduce
 from operator import add
 
-import arviz_stats  # noqa: F401  (registers the accessor that measures power-scaling)
 import numpy as np
 import xarray as xr
 
@@ -99,6 +98,9 @@ def _by_draw(logs: xr.DataArray) -> xr.DataArray:
 
 def _scaled(drawn: xr.Dataset, logs: xr.DataArray) -> xr.Dataset:
     """Return distance and movement of each estimand under one part raised to a power near one."""
+    # registers the accessor that measures power-scaling; a second to import
+    import arviz_stats  # noqa: F401
+
     away = logs - logs.mean()
     if not float(abs(away).max()):
         still = xr.DataArray(np.zeros(len(drawn)), coords={"estimand": list(drawn)})

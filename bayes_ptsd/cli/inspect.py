@@ -20,14 +20,12 @@ ResultId = Annotated[str, typer.Argument(help="Result id or its first six digits
 @models_app.command("list")
 def list_models(json: Json = False) -> None:
     """List the shipped models."""
-    from bayes_ptsd.models_files import list_models as names
-    from bayes_ptsd.models_files import load_model
+    from bayes_ptsd.models_files import load_model, shipped_questions
 
-    specs = [load_model(name) for name in names()]
+    rows = [list(row) for row in shipped_questions()]
     if json:
-        emit("models list", {"models": [spec.document() for spec in specs]})
+        emit("models list", {"models": [load_model(name).document() for name, *_ in rows]})
         return
-    rows = [[spec.name, spec.structure, spec.question] for spec in specs]
     columns = ["model", "structure", "question"]
     show_table("Models", columns, rows, prose=columns)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.stats import contingency
-from statsmodels.genmod.cov_struct import Exchangeable, Independence
-from statsmodels.genmod.families import Binomial
-from statsmodels.genmod.generalized_estimating_equations import GEE
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
 from bayes_ptsd.frequentist.inference import inference_table
@@ -24,9 +21,13 @@ from bayes_ptsd.frequentist.ordinal import (
     responses,
 )
 
+if TYPE_CHECKING:
+    from statsmodels.genmod.generalized_estimating_equations import GEE
+
 __all__ = ["gee_analysis", "logistic_analysis", "two_risks"]
 
-CORRELATIONS = {"exchangeable": Exchangeable, "independence": Independence}
+CORRELATIONS = {"exchangeable": "Exchangeable", "independence": "Independence"}
+"""Working correlations by name, as statsmodels calls them."""
 CORRECTIONS = {"mancl_derouen": "bias_reduced", "none": "robust"}
 RISK_METHODS = {
     "log_odds_ratio": "Wald (normal)",
@@ -185,13 +186,18 @@ def _solve_equations(
     covariance: str,
 ) -> GEE:
     """Solve the estimating equations; a warning of the solver is a refusal."""
+    # statsmodels takes most of a second to import, and few analyses need it
+    from statsmodels.genmod import cov_struct
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_estimating_equations import GEE
+
     category = found.data.category
     model = GEE(
         category[category >= 0].astype(float),
         design,
         groups=subject,
         family=Binomial(),
-        cov_struct=CORRELATIONS[correlation](),
+        cov_struct=getattr(cov_struct, CORRELATIONS[correlation])(),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -230,6 +236,8 @@ def _conditional(counts: NDArray[np.intp], level: float) -> tuple[float, ...]:
 
 def _difference(counts: NDArray[np.intp], level: float) -> tuple[float, ...]:
     """Return the risk difference with Newcombe's interval."""
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
     sizes = counts.sum(axis=1)
     low, high = confint_proportions_2indep(
         counts[0, 0], sizes[0], counts[1, 0], sizes[1], method="newcomb", alpha=1 - level

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from importlib import import_module
-
-import xarray as xr
+from typing import TYPE_CHECKING
 
 from bayes_ptsd.specification import Structure
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["STRUCTURES", "structure_named", "structure_of_fit"]
 

@@ -27,8 +27,8 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
     """Return a comparison from `compare_patients` as JSON values, None for missing numbers.
 
     ``not_possible`` has, by analysis, the reason that these patients do not allow it; each line of
-    ``posteriors`` its mirror, the parts of the gap and ``why``; ``periods`` what each period says
-    alone.
+    ``posteriors`` its frequentist counterpart, the parts of the gap and ``why``; ``periods`` what
+    each period says alone.
     """
     attrs = table.attrs
     # its only note says that the subject variance is at zero
@@ -95,7 +95,7 @@ def _posterior(one: xr.Dataset, *, boundary: bool) -> dict[str, Any]:
 
 
 def _why(one: xr.Dataset, *, boundary: bool) -> str:
-    """Say why a posterior is not its frequentist mirror, with the share of each cause."""
+    """Say why a posterior is not its frequentist counterpart, with the share of each cause."""
     value = {key: float(one[key]) for key in
              ("mean", "sd", "eti95_low", "eti95_high", "mirror_estimate", "mirror_se",
               "mirror_low", "mirror_high", *PARTS)}  # fmt: skip

@@ -73,7 +73,7 @@ def compare_patients(
     posteriors = PosteriorSource(evidence, store=store, seed=seed)
     lines, heads = [], []
     for name, spec in zip(models, specs, strict=True):
-        head = _mirror_line(evidence, spec)
+        head = _counterpart_line(evidence, spec)
         means = _means(evidence, spec)
         heads.append({"model": name, **head})
         for prior in priors:
@@ -118,7 +118,7 @@ def _crossover_spec(name: str) -> ModelSpec:
     return spec
 
 
-def _mirror_line(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
+def _counterpart_line(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     """Return the frequentist analysis of the estimand of a model."""
     columns = ("estimate", "se", "df", "low", "high")
     nothing = {f"mirror_{key}": np.nan for key in columns}
@@ -177,10 +177,12 @@ def _mean(model: CrossoverModel, priors: Mapping[str, Any]) -> float:
     return float(table["mean"].sel(estimand="treatment_difference").item())
 
 
-def _parts(mean: float, flat: float, added: Mapping[str, float], mirror: float) -> dict[str, float]:
-    """Split the gap between a posterior mean and its mirror into parts that add up."""
+def _parts(
+    mean: float, flat: float, added: Mapping[str, float], counterpart: float
+) -> dict[str, float]:
+    """Split the gap of a posterior mean to its counterpart into parts that add up."""
     other = float(np.nansum(list(added.values())))
-    values = (flat - mirror, other + 0 * flat, mean - flat - other)
+    values = (flat - counterpart, other + 0 * flat, mean - flat - other)
     return dict(zip(PARTS, values, strict=True))
 
 

@@ -117,8 +117,8 @@ def predictive_figure(fit: xr.DataTree) -> Figure:
 
 def drawn_estimand(fit: xr.DataTree) -> str:
     """Return the name of the comparison that a fit shares with its frequentist analysis."""
-    mirror = json.loads(fit.attrs.get("frequentist", "{}"))
-    return str(mirror.get("estimand", DIFFERENCE))
+    counterpart = json.loads(fit.attrs.get("frequentist", "{}"))
+    return str(counterpart.get("estimand", DIFFERENCE))
 
 
 def _drawn(fit: xr.DataTree) -> dict[str, Any]:
@@ -191,10 +191,12 @@ def _panel(axes: Axes, fit: xr.DataTree, x: FloatArray) -> None:
     posterior = _density(fit, x)
     before = _prior_density(fit, x, flat=float(posterior.max()) / 10)
     axes.plot(x, before, color=QUIET, linestyle=(0, (1, 1.2)), label="prior")
-    mirror = json.loads(fit.attrs.get("frequentist", "{}"))
-    if mirror.get("se") is not None:
-        alone = stats.t.pdf(x, mirror["df"] or np.inf, mirror["estimate"], mirror["se"])
-        label = "frequentist, t" if mirror["df"] else "frequentist, normal"
+    counterpart = json.loads(fit.attrs.get("frequentist", "{}"))
+    if counterpart.get("se") is not None:
+        alone = stats.t.pdf(
+            x, counterpart["df"] or np.inf, counterpart["estimate"], counterpart["se"]
+        )
+        label = "frequentist, t" if counterpart["df"] else "frequentist, normal"
         axes.plot(x, alone, color=INK, linestyle="--", label=label)
     axes.plot(x, posterior, color=color, linewidth=2, label="posterior")
     axes.fill_between(x, posterior, color=color, alpha=0.18, linewidth=0)

@@ -63,7 +63,7 @@ def _of_an_arm(name: object) -> bool:
 
 def _rows(fit: xr.DataTree) -> list[dict[str, Any]]:
     """Return the estimands of one result as numbers, ratios after their logarithms."""
-    mirror = _mirror(fit)
+    counterpart = _counterpart(fit)
     rows = []
     for name, one in json.loads(fit.attrs["summary"]).items():
         row = {
@@ -74,8 +74,8 @@ def _rows(fit: xr.DataTree) -> list[dict[str, Any]]:
             **{key: _nan(one.get(key)) for key in
                ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid", "mcse_mean")},
             **_ends("eti95", one["eti95"]),
-            "frequentist_estimate": _nan(mirror.get(name, {}).get("estimate")),
-            **_ends("frequentist_ci95", mirror.get(name, {}).get("ci95")),
+            "frequentist_estimate": _nan(counterpart.get(name, {}).get("estimate")),
+            **_ends("frequentist_ci95", counterpart.get(name, {}).get("ci95")),
             "result_id": fit.attrs["result_id"],
             "evidence_kind": fit.attrs["evidence_kind"],
         }  # fmt: skip
@@ -85,8 +85,8 @@ def _rows(fit: xr.DataTree) -> list[dict[str, Any]]:
     return rows
 
 
-def _mirror(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
-    """Return frequentist estimates by estimand: of the analysis that is the mirror, then others."""
+def _counterpart(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
+    """Return frequentist estimates by estimand: of the counterpart, then of others."""
     document = json.loads(fit.attrs.get("frequentist", "{}"))
     found: dict[str, dict[str, Any]] = {}
     for analysis in (document.get("analyses") or {}).values():

@@ -113,7 +113,7 @@ def _notes(outcome: PatientOutcome) -> list[str]:
         notes.append(
             "'bayes-ptsd compare --trial TRIAL --data DATA' splits each gap by its causes."
         )
-    if any(fit.attrs.get("frequentist") and not _mirror(fit) for fit in outcome.fits):
+    if any(fit.attrs.get("frequentist") and not _counterpart(fit) for fit in outcome.fits):
         notes.append(
             "Where a line has no frequentist estimate, the analysis beside the model is of another "
             "quantity, or has no finite estimate; the tables below name it."
@@ -121,7 +121,7 @@ def _notes(outcome: PatientOutcome) -> list[str]:
     return notes
 
 
-def _mirror(fit: xr.DataTree) -> dict[str, Any]:
+def _counterpart(fit: xr.DataTree) -> dict[str, Any]:
     """Return the frequentist analysis of the treatment difference; empty if it is of another."""
     found: dict[str, Any] = json.loads(fit.attrs.get("frequentist", "{}"))
     same = found.get("estimand", DIFFERENCE) == DIFFERENCE
@@ -131,14 +131,14 @@ def _mirror(fit: xr.DataTree) -> dict[str, Any]:
 def _numbers(fit: xr.DataTree) -> dict[str, Any]:
     """Return one result as numbers."""
     one = json.loads(fit.attrs["summary"])[DIFFERENCE]
-    mirror = _mirror(fit)
+    counterpart = _counterpart(fit)
     keys = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid", "mcse_mean")
     return {
         **{key: fit.attrs[key] for key in ("model", "prior", "prior_formula", "engine")},
         **{key: one[key] for key in keys},
         **dict(zip(("eti95_low", "eti95_high"), one["eti95"], strict=True)),
         **dict(zip(("hdi95_low", "hdi95_high"), one["hdi95"], strict=True)),
-        **{f"frequentist_{key}": mirror.get(key)
+        **{f"frequentist_{key}": counterpart.get(key)
            for key in ("method", "estimate", "se", "df", "p_value")},
         "checks_passed": int(fit.attrs["checks_passed"]),
         "result_id": fit.attrs["result_id"],
@@ -149,13 +149,13 @@ def _numbers(fit: xr.DataTree) -> dict[str, Any]:
 def _line(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, str]:
     """Return one result as texts."""
     one = json.loads(fit.attrs["summary"])[DIFFERENCE]
-    mirror, digits = _mirror(fit), outcome.digits
+    counterpart, digits = _counterpart(fit), outcome.digits
     method = json.loads(fit.attrs.get("frequentist", "{}")).get("method", "")
-    low, high = mirror.get("ci95") or (None, None)
+    low, high = counterpart.get("ci95") or (None, None)
     formula = fit.attrs["prior_formula"]
     prior = fit.attrs["prior"]
-    known = mirror and one["mean"] is not None
-    gap = one["mean"] - mirror["estimate"] if known else None
+    known = counterpart and one["mean"] is not None
+    gap = one["mean"] - counterpart["estimate"] if known else None
     return {
         "model": f"{fit.attrs['model']} ({method.partition(':')[0]})",
         "prior": prior if formula.startswith(f"{prior}(") else f"{prior}, {formula}",
@@ -164,10 +164,10 @@ def _line(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, str]:
         "95% ETI": interval_text(one["eti95"][0], one["eti95"][1], digits),
         "P(> 0)": probability(one["prob_benefit"]),
         "P(> MCID)": probability(one["prob_gt_mcid"]),
-        "estimate": number(mirror.get("estimate"), digits),
-        "SE": number(mirror.get("se"), digits),
+        "estimate": number(counterpart.get("estimate"), digits),
+        "SE": number(counterpart.get("se"), digits),
         "95% CI": interval_text(low, high, digits),
-        "P": probability(mirror.get("p_value")),
+        "P": probability(counterpart.get("p_value")),
         "mean minus estimate": number(gap, digits, sign=True),
         "checks": "passed" if int(fit.attrs["checks_passed"]) else "a required check failed",
     }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.text import Text
 
 from bayes_ptsd.errors import EvidenceError, StatisticalWarning
 from bayes_ptsd.fit import fit_model
@@ -103,3 +105,18 @@ def test_a_fit_without_its_scores_says_what_to_do(crossover: xr.DataTree) -> Non
     bare = xr.DataTree.from_dict({"posterior": crossover["posterior"].to_dataset()})
     with pytest.raises(EvidenceError, match=r"without its observed_data, .*--keep-data"):
         cells_of_fit(bare)
+
+
+def test_titles_stand_apart() -> None:
+    """The names of four cells side by side, with the statistic, do not run into each other."""
+    figure = predictive_statistic_figure(fitted("crossover"))
+    figure.draw_without_rendering()
+    boxes = [
+        text.get_window_extent()
+        for axes in figure.axes
+        for text in axes.get_children()
+        if isinstance(text, Text) and text.get_text() == axes.get_title(loc="left")
+    ]
+    assert len(boxes) == 4
+    for left, right in pairwise(boxes):
+        assert left.x1 < right.x0

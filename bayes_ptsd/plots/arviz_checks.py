@@ -38,6 +38,8 @@ ACROSS = 4
 """Panels in a row: two sequences in two periods side by side."""
 HEIGHT = 1.9
 """Inches of a row of panels: four in a row are then about square."""
+TITLE = 6.5
+"""Points of the title of a panel."""
 REPLICATES = 40
 """Replicated trials drawn; more hide the one that was observed."""
 
@@ -94,7 +96,8 @@ def _cells(observed: xr.DataArray) -> list[tuple[str, np.ndarray[Any, Any], dict
 
 def predictive_distribution_figure(fit: xr.DataTree) -> Figure:
     """Draw the observed scores of every cell beside replicated ones, as distribution functions."""
-    return _drawn(arviz_plots.plot_ppc_dist, cells_of_fit(fit), kind="ecdf", num_samples=REPLICATES)
+    options = {"kind": "ecdf", "num_samples": REPLICATES}
+    return _drawn(arviz_plots.plot_ppc_dist, cells_of_fit(fit), wrapped=True, **options)
 
 
 def predictive_statistic_figure(fit: xr.DataTree, *, statistic: str = "std") -> Figure:
@@ -141,5 +144,8 @@ def _drawn(plot: Any, tree: xr.DataTree, *, wrapped: bool = False, **options: An
         panels = len(figure.axes)
         rows = -(-panels // ACROSS) if wrapped else 1
         figure.set_size_inches(WIDTH, HEIGHT * rows)
+        for axes in figure.axes if wrapped else ():
+            # a quarter of the width holds the name of a cell and its statistic in this size only
+            axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=TITLE)
         figure.set_layout_engine("constrained")
     return figure

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from bayes_ptsd.estimands import estimate, summary_document
@@ -15,12 +14,10 @@ from bayes_ptsd.fit import frequentist_document
 from bayes_ptsd.frequentist.documents import finite
 from bayes_ptsd.specification import ModelSpec
 
-__all__ = ["fit_document", "mediation_document"]
+__all__ = ["fit_document"]
 
 CHECK = ("check", "figure", "threshold", "passed", "role", "meaning")
 DIAGNOSTICS = ("rhat_max", "ess_bulk_min", "ess_tail_min", "divergences", "ebfmi_min")
-# what correlated errors move; the total stays
-DIRECT = ("natural_direct_effect", "natural_indirect_effect")
 
 
 def fit_document(
@@ -47,14 +44,7 @@ def fit_document(
     }  # fmt: skip
     document |= _prior_document(fit)
     figures = {name: checks.get(name, {}).get("figure") for name in DIAGNOSTICS}
-    if "mediation" in fit.children:
-        document["mediation"] = mediation_document(fit["mediation"].to_dataset())
     document |= spec.room.document(fit)
-    if "joint" in fit.children:
-        joint = fit["joint"].to_dataset()
-        keys = ("at_least_above_zero", "at_least_above_mcid")
-        document["joint"] = {key: [finite(p) for p in joint[key].values] for key in keys}
-        document["joint"]["mcse"] = float(joint["mcse"])
     return document | {
         "estimands": summary_document(estimate(fit, thresholds=thresholds)),
         "diagnostics": {"passed": bool(attrs["checks_passed"]), **figures},
@@ -65,27 +55,6 @@ def fit_document(
         "n": json.loads(attrs["size"]) if "size" in attrs else _printed_size(evidence),
         "warnings": json.loads(attrs["warnings"]),
         "seconds": float(attrs["seconds"]),
-    }
-
-
-def mediation_document(summary: xr.Dataset) -> dict[str, Any]:
-    """Return a summary of mediation as a JSON-safe document; ``share`` is None where it is NaN."""
-
-    def three(name: str) -> dict[str, float] | None:
-        found = {str(part): float(summary[name].sel(part=part)) for part in summary["part"].values}
-        return found if np.isfinite(list(found.values())).all() else None
-
-    def line(rho: float) -> dict[str, Any]:
-        at = summary.sel(rho=rho)
-        keys = ("mean", "low", "high", "prob_benefit")
-        effects = {name: {key: float(at[key].sel(effect=name)) for key in keys} for name in DIRECT}
-        return {"error_correlation": rho, **effects}
-
-    return {
-        "share": three("share"),
-        "vanishing_error_correlation": three("vanishing"),
-        "prob_total": float(summary["prob_total"]),
-        "by_error_correlation": [line(float(rho)) for rho in summary["rho"].values],
     }
 
 

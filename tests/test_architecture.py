@@ -196,7 +196,7 @@ def _structure_violations(paths: dict[str, Path]) -> list[str]:
                     found.append(f"{module}: line {node.lineno} is keyed by structures")
             if isinstance(node, ast.Compare) and module.partition(".")[0] != ROOMS:
                 text = ast.unparse(node)
-                if re.search(r"\bstructure\b|fit_structure\(", text) and any(
+                if re.search(r"\bstructure\b|structure_of_fit\(\w+\)\.name", text) and any(
                     repr(name) in text for name in names
                 ):
                     found.append(f"{module}: line {node.lineno} compares with a structure: {text}")

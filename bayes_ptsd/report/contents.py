@@ -32,7 +32,6 @@ __all__ = [
     "PatientOutcome",
     "Row",
     "analysis_name",
-    "fit_structure",
     "only_patients",
     "patient_outcomes",
     "primary_rows",
@@ -300,11 +299,6 @@ class PatientOutcome:
         chosen = [fit for fit in self.fits if fit.attrs["model"] == model]
         return list({(fit.attrs["prior"], fit.attrs["prior_formula"]): fit
                      for fit in chosen}.values())  # fmt: skip
-
-
-def fit_structure(fit: xr.DataTree) -> str:
-    """Return the structure of the model of a fit."""
-    return str(json.loads(fit.attrs["spec"])["structure"])
 
 
 def only_patients(store: ResultStore) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.report.contents import PatientOutcome, fit_structure
+from bayes_ptsd.report.contents import PatientOutcome
 from bayes_ptsd.report.depression import mediation_section
 from bayes_ptsd.report.markup import ABSENT, facts, interval_text, number, paragraph, probability
 from bayes_ptsd.report.patient_checks import check_section
@@ -192,7 +192,7 @@ def _largest(outcome: PatientOutcome) -> list[tuple[str, dict[str, Any]]]:
     found: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     most: dict[str, int] = {}
     for fit in outcome.fits:
-        structure = fit_structure(fit)
+        structure = structure_of_fit(fit).name
         size = json.loads(fit.attrs.get("size", "{}")).get("subjects", 0)
         document = json.loads(fit.attrs.get("frequentist", "{}")).get("analyses") or {}
         if size > most.get(structure, -1):

@@ -18,14 +18,13 @@ from bayes_ptsd.errors import BayesPtsdError, EvidenceError, StatisticalWarning
 from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.patient_writers import write_patients
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.fit_view import mediation_document
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.mediation import error_correlation_figure
 from bayes_ptsd.reconstructed.mediation import pool_depression
 from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.depression import depression_section
-from bayes_ptsd.structures.depression.effects import mediation_summary
+from bayes_ptsd.structures.depression.effects import mediation_document, mediation_summary
 from bayes_ptsd.structures.depression.exact import exact_depression
 from bayes_ptsd.structures.depression.example import example_mediation
 from bayes_ptsd.structures.depression.model import depression_model, draw_priors

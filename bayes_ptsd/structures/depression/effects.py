@@ -18,6 +18,7 @@ regression then belongs to one structural model: theta is lower by kappa, tau_c 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -38,6 +39,7 @@ __all__ = [
     "error_slope",
     "estimand_units",
     "least_squares_effects",
+    "mediation_document",
     "mediation_effects",
     "mediation_summary",
     "proportion_mediated",
@@ -164,6 +166,31 @@ def mediation_summary(
         },
         coords={"effect": names, "rho": list(rhos), "part": labels},
     )
+
+
+# what correlated errors move; the total stays
+DIRECT = ("natural_direct_effect", "natural_indirect_effect")
+
+
+def mediation_document(summary: xr.Dataset) -> dict[str, Any]:
+    """Return a summary of mediation as a JSON-safe document; ``share`` is None where it is NaN."""
+
+    def three(name: str) -> dict[str, float] | None:
+        found = {str(part): float(summary[name].sel(part=part)) for part in summary["part"].values}
+        return found if np.isfinite(list(found.values())).all() else None
+
+    def line(rho: float) -> dict[str, Any]:
+        at = summary.sel(rho=rho)
+        keys = ("mean", "low", "high", "prob_benefit")
+        effects = {name: {key: float(at[key].sel(effect=name)) for key in keys} for name in DIRECT}
+        return {"error_correlation": rho, **effects}
+
+    return {
+        "share": three("share"),
+        "vanishing_error_correlation": three("vanishing"),
+        "prob_total": float(summary["prob_total"]),
+        "by_error_correlation": [line(float(rho)) for rho in summary["rho"].values],
+    }
 
 
 def estimand_units(model: DepressionModel) -> dict[str, str]:

@@ -32,6 +32,7 @@ from bayes_ptsd.structures.depression.effects import (
     EFFECTS,
     estimand_units,
     least_squares_effects,
+    mediation_document,
     mediation_effects,
     mediation_summary,
 )
@@ -205,6 +206,11 @@ def _counterpart(model: DepressionModel) -> dict[str, Any]:
     }
 
 
+def _document(fit: xr.DataTree) -> dict[str, Any]:
+    """Return the share mediated, and both effects by the correlation of the errors."""
+    return {"mediation": mediation_document(fit["mediation"].to_dataset())}
+
+
 def _prior_lines(model: DepressionModel) -> tuple[dict[str, str], bool]:
     """Return the priors of a specification in words, and whether all are proper."""
     lines = formulas(model.priors)
@@ -251,6 +257,7 @@ DEPRESSION = Structure(
     groups=lambda model, groups, seed, _: depression_groups(groups["posterior"], model, seed=seed),
     checks=lambda model, fit, _: depression_checks(fit, model),
     counterpart=_counterpart,
+    document=_document,
     prior_lines=_prior_lines,
     example=lambda _: example_mediation(),
     kinds=(),

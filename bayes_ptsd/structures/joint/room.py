@@ -293,6 +293,14 @@ def _counterpart(model: JointModel) -> dict[str, Any]:
     }
 
 
+def _document(fit: xr.DataTree) -> dict[str, Any]:
+    """Return the probabilities that at least one, two, ... differences exceed 0, or their MCID."""
+    joint = fit["joint"].to_dataset()
+    keys = ("at_least_above_zero", "at_least_above_mcid")
+    found: dict[str, Any] = {key: [finite(p) for p in joint[key].values] for key in keys}
+    return {"joint": found | {"mcse": float(joint["mcse"])}}
+
+
 def _prior_lines(model: JointModel) -> tuple[dict[str, str], bool]:
     """Return the priors of a specification in words, and whether all are proper."""
     lines = formulas(model.priors)
@@ -329,6 +337,7 @@ ENDPOINTS = Structure(
     groups=_groups,
     checks=lambda model, fit, _: joint_checks(fit, model),
     counterpart=_counterpart,
+    document=_document,
     prior_lines=_prior_lines,
     example=lambda _: load_published(),
     kinds=(),
@@ -351,6 +360,7 @@ SUBSCALES = Structure(
     groups=_groups,
     checks=lambda model, fit, _: joint_checks(fit, model),
     counterpart=_counterpart,
+    document=_document,
     prior_lines=_prior_lines,
     example=lambda _: load_published(),
     kinds=(),

@@ -51,7 +51,9 @@ def make_result_id(
 
 def endpoint_constants(endpoint: Endpoint) -> dict[str, Any]:
     """Return what summaries of a difference need to know of its endpoint, JSON-safe."""
-    return asdict(endpoint) | {"range": list(endpoint.range) if endpoint.range else None}
+    constants = asdict(endpoint) | {"range": list(endpoint.range) if endpoint.range else None}
+    del constants["event"]  # how cells were read, not what a difference means
+    return constants
 
 
 def stamp(

@@ -20,17 +20,20 @@ from typing import Any, Literal
 
 from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
 
-__all__ = ["PRINTED_SIGNS", "Endpoint", "Trial", "load_trial", "printed_sign"]
+__all__ = ["PRINTED_SIGNS", "DataRules", "Endpoint", "Trial", "load_trial", "printed_sign"]
 
 TRIAL_KEYS = {
-    "schema", "name", "title", "design", "treatments", "endpoints", "sequences", "columns", "visits"
+    "schema", "name", "title", "design", "treatments", "endpoints", "sequences", "columns", "visits",
+    "data",
 }  # fmt: skip
 ENDPOINT_KEYS = {
     "label", "kind", "better", "unit", "range", "mcid", "mcid_basis", "reference_sd", "residual_sd",
-    "domain",
+    "domain", "event",
 }  # fmt: skip
+DATA_KEYS = {"decimal", "factors", "replicates"}
 COLUMN_KEYS = {
-    "subject", "sequence", "period", "treatment", "endpoint", "value", "visit", "baseline"
+    "subject", "sequence", "period", "treatment", "endpoint", "value", "visit", "baseline",
+    "period_1", "period_2",
 }  # fmt: skip
 KINDS = ("continuous", "ordinal", "binary")
 DESIGNS = ("crossover", "parallel")
@@ -52,11 +55,21 @@ class Endpoint:
     reference_sd: float | None = None  # total SD of the score: standardized effects, prior scales
     residual_sd: float | None = None  # SD of the score given its baseline
     domain: str = ""  # what it measures, shared by endpoints whose effects may inform each other
+    event: str = ""  # label in the data that counts as 1, of a binary endpoint
 
     @property
     def benefit_sign(self) -> int:
         """Factor that turns active minus control into benefit: +1 if higher is better, else -1."""
         return 1 if self.better == "higher" else -1
+
+
+@dataclass(frozen=True)
+class DataRules:
+    """How the cells of a patient file are to be read, where it is not the usual way."""
+
+    decimal: Literal[".", ","] = "."  # mark of numbers that are text
+    factors: tuple[str, ...] = ()  # covariates whose numbers are codes of categories
+    replicates: Literal["refuse", "mean"] = "refuse"  # several scores of one patient and period
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,8 @@ class Trial:
         Own column names of a patient file, by the name used here.
     visits : mapping of str to float
         Hours after treatment, in order.
+    data : DataRules
+        How the cells of a patient file are read; what they say is evidence, not this.
     source : str
         Where the description was read.
 
@@ -98,6 +113,7 @@ class Trial:
     sequences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     visits: Mapping[str, float] = field(default_factory=dict)
+    data: DataRules = field(default=DataRules(), compare=False)
     source: str = field(default="", compare=False)
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
@@ -117,8 +133,15 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the description, without the place it was read from."""
-        content = {key: value for key, value in asdict(self).items() if key != "source"}
+        """SHA-256 of the description, without the place it was read from and how cells are read.
+
+        The label of an event is left out too: the scores say what it made of them.
+        """
+        content = asdict(self)
+        for key in ("source", "data"):
+            del content[key]
+        for endpoint in content["endpoints"].values():
+            del endpoint["event"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -210,6 +233,7 @@ def _trial(content: dict[str, Any], where: str) -> Trial:
         sequences=_sequences(content, {active, control}, where),
         columns=columns,
         visits=_visits(content, where),
+        data=_data(content, where),
         source=where,
     )
 
@@ -244,6 +268,7 @@ def _endpoint(key: str, table: Any, where: str) -> Endpoint:
         reference_sd=_positive(table, "reference_sd", where),
         residual_sd=_positive(table, "residual_sd", where),
         domain=table.get("domain", ""),
+        event=table.get("event", ""),
     )
 
 
@@ -275,6 +300,21 @@ def _visits(content: dict[str, Any], where: str) -> dict[str, float]:
     if not all(map(_is_number, hours)) or any(a >= b for a, b in itertools.pairwise(hours)):
         raise SpecError(f"{where} [visits]: hours must be numbers in increasing order, got {hours}")
     return {key: float(value) for key, value in visits.items()}
+
+
+def _data(content: dict[str, Any], where: str) -> DataRules:
+    """Read [data]: how cells are to be read."""
+    table, place = _optional_table(content, "data", where), f"{where} [data]"
+    refuse_unknown_keys(table, DATA_KEYS, place, error=SpecError)
+    given = {"decimal": ".", "replicates": "refuse", "factors": []} | table
+    factors = given["factors"]
+    if not isinstance(factors, list) or not all(isinstance(name, str) for name in factors):
+        raise SpecError(f"{place}: 'factors' must be a list of column names, got {factors!r}")
+    return DataRules(
+        decimal=_one_of(given, "decimal", (".", ","), place),
+        factors=tuple(factors),
+        replicates=_one_of(given, "replicates", ("refuse", "mean"), place),
+    )
 
 
 def _table(content: dict[str, Any], key: str, where: str) -> dict[str, Any]:

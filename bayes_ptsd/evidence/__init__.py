@@ -39,6 +39,8 @@ class Evidence:
         Named readings of the evidence, such as ``{"crossover_reading": "as_published"}``.
     source : str
         File or folder the numbers were read from; not part of the digest.
+    notes : tuple of str
+        What a reader should know of how the file was read; not part of the digest.
 
     Raises
     ------
@@ -58,6 +60,7 @@ class Evidence:
     data: xr.DataTree
     assumptions: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a kind that no table or figure would know how to label."""

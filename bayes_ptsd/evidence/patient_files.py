@@ -271,6 +271,8 @@ class PatientTable:
         Rows that could not be split into columns.
     digest : bytes
         BLAKE2b of the bytes of the file.
+    notes : tuple of str
+        What is odd about the file and was read all the same, such as hidden rows.
     """
 
     cells: pd.DataFrame
@@ -279,6 +281,7 @@ class PatientTable:
     labels: Mapping[str, Mapping[Cell, str]] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
     digest: bytes = b""
+    notes: tuple[str, ...] = ()
 
 
 def read_patient_table(path: str | Path) -> PatientTable:

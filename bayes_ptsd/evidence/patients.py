@@ -119,7 +119,7 @@ def load_patients(
         trial = replace(trial, sequences=orders)
     values = _values(parsed, trial, orders)
     tree = outcome_tree(values, baseline=_baseline(parsed, values), covariates=kept)
-    return Evidence(kind, trial, tree, source=where)
+    return Evidence(kind, trial, tree, source=where, notes=table.notes)
 
 
 def _kind(rows: pd.DataFrame) -> tuple[PatientKind, list[Refusal]]:

@@ -23,8 +23,8 @@ from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
 __all__ = ["PRINTED_SIGNS", "DataRules", "Endpoint", "Trial", "load_trial", "printed_sign"]
 
 TRIAL_KEYS = {
-    "schema", "name", "title", "design", "treatments", "endpoints", "sequences", "columns", "visits",
-    "data",
+    "schema", "name", "title", "design", "treatments", "endpoints", "sequences", "columns", "data",
+    "visits",
 }  # fmt: skip
 ENDPOINT_KEYS = {
     "label", "kind", "better", "unit", "range", "mcid", "mcid_basis", "reference_sd", "residual_sd",

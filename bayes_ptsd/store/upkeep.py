@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,7 +91,7 @@ def verify_store(path: str | Path, *, grace: float = GRACE) -> Verification:
     gone = [result_id for result_id in _stems(names, REMOVED) if result_id not in ids]
     removed = listed(root, REMOVED, gone, read_tombstone)
     problems += [*runs.damaged, *tags.damaged, *removed.damaged]
-    lost = _lost(root, runs, removed) if RESULTS in names else {}
+    lost = _lost(root, runs, removed, gone) if {RESULTS, REMOVED} <= set(names) else {}
     problems += [_lost_message(root, *one) for one in lost.items()]
     problems += _loose_tags(root, tags) if RUNS in names else []
     wrong, strange = verify_report(root / REPORT, root)
@@ -168,9 +168,16 @@ def _problem(root: Path, result_id: str) -> Iterator[str]:
             yield str(error)
 
 
-def _lost(root: Path, runs: Listing, removed: Listing) -> dict[str, str]:
-    """Return the results that a run names and that are gone, not removed since; with the run."""
-    since = {one["result_id"]: one["removed"] for one in removed.entries}
+def _lost(
+    root: Path, runs: Listing, removed: Listing, buried: Iterable[str] = ()
+) -> dict[str, str]:
+    """Return the results that a run names and that are gone, not removed since; with the run.
+
+    Of those that are `buried` under a damaged tombstone nothing more is said.
+    """
+    since = dict.fromkeys(buried, "later") | {
+        one["result_id"]: one["removed"] for one in removed.entries
+    }
     return {
         result_id: run["run_id"]
         for run in runs.entries

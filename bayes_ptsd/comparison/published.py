@@ -7,6 +7,7 @@ over its readings. Differences are positive when the active treatment is better,
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ import xarray as xr
 
 from bayes_ptsd.comparison.averaged import averaged_posterior, averaged_summary
 from bayes_ptsd.contrasts import READINGS, analyses
-from bayes_ptsd.errors import SpecError
+from bayes_ptsd.errors import SpecError, StoreError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import p_value
 from bayes_ptsd.evidence.published import contrast_names
@@ -188,11 +189,16 @@ def _summary(
     row: Evidence, spec: ModelSpec, store: ResultStore | None, result_id: str
 ) -> dict[str, Any]:
     """Return the summary of the treatment difference, stored or computed."""
+    found: dict[str, Any] = {}
     if store is not None and store.has(result_id):
-        document = read_sidecar(store.path, result_id)["summary"]
-    else:
-        document = summarize_exact(row, spec)
-    return document["treatment_difference"]  # type: ignore[no-any-return]
+        try:
+            stored = read_sidecar(store.path, result_id)["summary"] or {}
+            found = stored.get("treatment_difference", {})
+        except StoreError as error:
+            warnings.warn(f"computed, not read: {error}", UserWarning, stacklevel=1)
+    if not {*QUANTITIES, "rope", "eti95", "hdi95"} <= set(found):
+        found = summarize_exact(row, spec)["treatment_difference"]
+    return found
 
 
 def _label(prior: object) -> str:

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.optimize import elementwise
 
-from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
+from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys, shown
+from bayes_ptsd.inputs import short
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -46,6 +47,8 @@ class Distribution:
 
 IMPROPER = ("flat", "inverse_sd")
 MATRICES = ("lkj", "uniform_correlations")  # their densities belong to the models that have one
+# mixtures within mixtures: a mixture of mixtures is one more mixture, deeper ones nobody means
+DEEPEST = 3
 
 DISTRIBUTIONS: Mapping[str, Distribution] = {
     "flat": Distribution((), lambda: None, ()),
@@ -219,19 +222,18 @@ def mixture(weights: list[float], components: list[Prior]) -> Prior:
     return Prior("mixture", components=tuple(components), weights=tuple(map(float, weights)))
 
 
-def prior_from_table(table: Mapping[str, Any], where: str = "prior") -> Prior:
-    """Read a prior from a plain table such as ``{dist = "normal", mu = 0, sigma = 7.9}``."""
-    dist = str(table.get("dist"))
+def prior_from_table(table: Mapping[str, Any], where: str = "prior", *, depth: int = 0) -> Prior:
+    """Read a prior from a plain table such as ``{dist = "normal", mu = 0, sigma = 7.9}``.
+
+    `depth` is the number of mixtures that it is a component of.
+    """
+    dist = table.get("dist")
     if dist == "mixture":
-        refuse_unknown_keys(table, {"dist", "weights", "components"}, where, error=SpecError)
-        parts = [
-            prior_from_table(item, f"{where} component {number}")
-            for number, item in enumerate(table.get("components", []), start=1)
-        ]
-        return mixture(list(table.get("weights", [])), parts)
-    if dist not in DISTRIBUTIONS:
+        return _mixture_from_table(table, where, depth)
+    if not isinstance(dist, str) or dist not in DISTRIBUTIONS:
         raise SpecError(
-            f"{where}: unknown distribution '{dist}'{nearest(dist, [*DISTRIBUTIONS, 'mixture'])}"
+            f"{where}: unknown distribution '{shown(dist)}'"
+            f"{nearest(str(dist), [*DISTRIBUTIONS, 'mixture'])}"
         )
     names = DISTRIBUTIONS[dist].parameters
     refuse_unknown_keys(table, {"dist", *names}, where, error=SpecError)
@@ -243,6 +245,21 @@ def prior_from_table(table: Mapping[str, Any], where: str = "prior") -> Prior:
         return Prior(dist, params)
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from error
+
+
+def _mixture_from_table(table: Mapping[str, Any], where: str, depth: int) -> Prior:
+    """Read a mixture from a plain table."""
+    refuse_unknown_keys(table, {"dist", "weights", "components"}, where, error=SpecError)
+    weights, items = table.get("weights", []), table.get("components", [])
+    if not isinstance(weights, list) or not isinstance(items, list):
+        raise SpecError(f"{where}: 'weights' and 'components' must be lists")
+    parts = []
+    for number, item in enumerate(items, start=1):
+        place = f"{where} component {number}"
+        if not isinstance(item, Mapping) or depth == DEEPEST:
+            raise SpecError(f"{place}: must be a table with 'dist', no mixture of mixtures again")
+        parts.append(prior_from_table(item, place, depth=depth + 1))
+    return mixture([_number(one, f"{where}: a weight") for one in weights], parts)
 
 
 def parse_prior(text: str) -> Prior:
@@ -262,10 +279,10 @@ def _number(value: Any, where: str) -> float:
     """Return a finite number or refuse."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if isinstance(value, bool) or not math.isfinite(number):
-        raise SpecError(f"{where}: expected a finite number, got {value!r}")
+        raise SpecError(f"{where}: expected a finite number, got {short(value)}")
     return number
 
 

@@ -32,18 +32,13 @@ QUOTED = 60
 LISTED = 30
 
 
-def visible(text: str) -> str:
-    r"""Return a text whose control and invisible characters are escapes, such as ``\x1b``."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        _escaped(one) if unicodedata.category(one) in INVISIBLE else one for one in text
-    )
+def visible(text: str, *, keep: str = "") -> str:
+    r"""Return a text whose control and invisible characters are escapes, such as ``\x1b``.
 
-
-def _escaped(character: str) -> str:
-    """Return the escape of one character, as Python has it."""
-    return character.encode("unicode_escape", "surrogatepass").decode()
+    Those to `keep` stay, such as the ends of the lines of a whole page.
+    """
+    odd = (one for one in set(text) - set(keep) if unicodedata.category(one) in INVISIBLE)
+    return text.translate({ord(one): one.encode("unicode_escape").decode() for one in odd})
 
 
 def shown(name: object) -> str:

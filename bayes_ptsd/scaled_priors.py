@@ -107,7 +107,9 @@ class ScaledPrior:
     def __post_init__(self) -> None:
         """Refuse what cannot be scaled."""
         if self.unit not in UNITS:
-            raise SpecError(f"'unit' is '{shown(self.unit)}'; write one of score, {', '.join(UNITS)}")
+            raise SpecError(
+                f"'unit' is '{shown(self.unit)}'; write one of score, {', '.join(UNITS)}"
+            )
         if self.origin not in ORIGINS:
             raise SpecError(f"origin '{shown(self.origin)}' is none of {', '.join(ORIGINS)}")
         if self.origin == "data" and self.prior.dist in POSITIVE:

@@ -68,6 +68,7 @@ class Request:
     data: Path | None = None
     endpoint: str | None = None
     visit: str | None = None
+    key: str | bytes | None = field(default=None, repr=False)  # of the pseudonyms
 
 
 @dataclass(frozen=True)
@@ -297,7 +298,9 @@ def read_prior(value: Any, where: str) -> PriorValue:
     """Read a prior: a name of the family or a table."""
     if isinstance(value, str):
         if value not in PRIOR_FAMILY:
-            raise SpecError(f"{where}: unknown prior '{shown(value)}'{nearest(value, PRIOR_FAMILY)}")
+            raise SpecError(
+                f"{where}: unknown prior '{shown(value)}'{nearest(value, PRIOR_FAMILY)}"
+            )
         return value
     if not isinstance(value, dict):
         raise SpecError(f"{where}: a prior is a name or a table with 'dist', got {short(value)}")

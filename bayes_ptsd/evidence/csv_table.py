@@ -55,7 +55,9 @@ class Table:
         for index, row in enumerate(self.rows):
             cell = row.get(column, "")
             if not (cell in allowed or (empty and not cell)):
-                self.refuse(index, column, f"'{shown(cell)}' is not allowed{nearest(cell, allowed)}")
+                self.refuse(
+                    index, column, f"'{shown(cell)}' is not allowed{nearest(cell, allowed)}"
+                )
         return self.text(column)
 
     def refuse(self, index: int, column: str, problem: str) -> NoReturn:

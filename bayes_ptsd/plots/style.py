@@ -16,6 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
+from bayes_ptsd.errors import visible
+
 __all__ = [
     "INK",
     "PRIOR_STYLES",
@@ -91,6 +93,8 @@ def figure_look() -> AbstractContextManager[None]:
             "legend.fontsize": 8,
             "lines.linewidth": 1.5,
             "svg.fonttype": "path",
+            # a dollar sign in a label is a dollar sign
+            "text.parse_math": False,
             "svg.hashsalt": "bayes-ptsd",
         }
     )
@@ -150,4 +154,5 @@ def figure_svg(figure: Figure) -> str:
     with figure_look():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    # a label stands in a comment, where XML allows no control character
+    return visible(text[text.index("<svg") :], keep="\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from bayes_ptsd.errors import ResultNotFoundError, StoreError
+from bayes_ptsd.errors import ResultNotFoundError, StoreError, visible
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED
@@ -43,6 +43,7 @@ from bayes_ptsd.report.replication import replication_section
 from bayes_ptsd.report.section import Section
 from bayes_ptsd.report.sensitivity import sensitivity_section
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.tables import csv_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,14 +193,17 @@ def _write_parts(place: Path, head: Head, sections: Sequence[Section]) -> None:
         (place / name).mkdir(parents=True)
     for section in sections:
         for name, frame in section.tables.items():
-            frame.to_csv(place / "tables" / f"{name}.csv", index=False)
+            text = csv_text(frame, index=False)
+            (place / "tables" / f"{name}.csv").write_text(text, encoding="utf-8", newline="")
         for name, svg in section.figures.items():
             (place / "figures" / f"{name}.svg").write_text(svg, encoding="utf-8")
         for name, document in section.priors.items():
             (place / "priors").mkdir(exist_ok=True)
             text = json.dumps(document, allow_nan=False) + "\n"
             (place / "priors" / f"{name}.json").write_text(text, encoding="utf-8")
-    (place / PAGE).write_text(page_html(head, sections), encoding="utf-8")
+    # HTML allows no control character, and no text may reorder its line
+    page = visible(page_html(head, sections), keep="\n")
+    (place / PAGE).write_text(page, encoding="utf-8")
 
 
 def _publish(place: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "SpecError",
     "StatisticalWarning",
     "StoreError",
+    "is_invisible",
     "nearest",
     "refuse_unknown_keys",
     "shown",
@@ -32,12 +33,20 @@ QUOTED = 60
 LISTED = 30
 
 
+def is_invisible(character: str) -> bool:
+    """Tell what no font draws: controls, marks of direction, and what is no character at all."""
+    place = ord(character)
+    # U+FDD0 to U+FDEF and the last two of every plane, which XML forbids
+    nothing = 0xFDD0 <= place <= 0xFDEF or place & 0xFFFE == 0xFFFE
+    return nothing or unicodedata.category(character) in INVISIBLE
+
+
 def visible(text: str, *, keep: str = "") -> str:
     r"""Return a text whose control and invisible characters are escapes, such as ``\x1b``.
 
     Those to `keep` stay, such as the ends of the lines of a whole page.
     """
-    odd = (one for one in set(text) - set(keep) if unicodedata.category(one) in INVISIBLE)
+    odd = filter(is_invisible, set(text) - set(keep))
     return text.translate({ord(one): one.encode("unicode_escape").decode() for one in odd})
 
 

@@ -13,6 +13,7 @@ import tomllib
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import date
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,17 @@ class _Short(reprlib.Repr):
 
     def repr_int(self, x: int, level: int) -> str:
         """Return a whole number, or that it is a long one."""
-        return repr(x) if abs(x) < LARGEST else "a whole number above 1e15"
+        return repr(x) if abs(x) < LARGEST else "a whole number beyond 1e15"
+
+    def repr_bool(self, x: bool, level: int) -> str:
+        """Return a truth value as TOML has it."""
+        return str(x).lower()
+
+    def repr_date(self, x: date, level: int) -> str:
+        """Return a date or a time as TOML has it."""
+        return x.isoformat()
+
+    repr_datetime = repr_time = repr_date
 
 
 def short(value: object) -> str:

@@ -269,7 +269,7 @@ def parse_override(text: str) -> tuple[str, Prior]:
     """Read ``name = distribution(numbers)``, such as ``treatment=normal(0, 20)``."""
     name, equals, distribution = text.partition("=")
     if not equals:
-        raise SpecError(f"'{text}': write NAME=DISTRIBUTION, e.g. treatment=normal(0, 20)")
+        raise SpecError(f"'{shown(text)}': write NAME=DISTRIBUTION, e.g. treatment=normal(0, 20)")
     return name.strip(), parse_prior(distribution)
 
 
@@ -277,7 +277,7 @@ def parse_option(text: str, structure: Structure) -> tuple[str, Any]:
     """Read ``name=value``, such as ``covariates=sex,age``; `structure` decides the type."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
-        raise SpecError(f"'{text}': write NAME=VALUE, e.g. patients=completers")
+        raise SpecError(f"'{shown(text)}': write NAME=VALUE, e.g. patients=completers")
     allowed = structure.options.get(name, ())
     if allowed == NAME:
         return name, value

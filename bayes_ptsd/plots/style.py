@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -151,7 +152,9 @@ def remove_y(axes: Axes) -> None:
 def figure_svg(figure: Figure) -> str:
     """Return a figure as SVG text, the same bytes each time; no date, script or link outside."""
     buffer = io.StringIO()
-    with figure_look():
+    with figure_look(), warnings.catch_warnings():
+        # a letter that the font lacks is a box, which is seen
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     # a label stands in a comment, where XML allows no control character

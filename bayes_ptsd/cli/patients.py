@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayes_ptsd.cli._options import Json, Seed
-from bayes_ptsd.cli._output import emit, show_table
+from bayes_ptsd.cli._options import Json, KeyFile, Seed, typed_key
+from bayes_ptsd.cli._output import emit, say, show_table
 
 if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
@@ -59,13 +59,14 @@ def check_data(
     file: Annotated[Path, typer.Argument(help="Patient file.")],
     trial: TrialFile,
     endpoint: Annotated[str | None, typer.Option("--endpoint", help="One endpoint only.")] = None,
+    key_file: KeyFile = None,
     json: Json = False,
 ) -> None:
     """Check a patient file: every refusal with its row, else the flow by sequence and period."""
     from bayes_ptsd.evidence.patients import load_patients
     from bayes_ptsd.trial import load_trial
 
-    evidence = load_patients(file, load_trial(trial), endpoint=endpoint)
+    evidence = load_patients(file, load_trial(trial), endpoint=endpoint, key=typed_key(key_file))
     if json:
         emit("check-data", {"file": str(file), "digest": evidence.digest, "flow": _flow(evidence)})
         return
@@ -90,7 +91,7 @@ def template(
     if json:
         emit("template", {"trial": str(trial_file), "patients": str(patient_file)})
     else:
-        typer.echo(f"fill in {trial_file} and {patient_file}, then check-data")
+        say(f"fill in {trial_file} and {patient_file}, then check-data")
 
 
 def simulate(
@@ -136,7 +137,7 @@ def simulate(
     if json:
         emit("simulate", document)
     else:
-        typer.echo(f"simulated patients: {path} (seed {chosen}); trial file: {described}")
+        say(f"simulated patients: {path} (seed {chosen}); trial file: {described}")
 
 
 def _described(path: Path | None, design: Design, kind: Kind) -> Trial:

@@ -106,7 +106,8 @@ def asked_patients(spec: ModelSpec, request: Request) -> tuple[Evidence, str | N
     described = load_trial(trial)
     chosen = request.endpoint or endpoint_of_kind(described, spec.room.kinds)
     names = spec.options.get("covariates", ())
-    return load_patients(data, described, endpoint=chosen, covariates=names), chosen
+    loaded = load_patients(data, described, endpoint=chosen, covariates=names, key=request.key)
+    return loaded, chosen
 
 
 def asked_outcome(spec: ModelSpec, request: Request) -> Evidence:

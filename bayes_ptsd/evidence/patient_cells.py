@@ -33,7 +33,7 @@ from bayes_ptsd.evidence.patient_files import Cell, Refusal
 from bayes_ptsd.evidence.quoting import Quotes
 from bayes_ptsd.trial import Endpoint, Trial
 
-__all__ = ["distinct_cells", "parse_rows", "read_each", "refused_rows"]
+__all__ = ["distinct_cells", "flag_each", "parse_rows", "read_each"]
 
 Codes = npt.NDArray[np.intp]
 Labels = Mapping[Cell, str]
@@ -64,19 +64,36 @@ def _key(cell: Cell) -> Hashable:
 
 
 def read_each(
-    cells: pd.Series, read: Callable[[Cell], tuple[Any, str]], *, missing: Any
-) -> tuple[list[Any], list[str]]:
-    """Return what every cell of a column is and why it is not, reading each distinct cell once."""
+    cells: pd.Series,
+    read: Callable[[Cell], tuple[Any, str]],
+    *,
+    row: pd.Series,
+    dtype: type = object,
+) -> tuple[npt.NDArray[Any], list[Refusal]]:
+    """Return what every cell of a column is, reading each distinct one once, and refusals.
+
+    `read` gives a value and why it is none; what is refused is None, or NaN among numbers.
+    """
     codes, found = distinct_cells(cells)
-    results = [read(cell) for cell in found]
-    values = [missing if problem else value for value, problem in results]
-    problems = [problem for _, problem in results]
-    return [values[code] for code in codes], [problems[code] for code in codes]
+    return _spread(codes, [read(cell) for cell in found], row=row, dtype=dtype)
 
 
-def refused_rows(rows: Sequence[int] | pd.Series, problems: Sequence[str]) -> list[Refusal]:
-    """Return a refusal for every row with a problem."""
-    return [(row, what) for row, what in zip(rows, problems, strict=True) if what]
+def _spread(
+    codes: Codes, read: Sequence[tuple[Any, str]], *, row: pd.Series, dtype: type = object
+) -> tuple[npt.NDArray[Any], list[Refusal]]:
+    """Give every row the value of its distinct cell, or a refusal."""
+    values: npt.NDArray[Any] = np.empty(len(read), dtype=dtype)
+    values[:] = [None if problem else value for value, problem in read]
+    problems = np.array([problem for _, problem in read], dtype=object)
+    wrong = (problems != "")[codes] if len(read) else np.zeros(0, dtype=bool)
+    refused = zip(row.to_numpy()[wrong].tolist(), problems[codes[wrong]].tolist(), strict=True)
+    return values[codes], list(refused)
+
+
+def flag_each(cells: pd.Series, test: Callable[[Cell], bool]) -> npt.NDArray[np.bool_]:
+    """Return what a test says of every cell of a column, asking once for each distinct one."""
+    codes, found = distinct_cells(cells)
+    return np.array([test(cell) for cell in found], dtype=bool)[codes]
 
 
 def parse_rows(
@@ -97,9 +114,9 @@ def parse_rows(
     refusals: list[Refusal] = []
     parsed = pd.DataFrame({"row": rows["row"], "subject": rows["subject"]})
 
-    def texts(role: str, known: Collection[str], otherwise: str | None) -> list[str | None]:
+    def texts(role: str, known: Collection[str], otherwise: str | None) -> npt.NDArray[Any]:
         if role not in layout.columns:
-            return [otherwise] * len(rows)
+            return np.full(len(rows), otherwise, dtype=object)
         own = labels.get(layout.columns[role], {})
         found, wrong = _texts(rows, role, known=known, own=own, quoted=quoted)
         refusals.extend(wrong)
@@ -114,35 +131,32 @@ def parse_rows(
     parsed["visit"] = texts("visit", trial.visits, next(iter(trial.visits), ONLY_VISIT))
     crossed = trial.design == "crossover"
     parsed["sequence"] = texts("sequence", trial.sequences, None) if crossed else None
-    parsed["period"], wrong = _periods(rows, crossed=crossed, quoted=quoted)
+    parsed["period"], wrong = read_each(
+        rows["period"],
+        lambda cell: _named("period", cell_period(cell, crossed=crossed, quoted=quoted)),
+        row=rows["row"],
+        dtype=float,
+    )
     # a row of a run-in has to go, whatever its other cells are
-    outside = set(rows["row"][rows["period"].map(outside_periods)]) if crossed else set()
-    refusals = [(row, what) for row, what in refusals if row not in outside] + wrong
-    parsed["given"] = ~rows["value"].map(is_missing).to_numpy(dtype=bool)
+    outside = set(rows["row"][flag_each(rows["period"], outside_periods)]) if crossed else set()
+    refusals = _but(refusals, outside) + wrong
+    parsed["given"] = ~flag_each(rows["value"], is_missing)
     for role in ("value", "baseline"):
-        columns = layout.scores if role == "value" else dict.fromkeys(
-            trial.endpoints, layout.columns.get("baseline", "")
-        )  # fmt: skip
+        one = layout.columns.get(role, "")
+        columns = layout.scores if role == "value" else dict.fromkeys(trial.endpoints, one)
         parsed[role] = np.nan
         for key, part in rows.groupby(parsed["endpoint"], sort=False, dropna=False):
             chosen = trial.endpoints.get(str(key))
             own = labels.get(columns.get(str(key), ""), {})
             found, wrong = _scores(part, role, chosen, own=own, trial=trial, quoted=quoted)
             parsed.loc[part.index, role] = found
-            refusals += [(row, what) for row, what in wrong if row not in outside]
+            refusals += _but(wrong, outside)
     return parsed, refusals
 
 
-def _periods(
-    rows: pd.DataFrame, *, crossed: bool, quoted: Quotes
-) -> tuple[list[float], list[Refusal]]:
-    """Return the period of each row."""
-    found, problems = read_each(
-        rows["period"],
-        lambda cell: _named("period", cell_period(cell, crossed=crossed, quoted=quoted)),
-        missing=np.nan,
-    )
-    return found, refused_rows(rows["row"], problems)
+def _but(refusals: list[Refusal], rows: Collection[int]) -> list[Refusal]:
+    """Return refusals without those of some rows."""
+    return [(row, what) for row, what in refusals if row not in rows] if rows else refusals
 
 
 def _named(role: str, read: tuple[Any, str]) -> tuple[Any, str]:
@@ -153,7 +167,7 @@ def _named(role: str, read: tuple[Any, str]) -> tuple[Any, str]:
 
 def _texts(
     rows: pd.DataFrame, role: str, *, known: Collection[str], own: Labels, quoted: Quotes
-) -> tuple[list[str | None], list[Refusal]]:
+) -> tuple[npt.NDArray[Any], list[Refusal]]:
     """Return the labels of a column; those outside `known`, if that is not empty, are refused."""
     by_case = {name.casefold(): name for name in known} if role == "endpoint" else {}
 
@@ -173,10 +187,9 @@ def _texts(
         others = {text for text, _ in read if text is not None}
         if len(others) > OTHER_NAMES:
             what = f"{role}: {len(others)} different labels, none of them a {role} of the trial"
-            return [None] * len(rows), [(0, f"{what}; is another column the {role}?")]
-    values = [None if problem else text for text, problem in read]
-    problems = [read[code][1] for code in codes]
-    return [values[code] for code in codes], refused_rows(rows["row"], problems)
+            nothing = np.full(len(rows), None, dtype=object)
+            return nothing, [(0, f"{what}; is another column the {role}?")]
+    return _spread(codes, read, row=rows["row"])
 
 
 def _scores(
@@ -187,7 +200,7 @@ def _scores(
     own: Labels,
     trial: Trial,
     quoted: Quotes,
-) -> tuple[list[float], list[Refusal]]:
+) -> tuple[npt.NDArray[Any], list[Refusal]]:
     """Return the scores of one endpoint; what is wrong with all of them is one refusal."""
     codes, cells = distinct_cells(rows[role])
     count = np.bincount(codes, minlength=len(cells))
@@ -198,12 +211,12 @@ def _scores(
     results = [read(cell) for cell in cells]
     whole = whole or _all_wrong(there, role, results, endpoint, trial=trial)
     if whole:
-        return [np.nan] * len(rows), [(0, whole)]
+        return np.full(len(rows), np.nan), [(0, whole)]
     reasons = [_labelled_missing(cell, own) or problem for cell, (_, problem) in
                zip(cells, results, strict=True)]  # fmt: skip
-    reasons = [f"{role} {what}" if what else "" for what in reasons]
-    values = [np.nan if what else value for (value, _), what in zip(results, reasons, strict=True)]
-    return [values[code] for code in codes], refused_rows(rows["row"], [reasons[c] for c in codes])
+    named = [_named(role, (value, reason)) for (value, _), reason in
+             zip(results, reasons, strict=True)]  # fmt: skip
+    return _spread(codes, named, row=rows["row"], dtype=float)
 
 
 def _reader(

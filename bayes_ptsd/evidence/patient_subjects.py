@@ -7,17 +7,20 @@ that keep ids out of other messages; and no covariate is taken that could tell w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError, nearest
+from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.cell_values import cell_number, cell_text, has_comma, plain_minus
-from bayes_ptsd.evidence.patient_cells import distinct_cells, read_each, refused_rows
+from bayes_ptsd.evidence.patient_cells import distinct_cells, read_each
 from bayes_ptsd.evidence.patient_files import Cell, Refusal
 from bayes_ptsd.evidence.quoting import Quotes
 from bayes_ptsd.trial import DataRules
@@ -25,7 +28,7 @@ from bayes_ptsd.trial import DataRules
 __all__ = [
     "Subjects",
     "check_factors",
-    "covariate_kind",
+    "covariate_kinds",
     "file_key",
     "known_ids",
     "pseudonym",
@@ -40,10 +43,10 @@ NO_IDS = {"NA", "N/A", "NaN", "nan", "."}
 class Subjects:
     """Who each row is of, without ids."""
 
-    labels: Sequence[str | None]  # pseudonym by row
+    labels: npt.NDArray[Any]  # pseudonym by row, None where there is none
     refusals: list[Refusal]
-    alike: Sequence[str | None]  # pseudonym by row of the id without what people leave out
-    why_alike: Mapping[str, str]  # in what ids differ that are alike, by that pseudonym
+    alike: npt.NDArray[np.intp]  # number by row, the same for ids that differ in writing only
+    why_alike: Mapping[int, str]  # in what they differ, by that number, of two ids and more
 
 
 def pseudonym(subject: str, key: str | bytes) -> str:
@@ -65,34 +68,47 @@ def file_key(digest: bytes) -> bytes:
 
 
 def known_ids(cells: pd.Series) -> Quotes:
-    """Return what keeps the ids of a column out of messages."""
-    texts = (cell_text(cell)[0] for cell in distinct_cells(cells)[1])
-    return Quotes(text for text in texts if text is not None and text not in NO_IDS)
+    """Return what keeps the ids of a column out of messages; it looks at them when it is asked."""
+
+    def ids() -> Iterator[str]:
+        texts = (cell_text(cell)[0] for cell in distinct_cells(cells)[1])
+        return (text for text in texts if text is not None and text not in NO_IDS)
+
+    return Quotes(ids)
 
 
 def read_subjects(rows: pd.DataFrame, key: str | bytes) -> Subjects:
     """Replace the ids of the subjects, None where there is none, and refuse odd or missing ids."""
-    groups: dict[str, dict[str, Cell]] = {}
 
-    def replaced(cell: Cell) -> tuple[tuple[str, str] | None, str]:
+    def read(cell: Cell) -> tuple[str | None, str]:
         text, problem = cell_text(cell)
-        if text in NO_IDS:
-            text, problem = None, "is missing"
-        if text is None:
-            # What stands in parentheses quotes the cell, which may be an id.
-            return None, f"subject {problem.partition(' (')[0]}"
-        label, alike = pseudonym(text, key), pseudonym(_bare(text), key)
-        groups.setdefault(alike, {})[label] = cell
-        return (label, alike), ""
+        if text is None or text in NO_IDS:
+            # what stands in parentheses quotes the cell, which may be an id
+            return None, f"subject {problem.partition(' (')[0] or 'is missing'}"
+        return text, ""
 
-    found, problems = read_each(rows["subject"], replaced, missing=(None, None))
-    why = {alike: _difference([*ids.values()]) for alike, ids in groups.items() if len(ids) > 1}
-    return Subjects(
-        labels=[label for label, _ in found],
-        refusals=refused_rows(rows["row"], problems),
-        alike=[alike for _, alike in found],
-        why_alike=why,
-    )
+    texts, refusals = read_each(rows["subject"], read, row=rows["row"])
+    codes, ids = distinct_cells(pd.Series(texts, dtype=object))
+    labels = _filled([None if text is None else pseudonym(text, key) for text in ids])
+    alike, bare = pd.factorize(_filled([None if text is None else _bare(text) for text in ids]))
+    several = np.bincount(alike[alike >= 0], minlength=len(bare)) > 1
+    cells = pd.Series(texts[:0], dtype=object)
+    why = {}
+    if several.any():
+        cells = rows["subject"][several[alike[codes]] & (alike[codes] >= 0)]
+        groups: dict[int, list[Cell]] = {}
+        for cell in distinct_cells(cells)[1]:
+            place = int(alike[ids.index(cell_text(cell)[0])])
+            groups.setdefault(place, []).append(cell)
+        why = {place: _difference(found) for place, found in groups.items()}
+    return Subjects(labels[codes], refusals, alike[codes], why)
+
+
+def _filled(values: Sequence[Any]) -> npt.NDArray[Any]:
+    """Return values as an array of objects, which no library changes."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
 
 
 # what a program or a hand changes about an id without meaning another patient
@@ -100,26 +116,23 @@ CHANGES: Mapping[str, Callable[[str], str]] = {
     "spaces": lambda text: re.sub(r"\s+", "", text),
     "upper and lower case": str.casefold,
     "leading zeros": lambda text: re.sub(r"(?<!\d)0+(?=\d)", "", text),
-    "a decimal point": lambda text: re.sub(r"^(\d+)\.0+$", r"\1", text),
+    "a decimal point": lambda text: re.sub(r"(?<=\d)\.0+$", "", text),
     "hyphens": plain_minus,
 }
+CHANGED = re.compile(r"\s+|(?<!\d)0+(?=\d)|(?<=\d)\.0+$")
 
 
 def _bare(text: str) -> str:
-    """Return an id without what a program or a hand changes about it."""
-    for change in CHANGES.values():
-        text = change(text)
-    return text
+    """Return an id without what a program or a hand changes about it, all of it at once."""
+    return CHANGED.sub("", plain_minus(text).casefold())
 
 
-def _difference(ids: Sequence[str]) -> str:
+def _difference(cells: Sequence[Cell]) -> str:
     """Say in what ids differ that are alike."""
-    for name, change in CHANGES.items():
-        if len(set(map(change, ids))) == 1:
-            return name
-    return " or ".join(
-        name for name in CHANGES if name in ("upper and lower case", "leading zeros")
-    )
+    texts = [cell_text(cell)[0] or "" for cell in cells]
+    same = (name for name, change in CHANGES.items() if len(set(map(change, texts))) == 1)
+    mixed = len(set(map(type, cells))) > 1
+    return next(same, "case, spaces or zeros") + " (text and number)" * mixed
 
 
 # up to three subjects can well have three categories; four texts of four subjects are none
@@ -159,12 +172,19 @@ def read_covariates(
     return xr.Dataset(data, coords={"subject": subject}), refusals
 
 
-def covariate_kind(values: xr.DataArray) -> str:
-    """Return what a covariate is read as, in words: a number, or so many categories."""
+def covariate_kinds(evidence: Evidence) -> dict[str, str]:
+    """Return what each covariate is read as, in words: a number, or so many categories."""
+    if "covariates" not in evidence.data.children:
+        return {}
+    found = evidence.data["covariates"].to_dataset()
+    return {str(name): _kind(values) for name, values in found.data_vars.items()}
+
+
+def _kind(values: xr.DataArray) -> str:
+    """Return what one covariate is read as."""
     if values.dtype.kind in "fiub":
         return "number"
-    categories = set(values.values.tolist()) - {""}
-    return f"{len(categories)} categories"
+    return f"{len(set(values.values.tolist()) - {''})} categories"
 
 
 def _is_text(values: pd.Series) -> bool:
@@ -185,26 +205,25 @@ def _values(
         return cell_number(labelled(cell), truth_values=True, decimal=rules.decimal)
 
     def as_text(cell: Cell) -> tuple[str | None, str]:
-        text, problem = cell_text(labelled(cell)) if cell is not None else (None, "")
+        if cell is None or isinstance(cell, bool):
+            return (None if cell is None else str(cell)), ""
+        text, problem = cell_text(labelled(cell))
         return text, f"covariate '{name}' {problem}" if problem else ""
 
-    numbers, problems = read_each(cells, as_number, missing=np.nan)
     if name not in rules.factors:
-        if not any(problems):
-            return pd.Series(numbers, dtype=float), []
-        if mixed := _mixed(cells, numbers, problems, name, rules.decimal):
-            where = rows["row"][[bool(what) for what in problems]]
-            return pd.Series(numbers, dtype=float), [(row, mixed) for row in where]
-    texts, problems = read_each(cells, as_text, missing=None)
-    return pd.Series(texts, dtype=object), refused_rows(rows["row"], problems)
+        numbers, wrong = read_each(cells, as_number, row=rows["row"], dtype=float)
+        if not wrong:
+            return pd.Series(numbers), []
+        places = {row for row, _ in wrong}
+        others = set(map(str, cells[rows["row"].isin(places)]))
+        if mixed := _mixed(others, set(numbers[~np.isnan(numbers)]), name, rules.decimal):
+            return pd.Series(numbers), [(row, mixed) for row in sorted(places)]
+    texts, refusals = read_each(cells, as_text, row=rows["row"])
+    return pd.Series(texts, dtype=object), refusals
 
 
-def _mixed(
-    cells: pd.Series, numbers: Sequence[float], problems: Sequence[str], name: str, decimal: str
-) -> str:
+def _mixed(wrong: Collection[str], right: Collection[float], name: str, decimal: str) -> str:
     """Say why a covariate with more numbers than text must not become categories of its numbers."""
-    wrong = {str(cell) for cell, what in zip(cells, problems, strict=True) if what}
-    right = {number for number in numbers if number == number}
     if decimal == "." and any(has_comma(cell) for cell in wrong):
         return (
             f"covariate '{name}' has decimal commas; write decimal = \",\" below [data] in the "

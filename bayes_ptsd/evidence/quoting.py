@@ -7,7 +7,7 @@ held against all ids of the file and against their shape, `JOHN-7` being letters
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from difflib import get_close_matches
 from functools import cached_property
 
@@ -25,8 +25,13 @@ HIDDEN = "(not shown, as it looks like an id)"
 class Quotes:
     """Quotes cells, but for those that are ids or have the shape of one."""
 
-    def __init__(self, ids: Iterable[str] = ()) -> None:
-        self.ids = frozenset(text.casefold() for text in ids)
+    def __init__(self, ids: Callable[[], Iterable[str]] = tuple) -> None:
+        self._ids = ids
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """All ids of the file, without regard to case; most files need none of them."""
+        return frozenset(text.casefold() for text in self._ids())
 
     @cached_property
     def shapes(self) -> frozenset[str]:

@@ -50,6 +50,10 @@ RANGES = 2.0
 FEW = 0.1
 
 
+# rows that show whether it is worth while to look at all of them
+SOME = 50
+
+
 def refuse_swapped(rows: pd.DataFrame, trial: Trial, layout: Layout, *, where: str) -> None:
     """Refuse a file whose column of subjects holds the labels of another column.
 
@@ -61,13 +65,14 @@ def refuse_swapped(rows: pd.DataFrame, trial: Trial, layout: Layout, *, where: s
         "visit": set(trial.visits),
         "endpoint": set(trial.endpoints),
     }
-    ids = {cell_text(cell)[0] for cell in distinct_cells(rows["subject"])[1]} - {None}
+    first = {cell_text(cell)[0] for cell in rows["subject"].head(SOME)} - {None}
     for role, labels in known.items():
         column = layout.columns.get(role)
-        if column is None or not ids or not ids <= labels:
+        if column is None or not first or not first <= labels:
             continue
+        ids = {cell_text(cell)[0] for cell in distinct_cells(rows["subject"])[1]} - {None}
         found = {cell_text(cell)[0] for cell in distinct_cells(rows[role])[1]} - {None}
-        if not found & labels:
+        if ids <= labels and not found & labels:
             raise EvidenceError(
                 f"{where}: column '{column}' has {len(found)} different labels, none of them a "
                 f"{role} of the trial, and column '{layout.columns['subject']}' has the {role}s; "
@@ -174,7 +179,7 @@ def ids_alike(
     """
     if not subjects.why_alike:
         return [], []
-    alike = pd.Series([*subjects.alike], dtype=object)[parsed.index]
+    alike = pd.Series(subjects.alike)[parsed.index]
     known = parsed.assign(alike=alike)[alike.isin([*subjects.why_alike])]
     label = "sequence" if trial.design == "crossover" else "treatment"
     places = ["alike", "period", "visit", "endpoint"]

@@ -82,8 +82,9 @@ def compare(
     from bayes_ptsd.store import ResultStore
 
     named = patients.trial is not None or patients.data is not None
+    found = _compared(evidence, patients)
     table = run(
-        _compared(evidence, patients),
+        found,
         endpoint=patients.endpoint,
         visit=patients.visit,
         convention=convention,
@@ -92,14 +93,17 @@ def compare(
         store=ResultStore(store_path(store)),
         reading_weights=chosen_readings(reading_weights),
     )
+    document = (patient_comparison_document if named else comparison_document)(table)
+    if named:
+        document["notes"] = [*found.notes]
     if json:
-        emit("compare", (patient_comparison_document if named else comparison_document)(table))
+        emit("compare", document)
     elif named:
         files = f"--trial {patients.trial} --data {patients.data}"
         files += f" --key-file {patients.key_file}" if patients.key_file else ""
-        _show_patients(patient_comparison_document(table), files)
+        _show_patients(document, files)
     else:
-        _show_printed(comparison_document(table), convention or "T")
+        _show_printed(document, convention or "T")
 
 
 def _compared(folder: Path | None, patients: Patients) -> Evidence:
@@ -182,6 +186,7 @@ def _show_patients(document: Mapping[str, Any], files: str) -> None:
     reason = "gap to the frequentist analysis of the same estimand"
     show_table("Posteriors", [*columns, reason], rows, prose=[reason])
     _show_steps(document["steps"])
+    show_prose(*(f"note: {note}" for note in document["notes"]))
 
 
 def _show_steps(steps: Sequence[Mapping[str, Any]]) -> None:
@@ -229,6 +234,8 @@ def compare_models_command(
     }
     first = next(iter(specs.values()))
     found = first.room.select(first, patients.request())
+    for note in found.notes:
+        talk.say(f"note: {note}")
     results = ResultStore(store_path(store))
     results.check_writable()
     with talk.console.status("reading") as status, warnings.catch_warnings():

@@ -95,6 +95,8 @@ def _report(documents: Sequence[dict[str, Any]], *, json: bool, talk: Talk) -> N
         emit("fit", documents[0] if len(documents) == 1 else {"fits": documents})
     else:
         _show(documents)
+    for name, kind in documents[0].get("covariates", {}).items():
+        talk.say(f"covariate {name}: {kind}")
     for document in documents:
         for warning in document["warnings"]:
             talk.say(f"{document['prior']}: {warning}")

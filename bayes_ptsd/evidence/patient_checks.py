@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.evidence.patient_derived import averaged, to_average
 from bayes_ptsd.evidence.patient_files import Refusal
 from bayes_ptsd.trial import Trial
 
@@ -68,7 +69,7 @@ def check_rows(parsed: pd.DataFrame, trial: Trial) -> tuple[Orders, list[Refusal
     orders, refusals = (
         _crossover(parsed, trial) if trial.design == "crossover" else _parallel(parsed, trial)
     )
-    refusals += _duplicates(parsed)
+    refusals += _duplicates(parsed[~averaged(parsed, trial)], trial)
     refusals += _unequal(
         parsed, ["subject", "period", "endpoint"], "baseline",
         "baseline differs from row {row} of the same subject, period and endpoint",
@@ -144,7 +145,7 @@ def _listed(what: str, labels: Sequence[str]) -> str:
     return f"{len(labels)} {what}s: {', '.join(labels[:ROWS_LISTED])}"
 
 
-def _duplicates(parsed: pd.DataFrame) -> list[Refusal]:
+def _duplicates(parsed: pd.DataFrame, trial: Trial) -> list[Refusal]:
     """Refuse every row whose subject, period, visit and endpoint were there before."""
     first: dict[tuple[Any, ...], int] = {}
     refusals = []
@@ -152,7 +153,7 @@ def _duplicates(parsed: pd.DataFrame) -> list[Refusal]:
         original = first.setdefault(tuple(keys), row)
         if original != row:
             reason = f"repeats row {original} (subject, period, visit and endpoint are the same)"
-            refusals.append((row, reason))
+            refusals.append((row, reason + to_average(keys[-1], trial)))
     return refusals
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from bayes_ptsd.errors import EvidenceError, nearest
 from bayes_ptsd.evidence.patient_arrays import ONLY_VISIT
+from bayes_ptsd.evidence.patient_derived import followed, remedy
 from bayes_ptsd.evidence.patient_files import Cell, PatientTable, Refusal
 from bayes_ptsd.trial import Endpoint, Trial
 
@@ -65,10 +66,13 @@ def find_columns(
     the ADaM column. One baseline for several endpoints is refused.
     """
     names = [str(name) for name in table.cells.columns]
+    # a column 'treatment' that the trial file calls the sequence holds orders, not treatments
+    claimed = {str(trial.columns.get(role, "")).casefold() for role in ("sequence", "treatment")}
     columns: dict[str, str] = {}
     missing: list[str] = []
     for role, adam in ADAM_NAMES.items():
-        wanted = [str(trial.columns[role])] if role in trial.columns else [role, adam]
+        wanted = [name for name in (role, adam) if name.casefold() not in claimed]
+        wanted = [str(trial.columns[role])] if role in trial.columns else wanted
         found = next((hit for name in wanted if (hit := _column(name, names, where))), None)
         if found is not None:
             columns[role] = found
@@ -79,8 +83,9 @@ def find_columns(
     if long and "value" in columns:
         scores = dict.fromkeys([endpoint] if endpoint else trial.endpoints, columns["value"])
     for role in _needed(trial, long=long, endpoint=endpoint):
-        if role not in columns and role not in trial.columns:
-            missing.append(_missing(role, [role, ADAM_NAMES[role]], names))
+        if role not in {*columns, *trial.columns, followed(columns, trial)}:
+            absent = _missing(role, [role, ADAM_NAMES[role]], names)
+            missing.append(absent + remedy(role, columns, trial))
     if missing:
         raise EvidenceError(f"{where}: " + "; ".join(missing))
     if not long and len(scores) > 1 and "baseline" in columns:

@@ -20,7 +20,9 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import crossover_arrays, flow, outcome_tree
 from bayes_ptsd.evidence.patient_checks import Orders, check_design, check_rows, refuse
 from bayes_ptsd.evidence.patient_columns import KIND_COLUMN, find_columns, parse_rows, score_rows
+from bayes_ptsd.evidence.patient_derived import average_replicates, fill_labels
 from bayes_ptsd.evidence.patient_files import Refusal, read_patient_table
+from bayes_ptsd.evidence.patient_layouts import rows_by_period
 from bayes_ptsd.evidence.patient_subjects import file_key, pseudonym, pseudonyms, read_covariates
 from bayes_ptsd.evidence.patient_writers import write_patients, write_template
 from bayes_ptsd.trial import Trial, load_trial
@@ -51,7 +53,8 @@ def load_patients(
     ----------
     path : str or Path
         CSV, TSV, Parquet, Excel, SAS (xpt, sas7bdat), Stata or SPSS; one row per subject, period
-        and visit, with one column of scores for all endpoints or one per endpoint.
+        and visit, with one column of scores for all endpoints or one per endpoint; or one row per
+        subject with one column per period.
     trial : Trial, str or Path
         What the file must agree with, or its trial file. Its ``columns`` map names of the file;
         CDISC ADaM names and the role names themselves need no mapping.
@@ -101,13 +104,15 @@ def load_patients(
     if endpoint is not None:
         trial.endpoint(endpoint)
     table, where = read_patient_table(path), str(path)
-    layout = find_columns(table, trial, where=where, endpoint=endpoint)
+    table, named = rows_by_period(table, trial, where=where)
+    layout = find_columns(table, named, where=where, endpoint=endpoint)
     rows, refusals = score_rows(table, layout, covariates=covariates, where=where)
     secret = file_key(table.digest) if key is None else key
     rows["subject"], unnamed = pseudonyms(rows, secret)
     parsed, wrong = parse_rows(rows, trial, layout=layout, labels=table.labels, endpoint=endpoint)
     if endpoint is not None:
         parsed = parsed[parsed["endpoint"] == endpoint]
+    parsed, derived = fill_labels(parsed, layout.columns, trial)
     orders, unfit = check_rows(parsed, trial)
     kept, varying = read_covariates(rows, covariates, labels=table.labels, key=secret)
     kind, unkind = _kind(rows)
@@ -117,9 +122,10 @@ def load_patients(
     refuse(refusals, where=where, unit=table.unit)
     if trial.design == "crossover":
         trial = replace(trial, sequences=orders)
+    parsed, means = average_replicates(parsed, trial)
     values = _values(parsed, trial, orders)
     tree = outcome_tree(values, baseline=_baseline(parsed, values), covariates=kept)
-    return Evidence(kind, trial, tree, source=where, notes=table.notes)
+    return Evidence(kind, trial, tree, source=where, notes=(*table.notes, *derived, *means))
 
 
 def _kind(rows: pd.DataFrame) -> tuple[PatientKind, list[Refusal]]:

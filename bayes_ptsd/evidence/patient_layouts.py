@@ -7,7 +7,7 @@ read, so that everything else, the rows of refusals included, is as for files wi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -41,7 +41,8 @@ def rows_by_period(table: PatientTable, trial: Trial, *, where: str) -> tuple[Pa
     whose names say it. A file without them comes back as it is.
     """
     names = [str(name) for name in table.cells.columns]
-    held = _named(names, trial, where) or _recognized(names, trial, where)
+    named = _named(names, trial, where)
+    held = {**_recognized(names, trial, where, scored=bool(_scores(named))), **named}
     if not held:
         return table, trial
     _check(held, names, trial, where)
@@ -116,27 +117,33 @@ def _whole(held: Held) -> Held:
     return {what: pair for what, pair in held.items() if len(pair) == 2 or what == "baseline"}
 
 
-def _scores(held: Held) -> list[str]:
+def _scores(held: Iterable[str]) -> list[str]:
     """Return what holds scores."""
     return [what for what in held if what not in ("baseline", "treatment")]
 
 
-def _recognized(names: Sequence[str], trial: Trial, where: str) -> Held:
-    """Return the columns whose names say what they hold, unless something makes the file long."""
-    plain = {name.casefold() for name in names}
-    scored = {"period", "value", *(key.casefold() for key in trial.endpoints)}
-    if trial.design != "crossover" or (scored | {"aperiod", "aval"}) & plain:
+def _recognized(names: Sequence[str], trial: Trial, where: str, *, scored: bool) -> Held:
+    """Return the columns whose names say what they hold, those of scores unless they are named.
+
+    Nothing is recognized in a file that something makes a long one.
+    """
+    if trial.design != "crossover" or (not scored and _long(names, trial)):
         return {}
-    if {"period", "value", *trial.endpoints} & trial.columns.keys():
-        return {}
-    found = {
-        what: _numbered(names, what, where) for what, _ in period_keys(trial.endpoints).values()
-    }
+    wanted = dict.fromkeys(what for what, _ in period_keys(trial.endpoints).values())
+    beside = [what for what in wanted if what not in _scores(wanted)]
+    found = {what: _numbered(names, what, where) for what in (beside if scored else wanted)}
     held = _whole({what: pair for what, pair in found.items() if pair})
-    if not _scores(held):
+    if not scored and not _scores(held):
         _refuse_likely(names, trial, where)
         return {}
     return held
+
+
+def _long(names: Sequence[str], trial: Trial) -> bool:
+    """Tell whether a column, in the file or in the trial file, is that of a row per score."""
+    columns = {"period", "value", *trial.endpoints}
+    known = {"aperiod", "aval", *(name.casefold() for name in columns)}
+    return bool(columns & trial.columns.keys() or known & {name.casefold() for name in names})
 
 
 def _numbered(names: Sequence[str], what: str, where: str) -> dict[int, str]:
@@ -180,48 +187,60 @@ def _refuse_likely(names: Sequence[str], trial: Trial, where: str) -> None:
 
 def _check(held: Held, names: Sequence[str], trial: Trial, where: str) -> None:
     """Refuse columns of a period that leave open what they hold, or that hold two things."""
-    scores, keys = _scores(held), period_keys(trial.endpoints)
+    problems = (
+        _unclear(held, trial),
+        _named_twice(held, trial),
+        _no_endpoint(held, names, trial),
+        _one_for_two(held, names, trial),
+    )
+    for problem in filter(None, problems):
+        raise EvidenceError(f"{where}: {problem} under [columns] of the trial file")
+
+
+def _unclear(held: Held, trial: Trial) -> str:
+    """Say why the columns do not tell which of them are the scores of a period."""
+    scores = _scores(held)
+    both = [key for key in ("period", "value", *trial.endpoints) if key in trial.columns]
+    found = ", ".join([*(f"{what}_{period}" for what in held for period in held[what]), *both])
     if trial.design != "crossover":
-        raise EvidenceError(f"{_place(trial)}: {', '.join(held)} by period, in a parallel trial")
-    both = [key for key in ("value", *trial.endpoints) if key in trial.columns]
-    if not scores or ("period" in scores and len(scores) > 1) or both:
-        listed = ", ".join([*(f"{what}_1" for what in held), *both])
-        named = ", ".join(f"{key}_1 and {key}_2" for key in ("period", *trial.endpoints))
-        raise EvidenceError(
-            f"{_place(trial)}: {listed} leave open which columns are the scores; of {named} "
-            "write one pair, or one pair an endpoint"
-        )
+        return f"a parallel trial has one period; leave {found} out"
+    if scores and not both and ("period" not in scores or len(scores) == 1):
+        return ""
+    named = ", or ".join(f"{key}_1 and {key}_2" for key in ("period", *trial.endpoints))
+    return f"{found} leave open which columns are the scores of a period; write {named}"
+
+
+def _named_twice(held: Held, trial: Trial) -> str:
+    """Say which column would hold two things."""
     used = [name for pair in held.values() for name in pair.values()]
-    other = {str(name).casefold() for key, name in trial.columns.items() if key not in keys}
-    for name in used:
-        if used.count(name) > 1 or name.casefold() in other:
-            raise EvidenceError(
-                f"{_place(trial)}: column '{name}' is named twice; it holds one thing"
-            )
-    told = [str(trial.columns["endpoint"])] if "endpoint" in trial.columns else ENDPOINT
-    said = any(_spelled(name, names) for name in told)
-    if scores == ["period"] and len(trial.endpoints) > 1 and not said:
-        wanted = ", ".join(f"{key}_1 and {key}_2" for key in trial.endpoints)
-        raise EvidenceError(
-            f"{where}: columns {' and '.join(held['period'].values())} could be of any of "
-            f"{len(trial.endpoints)} endpoints; write {wanted} under [columns]"
-        )
-    _refuse_one_for_two(held, names, trial, where)
+    keys = period_keys(trial.endpoints)
+    others = {str(name).casefold() for key, name in trial.columns.items() if key not in keys}
+    twice = [name for name in used if used.count(name) > 1 or name.casefold() in others]
+    return f"column '{twice[0]}' holds one thing; name it once" if twice else ""
 
 
-def _refuse_one_for_two(held: Held, names: Sequence[str], trial: Trial, where: str) -> None:
-    """Refuse columns of which one cell would be read for both periods."""
-    mapped = {str(name).casefold() for key, name in trial.columns.items()}
+def _no_endpoint(held: Held, names: Sequence[str], trial: Trial) -> str:
+    """Say that nothing tells the endpoint of the scores."""
+    wanted = [str(trial.columns["endpoint"])] if "endpoint" in trial.columns else ENDPOINT
+    told = "period" not in held or any(_spelled(name, names) for name in wanted)
+    if told or len(trial.endpoints) == 1:
+        return ""
+    keys = ", or ".join(f"{key}_1 and {key}_2" for key in trial.endpoints)
+    listed = " and ".join(held["period"].values())
+    return f"{listed} could be of any of {len(trial.endpoints)} endpoints; write {keys}"
+
+
+def _one_for_two(held: Held, names: Sequence[str], trial: Trial) -> str:
+    """Say which column has one cell that would be read for both periods."""
+    mapped = {str(name).casefold() for name in trial.columns.values()}
     roles = {"period": "APERIOD", "treatment": "TRTP", "baseline": "BASE"}
-    advice = ONE_FOR_TWO | {key: f"write {key}_1 and {key}_2" for key in trial.endpoints}
     roles |= {key: key for key in trial.endpoints if "period" not in held}
+    advice = ONE_FOR_TWO | {key: f"write {key}_1 and {key}_2" for key in trial.endpoints}
     for role, adam in roles.items():
         if role in held and role != "period":
             continue
         wanted = [str(trial.columns[role])] if role in trial.columns else [role, adam]
         for name in (hit for one in wanted for hit in _spelled(one, names)):
             if role in trial.columns or name.casefold() not in mapped:
-                raise EvidenceError(
-                    f"{where}: column '{name}' has one cell for two periods; "
-                    f"{advice[role].format(name)} under [columns]"
-                )
+                return f"column '{name}' has one cell for two periods; {advice[role].format(name)}"
+    return ""

@@ -80,7 +80,11 @@ class CrossoverModel:
 
 
 def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
-    """Bring a crossover specification and patients, of one endpoint and visit, together."""
+    """Bring a crossover specification and patients, of one endpoint and visit, together.
+
+    Scores enter as the room of the specification analyzes them.
+    """
+    evidence = spec.room.analyzed(evidence)
     arrays = crossover_arrays(evidence, _only_endpoint(evidence))
     endpoint = evidence.trial.endpoint(arrays.attrs["endpoint"])
     notes = []

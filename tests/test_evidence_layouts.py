@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from bayes_ptsd.models_files import load_model
 from bayes_ptsd.structures.crossover.model import crossover_model
 from bayes_ptsd.trial import DataRules, Endpoint, Trial, load_trial, period_keys
 
+HERE = Path(__file__).parent
 SCORE = Endpoint("score", "Score", "continuous", "higher", range=(0.0, 100.0))
 ORDERS = {"AB": ("act", "pbo"), "BA": ("pbo", "act")}
 BARE = Trial("toy", "Toy", "crossover", "act", "pbo", {"score": SCORE})
@@ -464,6 +466,30 @@ def test_a_textbook_bioequivalence_file_runs_as_it_is(tmp_path: Path) -> None:
     ratio, low, high = closed_form(BE)
     assert found["estimate"] == pytest.approx(ratio, rel=1e-9)
     assert found["ci90"] == pytest.approx([low, high], rel=1e-6)
+
+
+def guide() -> tuple[str, dict[str, dict[str, str]]]:
+    """Return the trial file of the guide to own data, and the blocks of each of its layouts."""
+    text = (HERE.parent / "docs" / "guides" / "your-own-data.md").read_text(encoding="utf-8")
+    fence = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    trial = next(block for language, block in fence.findall(text) if language == "toml")
+    layouts = text.partition("\n## Layouts\n")[2].partition("\n## ")[0].split("\n### ")[1:]
+    return trial, {one.splitlines()[0]: dict(fence.findall(one)) for one in layouts}
+
+
+@pytest.mark.parametrize("name", guide()[1])
+def test_layouts_of_the_guide_hold_the_same_patients(name: str, tmp_path: Path) -> None:
+    """Every example file of the guide, with its lines of the trial file, gives the same scores."""
+    described, layouts = guide()
+    first = next(iter(layouts.values()))
+    path = tmp_path / "trial.toml"
+    path.write_text(described)
+    expected = read(tmp_path, first["csv"], load_trial(path))
+    path.write_text(described + layouts[name].get("toml", ""))
+    found = read(tmp_path, layouts[name]["csv"], load_trial(path))
+    xr.testing.assert_identical(found.data["outcomes"], expected.data["outcomes"])
+    assert found.data["outcomes"].sizes["subject"] == 3
+    assert len(layouts) == 6
 
 
 CELLS = st.sampled_from(["", "1", "2", "AB", "BA", "act", "pbo", "5", "x", "3.5", "NA"])

@@ -95,7 +95,6 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
         notes += more
     pairs, baselines = _pairs(arrays, spec)
     sd, scales, said = _scales(endpoint, pairs, spec)
-
     known: dict[str, xr.Dataset] = {}
 
     def standard_error() -> float:

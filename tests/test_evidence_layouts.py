@@ -246,12 +246,13 @@ BAD: Mapping[str, tuple[str, Trial, str]] = {
     "a wrong score of period 2": (WIDE.replace("34", "x34"), TRIAL, "line 4: value 'x34'"),
     "a score out of range": (WIDE.replace(",43,", ",430,"), TRIAL, "line 5: value 430 is outside"),
     "a date in a column called period": (
-        WIDE.replace("56,50", "2020-01-02,2020-02-03"), TRIAL, "line 2: value '2020-01-02'",
+        WIDE.replace("56,50", "2020-01-02,2020-02-03"), TRIAL, "line 2: value",
     ),
     "a patient on two lines": (
         f"{WIDE}3,BA,29,34\n", TRIAL, "line 6: repeats row 4 (subject, period, visit and endpoint",
     ),
     "two sequences of a patient": (f"{WIDE}3,AB,29,34\n", TRIAL, "line 6: sequence differs from"),
+    "no header": ("1,AB,21,22\n2,BA,30,31\n", TRIAL, "no column 'subject'"),
     "no order of treatments": (
         WIDE, BARE, "or write [sequences] in the trial file, label = [\"act\", \"pbo\"]",
     ),
@@ -298,6 +299,20 @@ def test_treatment_and_sequence_follow_from_each_other(column: str, tmp_path: Pa
     (note,) = derived.notes
     assert note.startswith(f"{column}s follow from")
     assert not read(tmp_path, LONG).notes
+
+
+@pytest.mark.parametrize("column", ["treatment", "sequence"])
+def test_one_endpoint_of_several_is_derived_by_its_own_rows(column: str, tmp_path: Path) -> None:
+    """Rows of other endpoints in between leave sequences and treatments where they belong."""
+    lines = LONG.replace("value", "endpoint,value").splitlines()
+    both = [
+        line.rpartition(",")[0] + f",{key}," + line.rpartition(",")[2]
+        for line in lines[1:]
+        for key in ("fev", "pef")
+    ]
+    text = "\n".join([lines[0], *both]) + "\n"
+    expected = read(tmp_path, text, TWO, endpoint="pef")
+    assert read(tmp_path, without(text, column), TWO, endpoint="pef").digest == expected.digest
 
 
 @pytest.mark.parametrize("column", ["treatment", "sequence"])

@@ -29,7 +29,7 @@ def followed(columns: Collection[str], trial: Trial) -> str | None:
 
 def remedy(role: str, columns: Collection[str], trial: Trial) -> str:
     """Return what the trial file may say in place of a column that is missing."""
-    if trial.design != "crossover":
+    if trial.design != "crossover" or role in trial.columns:
         return ""
     if role == "period":
         return "; for one column per period write period_1 and period_2 under [columns]"
@@ -62,12 +62,14 @@ def fill_labels(
     if role == "treatment":
         treatments = {(label, period): treatment for label, period, treatment in places}
         given = zip(parsed["sequence"], parsed["period"], strict=True)
-        filled = pd.Series([treatments.get(place) for place in given], dtype=object)
+        found = [treatments.get(place) for place in given]
+        filled = pd.Series(found, index=parsed.index, dtype=object)
         said = "treatments follow from sequence and period"
     else:
         labels = {(period, treatment): label for label, period, treatment in places}
         given = zip(parsed["period"], parsed["treatment"], strict=True)
-        each = pd.Series([labels.get(place) for place in given], dtype=object)
+        found = [labels.get(place) for place in given]
+        each = pd.Series(found, index=parsed.index, dtype=object)
         filled = each.groupby(parsed["subject"]).transform("first")
         said = "sequences follow from the treatments by period"
     note = f"{said}, by [sequences] of the trial file: the patient file has no column of them"

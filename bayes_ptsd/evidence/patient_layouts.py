@@ -177,7 +177,8 @@ def _refuse_likely(names: Sequence[str], trial: Trial, where: str) -> None:
     for first in names:
         for digit in re.finditer("1", first):
             second = plain.get(f"{first[: digit.start()]}2{first[digit.end() :]}".casefold())
-            if second:
+            # without a letter they are no names: the file has no header
+            if second and first.upper() != first.lower():
                 raise EvidenceError(
                     f"{where}: no column 'period' or 'APERIOD' for period; if '{first}' and "
                     f"'{second}' are the scores of periods 1 and 2, write period_1 = \"{first}\" "

@@ -22,6 +22,9 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.fit import fit_model, frequentist_document, stored_fit
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.models_files import load_model
+from bayes_ptsd.report.contents import PatientOutcome
+from bayes_ptsd.report.patient_estimands import estimand_tables
+from bayes_ptsd.report.section import Table
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.structures.crossover.example import example_patients
@@ -238,3 +241,16 @@ def test_commands_print_the_ratio_with_its_interval(tmp_path: Path) -> None:
         assert "P(0.8 to 1.25)" in text
         assert f"{np.exp(middle):.4f}" in text
         assert wanted in text
+
+
+def test_the_page_shows_the_ratio_with_its_interval(fit: xr.DataTree) -> None:
+    """The table of ratios has median, 90% interval and the counterpart's, as the document does."""
+    outcome = PatientOutcome((fit,), {})
+    tables = [part for part in estimand_tables(outcome, "p1") if isinstance(part, Table)]
+    (table,) = (part for part in tables if part.name == "p1-ratios")
+    row, document = table.frame.iloc[0], fit_document(fit, example(), SPEC)
+    assert [row["eti90_low"], row["eti90_high"]] == document["ratio"]["eti90"]
+    ends = [row["frequentist_ci90_low"], row["frequentist_ci90_high"]]
+    assert ends == pytest.approx(document["frequentist"]["ratio"]["ci90"])
+    assert f"{document['ratio']['median']:.4f}" in table.html
+    assert row["evidence_kind"] == "simulated"

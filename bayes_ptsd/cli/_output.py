@@ -35,6 +35,7 @@ __all__ = [
     "show_mixture",
     "show_periods",
     "show_prose",
+    "show_ratios",
     "show_table",
     "store_path",
     "told_warnings",
@@ -85,6 +86,23 @@ def show_periods(lines: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         columns = ["patients with a score", "difference", "sd within groups", "n"]
         show_table("Each period alone, control and active compared", columns, rows)
+
+
+def show_ratios(lines: Sequence[tuple[str, Mapping[str, Any] | None]]) -> None:
+    """Print ratios of geometric means with the interval that is held against the limits."""
+    ratios = [(name, one) for name, one in lines if one]
+    within = [one["within"] for _, one in ratios if "within" in one]
+    if not within:
+        return
+    rows = [
+        [name, number(one["median" if "within" in one else "estimate"], 4),
+         interval(one["eti90" if "within" in one else "ci90"], 4),
+         number(one["within"]["probability"], 4) if "within" in one else ""]
+        for name, one in ratios
+    ]  # fmt: skip
+    low, high = within[0]["limits"]
+    columns = ["analysis", "ratio", "90% interval", f"P({low} to {high})"]
+    show_table("Ratio of geometric means, active over control as recorded", columns, rows)
 
 
 def show_table(

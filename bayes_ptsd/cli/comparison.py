@@ -30,6 +30,7 @@ from bayes_ptsd.cli._output import (
     number,
     show_periods,
     show_prose,
+    show_ratios,
     show_table,
     store_path,
 )
@@ -159,7 +160,7 @@ def _show_patients(document: Mapping[str, Any], files: str) -> None:
     n = document["n"]
     title = (
         f"{document['endpoint']}: {n['subjects']} patients, {n['complete']} with both periods; "
-        f"score units, positive = active better ({document['evidence_kind']})"
+        f"{document['unit']}, positive = active better ({document['evidence_kind']})"
     )
     rows = [
         [one["method"], one["estimand"].replace("_", " "), number(one["estimate"], 3),
@@ -185,6 +186,10 @@ def _show_patients(document: Mapping[str, Any], files: str) -> None:
     columns = ["model, prior", "mean", "sd", "95% interval", "P(better)"]
     reason = "gap to the frequentist analysis of the same estimand"
     show_table("Posteriors", [*columns, reason], rows, prose=[reason])
+    posteriors = document["posteriors"]
+    beside = {one["mirror"]["analysis"]: one["mirror"].get("ratio") for one in posteriors}
+    lines = [(f"{one['model']}, {one['prior']}", one.get("ratio")) for one in posteriors]
+    show_ratios([*beside.items(), *lines])
     _show_steps(document["steps"])
     show_prose(*(f"note: {note}" for note in document["notes"]))
 

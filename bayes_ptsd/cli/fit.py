@@ -26,6 +26,7 @@ from bayes_ptsd.cli._output import (
     interval,
     number,
     show_periods,
+    show_ratios,
     show_table,
     store_path,
 )
@@ -187,6 +188,8 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
     title = f"{first['model']}, {first['endpoint']}, positive = active better"
     columns = ["estimand", "unit", "mean", "sd or SE", "95% interval", "P(better)", "P(> MCID)"]
     show_table(f"{title} ({first['evidence_kind']})", columns, rows)
+    lines = [(f"{one['prior']}, {one['engine']}", one.get("ratio")) for one in documents]
+    show_ratios([*lines, (mirror["method"], mirror.get("ratio"))])
     show_periods(mirror.get("periods", ()))
     _show_priors(documents)
 

@@ -21,7 +21,9 @@ from bayes_ptsd.evidence.patient_arrays import crossover_arrays, flow, outcome_t
 from bayes_ptsd.evidence.patient_cells import parse_rows
 from bayes_ptsd.evidence.patient_checks import Orders, check_design, check_rows, refuse
 from bayes_ptsd.evidence.patient_columns import KIND_COLUMN, find_columns, score_rows
+from bayes_ptsd.evidence.patient_derived import average_replicates, fill_labels
 from bayes_ptsd.evidence.patient_files import Refusal, read_patient_table
+from bayes_ptsd.evidence.patient_layouts import rows_by_period
 from bayes_ptsd.evidence.patient_subjects import (
     check_factors,
     file_key,
@@ -66,7 +68,8 @@ def load_patients(
     ----------
     path : str or Path
         CSV, TSV, Parquet, Excel, SAS (xpt, sas7bdat), Stata or SPSS; one row per subject, period
-        and visit, with one column of scores for all endpoints or one per endpoint.
+        and visit, with one column of scores for all endpoints or one per endpoint; or one row per
+        subject with one column per period.
     trial : Trial, str or Path
         What the file must agree with, or its trial file. Its ``columns`` map names of the file;
         CDISC ADaM names and the role names themselves need no mapping.
@@ -116,7 +119,8 @@ def load_patients(
     if endpoint is not None:
         trial.endpoint(endpoint)
     table, where = read_patient_table(path), str(path)
-    layout = find_columns(table, trial, where=where, endpoint=endpoint)
+    table, named = rows_by_period(table, trial, where=where)
+    layout = find_columns(table, named, where=where, endpoint=endpoint)
     check_factors(trial.data, covariates, list(table.cells.columns), where)
     quoted = known_ids(table.cells[layout.columns["subject"]])
     rows, refusals, notes = score_rows(
@@ -131,6 +135,7 @@ def load_patients(
     )
     if endpoint is not None:
         parsed = parsed[parsed["endpoint"] == endpoint]
+    parsed, derived = fill_labels(parsed, layout.columns, trial)
     orders, unfit = check_rows(parsed, trial, quoted=quoted)
     doubtful, alike = ids_alike(parsed, subjects, trial)
     kept, varying = read_covariates(
@@ -143,10 +148,12 @@ def load_patients(
     if parsed.empty and not refusals:
         refusals = [(0, f"no row is of endpoint '{endpoint}'")]
     refuse(refusals, where=where, unit=table.unit)
-    notes = [*table.notes, *layout.notes, *notes, *alike]
+    notes = [*table.notes, *layout.notes, *notes, *derived, *alike]
     notes += [*nobody_crossed(parsed, trial), *score_notes(parsed, trial), *covariate_notes(kept)]
     if trial.design == "crossover":
         trial = replace(trial, sequences=orders)
+    parsed, means = average_replicates(parsed, trial)
+    notes += means
     values = _values(parsed, trial, orders)
     tree = outcome_tree(values, baseline=_baseline(parsed, values), covariates=kept)
     return Evidence(kind, trial, tree, source=where, notes=tuple(notes))

@@ -16,6 +16,7 @@ __all__ = [
     "SpecError",
     "StatisticalWarning",
     "StoreError",
+    "WorkerError",
     "nearest",
     "refuse_unknown_keys",
 ]
@@ -47,6 +48,10 @@ class ResultNotFoundError(StoreError, KeyError):
     def __str__(self) -> str:
         """Return the message without the quotes that KeyError puts around it."""
         return str(self.args[0]) if self.args else ""
+
+
+class WorkerError(BayesPtsdError, RuntimeError):
+    """A task could not be carried out because the processes that had it ended early."""
 
 
 class StatisticalWarning(UserWarning):

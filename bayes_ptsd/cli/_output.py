@@ -7,6 +7,7 @@ terminal shows.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import warnings
@@ -157,6 +158,18 @@ def told_warnings() -> Iterator[list[str]]:
         Console(stderr=True, highlight=False).print(_text(f"warning: {message}"))
 
 
+class _Said(logging.Handler):
+    """Says what the package logs, such as the death of a process, as a message of the command."""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__(logging.WARNING)
+        self.talk = talk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record."""
+        self.talk.say(record.getMessage())
+
+
 class Talk:
     """Messages and progress for people: on stderr unless quiet, and in a log file if asked for."""
 
@@ -165,6 +178,7 @@ class Talk:
         self.log = log
         # before anything is computed that the log was to tell about
         self._write("")
+        logging.getLogger("bayes_ptsd").handlers = [_Said(self)]
 
     def say(self, message: str) -> None:
         """Say one message."""

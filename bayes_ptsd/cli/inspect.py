@@ -63,8 +63,7 @@ def list_results(store: Store = None, json: Json = False) -> None:
         found = {"store": str(store_path(store)), "results": entries, "problems": problems}
         emit("store list", found)
         return
-    for problem in problems:
-        say(problem, err=True)
+    _tell(problems)
     columns = ["result", "model", "evidence", "contrast", "reading", "convention", "prior"]
     show_table(
         f"{len(entries)} results in {store_path(store)}",
@@ -72,6 +71,12 @@ def list_results(store: Store = None, json: Json = False) -> None:
         [_result_line(entry) for entry in entries],
         prose=columns,
     )
+
+
+def _tell(problems: list[str]) -> None:
+    """Say on stderr what was left out of a list."""
+    for problem in problems:
+        say(f"left out: {problem}", err=True)
 
 
 @store_app.command("show")
@@ -102,25 +107,50 @@ def _plain(value: Any) -> str:
 
 @store_app.command("verify")
 def verify_store(store: Store = None, json: Json = False) -> None:
-    """Check every file of the store against its digest and sweep what no result names."""
-    from bayes_ptsd.store import ResultStore
+    """Check every file of the store and its report, and sweep what killed processes left.
 
-    found = ResultStore(store_path(store)).verify()
+    What is not the store's is named and left alone. Exit status 1 if something is damaged, missing
+    or lost; each message has the command that mends it.
+    """
+    from bayes_ptsd.store.upkeep import verify_store as verified
+
+    found = verified(store_path(store))
     if json:
         emit("store verify", found._asdict())
     else:
         swept = [f"swept: {name}" for name in found.swept]
-        say(*found.problems, *swept, f"{found.checked} results checked")
+        left = [f"not of this store, left alone: {name}" for name in found.foreign]
+        say(*found.problems, *swept, *left, f"{found.checked} results checked")
     if found.problems:
         raise typer.Exit(1)
 
 
 @store_app.command("remove")
-def remove_result(result_id: ResultId, store: Store = None, json: Json = False) -> None:
-    """Remove one result, damaged or not; a later run computes it again."""
+def remove_result(
+    result_id: Annotated[
+        str | None, typer.Argument(help="Result id or its first six digits.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="A damaged record of a run: its whole id.")
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", help="A tag that is damaged or has lost its run.")
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Remove one result, whole, damaged or lost; a later run computes it again.
+
+    Or remove the record of a run, or a tag, that `store verify` calls damaged.
+    """
     from bayes_ptsd.store import upkeep
 
-    removed = upkeep.remove_result(store_path(store), result_id)
+    given = [(result_id, upkeep.remove_result), (run, upkeep.remove_run), (tag, upkeep.remove_tag)]
+    asked = [(name, remove) for name, remove in given if name is not None]
+    if len(asked) != 1:
+        raise typer.BadParameter("give one result id, or one --run, or one --tag")
+    name, remove = asked[0]
+    removed = remove(store_path(store), name)
     if json:
         emit("store remove", {"removed": removed})
     else:
@@ -156,6 +186,7 @@ def list_runs(store: Store = None, json: Json = False) -> None:
     if json:
         emit("store log", {"runs": listing.entries, "problems": listing.damaged})
         return
+    _tell(listing.damaged)
     rows = [
         [run["created"], run["run_id"], run["kind"], str(len(run["results"]))]
         for run in listing.entries
@@ -177,10 +208,13 @@ def tag_run(
     from bayes_ptsd.store import tags
 
     folder = store_path(store)
-    found = tags.list_tags(folder) if name is None else [tags.tag_run(folder, name, run)]
+    listing = tags.list_tags(folder)
+    found = listing.entries if name is None else [tags.tag_run(folder, name, run)]
+    problems = listing.damaged if name is None else []
     if json:
-        emit("store tag", {"tags": found})
+        emit("store tag", {"tags": found, "problems": problems})
         return
+    _tell(problems)
     rows = [[one["tag"], one["run_id"], one["created"]] for one in found]
     columns = ["tag", "run", "since (UTC)"]
     show_table(f"Tags in {folder}", columns, rows, prose=columns)

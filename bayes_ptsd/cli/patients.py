@@ -130,13 +130,14 @@ def simulate(
         sd_subject=sd_subject, sd_within=sd_within, sd_total=sd_total, correlation=correlation,
         visit_correlation=visit_correlation, missingness=losses,
     )  # fmt: skip
-    path = write_patients(evidence, output)
-    beside = str(trial) if trial is not None else str(_trial_beside(evidence, path))
-    document = {"patients": str(path), "trial": beside, "seed": chosen, "flow": _flow(evidence)}
+    beside = output.with_suffix(".toml") if trial is None and output.name else None
+    path = write_patients(evidence, output, trial_file=beside)
+    described = str(beside or trial)
+    document = {"patients": str(path), "trial": described, "seed": chosen, "flow": _flow(evidence)}
     if json:
         emit("simulate", document)
     else:
-        say(f"simulated patients: {path} (seed {chosen}); trial file: {beside}")
+        say(f"simulated patients: {path} (seed {chosen}); trial file: {described}")
 
 
 def _described(path: Path | None, design: Design, kind: Kind) -> Trial:
@@ -147,18 +148,6 @@ def _described(path: Path | None, design: Design, kind: Kind) -> Trial:
     if path is not None:
         return load_trial(path)
     return made_up_trial(design, kind=kind, range=(1, 7) if kind == "ordinal" else None)
-
-
-def _trial_beside(evidence: Evidence, path: Path) -> Path:
-    """Write the trial file of a made-up trial beside its patients."""
-    from bayes_ptsd.errors import EvidenceError
-    from bayes_ptsd.evidence.patient_writers import trial_toml
-
-    beside = path.with_suffix(".toml")
-    if beside.exists():
-        raise EvidenceError(f"{beside}: exists; name another file for the patients")
-    beside.write_text(trial_toml(evidence.trial), encoding="utf-8")
-    return beside
 
 
 def _flow(evidence: Evidence) -> list[dict[str, Any]]:

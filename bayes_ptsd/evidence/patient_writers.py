@@ -16,6 +16,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcomes_of
 from bayes_ptsd.evidence.patient_columns import KIND_COLUMN
 from bayes_ptsd.trial import DESIGNS, Endpoint, Trial
+from bayes_ptsd.whole_files import write_new
 
 __all__ = ["trial_toml", "write_patients", "write_template"]
 
@@ -64,24 +65,27 @@ def write_template(
     text = trial_toml(trial) if trial else HEADER + _with_hints(trial_toml(_to_describe(design)))
     files = (Path(folder) / "trial.toml", Path(folder) / "patients.csv")
     names = _names(trial or _to_describe(design), visits=bool(trial and trial.visits))
-    for path in files:
-        _refuse_existing(path)
-    for path, content in zip(files, (text, ",".join(names) + "\n"), strict=True):
-        _write_new(path, content)
+    contents = (text, ",".join(names) + "\n")
+    _write_new(dict(zip(files, contents, strict=True)))
     return files
 
 
-def write_patients(evidence: Evidence, path: str | Path) -> Path:
+def write_patients(
+    evidence: Evidence, path: str | Path, *, trial_file: str | Path | None = None
+) -> Path:
     """Write patients as a new long CSV file that `load_patients` takes back.
 
     One row per subject, period, visit and endpoint, empty where missing. What is not a real patient
-    says so in the column ``evidence_kind``, and is read back as what it is.
+    says so in the column ``evidence_kind``, and is read back as what it is. With `trial_file` the
+    trial is written there; both files are written, or neither.
     """
     path = Path(path)
     if path.suffix.lower() != ".csv":
         raise EvidenceError(f"{path}: patients are written as CSV; end the name in .csv")
-    table = _table(evidence)
-    _write_new(path, table.to_csv(index=False, lineterminator="\n"))
+    contents = {path: _table(evidence).to_csv(index=False, lineterminator="\n")}
+    if trial_file is not None:
+        contents[Path(trial_file)] = trial_toml(evidence.trial)
+    _write_new(contents)
     return path
 
 
@@ -162,14 +166,7 @@ def _key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
-def _write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet."""
-    _refuse_existing(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _refuse_existing(path: Path) -> None:
-    """Refuse to write over a file."""
-    if path.exists():
-        raise EvidenceError(f"{path}: exists and is not overwritten; name another file")
+def _write_new(contents: Mapping[Path, str]) -> None:
+    """Write files that are not there yet, all or none, and the folders they are in."""
+    encoded = {path: text.encode() for path, text in contents.items()}
+    write_new(encoded, error=EvidenceError, parents=True)

@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 
 from bayes_ptsd.errors import StoreError, nearest, visible
+from bayes_ptsd.whole_files import write_new
 
-__all__ = ["csv_text", "flat_table", "write_new", "write_table"]
+__all__ = ["csv_text", "flat_table", "write_table"]
 
 
 # what a cell begins with that a spreadsheet computes
@@ -35,12 +36,16 @@ def flat_table(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def write_table(table: pd.DataFrame, path: Path) -> Path:
     """Write a table to a new file, as CSV or Parquet by its suffix."""
     if path.suffix == ".csv":
-        return write_new(path, csv_text(table).encode())
-    if path.suffix == ".parquet":
+        content = csv_text(table).encode()
+    elif path.suffix == ".parquet":
         buffer = BytesIO()
         table.apply(_one_type).to_parquet(buffer)
-        return write_new(path, buffer.getvalue())
-    raise StoreError(f"{path}: suffix '{path.suffix}'{nearest(path.suffix, ['.csv', '.parquet'])}")
+        content = buffer.getvalue()
+    else:
+        known = nearest(path.suffix, [".csv", ".parquet"])
+        raise StoreError(f"{path}: suffix '{path.suffix}'{known}")
+    write_new({path: content}, error=StoreError)
+    return path
 
 
 def csv_text(table: pd.DataFrame, *, index: bool = True) -> str:
@@ -61,18 +66,6 @@ def _cell(value: Any) -> Any:
         return value
     text = visible(value)
     return f"'{text}" if value.startswith(FORMULA) and not NUMBER.fullmatch(value) else text
-
-
-def write_new(path: Path, content: bytes) -> Path:
-    """Write a file that must not be there yet."""
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError as error:
-        raise StoreError(f"{path}: exists already; name another file") from error
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
-    return path
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:

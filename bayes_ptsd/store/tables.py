@@ -16,7 +16,6 @@ from bayes_ptsd.whole_files import write_new
 
 __all__ = ["csv_text", "flat_table", "write_table"]
 
-
 # what a cell begins with that a spreadsheet computes
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bayes_ptsd.cli._options import Json, Store
-from bayes_ptsd.cli._output import CHECK_FAILED, emit, number, show_table, store_path
+from bayes_ptsd.cli._output import CHECK_FAILED, emit, number, say, show_table, store_path
 
 __all__ = ["cite", "doctor", "models_app", "store_app"]
 
@@ -47,9 +47,9 @@ def show_model(
         emit("models show", document)
         return
     lines = [f"{key:<18} {value}" for key, value in document["text"].items()]
-    typer.echo("\n".join(lines))
+    say(*lines)
     if document["graph"]:
-        typer.echo("\nPyMC graph (mermaid)\n" + document["graph"])
+        say("", "PyMC graph (mermaid)", *document["graph"].split("\n"))
 
 
 @store_app.command("list")
@@ -76,7 +76,7 @@ def list_results(store: Store = None, json: Json = False) -> None:
 def _tell(problems: list[str]) -> None:
     """Say on stderr what was left out of a list."""
     for problem in problems:
-        typer.echo(f"left out: {problem}", err=True)
+        say(f"left out: {problem}", err=True)
 
 
 @store_app.command("show")
@@ -90,9 +90,8 @@ def show_result(result_id: ResultId, store: Store = None, json: Json = False) ->
         emit("store show", document)
         return
     for section, content in document.items():
-        typer.echo(section)
         lines = (f"  {key:<18} {_plain(value)}" for key, value in content.items())
-        typer.echo("\n".join(lines))
+        say(section, *lines)
 
 
 def _plain(value: Any) -> str:
@@ -121,7 +120,7 @@ def verify_store(store: Store = None, json: Json = False) -> None:
     else:
         swept = [f"swept: {name}" for name in found.swept]
         left = [f"not of this store, left alone: {name}" for name in found.foreign]
-        typer.echo("\n".join([*found.problems, *swept, *left, f"{found.checked} results checked"]))
+        say(*found.problems, *swept, *left, f"{found.checked} results checked")
     if found.problems:
         raise typer.Exit(1)
 
@@ -155,7 +154,7 @@ def remove_result(
     if json:
         emit("store remove", {"removed": removed})
     else:
-        typer.echo(f"removed: {removed}")
+        say(f"removed: {removed}")
 
 
 @store_app.command("export")
@@ -173,9 +172,9 @@ def export(
 
     found = ResultStore(store_path(store))
     if result is None:
-        typer.echo(f"catalog: {found.export_catalog(output)}")
+        say(f"catalog: {found.export_catalog(output)}")
     else:
-        typer.echo(f"result: {found.export(result, output)}")
+        say(f"result: {found.export(result, output)}")
 
 
 @store_app.command("log")
@@ -305,4 +304,5 @@ def cite(json: Json = False) -> None:
     if json:
         emit("cite", {"citations": found})
         return
-    typer.echo("\n\n".join(f"{one['text']}\n\n{one['bibtex']}" for one in found))
+    cited = (f"{one['text']}\n\n{one['bibtex']}" for one in found)
+    say(*"\n\n".join(cited).split("\n"))

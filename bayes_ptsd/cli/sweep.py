@@ -62,12 +62,11 @@ def carryover(
     The prior of the carryover is swept from zero to flat; no test chooses between the analyses.
     """
     from bayes_ptsd.models_files import load_model
-    from bayes_ptsd.specification import Request
     from bayes_ptsd.store import ResultStore
 
     talk = run.talk()
     specs = chosen_specs(load_model(model), variant)
-    found = specs[0].room.select(specs[0], Request(**vars(patients)))
+    found = specs[0].room.select(specs[0], patients.request())
     _refuse_existing(figure, specs)
     fitted = stored_documents(
         found, specs, store=store_path(store), seed=run.fixed_seed, engine="exact",

@@ -22,11 +22,11 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import p_value
 from bayes_ptsd.evidence.published import contrast_names
 from bayes_ptsd.evidence.readings import AVERAGED, CROSSOVER_READINGS, of_treatment
-from bayes_ptsd.exact.printed import SETTINGS, summarize_exact
+from bayes_ptsd.exact.printed import summarize_exact
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, make_result_id
 from bayes_ptsd.readings.weights import chosen_weights
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
@@ -117,7 +117,7 @@ def _posterior_row(
 ) -> dict[str, Any]:
     """Return one line of the comparison."""
     printed = row.data["effects"].to_dataset()
-    result_id = make_result_id(row, spec, settings=SETTINGS, seed=seed)
+    result_id = make_result_id(row, spec, settings=EXACT_SETTINGS, seed=seed)
     summary = _summary(row, spec, store, result_id)
     center = likelihood_of(printed, spec.options["convention"]).params["mu"]
     scale = float(printed["scale"])

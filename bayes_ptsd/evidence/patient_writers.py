@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.errors import EvidenceError, SpecError, shown
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcomes_of
 from bayes_ptsd.evidence.patient_columns import KIND_COLUMN
@@ -26,6 +26,8 @@ HEADER = """\
 """
 # the endpoint of a template: every field that a trial file can give has a value to be replaced
 SCORE = Endpoint("score", "Name for people", "continuous", "lower", range=(0.0, 100.0), mcid=5.0)
+# a spreadsheet computes these; -7d and +24h are labels of visits
+FORMULA = re.compile(r"[=@\t\r]|[-+](?!\d[\w.]*$)")
 HINTS = {
     "[treatments]": "# a positive difference will mean that the active treatment is better",
     "[sequences]": "# label in the data = order of treatments",
@@ -38,7 +40,10 @@ HINTS = {
 
 
 def trial_toml(trial: Trial) -> str:
-    """Return a trial as TOML that `load_trial` reads back, without ``columns``."""
+    """Return a trial as TOML that `load_trial` reads back, without ``columns`` and ``data``.
+
+    What is written with it is long, has role names and decimal points, and needs neither.
+    """
     lines = ["schema = 1", *_pairs({k: getattr(trial, k) for k in ("name", "title", "design")})]
     lines += ["", "[treatments]", *_pairs({"active": trial.active, "control": trial.control})]
     lines += ["", "[sequences]", *_pairs(trial.sequences)] if trial.sequences else []
@@ -143,7 +148,13 @@ def _text(value: object) -> str:
     """Return a cell as text: whole numbers without a point, nothing where missing."""
     if isinstance(value, float):
         return "" if np.isnan(value) else repr(int(value) if value.is_integer() else value)
-    return str(value)
+    text = str(value)
+    if FORMULA.match(text):
+        raise EvidenceError(
+            f"the label '{shown(text)}' is a formula to a spreadsheet that opens the file; begin "
+            "it with a letter"
+        )
+    return text
 
 
 def _pairs(table: Mapping[str, Any]) -> list[str]:

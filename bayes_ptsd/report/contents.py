@@ -18,9 +18,9 @@ from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import contrast_names, select_contrast
 from bayes_ptsd.evidence.readings import AVERAGED
-from bayes_ptsd.exact.printed import SETTINGS, fit_exact
+from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY
-from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, make_result_id
 from bayes_ptsd.readings.weights import chosen_weights
 from bayes_ptsd.replication.outlook import Outlook
 from bayes_ptsd.store import ResultStore
@@ -217,7 +217,7 @@ class Contents:
         fits = []
         for prior in self.priors:
             spec = model_of(selected, convention="T", prior=prior)
-            result_id = make_result_id(selected, spec, settings=SETTINGS, seed=self.seed)
+            result_id = make_result_id(selected, spec, settings=EXACT_SETTINGS, seed=self.seed)
             known = [result_id] if result_id in self.sidecars else []
             found = [] if self.store is None else load_whole(self.store, known)
             fits += found or [fit_exact(selected, spec, seed=self.seed)]

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from bayes_ptsd.errors import ResultNotFoundError, StoreError
+from bayes_ptsd.errors import ResultNotFoundError, StoreError, visible
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED
@@ -51,6 +51,7 @@ from bayes_ptsd.store.report_folder import (
     seal_report,
     sweep_leftovers,
 )
+from bayes_ptsd.store.tables import csv_text
 from bayes_ptsd.store.upkeep import GRACE
 from bayes_ptsd.whole_files import write_synced
 
@@ -203,10 +204,11 @@ def _section_html(section: Section) -> str:
 
 def _write_parts(place: Path, head: Head, sections: Sequence[Section]) -> None:
     """Write page, tables and figures into a new folder."""
-    texts = {PAGE: page_html(head, sections)}
+    # HTML allows no control character, and no text may reorder its line
+    texts = {PAGE: visible(page_html(head, sections), keep="\n")}
     for section in sections:
         for name, frame in section.tables.items():
-            texts[f"tables/{name}.csv"] = frame.to_csv(index=False, lineterminator="\n")
+            texts[f"tables/{name}.csv"] = csv_text(frame, index=False)
         for name, svg in section.figures.items():
             texts[f"figures/{name}.svg"] = svg
         for name, document in section.priors.items():

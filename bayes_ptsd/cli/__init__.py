@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from contextlib import suppress
 from typing import Annotated
 
@@ -73,6 +74,17 @@ def common(
     """Bayesian reanalysis of randomized crossover trials."""
 
 
+def _one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Return a warning for people without the place in the code from which it comes."""
+    return f"bayes-ptsd: warning: {message}\n"
+
+
 def program() -> None:
     """Run the command line as a program: what was stopped waits for nothing that is left of it."""
     try:
@@ -87,6 +99,7 @@ def program() -> None:
 
 def main() -> None:
     """Run the command line: exit 0 done, 1 wrong request, 2 usage, 3 failed check, else stopped."""
+    warnings.formatwarning = _one_line
     try:
         with stoppable():
             app()

@@ -19,10 +19,23 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
-__all__ = ["DEFAULT_SEED", "endpoint_constants", "library_versions", "make_result_id", "stamp"]
+__all__ = [
+    "DEFAULT_SEED",
+    "NOT_KNOWN",
+    "OWN_ENGINE",
+    "endpoint_constants",
+    "library_versions",
+    "make_result_id",
+    "stamp",
+]
 
 DEFAULT_SEED = 20140521
 """Seed of every command unless another is given."""
+
+OWN_ENGINE = "pymc (own)"
+"""Engine of a fit that somebody sampled outside this package."""
+NOT_KNOWN = "not known"
+"""What such a fit says of its seed, and of settings that its sampler did not note down."""
 
 LIBRARIES = (
     "arviz-base", "arviz-stats", "bayes-ptsd", "numpy", "nutpie", "pymc", "pytensor", "scipy",

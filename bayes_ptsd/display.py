@@ -12,6 +12,7 @@ __all__ = ["html_table", "listed"]
 
 # a line holds the first few; how many more there are is enough to go on
 MOST = 4
+# in each cell, as a notebook shows several tables and none has a style sheet of its own
 CELL = "text-align: left; padding: 0 1em 0 0; vertical-align: top"
 
 

@@ -49,7 +49,7 @@ def assembled_fit(
         warnings.warn(failure, StatisticalWarning, stacklevel=level)
     tree.attrs = stamp(
         evidence, spec, endpoint=problem.endpoint, settings=settings, seed=seed,
-        seconds=seconds(), warnings=[*notes, *problem.notes, *failures],
+        seconds=seconds(), warnings=[*evidence.notes, *notes, *problem.notes, *failures],
     )  # fmt: skip
     tree.attrs.update(problem.attrs)
     tree.attrs["checks_passed"] = int(checks_passed(tree))

@@ -13,7 +13,7 @@ from bayes_ptsd.assembly import assembled_fit
 from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import FitError, nearest
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, make_result_id
 from bayes_ptsd.specification import ModelSpec, Problem, as_specification
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ __all__ = [
 ]
 
 ENGINES = ("auto", "exact", "nuts")
-# as many draws as a sampled fit has by default, 4 chains of 1,000
-EXACT_SETTINGS = {"engine": "exact", "draws": 4000}
 
 
 def sampler_settings(draws: int, tune: int, chains: int) -> dict[str, Any]:

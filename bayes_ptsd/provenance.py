@@ -21,6 +21,8 @@ from bayes_ptsd.trial import Endpoint
 
 __all__ = [
     "DEFAULT_SEED",
+    "EXACT_DRAWS",
+    "EXACT_SETTINGS",
     "NOT_KNOWN",
     "OWN_ENGINE",
     "endpoint_constants",
@@ -32,6 +34,11 @@ __all__ = [
 DEFAULT_SEED = 20140521
 """Seed of every command unless another is given."""
 
+# as many as NUTS keeps by default, 4 chains of 1,000
+EXACT_DRAWS = 4000
+"""Draws of an exact posterior that a result holds."""
+EXACT_SETTINGS: Mapping[str, Any] = MappingProxyType({"engine": "exact", "draws": EXACT_DRAWS})
+"""What an exact posterior has for sampler settings, in its id."""
 OWN_ENGINE = "pymc (own)"
 """Engine of a fit that somebody sampled outside this package."""
 NOT_KNOWN = "not known"

@@ -49,7 +49,7 @@ def test_names_are_listed_to_the_fourth() -> None:
     assert listed("abc") == "a, b, c"
     assert listed("abcde") == "a, b, c, d, e"
     assert listed("abcdefg") == "a, b, c, d and 3 more"
-    assert listed(["two\nlines"]) == "two lines"
+    assert listed(["two\nlines", "\x1b[2J"]) == r"two lines, \x1b[2J"
 
 
 def test_lines_say_what_there_is(patients: bp.Evidence) -> None:
@@ -126,6 +126,7 @@ def test_no_text_of_a_file_is_markup() -> None:
     assert "a < b & c" in Cells(spec._repr_html_()).texts
     assert "http" not in evidence._repr_html_() + spec._repr_html_()
     assert Cells(html_table("x", [("a", "b")], head=["<", ">"])).texts.count("<") == 1
+    assert r"a\x00b" in Cells(html_table("x", [("a\0b", "c")])).texts
 
 
 def test_tables_of_a_notebook_have_what_is_asked_first(patients: bp.Evidence) -> None:

@@ -24,6 +24,7 @@ from scipy import stats
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import outcomes_of
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.specification import Groups, ModelSpec, Problem
@@ -46,7 +47,7 @@ LIMITS = (0.80, 1.25)
 
 def logged(evidence: Evidence) -> Evidence:
     """Return patients with the natural logarithms of scores and baselines; all must be positive."""
-    outcomes = evidence.data["outcomes"].to_dataset()
+    outcomes = outcomes_of(evidence)
     for name in [key for key in ("value", "baseline") if key in outcomes]:
         if below := int((outcomes[name] <= 0).sum()):
             raise EvidenceError(
@@ -106,7 +107,7 @@ def _tails(level: float) -> FloatArray:
 
 def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
     """Bring the logarithms and the specification together."""
-    problem = CROSSOVER.problem(logged(evidence), spec)
+    problem = CROSSOVER.problem(evidence, spec)
     units = {DIFFERENCE: problem.endpoint.unit, RATIO: "ratio, active over control"}
     attrs = {
         "estimand_nulls": json.dumps({DIFFERENCE: 0.0}),
@@ -143,7 +144,12 @@ def _groups(model: CrossoverModel, groups: Groups, seed: int, built: pm.Model | 
             drawn = found[name]
             ratio = np.exp(model.sign * drawn[DIFFERENCE])
             found[name] = drawn.assign({RATIO: ratio})
-    return found | {"ratio": ratio_of_means(groups | found, model.sign)}
+    return found | _derived(groups | found, model.sign)
+
+
+def _derived(groups: Groups, sign: int) -> Groups:
+    """Return the group of the ratio."""
+    return {"ratio": ratio_of_means(groups, sign)}
 
 
 def _counterpart(model: CrossoverModel) -> dict[str, Any]:
@@ -185,8 +191,7 @@ def _document(fit: xr.DataTree) -> dict[str, Any]:
 def _prior_lines(model: CrossoverModel) -> tuple[dict[str, str], bool]:
     """Return the priors of the logarithms, and whether all are proper."""
     lines, proper = CROSSOVER.prior_lines(model)
-    units = {key: text.replace("score units", "logarithms") for key, text in lines.items()}
-    return {key: text for key, text in units.items() if key != "prior predictive"}, proper
+    return {key: text.replace("score units", "logarithms") for key, text in lines.items()}, proper
 
 
 def _example(_: ModelSpec) -> Evidence:
@@ -214,6 +219,8 @@ CROSSOVER_LOG = replace(
     groups=_groups,
     counterpart=_counterpart,
     document=_document,
+    analyzed=logged,
+    derived=_derived,
     prior_lines=_prior_lines,
     example=_example,
 )

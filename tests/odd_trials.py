@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import BayesPtsdError, StatisticalWarning
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients
@@ -30,12 +31,14 @@ from bayes_ptsd.trial import Trial
 
 __all__ = [
     "EXACT",
+    "CATEGORIES",
     "KINDS",
-    "SAMPLED",
     "Scores",
     "answered",
     "model_of",
+    "odd_categories",
     "odd_evidence",
+    "random_categories",
     "random_evidence",
 ]
 
@@ -54,9 +57,6 @@ EXACT: Mapping[str, Mapping[str, Any]] = {
     "first-period, arms": {"baseline": "none", "arm_sd": "unequal"},
 }
 """Models of a score that have an exact engine, with the options that make them one."""
-
-SAMPLED = {"binary": "binary", "ordinal": "ordinal"}
-
 
 class Scores:
     """Scores and baselines of two sequences, dims (subject, period); NaN where there is none."""
@@ -184,34 +184,84 @@ KINDS: Mapping[str, Kind] = {
 """Kinds of odd scores by name; each changes a plain trial."""
 
 
-def odd_evidence(kind: str, *, seed: int = 1, each: tuple[int, int] = (6, 6)) -> Evidence:
-    """Read a trial of one kind of odd data from its file; a refusal is an error of the package."""
+CATEGORIES: Mapping[str, Callable[[Scores, int], None]] = {
+    "plain": lambda _, __: None,
+    "one category": lambda s, top: _set(s, float(top)),
+    "separated": lambda s, top: _set(s, np.where(s.active, float(top), 0.0)),
+    "zero events under A": lambda s, _: _set(s, np.where(s.active, 0.0, s.score)),
+    "ends only": lambda s, top: _set(s, np.where(s.score > top / 2, float(top), 0.0)),
+    "constant within patients": lambda s, _: _set(s, s.score[:, :1]),
+    **{
+        name: lambda s, _, kind=KINDS[name]: kind(s)  # type: ignore[misc]
+        for name in (
+            "one a sequence",
+            "no second visit",
+            "no first visit",
+            "no second visit in BA",
+            "no first visit in AB",
+            "active arm empty",
+        )
+    },
+}
+"""Kinds of odd categories 0 to `top`, by name."""
+
+
+def odd_evidence(
+    kind: str, *, seed: int = 1, each: tuple[int, int] = (6, 6), reference_sd: float | None = None
+) -> Evidence:
+    """Read a trial of one kind of odd scores from its file; a refusal is an error."""
     scores = Scores(np.random.default_rng(seed), each)
     KINDS[kind](scores)
-    return _read(made_up_trial(), scores)
+    return _read(_with(made_up_trial(), reference_sd=reference_sd), scores)
 
 
-def random_evidence(seed: int, *, outcome: str = "continuous") -> Evidence:
-    """Read a random small trial, two kinds of odd data upon each other in most of them."""
+def odd_categories(kind: str, top: int, *, seed: int = 1) -> Evidence:
+    """Read a trial of one kind of odd categories, 0 and 1 or 0 to `top`, from its file."""
     rng = np.random.default_rng(seed)
-    scores = Scores(rng, (int(rng.integers(0, 8)), int(rng.integers(0, 8))))
+    return _read(*_categorized(Scores(rng, (6, 6)), [kind], top))
+
+
+def random_evidence(seed: int) -> Evidence:
+    """Read a random small trial of scores, up to two kinds of odd data upon each other."""
+    rng = np.random.default_rng(seed)
+    scores = Scores(rng, (int(rng.integers(1, 8)), int(rng.integers(1, 8))))
     for kind in rng.choice(list(KINDS), size=rng.integers(0, 3)):
-        if len(scores.first):
-            KINDS[kind](scores)
-    scores.score[rng.uniform(size=scores.score.shape) < rng.choice([0.0, 0.1, 0.4])] = np.nan
-    if outcome == "continuous":
-        better = rng.choice(["lower", "higher"])
-        trial = made_up_trial(better=better)
-        if rng.uniform() < 0.3:
-            endpoint = replace(trial.endpoints["score"], reference_sd=10.0, mcid=5.0)
-            trial = replace(trial, endpoints={"score": endpoint})
-        return _read(trial, scores)
-    top = 1 if outcome == "binary" else int(rng.integers(1, 8))
-    middle, spread = rng.choice([30.0, 50.0, 50.0, 70.0]), rng.choice([5.0, 20.0])
-    ranked = np.clip(np.round(top * (0.5 + (scores.score - middle) / (4 * spread))), 0, top)
-    scores.score = ranked
-    made: Any = {"kind": outcome, "range": None if outcome == "binary" else (0.0, float(top))}
-    return _read(made_up_trial(**made), scores)
+        KINDS[kind](scores)
+    _lose(scores)
+    trial = made_up_trial(better=rng.choice(["lower", "higher"]))
+    known = {"reference_sd": 10.0, "mcid": 5.0} if rng.uniform() < 0.4 else {}
+    return _read(_with(trial, **known), scores)
+
+
+def random_categories(seed: int, top: int) -> Evidence:
+    """Read a random small trial of an outcome in categories, 0 and 1 or 0 to `top`."""
+    rng = np.random.default_rng(seed)
+    scores = Scores(rng, (int(rng.integers(1, 8)), int(rng.integers(1, 8))))
+    trial, scores = _categorized(scores, rng.choice(list(CATEGORIES), size=1), top)
+    _lose(scores)
+    return _read(trial, scores)
+
+
+def _with(trial: Trial, **known: Any) -> Trial:
+    """Return a trial whose endpoint has more known of it."""
+    return replace(trial, endpoints={"score": replace(trial.endpoints["score"], **known)})
+
+
+def _categorized(scores: Scores, kinds: Any, top: int) -> tuple[Trial, Scores]:
+    """Cut scores into categories and make them odd."""
+    scores.score = np.clip(np.round(top * (scores.score - 30) / 40), 0, top)
+    scores.baseline[:] = np.nan
+    for kind in kinds:
+        CATEGORIES[kind](scores, top)
+    if top == 1:
+        return made_up_trial(kind="binary"), scores
+    return made_up_trial(kind="ordinal", range=(0.0, float(top))), scores
+
+
+def _lose(scores: Scores) -> None:
+    """Lose no score, a tenth of them or two fifths at random."""
+    lost = scores.rng.choice([0.0, 0.1, 0.4])
+    scores.score[scores.rng.uniform(size=scores.score.shape) < lost] = np.nan
 
 
 def _read(trial: Trial, scores: Scores) -> Evidence:
@@ -228,7 +278,13 @@ def model_of(name: str, prior: str = "") -> ModelSpec:
     return spec.under(prior) if prior else spec
 
 
-def answered(make: Callable[[], Evidence], spec: ModelSpec, *, engine: str = "exact") -> str:
+def answered(
+    make: Callable[[], Evidence],
+    spec: ModelSpec,
+    *,
+    engine: str = "exact",
+    compiled: CompiledModels | None = None,
+) -> str:
     """Return ``answer``, ``answer, checks failed`` or the one sentence of a refusal.
 
     Anything else, such as a warning of a library or a number that is none, is an AssertionError.
@@ -237,7 +293,9 @@ def answered(make: Callable[[], Evidence], spec: ModelSpec, *, engine: str = "ex
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", StatisticalWarning)
-            fit = fit_model(make(), spec, engine=engine, draws=100, tune=200, chains=2)
+            fit = fit_model(
+                make(), spec, engine=engine, draws=100, tune=200, chains=2, compiled=compiled
+            )
     except BayesPtsdError as error:
         message = str(error)
         assert message and "\n" not in message.partition("\n  ")[0], message

@@ -17,7 +17,7 @@ from bayes_ptsd.errors import FitError, StatisticalWarning, nearest
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.models_files import load_model
-from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id, stamp
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, make_result_id, stamp
 from bayes_ptsd.specification import Groups, ModelSpec, Problem
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ __all__ = [
 ]
 
 ENGINES = ("auto", "exact", "nuts")
-# as many draws as a sampled fit has by default, 4 chains of 1,000
-EXACT_SETTINGS = {"engine": "exact", "draws": 4000}
 
 
 def sampler_settings(draws: int, tune: int, chains: int) -> dict[str, Any]:

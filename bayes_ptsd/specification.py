@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
+from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys, shown
+from bayes_ptsd.inputs import is_number, short
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import MATRICES, Prior, parse_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value
@@ -68,6 +68,7 @@ class Request:
     data: Path | None = None
     endpoint: str | None = None
     visit: str | None = None
+    key: str | bytes | None = field(default=None, repr=False)  # of the pseudonyms
 
 
 @dataclass(frozen=True)
@@ -268,7 +269,7 @@ def parse_override(text: str) -> tuple[str, Prior]:
     """Read ``name = distribution(numbers)``, such as ``treatment=normal(0, 20)``."""
     name, equals, distribution = text.partition("=")
     if not equals:
-        raise SpecError(f"'{text}': write NAME=DISTRIBUTION, e.g. treatment=normal(0, 20)")
+        raise SpecError(f"'{shown(text)}': write NAME=DISTRIBUTION, e.g. treatment=normal(0, 20)")
     return name.strip(), parse_prior(distribution)
 
 
@@ -276,7 +277,7 @@ def parse_option(text: str, structure: Structure) -> tuple[str, Any]:
     """Read ``name=value``, such as ``covariates=sex,age``; `structure` decides the type."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
-        raise SpecError(f"'{text}': write NAME=VALUE, e.g. patients=completers")
+        raise SpecError(f"'{shown(text)}': write NAME=VALUE, e.g. patients=completers")
     allowed = structure.options.get(name, ())
     if allowed == NAME:
         return name, value
@@ -297,10 +298,12 @@ def read_prior(value: Any, where: str) -> PriorValue:
     """Read a prior: a name of the family or a table."""
     if isinstance(value, str):
         if value not in PRIOR_FAMILY:
-            raise SpecError(f"{where}: unknown prior '{value}'{nearest(value, PRIOR_FAMILY)}")
+            raise SpecError(
+                f"{where}: unknown prior '{shown(value)}'{nearest(value, PRIOR_FAMILY)}"
+            )
         return value
     if not isinstance(value, dict):
-        raise SpecError(f"{where}: a prior is a name or a table with 'dist', got {value!r}")
+        raise SpecError(f"{where}: a prior is a name or a table with 'dist', got {short(value)}")
     return prior_value(value, where)
 
 
@@ -313,15 +316,16 @@ def validated(spec: ModelSpec, where: str) -> ModelSpec:
     for key, allowed in structure.options.items():
         if key not in spec.options:
             raise SpecError(f"{where} [options]: '{key}' is missing; one of {allowed}")
+        given = spec.options[key]
         if allowed == NAMES:
-            _refuse_no_names(spec.options[key], f"{where} [options] {key}")
+            _refuse_no_names(given, f"{where} [options] {key}")
         elif allowed == NAME:
-            _refuse_no_name(spec.options[key], f"{where} [options] {key}")
+            _refuse_no_name(given, f"{where} [options] {key}")
         elif allowed == NUMBER:
-            _refuse_no_number(spec.options[key], f"{where} [options] {key}")
-        elif spec.options[key] not in allowed:
-            known = nearest(str(spec.options[key]), map(str, allowed))
-            raise SpecError(f"{where} [options] {key}: '{spec.options[key]}' not allowed{known}")
+            _refuse_no_number(given, f"{where} [options] {key}")
+        elif not any(type(one) is type(given) and one == given for one in allowed):
+            known = nearest(str(short(given)).strip("'"), map(str, allowed))
+            raise SpecError(f"{where} [options] {key}: {short(given)} not allowed{known}")
     for key in structure.priors:
         if key not in spec.priors:
             raise SpecError(f"{where} [priors]: '{key}' is missing")
@@ -363,19 +367,21 @@ def _number(text: str) -> Any:
 
 def _refuse_no_number(value: Any, where: str) -> None:
     """Refuse what is no finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SpecError(f"{where}: write a number, such as 0.5; got {value!r}")
+    if not is_number(value):
+        got = short(value)
+        raise SpecError(f"{where}: write a number from -1e15 to 1e15, such as 0.5; got {got}")
 
 
 def _refuse_no_name(value: Any, where: str) -> None:
     """Refuse what is no name."""
     if not isinstance(value, str) or not value:
-        raise SpecError(f'{where}: write one name, such as "madrs"; got {value!r}')
+        raise SpecError(f'{where}: write one name, such as "madrs"; got {short(value)}')
 
 
 def _refuse_no_names(value: Any, where: str) -> None:
     """Refuse what is not a list of different names."""
     if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
-        raise SpecError(f'{where}: write a list of names, such as ["sex", "age"]; got {value!r}')
+        got = short(value)
+        raise SpecError(f'{where}: write a list of names, such as ["sex", "age"]; got {got}')
     if len(set(value)) < len(value):
         raise SpecError(f"{where}: {', '.join(value)} names one of them twice")

@@ -7,6 +7,7 @@ library, typer and rich.
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -73,8 +74,20 @@ def common(
     """Bayesian reanalysis of randomized crossover trials."""
 
 
+def _one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Return a warning for people without the place in the code from which it comes."""
+    return f"bayes-ptsd: warning: {message}\n"
+
+
 def main() -> None:
     """Run the command line: exit 0 done, 1 wrong request, 2 usage, 3 failed check, 130 stopped."""
+    warnings.formatwarning = _one_line
     try:
         app()
     except BayesPtsdError as error:

@@ -160,7 +160,7 @@ def _problem(name: str, variant: Variant, patients: Patients) -> CrossoverModel:
         raise SpecError("give both --trial and --data, or neither")
     if trial is None or data is None:
         return crossover_model(trial_pattern(endpoint or "ies_r"), spec)
-    loaded = load_patients(data, trial, endpoint=endpoint)
+    loaded = load_patients(data, trial, endpoint=endpoint, key=patients.key)
     return crossover_model(select_outcome(loaded, endpoint, visit=patients.visit), spec)
 
 

@@ -96,6 +96,7 @@ def compare(
         emit("compare", (patient_comparison_document if named else comparison_document)(table))
     elif named:
         files = f"--trial {patients.trial} --data {patients.data}"
+        files += f" --key-file {patients.key_file}" if patients.key_file else ""
         _show_patients(patient_comparison_document(table), files)
     else:
         _show_printed(comparison_document(table), convention or "T")
@@ -111,7 +112,7 @@ def _compared(folder: Path | None, patients: Patients) -> Evidence:
         return load_published(folder)
     if trial is None or data is None or folder is not None:
         raise SpecError("patients need --trial FILE and --data FILE, printed numbers --evidence")
-    return load_patients(data, trial, endpoint=patients.endpoint)
+    return load_patients(data, trial, endpoint=patients.endpoint, key=patients.key)
 
 
 def _show_printed(document: dict[str, Any], convention: str) -> None:
@@ -218,7 +219,6 @@ def compare_models_command(
     from bayes_ptsd.compiled import CompiledModels
     from bayes_ptsd.model_comparison import compare_models
     from bayes_ptsd.models_files import load_model
-    from bayes_ptsd.specification import Request
     from bayes_ptsd.store import ResultStore
 
     talk = run.talk()
@@ -228,7 +228,7 @@ def compare_models_command(
         for spec in chosen_specs(load_model(name), Variant(prior))
     }
     first = next(iter(specs.values()))
-    found = first.room.select(first, Request(**vars(patients)))
+    found = first.room.select(first, patients.request())
     results = ResultStore(store_path(store))
     results.check_writable()
     with talk.console.status("reading") as status, warnings.catch_warnings():

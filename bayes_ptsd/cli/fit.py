@@ -77,11 +77,10 @@ def fit_command(
     Exit status 3 if a required check of a result failed; the result is stored and marked.
     """
     from bayes_ptsd.models_files import load_model
-    from bayes_ptsd.specification import Request
 
     talk = run.talk()
     specs = chosen_specs(load_model(model), variant)
-    asked = Request(contrast=contrast, folder=evidence, **vars(patients))
+    asked = patients.request(contrast=contrast, folder=evidence)
     documents = stored_documents(
         specs[0].room.select(specs[0], asked), specs, store=store_path(store),
         seed=run.fixed_seed, engine=engine, sampler=vars(sampler), thresholds=threshold or [],

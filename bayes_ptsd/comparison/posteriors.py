@@ -13,11 +13,10 @@ from bayes_ptsd.errors import EvidenceError, FitError, SpecError
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.provenance import endpoint_constants, make_result_id
+from bayes_ptsd.provenance import EXACT_SETTINGS, endpoint_constants, make_result_id
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.structures.crossover.exact import (
-    DRAWS,
     crossover_posterior,
     exact_priors,
     why_not_exact,
@@ -27,7 +26,6 @@ from bayes_ptsd.structures.crossover.model import crossover_model
 __all__ = ["PosteriorSource", "label_of"]
 
 QUANTITIES = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid")
-SETTINGS = {"engine": "exact", "draws": DRAWS}
 
 
 class PosteriorSource:
@@ -62,7 +60,7 @@ class PosteriorSource:
             return _line(one, str(entry["engine"]), str(entry["result_id"]))
         if why_not_exact(spec.options):
             return _line({}, "", "") | {"to_run": _command(spec)}
-        result_id = make_result_id(self.evidence, spec, settings=SETTINGS, seed=self.seed)
+        result_id = make_result_id(self.evidence, spec, settings=EXACT_SETTINGS, seed=self.seed)
         try:
             return _line(self._exact(spec), "exact", result_id)
         except (EvidenceError, FitError, SpecError) as error:

@@ -42,7 +42,7 @@ def refuse(refusals: Iterable[Refusal], *, where: str, unit: str) -> None:
     if len(rows) > LISTED:
         more = sum(map(len, [*rows.values()][LISTED:]))
         lines.append(f"  and {more} more for {len(rows) - LISTED} other reasons")
-    raise EvidenceError("\n".join(lines))
+    raise EvidenceError(*lines)
 
 
 def check_design(trial: Trial) -> None:

@@ -24,6 +24,7 @@ from scipy import stats
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import outcomes_of
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
 from bayes_ptsd.patient_scale import occasion_scale
 from bayes_ptsd.priors import FloatArray
@@ -47,7 +48,7 @@ LIMITS = (0.80, 1.25)
 
 def logged(evidence: Evidence) -> Evidence:
     """Return patients with the natural logarithms of scores and baselines; all must be positive."""
-    outcomes = evidence.data["outcomes"].to_dataset()
+    outcomes = outcomes_of(evidence)
     for name in [key for key in ("value", "baseline") if key in outcomes]:
         if below := int((outcomes[name] <= 0).sum()):
             raise EvidenceError(
@@ -204,8 +205,7 @@ def _document(fit: xr.DataTree) -> dict[str, Any]:
 def _prior_lines(model: CrossoverModel) -> tuple[dict[str, str], bool]:
     """Return the priors of the logarithms, and whether all are proper."""
     lines, proper = CROSSOVER.prior_lines(model)
-    units = {key: text.replace("score units", "logarithms") for key, text in lines.items()}
-    return {key: text for key, text in units.items() if key != "prior predictive"}, proper
+    return {key: text.replace("score units", "logarithms") for key, text in lines.items()}, proper
 
 
 def _example(_: ModelSpec) -> Evidence:

@@ -30,11 +30,13 @@ from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Trial
 
 __all__ = [
-    "EXACT",
     "CATEGORIES",
+    "EXACT",
     "KINDS",
     "Scores",
     "answered",
+    "assert_finite",
+    "integrated",
     "model_of",
     "odd_categories",
     "odd_evidence",
@@ -57,6 +59,7 @@ EXACT: Mapping[str, Mapping[str, Any]] = {
     "first-period, arms": {"baseline": "none", "arm_sd": "unequal"},
 }
 """Models of a score that have an exact engine, with the options that make them one."""
+
 
 class Scores:
     """Scores and baselines of two sequences, dims (subject, period); NaN where there is none."""
@@ -285,35 +288,63 @@ def answered(
     engine: str = "exact",
     compiled: CompiledModels | None = None,
 ) -> str:
-    """Return ``answer``, ``answer, checks failed`` or the one sentence of a refusal.
+    """Fit; return ``answer``, ``answer, checks failed`` or the one sentence of a refusal.
 
     Anything else, such as a warning of a library or a number that is none, is an AssertionError.
     """
+
+    def fit() -> str:
+        found = fit_model(
+            make(), spec, engine=engine, draws=100, tune=200, chains=2, compiled=compiled
+        )
+        assert_finite(found)
+        return "answer" if found.attrs["checks_passed"] else "answer, checks failed"
+
+    return _said(fit)
+
+
+def integrated(make: Callable[[], Evidence], spec: ModelSpec) -> str:
+    """Integrate without checks; return ``answer`` or the one sentence of a refusal."""
+
+    def integrate() -> str:
+        groups = spec.room.exact(spec.room.problem(make(), spec).model, 1)
+        assert isinstance(groups, dict)
+        for name in ("posterior", "exact"):
+            _assert_numbers(groups[name], name)
+        return "answer"
+
+    return _said(integrate)
+
+
+def _said(work: Callable[[], str]) -> str:
+    """Return what work returns, or the sentence of its refusal, which must be one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", StatisticalWarning)
-            fit = fit_model(
-                make(), spec, engine=engine, draws=100, tune=200, chains=2, compiled=compiled
-            )
+            return work()
     except BayesPtsdError as error:
         message = str(error)
-        assert message and "\n" not in message.partition("\n  ")[0], message
+        assert message, "an empty message"
+        assert "\n" not in message.partition("\n  ")[0], message
         assert not {"nan", "inf", "-inf"} & set(message.replace(",", " ").split()), message
         return message
-    assert_finite(fit)
-    return "answer" if fit.attrs["checks_passed"] else "answer, checks failed"
 
 
 def assert_finite(fit: xr.DataTree) -> None:
-    """Assert that every number that a fit says is one; probabilities are between 0 and 1."""
-    for group in ("posterior", "exact", "log_likelihood", "prior"):
+    """Assert that every number that a fit says is one."""
+    for group in ("posterior", "exact", "prior", "log_likelihood"):
         if group in fit.children:
-            for name, values in fit[group].to_dataset().data_vars.items():
-                where = values.notnull() if group != "log_likelihood" else True
-                kept = np.asarray(values.where(where, 0.0).values, dtype=float)
-                assert np.isfinite(kept).all(), f"{group}: {name}"
+            _assert_numbers(fit[group].to_dataset(), group)
     for name, found in json.loads(fit.attrs["summary"]).items():
         for key in ("mean", "sd", "prob_benefit"):
             value = found.get(key)
             assert value is None or math.isfinite(value), f"{name}: {key} is {value}"
+
+
+def _assert_numbers(table: xr.Dataset, group: str) -> None:
+    """Assert that no value is infinite, and none missing but means that do not exist."""
+    for name, values in table.data_vars.items():
+        assert not np.isinf(values.values.astype(float)).any(), f"{group}: {name}"
+        allowed = group == "log_likelihood" or name in ("mean", "sd")
+        assert allowed or bool(values.notnull().all()), f"{group}: {name}"

@@ -18,6 +18,7 @@ __all__ = [
     "SpecError",
     "StatisticalWarning",
     "StoreError",
+    "WorkerError",
     "is_invisible",
     "nearest",
     "refuse_unknown_keys",
@@ -86,6 +87,10 @@ class ResultNotFoundError(StoreError, KeyError):
     def __str__(self) -> str:
         """Return the message without the quotes that KeyError puts around it."""
         return BayesPtsdError.__str__(self)
+
+
+class WorkerError(BayesPtsdError, RuntimeError):
+    """A task could not be carried out because the processes that had it ended early."""
 
 
 class StatisticalWarning(UserWarning):

@@ -158,7 +158,7 @@ def _fitted(
         warnings.warn(failure, StatisticalWarning, stacklevel=3)
     tree.attrs = stamp(
         evidence, spec, endpoint=problem.endpoint, settings=settings, seed=seed,
-        seconds=time.perf_counter() - start, warnings=[*problem.notes, *failures],
+        seconds=time.perf_counter() - start, warnings=[*evidence.notes, *problem.notes, *failures],
     )  # fmt: skip
     tree.attrs.update(problem.attrs)
     tree.attrs["checks_passed"] = int(checks_passed(tree))

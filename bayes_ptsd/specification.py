@@ -119,6 +119,10 @@ class Structure:
     kinds: tuple[str, ...] = ("continuous", "ordinal", "binary")
     # what a fit has beyond estimands and checks, for the document of `fit --json`
     document: Callable[[xr.DataTree], dict[str, Any]] = lambda _: {}
+    # scores as they enter the model, such as their logarithms
+    analyzed: Callable[[Evidence], Evidence] = lambda evidence: evidence
+    # groups that follow from posterior and benefit sign alone, and that `document` has words for
+    derived: Callable[[Groups, int], Groups] | None = None
     # what it reads of patients: both "periods" of a crossover, one "visit", all "visits"; or "rows"
     # that a paper printed
     reads: Literal["periods", "visit", "visits", "rows"] = "visit"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -19,7 +19,15 @@ from typing import Literal
 from bayes_ptsd.errors import SpecError, nearest, shown
 from bayes_ptsd.inputs import LONGEST_TEXT, TomlTable, is_number, looks_like, read_toml
 
-__all__ = ["PRINTED_SIGNS", "DataRules", "Endpoint", "Trial", "load_trial", "printed_sign"]
+__all__ = [
+    "PRINTED_SIGNS",
+    "DataRules",
+    "Endpoint",
+    "Trial",
+    "load_trial",
+    "period_keys",
+    "printed_sign",
+]
 
 TRIAL_KEYS = {
     "schema", "name", "title", "design", "treatments", "endpoints", "sequences", "columns", "data",
@@ -32,7 +40,6 @@ ENDPOINT_KEYS = {
 DATA_KEYS = {"decimal", "factors", "replicates"}
 COLUMN_KEYS = {
     "subject", "sequence", "period", "treatment", "endpoint", "value", "visit", "baseline",
-    "period_1", "period_2",
 }  # fmt: skip
 KINDS = ("continuous", "ordinal", "binary")
 DESIGNS = ("crossover", "parallel")
@@ -138,14 +145,29 @@ class Trial:
     def digest(self) -> str:
         """SHA-256 of the description, without the place it was read from and how cells are read.
 
-        The label of an event is left out too: the scores say what it made of them.
+        The label of an event is left out too: the scores say what it made of them. So are columns
+        of one period: patients are the same in either layout.
         """
         content = asdict(self)
         for key in ("source", "data"):
             del content[key]
+        for key in self.columns.keys() & period_keys(self.endpoints):
+            del content["columns"][key]
         for endpoint in content["endpoints"].values():
             del endpoint["event"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def period_keys(endpoints: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """Return the keys of [columns] for a column of one period, with what it holds and the period.
+
+    ``period_1`` has the scores of period 1, ``baseline_1`` and ``treatment_1`` what belongs to
+    them, ``pef_1`` the scores of endpoint ``pef``.
+    """
+    ids = set(endpoints)
+    held = dict.fromkeys(("period", "baseline", "treatment", *sorted(ids)))
+    keys = {f"{what}_{period}": (what, period) for what in held for period in (1, 2)}
+    return {key: place for key, place in keys.items() if key not in ids}
 
 
 def printed_sign(sign_as_printed: str, endpoint: Endpoint) -> int:
@@ -211,7 +233,7 @@ def _trial(file: TomlTable) -> Trial:
         raise SpecError(f"{treatments.where}: active and control are both '{active}'")
     endpoints = _endpoints(file.table("endpoints", named=True))
     columns = file.table("columns")
-    columns.only(COLUMN_KEYS | set(endpoints))
+    columns.only(COLUMN_KEYS.union(endpoints, period_keys(endpoints)))
     return Trial(
         name=name,
         title=file.text("title", name),

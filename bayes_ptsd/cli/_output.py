@@ -7,6 +7,7 @@ terminal shows.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import warnings
@@ -35,6 +36,7 @@ __all__ = [
     "show_mixture",
     "show_periods",
     "show_prose",
+    "show_ratios",
     "show_table",
     "store_path",
     "told_warnings",
@@ -85,6 +87,23 @@ def show_periods(lines: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         columns = ["patients with a score", "difference", "sd within groups", "n"]
         show_table("Each period alone, control and active compared", columns, rows)
+
+
+def show_ratios(lines: Sequence[tuple[str, Mapping[str, Any] | None]]) -> None:
+    """Print ratios of geometric means with the interval that is held against the limits."""
+    ratios = [(name, one) for name, one in lines if one]
+    within = [one["within"] for _, one in ratios if "within" in one]
+    if not within:
+        return
+    rows = [
+        [name, number(one["median" if "within" in one else "estimate"], 4),
+         interval(one["eti90" if "within" in one else "ci90"], 4),
+         number(one["within"]["probability"], 4) if "within" in one else ""]
+        for name, one in ratios
+    ]  # fmt: skip
+    low, high = within[0]["limits"]
+    columns = ["analysis", "ratio", "90% interval", f"P({low} to {high})"]
+    show_table("Ratio of geometric means, active over control as recorded", columns, rows)
 
 
 def show_table(
@@ -139,6 +158,18 @@ def told_warnings() -> Iterator[list[str]]:
         Console(stderr=True, highlight=False).print(_text(f"warning: {message}"))
 
 
+class _Said(logging.Handler):
+    """Says what the package logs, such as the death of a process, as a message of the command."""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__(logging.WARNING)
+        self.talk = talk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record."""
+        self.talk.say(record.getMessage())
+
+
 class Talk:
     """Messages and progress for people: on stderr unless quiet, and in a log file if asked for."""
 
@@ -147,6 +178,7 @@ class Talk:
         self.log = log
         # before anything is computed that the log was to tell about
         self._write("")
+        logging.getLogger("bayes_ptsd").handlers = [_Said(self)]
 
     def say(self, message: str) -> None:
         """Say one message."""

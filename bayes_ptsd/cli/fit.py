@@ -26,6 +26,7 @@ from bayes_ptsd.cli._output import (
     interval,
     number,
     show_periods,
+    show_ratios,
     show_table,
     store_path,
 )
@@ -95,6 +96,8 @@ def _report(documents: Sequence[dict[str, Any]], *, json: bool, talk: Talk) -> N
         emit("fit", documents[0] if len(documents) == 1 else {"fits": documents})
     else:
         _show(documents)
+    for name, kind in documents[0].get("covariates", {}).items():
+        talk.say(f"covariate {name}: {kind}")
     for document in documents:
         for warning in document["warnings"]:
             talk.say(f"{document['prior']}: {warning}")
@@ -185,6 +188,8 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
     title = f"{first['model']}, {first['endpoint']}, positive = active better"
     columns = ["estimand", "unit", "mean", "sd or SE", "95% interval", "P(better)", "P(> MCID)"]
     show_table(f"{title} ({first['evidence_kind']})", columns, rows)
+    lines = [(f"{one['prior']}, {one['engine']}", one.get("ratio")) for one in documents]
+    show_ratios([*lines, (mirror["method"], mirror.get("ratio"))])
     show_periods(mirror.get("periods", ()))
     _show_priors(documents)
 

@@ -40,7 +40,10 @@ HINTS = {
 
 
 def trial_toml(trial: Trial) -> str:
-    """Return a trial as TOML that `load_trial` reads back, without ``columns``."""
+    """Return a trial as TOML that `load_trial` reads back, without ``columns`` and ``data``.
+
+    What is written with it is long, has role names and decimal points, and needs neither.
+    """
     lines = ["schema = 1", *_pairs({k: getattr(trial, k) for k in ("name", "title", "design")})]
     lines += ["", "[treatments]", *_pairs({"active": trial.active, "control": trial.control})]
     lines += ["", "[sequences]", *_pairs(trial.sequences)] if trial.sequences else []

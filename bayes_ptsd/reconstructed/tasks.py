@@ -98,7 +98,8 @@ def _sampled(task: Task, store: ResultStore, *, seed: int, report: Report) -> xr
             report("lost", f"{task.spec.name}: {error}")
             continue
         report("computed", store.save(fit))
-        fits.append(fit)
+        # as it is stored: another process may have been the first to store this fit
+        fits.append(store.load(result_id))
     return pooled_fits(
         fits, task.patients, task.spec, printed=task.printed,
         settings=task_settings("nuts", pooled=True), seed=seed,

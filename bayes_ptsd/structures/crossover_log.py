@@ -124,9 +124,8 @@ def _refuse_no_spread(logs: Evidence) -> None:
 
 def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
     """Bring the logarithms and the specification together."""
-    logs = logged(evidence)
-    _refuse_no_spread(logs)
-    problem = CROSSOVER.problem(logs, spec)
+    _refuse_no_spread(evidence)
+    problem = CROSSOVER.problem(evidence, spec)
     units = {DIFFERENCE: problem.endpoint.unit, RATIO: "ratio, active over control"}
     attrs = {
         "estimand_nulls": json.dumps({DIFFERENCE: 0.0}),
@@ -163,7 +162,12 @@ def _groups(model: CrossoverModel, groups: Groups, seed: int, built: pm.Model | 
             drawn = found[name]
             ratio = np.exp(model.sign * drawn[DIFFERENCE])
             found[name] = drawn.assign({RATIO: ratio})
-    return found | {"ratio": ratio_of_means(groups | found, model.sign)}
+    return found | _derived(groups | found, model.sign)
+
+
+def _derived(groups: Groups, sign: int) -> Groups:
+    """Return the group of the ratio."""
+    return {"ratio": ratio_of_means(groups, sign)}
 
 
 def _counterpart(model: CrossoverModel) -> dict[str, Any]:
@@ -233,6 +237,8 @@ CROSSOVER_LOG = replace(
     groups=_groups,
     counterpart=_counterpart,
     document=_document,
+    analyzed=logged,
+    derived=_derived,
     prior_lines=_prior_lines,
     example=_example,
 )

@@ -80,7 +80,11 @@ class CrossoverModel:
 
 
 def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
-    """Bring a crossover specification and patients, of one endpoint and visit, together."""
+    """Bring a crossover specification and patients, of one endpoint and visit, together.
+
+    Scores enter as the room of the specification analyzes them.
+    """
+    evidence = spec.room.analyzed(evidence)
     arrays = crossover_arrays(evidence, _only_endpoint(evidence))
     endpoint = evidence.trial.endpoint(arrays.attrs["endpoint"])
     notes = []
@@ -92,7 +96,6 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
         notes += more
     pairs, baselines = _pairs(arrays, spec)
     sd, scales, said = _scales(endpoint, pairs, spec)
-
     known: dict[str, xr.Dataset] = {}
 
     def standard_error() -> float:

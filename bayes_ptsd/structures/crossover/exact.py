@@ -260,9 +260,9 @@ def _no_variation(score: FloatArray, active_first: BoolArray) -> str:
     if len(change) <= len(rest) or max(rest) > size:
         return ""
     if np.ptp(gain) <= size:
-        found = f"all {len(gain)} within-patient differences between the treatments are {gain[0]:g}"
+        found = f"all {len(gain)} within-patient differences between the treatments are {gain[0] + 0.0:g}"
     elif np.ptp(change) <= size:
-        found = f"all {len(gain)} within-patient differences between the periods are {change[0]:g}"
+        found = f"all {len(gain)} within-patient differences between the periods are {change[0] + 0.0:g}"
     else:
         found = f"the {len(gain)} within-patient differences do not vary within the sequences"
     return (

@@ -124,7 +124,7 @@ def _refuse_no_spread(logs: Evidence) -> None:
 
 def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
     """Bring the logarithms and the specification together."""
-    _refuse_no_spread(evidence)
+    _refuse_no_spread(logged(evidence))
     problem = CROSSOVER.problem(evidence, spec)
     units = {DIFFERENCE: problem.endpoint.unit, RATIO: "ratio, active over control"}
     attrs = {

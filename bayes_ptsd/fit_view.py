@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_subjects import covariate_kinds
 from bayes_ptsd.fit import frequentist_document
 from bayes_ptsd.frequentist.documents import finite
 from bayes_ptsd.specification import ModelSpec
@@ -26,11 +27,12 @@ def fit_document(
     """Return a fit as a JSON-safe document; what does not exist is None.
 
     `thresholds`, in score units, each add a probability that an estimand exceeds it. ``passed`` of
-    the diagnostics is that of every required check. A fit of patients has ``power_scaling``, a line
-    for every prior, and with proper priors ``prior_scores``, what they alone make of scores. A fit
-    with a mediator also has ``mediation``: the share mediated, and direct and indirect effect by
-    the correlation of the errors; one of several endpoints ``joint``, the probabilities that at
-    least one, two, ... of them exceed 0, or their MCID.
+    the diagnostics is that of every required check. A fit with covariates has ``covariates``, what
+    each was read as. A fit of patients has ``power_scaling``, a line for every prior, and with
+    proper priors ``prior_scores``, what they alone make of scores. A fit with a mediator also has
+    ``mediation``: the share mediated, and direct and indirect effect by the correlation of the
+    errors; one of several endpoints ``joint``, the probabilities that at least one, two, ... of
+    them exceed 0, or their MCID.
     """
     attrs = fit.attrs
     named = ("result_id", "model", "endpoint", "evidence_kind", "prior", "engine", "contrast")
@@ -52,10 +54,19 @@ def fit_document(
         "frequentist": json.loads(attrs["frequentist"])
         if "frequentist" in attrs
         else frequentist_document(evidence, spec),
+        **_covariates(evidence, spec),
         "n": json.loads(attrs["size"]) if "size" in attrs else _printed_size(evidence),
         "warnings": json.loads(attrs["warnings"]),
         "seconds": float(attrs["seconds"]),
     }
+
+
+def _covariates(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
+    """Return what each covariate of the model was read as: a number, or so many categories."""
+    names = spec.options.get("covariates", ())
+    kinds = covariate_kinds(evidence)
+    found = {name: kinds[name] for name in names if name in kinds}
+    return {"covariates": found} if found else {}
 
 
 def _prior_document(fit: xr.DataTree) -> dict[str, Any]:

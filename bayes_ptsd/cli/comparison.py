@@ -30,6 +30,7 @@ from bayes_ptsd.cli._output import (
     number,
     show_periods,
     show_prose,
+    show_ratios,
     show_table,
     store_path,
 )
@@ -82,8 +83,9 @@ def compare(
     from bayes_ptsd.store import ResultStore
 
     named = patients.trial is not None or patients.data is not None
+    found = _compared(evidence, patients)
     table = run(
-        _compared(evidence, patients),
+        found,
         endpoint=patients.endpoint,
         visit=patients.visit,
         convention=convention,
@@ -92,13 +94,17 @@ def compare(
         store=ResultStore(store_path(store)),
         reading_weights=chosen_readings(reading_weights),
     )
+    document = (patient_comparison_document if named else comparison_document)(table)
+    if named:
+        document["notes"] = [*found.notes]
     if json:
-        emit("compare", (patient_comparison_document if named else comparison_document)(table))
+        emit("compare", document)
     elif named:
         files = f"--trial {patients.trial} --data {patients.data}"
-        _show_patients(patient_comparison_document(table), files)
+        files += f" --key-file {patients.key_file}" if patients.key_file else ""
+        _show_patients(document, files)
     else:
-        _show_printed(comparison_document(table), convention or "T")
+        _show_printed(document, convention or "T")
 
 
 def _compared(folder: Path | None, patients: Patients) -> Evidence:
@@ -111,7 +117,7 @@ def _compared(folder: Path | None, patients: Patients) -> Evidence:
         return load_published(folder)
     if trial is None or data is None or folder is not None:
         raise SpecError("patients need --trial FILE and --data FILE, printed numbers --evidence")
-    return load_patients(data, trial, endpoint=patients.endpoint)
+    return load_patients(data, trial, endpoint=patients.endpoint, key=patients.key)
 
 
 def _show_printed(document: dict[str, Any], convention: str) -> None:
@@ -154,7 +160,7 @@ def _show_patients(document: Mapping[str, Any], files: str) -> None:
     n = document["n"]
     title = (
         f"{document['endpoint']}: {n['subjects']} patients, {n['complete']} with both periods; "
-        f"score units, positive = active better ({document['evidence_kind']})"
+        f"{document['unit']}, positive = active better ({document['evidence_kind']})"
     )
     rows = [
         [one["method"], one["estimand"].replace("_", " "), number(one["estimate"], 3),
@@ -180,7 +186,12 @@ def _show_patients(document: Mapping[str, Any], files: str) -> None:
     columns = ["model, prior", "mean", "sd", "95% interval", "P(better)"]
     reason = "gap to the frequentist analysis of the same estimand"
     show_table("Posteriors", [*columns, reason], rows, prose=[reason])
+    posteriors = document["posteriors"]
+    beside = {one["mirror"]["analysis"]: one["mirror"].get("ratio") for one in posteriors}
+    lines = [(f"{one['model']}, {one['prior']}", one.get("ratio")) for one in posteriors]
+    show_ratios([*beside.items(), *lines])
     _show_steps(document["steps"])
+    show_prose(*(f"note: {note}" for note in document["notes"]))
 
 
 def _show_steps(steps: Sequence[Mapping[str, Any]]) -> None:
@@ -218,7 +229,6 @@ def compare_models_command(
     from bayes_ptsd.compiled import CompiledModels
     from bayes_ptsd.model_comparison import compare_models
     from bayes_ptsd.models_files import load_model
-    from bayes_ptsd.specification import Request
     from bayes_ptsd.store import ResultStore
 
     talk = run.talk()
@@ -228,7 +238,9 @@ def compare_models_command(
         for spec in chosen_specs(load_model(name), Variant(prior))
     }
     first = next(iter(specs.values()))
-    found = first.room.select(first, Request(**vars(patients)))
+    found = first.room.select(first, patients.request())
+    for note in found.notes:
+        talk.say(f"note: {note}")
     results = ResultStore(store_path(store))
     results.check_writable()
     with talk.console.status("reading") as status, warnings.catch_warnings():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayes_ptsd.cli._options import Json, Seed
-from bayes_ptsd.cli._output import emit, show_table
+from bayes_ptsd.cli._options import Json, KeyFile, Seed, typed_key
+from bayes_ptsd.cli._output import emit, say, show_prose, show_table
 
 if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
@@ -59,20 +59,48 @@ def check_data(
     file: Annotated[Path, typer.Argument(help="Patient file.")],
     trial: TrialFile,
     endpoint: Annotated[str | None, typer.Option("--endpoint", help="One endpoint only.")] = None,
+    covariates: Annotated[
+        str | None, typer.Option("--covariates", help="Columns to read as well, such as sex,age.")
+    ] = None,
+    key_file: KeyFile = None,
     json: Json = False,
 ) -> None:
-    """Check a patient file: every refusal with its row, else the flow by sequence and period."""
+    """Check a patient file: every refusal with its row, else the flow by sequence and period.
+
+    Also lowest and highest scores, what covariates are read as, and what is odd about the file.
+    """
     from bayes_ptsd.evidence.patients import load_patients
     from bayes_ptsd.trial import load_trial
 
-    evidence = load_patients(file, load_trial(trial), endpoint=endpoint)
+    names = [name.strip() for name in (covariates or "").split(",") if name.strip()]
+    evidence = load_patients(
+        file, load_trial(trial), endpoint=endpoint, covariates=names, key=typed_key(key_file)
+    )
+    document = {
+        "file": str(file), "digest": evidence.digest, "flow": _flow(evidence),
+        "scores": _extent(evidence), "covariates": _kinds(evidence), "notes": [*evidence.notes],
+    }  # fmt: skip
     if json:
-        emit("check-data", {"file": str(file), "digest": evidence.digest, "flow": _flow(evidence)})
-        return
+        emit("check-data", document)
+    else:
+        _show_checked(document)
+
+
+def _show_checked(document: dict[str, Any]) -> None:
+    """Print the flow, the extent of the scores, the kinds of covariates, and notes."""
     columns = ["sequence", "endpoint", "visit", "period", "treatment", "subjects", "scored"]
-    rows = [[str(row[key]) for key in columns] for row in _flow(evidence)]
-    title = f"{file}: accepted; patients by sequence and period"
+    columns += ["both periods"] if "both_periods" in document["flow"][0] else []
+    rows = [[str(row[key.replace(" ", "_")]) for key in columns] for row in document["flow"]]
+    title = f"{document['file']}: accepted; patients by sequence and period"
     show_table(title, columns, rows, prose=["endpoint", "visit", "treatment"])
+    columns = ["endpoint", "of", "n", "lowest", "highest"]
+    rows = [
+        [row["endpoint"], row["of"], str(row["n"]), f"{row['lowest']:g}", f"{row['highest']:g}"]
+        for row in document["scores"]
+    ]
+    show_table("Lowest and highest", columns, rows, prose=["of"])
+    show_prose(*(f"covariate {name}: {kind}" for name, kind in document["covariates"].items()))
+    show_prose(*(f"note: {note}" for note in document["notes"]))
 
 
 def template(
@@ -90,7 +118,7 @@ def template(
     if json:
         emit("template", {"trial": str(trial_file), "patients": str(patient_file)})
     else:
-        typer.echo(f"fill in {trial_file} and {patient_file}, then check-data")
+        say(f"fill in {trial_file} and {patient_file}, then check-data")
 
 
 def simulate(
@@ -129,13 +157,14 @@ def simulate(
         sd_subject=sd_subject, sd_within=sd_within, sd_total=sd_total, correlation=correlation,
         visit_correlation=visit_correlation, missingness=losses,
     )  # fmt: skip
-    path = write_patients(evidence, output)
-    beside = str(trial) if trial is not None else str(_trial_beside(evidence, path))
-    document = {"patients": str(path), "trial": beside, "seed": chosen, "flow": _flow(evidence)}
+    beside = output.with_suffix(".toml") if trial is None and output.name else None
+    path = write_patients(evidence, output, trial_file=beside)
+    described = str(beside or trial)
+    document = {"patients": str(path), "trial": described, "seed": chosen, "flow": _flow(evidence)}
     if json:
         emit("simulate", document)
     else:
-        typer.echo(f"simulated patients: {path} (seed {chosen}); trial file: {beside}")
+        say(f"simulated patients: {path} (seed {chosen}); trial file: {described}")
 
 
 def _described(path: Path | None, design: Design, kind: Kind) -> Trial:
@@ -148,33 +177,45 @@ def _described(path: Path | None, design: Design, kind: Kind) -> Trial:
     return made_up_trial(design, kind=kind, range=(1, 7) if kind == "ordinal" else None)
 
 
-def _trial_beside(evidence: Evidence, path: Path) -> Path:
-    """Write the trial file of a made-up trial beside its patients."""
-    from bayes_ptsd.errors import EvidenceError
-    from bayes_ptsd.evidence.patient_writers import trial_toml
-
-    beside = path.with_suffix(".toml")
-    if beside.exists():
-        raise EvidenceError(f"{beside}: exists; name another file for the patients")
-    beside.write_text(trial_toml(evidence.trial), encoding="utf-8")
-    return beside
-
-
 def _flow(evidence: Evidence) -> list[dict[str, Any]]:
     """Return patients and scores by sequence, period, visit and endpoint."""
     from bayes_ptsd.evidence.patients import flow
 
     counts = flow(evidence)
-    order = evidence.trial.sequences
-    rows = counts["scored"].to_series().reset_index().to_dict("records")
-    return [
-        {
-            **{str(key): value for key, value in row.items()},
-            "treatment": _treatment(order, str(row["sequence"]), int(row["period"])),
-            "subjects": int(counts["subjects"].sel(sequence=row["sequence"])),
-        }
-        for row in rows
-    ]
+    order, crossed = evidence.trial.sequences, evidence.trial.design == "crossover"
+    lines = []
+    for row in counts["scored"].to_series().reset_index().to_dict("records"):
+        line: dict[str, Any] = {str(key): value for key, value in row.items()}
+        line["treatment"] = _treatment(order, str(row["sequence"]), int(row["period"]))
+        line["subjects"] = int(counts["subjects"].sel(sequence=row["sequence"]))
+        if crossed:
+            place = {key: row[key] for key in ("sequence", "visit", "endpoint")}
+            line["both_periods"] = int(counts["complete"].sel(place))
+        lines.append(line)
+    return lines
+
+
+def _extent(evidence: Evidence) -> list[dict[str, Any]]:
+    """Return lowest and highest score, and baseline, of every endpoint that has some."""
+    from bayes_ptsd.evidence.patient_arrays import outcomes_of
+
+    outcomes, lines = outcomes_of(evidence), []
+    for endpoint in map(str, outcomes["endpoint"].values):
+        for name, of in (("value", "scores"), ("baseline", "baselines")):
+            found = outcomes[name].sel(endpoint=endpoint) if name in outcomes else None
+            if found is not None and (n := int(found.notnull().sum())):
+                low, high = float(found.min()), float(found.max())
+                lines.append(
+                    {"endpoint": endpoint, "of": of, "n": n, "lowest": low, "highest": high}
+                )
+    return lines
+
+
+def _kinds(evidence: Evidence) -> dict[str, str]:
+    """Return what each covariate is read as."""
+    from bayes_ptsd.evidence.patient_subjects import covariate_kinds
+
+    return covariate_kinds(evidence)
 
 
 def _treatment(order: Any, sequence: str, period: int) -> str:

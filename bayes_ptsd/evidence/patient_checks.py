@@ -6,13 +6,16 @@ Messages quote scores and labels, never the id of a subject.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.evidence.patient_derived import averaged, to_average
 from bayes_ptsd.evidence.patient_files import Refusal
+from bayes_ptsd.evidence.quoting import Quotes
 from bayes_ptsd.trial import Trial
 
 __all__ = ["Orders", "check_design", "check_rows", "refuse"]
@@ -31,18 +34,20 @@ def refuse(refusals: Iterable[Refusal], *, where: str, unit: str) -> None:
 
     Row 0 is the file as a whole; `unit` is what rows are counted in, "line" or "row".
     """
-    rows: dict[str, list[int]] = {}
-    for row, reason in sorted(set(refusals)):
-        rows.setdefault(reason, []).append(row)
-    if not rows:
+    table = pd.DataFrame([*refusals], columns=["row", "reason"]).drop_duplicates()
+    if table.empty:
         return
-    count = sum(map(len, rows.values()))
+    groups = table.groupby("reason")["row"]
+    reasons = groups.agg(["min", "size"]).reset_index().sort_values(["min", "reason"])
+    listed = reasons["reason"].tolist()[:LISTED]
+    rows = table[table["reason"].isin(listed)].groupby("reason")["row"]
+    count = len(table)
     lines = [f"{where}: {count} refusal{'s' * (count > 1)}, nothing was read"]
-    lines += [f"  {_place(found, unit)}{reason}" for reason, found in [*rows.items()][:LISTED]]
-    if len(rows) > LISTED:
-        more = sum(map(len, [*rows.values()][LISTED:]))
-        lines.append(f"  and {more} more for {len(rows) - LISTED} other reasons")
-    raise EvidenceError("\n".join(lines))
+    lines += [f"  {_place(sorted(rows.get_group(one)), unit)}{one}" for one in listed]
+    if len(reasons) > LISTED:
+        more = int(reasons["size"][LISTED:].sum())
+        lines.append(f"  and {more} more for {len(reasons) - LISTED} other reasons")
+    raise EvidenceError(*lines)
 
 
 def check_design(trial: Trial) -> None:
@@ -59,31 +64,39 @@ def check_design(trial: Trial) -> None:
         )
 
 
-def check_rows(parsed: pd.DataFrame, trial: Trial) -> tuple[Orders, list[Refusal]]:
+def check_rows(
+    parsed: pd.DataFrame, trial: Trial, *, quoted: Quotes
+) -> tuple[Orders, list[Refusal]]:
     """Return the order of treatments by sequence, inferred if not said, and how rows contradict.
 
     Refused: duplicates, subjects with two sequences or treatments, treatments that contradict the
     sequence, baselines that vary, a sequence too many or too few, endpoints without a score.
+    Subjects whose numbers start again in each sequence are one refusal, and judged no further.
     """
-    orders, refusals = (
-        _crossover(parsed, trial) if trial.design == "crossover" else _parallel(parsed, trial)
+    label = "sequence" if trial.design == "crossover" else "treatment"
+    again, refusals = _numbered_again(parsed, label)
+    once = parsed[~parsed["subject"].isin(again)]
+    orders, contradictions = (
+        _crossover(parsed, once, trial, quoted)
+        if trial.design == "crossover"
+        else _parallel(parsed, once, trial)
     )
-    refusals += _duplicates(parsed)
+    refusals += contradictions + _duplicates(once[~averaged(once, trial)], trial)
     refusals += _unequal(
-        parsed, ["subject", "period", "endpoint"], "baseline",
+        once, ["subject", "period", "endpoint"], "baseline",
         "baseline differs from row {row} of the same subject, period and endpoint",
     )  # fmt: skip
     visits = sorted(parsed["visit"].dropna().unique())
     if not trial.visits and len(visits) > 1:
-        listed = ", ".join(visits[:ROWS_LISTED])
+        listed = _labels(visits, parsed, quoted)
         refusals.append((0, f"visits {listed}: give their order and hours under [visits]"))
     return orders, refusals + _without_score(parsed)
 
 
 def _without_score(parsed: pd.DataFrame) -> list[Refusal]:
-    """Refuse endpoints that nobody has a score of."""
-    some = parsed.groupby("endpoint", sort=False)["value"].count()
-    return [(0, f"endpoint '{name}' has no score at all") for name in some.index[some == 0]]
+    """Refuse endpoints whose cells are all empty."""
+    some = parsed.groupby("endpoint", sort=False)["given"].any()
+    return [(0, f"endpoint '{name}' has no score at all") for name in some.index[~some]]
 
 
 def _place(rows: Sequence[int], unit: str) -> str:
@@ -95,10 +108,34 @@ def _place(rows: Sequence[int], unit: str) -> str:
     return f"{unit}{'s' * (len(rows) > 1)} {listed}{more}: "
 
 
-def _parallel(parsed: pd.DataFrame, trial: Trial) -> tuple[Orders, list[Refusal]]:
+def _numbered_again(parsed: pd.DataFrame, label: str) -> tuple[set[str], list[Refusal]]:
+    """Find subjects who have the same period under two labels: two people of one number.
+
+    One such subject can be a wrong row, which is told by its row.
+    """
+    keys = ["subject", "period", "visit", "endpoint"]
+    known = parsed.dropna(subset=[*keys, label])
+    pairs = known[["subject", label]].drop_duplicates()
+    several = pairs["subject"][pairs["subject"].duplicated()]
+    counts = known[known["subject"].isin(several)].groupby(keys, sort=False)[label].nunique()
+    again = set(counts.index.get_level_values("subject")[counts > 1])
+    if len(again) < 2:
+        return set(), []
+    one = "each sequence" if label == "sequence" else "each arm"
+    example = " (AB-01, BA-01)" if label == "sequence" else ""
+    both = "in both sequences" if label == "sequence" else "under both treatments"
+    return again, [
+        (0, f"{len(again)} subjects occur {both}: if numbering starts again in {one}, make ids "
+         f"unique{example}")
+    ]  # fmt: skip
+
+
+def _parallel(
+    parsed: pd.DataFrame, once: pd.DataFrame, trial: Trial
+) -> tuple[Orders, list[Refusal]]:
     """Check that everybody has one treatment and both treatments are there."""
     refusals = _unequal(
-        parsed, ["subject"], "treatment", "treatment differs from row {row} of the same subject"
+        once, ["subject"], "treatment", "treatment differs from row {row} of the same subject"
     )
     for treatment in (trial.active, trial.control):
         if not (parsed["treatment"] == treatment).any() and parsed["treatment"].notna().any():
@@ -106,69 +143,89 @@ def _parallel(parsed: pd.DataFrame, trial: Trial) -> tuple[Orders, list[Refusal]
     return {trial.active: (trial.active,), trial.control: (trial.control,)}, refusals
 
 
-def _crossover(parsed: pd.DataFrame, trial: Trial) -> tuple[Orders, list[Refusal]]:
+def _crossover(
+    parsed: pd.DataFrame, once: pd.DataFrame, trial: Trial, quoted: Quotes
+) -> tuple[Orders, list[Refusal]]:
     """Check sequences: two of them, one a subject, and the treatment of each row agrees."""
     labels = sorted(parsed["sequence"].dropna().unique())
     orders = dict(trial.sequences) or _inferred(parsed, labels, trial)
     refusals = _unequal(
-        parsed, ["subject"], "sequence", "sequence differs from row {row} of the same subject"
+        once, ["subject"], "sequence", "sequence differs from row {row} of the same subject"
     )
     if labels and len(labels) != 2:
-        refusals.append((0, f"{_listed('sequence', labels)}; a crossover here needs exactly two"))
-    elif len(set(orders.values())) < len(labels):
+        listed = _listed(labels, parsed, quoted)
+        return orders, [*refusals, (0, f"{listed}; a crossover here needs exactly two")]
+    if len(set(orders.values())) < len(labels):
         refusals.append(
             (0, f"sequences {' and '.join(labels)} have the same order of treatments in the rows")
         )
-    names = ["row", "sequence", "period", "treatment"]
-    for row, label, period, treatment in _known(parsed, names):
+    return orders, refusals + _contradictions(parsed, orders, quoted)
+
+
+def _contradictions(parsed: pd.DataFrame, orders: Orders, quoted: Quotes) -> list[Refusal]:
+    """Refuse rows whose treatment is not that of their sequence in their period."""
+    known = parsed.dropna(subset=["sequence", "period", "treatment"])
+    refusals: list[Refusal] = []
+    groups: Any = known.groupby(["sequence", "period", "treatment"], sort=False)["row"]
+    for (label, period, treatment), rows in groups:
         if orders[label][int(period) - 1] != treatment:
-            order = ", then ".join(orders[label])
-            reason = f"'{treatment}' in period {period:g} contradicts sequence '{label}' ({order})"
-            refusals.append((row, f"treatment {reason}"))
-    return orders, refusals
+            order = f"sequence {quoted(label, orders)} ({', then '.join(orders[label])})"
+            reason = f"treatment '{treatment}' in period {period:g} contradicts {order}"
+            refusals += [(row, reason) for row in rows]
+    return refusals
 
 
 def _inferred(parsed: pd.DataFrame, labels: Sequence[str], trial: Trial) -> Orders:
     """Return the order of treatments in which most rows of each sequence were treated."""
     order = (trial.active, trial.control)
-    votes = dict.fromkeys(labels, 0)
-    for label, period, treatment in _known(parsed, ["sequence", "period", "treatment"]):
-        votes[label] += 1 if (period == 1) == (treatment == trial.active) else -1
-    return {label: order if count > 0 else order[::-1] for label, count in votes.items()}
+    known = parsed.dropna(subset=["sequence", "period", "treatment"])
+    first = (known["period"] == 1) == (known["treatment"] == trial.active)
+    votes = pd.Series(np.where(first, 1, -1)).groupby(known["sequence"].to_numpy()).sum()
+    return {label: order if votes.get(label, 0) > 0 else order[::-1] for label in labels}
 
 
-def _listed(what: str, labels: Sequence[str]) -> str:
-    """Return the labels for people."""
+def _listed(labels: Sequence[str], parsed: pd.DataFrame, quoted: Quotes) -> str:
+    """Return the labels of sequences for people."""
+    listed = _labels(labels, parsed, quoted)
     if len(labels) == 1:
-        return f"all rows have {what} '{labels[0]}'"
-    return f"{len(labels)} {what}s: {', '.join(labels[:ROWS_LISTED])}"
+        return f"all rows have sequence {quoted(labels[0])}"
+    return f"{len(labels)} sequences: {listed}"
 
 
-def _duplicates(parsed: pd.DataFrame) -> list[Refusal]:
+def _labels(labels: Sequence[str], parsed: pd.DataFrame, quoted: Quotes) -> str:
+    """List labels, unless there are as many as patients: then they may be patients."""
+    if len(labels) > parsed["subject"].nunique():
+        return "not shown, as there are more than patients: is it another column?"
+    return ", ".join(quoted(one).strip("'") for one in labels[:ROWS_LISTED])
+
+
+def _duplicates(parsed: pd.DataFrame, trial: Trial) -> list[Refusal]:
     """Refuse every row whose subject, period, visit and endpoint were there before."""
-    first: dict[tuple[Any, ...], int] = {}
-    refusals = []
-    for row, *keys in _known(parsed, ["row", "subject", "period", "visit", "endpoint"]):
-        original = first.setdefault(tuple(keys), row)
-        if original != row:
-            reason = f"repeats row {original} (subject, period, visit and endpoint are the same)"
-            refusals.append((row, reason))
-    return refusals
+    keys = ["subject", "period", "visit", "endpoint"]
+    known = parsed.dropna(subset=keys)
+    repeated = known.duplicated(subset=keys, keep=False)
+    known = known[repeated]
+    original = known.groupby(keys, sort=False)["row"].transform("first")
+    again = known["row"] != original
+    reason = "repeats row {} (subject, period, visit and endpoint are the same)"
+    return [
+        (row, reason.format(at) + to_average(endpoint, trial))
+        for row, at, endpoint in zip(
+            known["row"][again], original[again], known["endpoint"][again], strict=True
+        )
+    ]
 
 
 def _unequal(parsed: pd.DataFrame, keys: list[str], column: str, message: str) -> list[Refusal]:
     """Refuse every row whose `column` is not that of the first row with the same keys."""
-    first: dict[tuple[Any, ...], tuple[Any, int]] = {}
-    refusals = []
-    for row, value, *group in _known(parsed, ["row", column, *keys]):
-        expected, original = first.setdefault(tuple(group), (value, row))
-        if value != expected:
-            refusals.append((row, message.format(row=original)))
-    return refusals
-
-
-def _known(parsed: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield these columns of each row that has all of them."""
-    for record in zip(*(parsed[name].tolist() for name in names), strict=True):
-        if not any(cell is None or cell != cell for cell in record):
-            yield record
+    known = parsed.dropna(subset=[*keys, column])
+    groups = known.groupby(keys, sort=False)
+    first = groups[column].transform("first")
+    wrong = known[column].to_numpy() != first.to_numpy()
+    if not wrong.any():
+        return []
+    original = groups["row"].transform("first")
+    return [
+        (row, message.format(row=at))
+        for row, at in zip(known["row"][wrong], original[wrong], strict=True)
+    ]

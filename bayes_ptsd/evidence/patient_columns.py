@@ -1,33 +1,30 @@
-"""Which column of a patient file holds what, and what its cells mean.
+"""Which column of a patient file holds what.
 
-A column is called by the trial file, by its role or by CDISC ADaM. The result has one row per
-score, whether the file is long (one column of scores) or wide (one per endpoint). Every cell that
-cannot be what its column says is refused with its row; none is guessed at.
+A column is called by the trial file, by CDISC ADaM or by its role. The result has one row per
+score, whether the file is long (one column of scores) or wide (one per endpoint). What could be
+read in two ways is said: a column that two roles claim is refused, of two columns for one role
+the one that was taken is named.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time
 
-import numpy as np
 import pandas as pd
 
-from bayes_ptsd.errors import EvidenceError, nearest
-from bayes_ptsd.evidence.patient_arrays import ONLY_VISIT
-from bayes_ptsd.evidence.patient_files import Cell, PatientTable, Refusal
-from bayes_ptsd.trial import Endpoint, Trial
+from bayes_ptsd.errors import EvidenceError, SpecError, nearest
+from bayes_ptsd.evidence.cell_values import MISSING_NUMBERS
+from bayes_ptsd.evidence.patient_derived import followed, remedy
+from bayes_ptsd.evidence.patient_files import PatientTable, Refusal
+from bayes_ptsd.evidence.quoting import Quotes
+from bayes_ptsd.trial import Trial
 
 __all__ = [
     "ADAM_NAMES",
     "KIND_COLUMN",
     "Layout",
-    "cell_number",
-    "cell_text",
     "find_columns",
-    "parse_rows",
     "score_rows",
 ]
 
@@ -47,6 +44,11 @@ KIND_COLUMN = "evidence_kind"
 """Column by which a written file says that its patients are not real ones."""
 
 
+# columns of ADaM and SDTM that say when a score was taken
+VISIT_COLUMNS = ("AVISIT", "VISIT", "AVISITN", "VISITNUM", "ATPT", "ATPTN")
+YES = {"Y", "YES", "1", "TRUE"}
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where a file holds what: columns by role, scores by endpoint, one for all if `long`."""
@@ -54,6 +56,7 @@ class Layout:
     columns: Mapping[str, str]
     scores: Mapping[str, str]
     long: bool
+    notes: tuple[str, ...] = ()  # which of several columns was taken
 
 
 def find_columns(
@@ -61,45 +64,61 @@ def find_columns(
 ) -> Layout:
     """Find the columns of a patient file; all that are missing are named in one error.
 
-    A role's column is the one that the trial file names, else that of its name in any case, else
-    the ADaM column. One baseline for several endpoints is refused.
+    A role's column is the one that the trial file names, else the ADaM column, else that of the
+    role's name, in any case. One baseline for several endpoints is refused, and so is a column of
+    two roles.
     """
     names = [str(name) for name in table.cells.columns]
     columns: dict[str, str] = {}
-    missing: list[str] = []
-    for role, adam in ADAM_NAMES.items():
-        wanted = [str(trial.columns[role])] if role in trial.columns else [role, adam]
-        found = next((hit for name in wanted if (hit := _column(name, names, where))), None)
-        if found is not None:
-            columns[role] = found
+    missing: list[tuple[str, list[str]]] = []
+    notes: list[str] = []
+    for role in ADAM_NAMES:
+        found = _role_columns(role, trial, names, where)
+        if found:
+            columns[role] = found[0]
         elif role in trial.columns:
-            missing.append(_missing(role, [trial.columns[role]], names))
+            missing.append((role, [str(trial.columns[role])]))
+        if len(found) > 1 and role != "visit" and not _same(table, found):
+            notes.append(f"{role} is read from column '{found[0]}', not from '{found[1]}'")
     scores = _wide(trial, columns, names, endpoint=endpoint, missing=missing, where=where)
     long = not scores
     if long and "value" in columns:
         scores = dict.fromkeys([endpoint] if endpoint else trial.endpoints, columns["value"])
+    if not long and "value" not in trial.columns:
+        columns.pop("value", None)
     for role in _needed(trial, long=long, endpoint=endpoint):
-        if role not in columns and role not in trial.columns:
-            missing.append(_missing(role, [role, ADAM_NAMES[role]], names))
+        if role not in {*columns, *trial.columns, followed(columns, trial)}:
+            missing.append((role, [role, ADAM_NAMES[role]]))
     if missing:
-        raise EvidenceError(f"{where}: " + "; ".join(missing))
+        known = names if columns or scores else []
+        listed = "; ".join(
+            _missing(role, wanted, known) + (remedy(role, columns, trial) if known else "")
+            for role, wanted in missing
+        )
+        raise EvidenceError(f"{where}: {listed}{'' if known else _no_header(names)}")
     if not long and len(scores) > 1 and "baseline" in columns:
         raise EvidenceError(
             f"{where}: column '{columns['baseline']}' cannot be the baseline of {len(scores)} "
             f"endpoints ({', '.join(scores)}); choose one endpoint, or write the file in long form"
         )
-    return Layout(columns, scores, long)
+    _refuse_two_roles(columns, {} if long else scores, trial, where)
+    return Layout(columns, scores, long, (*notes, *_visit_notes(table, columns, trial)))
 
 
 def score_rows(
-    table: PatientTable, layout: Layout, *, covariates: Sequence[str], where: str
-) -> tuple[pd.DataFrame, list[Refusal]]:
-    """Arrange the cells by role, one row per score; rows that ADaM marks as derived are refused.
+    table: PatientTable,
+    layout: Layout,
+    *,
+    covariates: Sequence[str],
+    where: str,
+    quoted: Quotes,
+) -> tuple[pd.DataFrame, list[Refusal], list[str]]:
+    """Arrange the cells by role, one row per score; return refusals and notes beside them.
 
     A role without a column is None throughout, covariates are ``covariate:<name>``, and in wide
-    files ``endpoint`` is the endpoint's id.
+    files ``endpoint`` is the endpoint's id. Rows that ADaM marks as derived are refused.
     """
-    cells, refusals = _without_baseline_records(table, layout)
+    cells, refusals, notes = _analysis_records(table, layout, quoted)
     blank = pd.Series([None] * len(cells), index=cells.index, dtype=object)
     shared = {
         role: cells[layout.columns[role]] if role in layout.columns else blank
@@ -110,12 +129,79 @@ def score_rows(
     for name in covariates:
         shared[f"covariate:{name}"] = cells[_covariate(name, layout, list(cells.columns), where)]
     if layout.long:
-        return pd.DataFrame(shared).reset_index(drop=True), refusals
+        return pd.DataFrame(shared).reset_index(drop=True), refusals, notes
     parts = [
         pd.DataFrame({**shared, "value": cells[column]}).assign(endpoint=endpoint)
         for endpoint, column in layout.scores.items()
     ]
-    return pd.concat(parts, ignore_index=True), refusals
+    return pd.concat(parts, ignore_index=True), refusals, notes
+
+
+def _role_columns(role: str, trial: Trial, names: Sequence[str], where: str) -> list[str]:
+    """Return the columns that could be of a role, the one to take first."""
+    wanted = [str(trial.columns[role])] if role in trial.columns else [ADAM_NAMES[role], role]
+    # a column 'treatment' that the trial file calls the sequence holds orders, not treatments
+    others = {"sequence", "treatment"} - {role}
+    claimed = {str(trial.columns[other]).casefold() for other in others & trial.columns.keys()}
+    wanted = [name for name in wanted if role in trial.columns or name.casefold() not in claimed]
+    return [hit for name in wanted if (hit := _column(name, names, where)) is not None]
+
+
+def _same(table: PatientTable, columns: Sequence[str]) -> bool:
+    """Tell whether two columns hold the same cells."""
+    return table.cells[columns[0]].equals(table.cells[columns[1]])
+
+
+def _no_header(names: Sequence[str]) -> str:
+    """Suspect that there is no header; what stands in its place may be a patient's and stays."""
+    return (
+        f"; none of the {len(names)} names in the first row is known: is the header missing? "
+        "[columns] in the trial file gives names of your own"
+    )
+
+
+def _refuse_two_roles(
+    columns: Mapping[str, str], scores: Mapping[str, str], trial: Trial, where: str
+) -> None:
+    """Refuse a column that two roles claim."""
+    owner: dict[str, str] = {}
+    for role, column in [*columns.items(), *scores.items()]:
+        other = owner.setdefault(column, role)
+        if other != role:
+            place = f"{trial.source or trial.name} [columns]"
+            raise SpecError(
+                f"{where}: column '{column}' is taken for {other} and for {role}, and one column "
+                f"has one role; name the columns of both, '{other}' and '{role}', in {place}"
+            )
+
+
+def _visit_notes(table: PatientTable, columns: Mapping[str, str], trial: Trial) -> list[str]:
+    """Say which column visits are read from if others divide them further, or that none is."""
+    taken = columns.get("visit")
+    if "visit" in trial.columns:
+        return []
+    used = set(columns.values())
+    others = [
+        str(name) for name in table.cells.columns
+        if str(name).upper() in VISIT_COLUMNS and str(name) not in used
+    ]  # fmt: skip
+    notes = []
+    for name in others:
+        pairs = table.cells[[name] if taken is None else [taken, name]]
+        finer = len(_distinct(pairs)) > (1 if taken is None else len(_distinct(pairs[[taken]])))
+        if finer and taken is None:
+            notes.append(
+                f"column '{name}' was not read; if it holds visits, name it, visit = \"{name}\" "
+                "below [columns], and list them below [visits]"
+            )
+        elif finer:
+            notes.append(f"visits are read from column '{taken}', not from '{name}'")
+    return notes
+
+
+def _distinct(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the distinct rows of some columns, as text."""
+    return cells.dropna().astype(str).drop_duplicates()
 
 
 def _column(name: str, names: Sequence[str], where: str) -> str | None:
@@ -134,7 +220,7 @@ def _wide(
     names: Sequence[str],
     *,
     endpoint: str | None,
-    missing: list[str],
+    missing: list[tuple[str, list[str]]],
     where: str,
 ) -> dict[str, str]:
     """Return the column of each endpoint; none if the file has one column of scores for all."""
@@ -146,7 +232,7 @@ def _wide(
         if found := _column(str(trial.columns.get(key, key)), names, where):
             scores[key] = found
         elif key in named:
-            missing.append(_missing(key, [trial.columns[key]], names))
+            missing.append((key, [str(trial.columns[key])]))
     return scores
 
 
@@ -163,7 +249,8 @@ def _needed(trial: Trial, *, long: bool, endpoint: str | None) -> list[str]:
 def _missing(role: str, wanted: Sequence[str], names: Sequence[str]) -> str:
     """Say which column is missing and which comes closest."""
     looked = " or ".join(f"'{name}'" for name in wanted)
-    return f"no column {looked} for {role}{nearest(wanted[0], filter(None, names))}"
+    known = list(filter(None, names))
+    return f"no column {looked} for {role}{nearest(wanted[0], known) if known else ''}"
 
 
 def _covariate(name: str, layout: Layout, names: Sequence[str], where: str) -> str:
@@ -176,190 +263,41 @@ def _covariate(name: str, layout: Layout, names: Sequence[str], where: str) -> s
     return name
 
 
-def _without_baseline_records(
-    table: PatientTable, layout: Layout
-) -> tuple[pd.DataFrame, list[Refusal]]:
-    """Leave out ADaM baseline records, whose scores stand in BASE; refuse derived records."""
-    cells, refusals = table.cells, list[Refusal]()
-    if layout.columns.get("value") != ADAM_NAMES["value"]:
-        return cells, refusals
-    if "ABLFL" in cells and "baseline" in layout.columns:
-        cells = cells[cells["ABLFL"] != "Y"]
-    if "DTYPE" in cells:
-        derived = cells["DTYPE"].dropna()
-        refusals = [
-            (table.row[index], f"DTYPE '{what}' marks a derived score; leave derived rows out")
-            for index, what in zip(derived.index, derived, strict=True)
-        ]
-    return cells, refusals
+def _analysis_records(
+    table: PatientTable, layout: Layout, quoted: Quotes
+) -> tuple[pd.DataFrame, list[Refusal], list[str]]:
+    """Leave out ADaM baseline records, which are no outcomes; refuse derived and flagged records.
 
-
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?", re.ASCII)
-MISSING_NUMBERS = {"NA", "N/A", "NaN", "nan", "."}
-# beyond any score, and below 2^53 = 9.0e15, up to which a float has every whole number
-LARGEST = 1e15
-# characters of a cell that a message quotes: whole words are told apart, a line is not filled
-LONGEST = 40
-
-
-def cell_text(cell: Cell) -> tuple[str | None, str]:
-    """Return a cell as text, and why it is none; 7 and 7.0 are one label."""
-    if cell is None:
-        return None, "is missing"
-    if isinstance(cell, str):
-        return cell, ""
-    if isinstance(cell, bool):
-        return None, f"is a truth value ({cell}), not a label"
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell)), ""
-    if isinstance(cell, int | float):
-        return str(cell), ""
-    return None, _odd(cell)
-
-
-def cell_number(cell: Cell, *, truth_values: bool = False) -> tuple[float, str]:
-    """Return a cell as a number, NaN where missing or none, and why it is none (else empty).
-
-    Numbers may be text with a decimal point; truth values are refused unless allowed.
+    The flags count in any case of their names and whatever column is the score.
     """
-    if cell is None or (isinstance(cell, str) and cell in MISSING_NUMBERS):
-        return np.nan, ""
-    if isinstance(cell, bool):
-        return (float(cell), "") if truth_values else (np.nan, f"is a truth value ({cell})")
-    if isinstance(cell, str):
-        if not NUMBER.fullmatch(cell):
-            return np.nan, _not_a_number(cell)
-        cell = float(cell)
-    if not isinstance(cell, int | float):
-        return np.nan, _odd(cell)
-    if cell in (np.inf, -np.inf):
-        return np.nan, "is infinite; leave the cell empty if it is missing"
-    if abs(cell) > LARGEST:
-        return np.nan, f"{cell:.3g} is too large for a score"
-    return float(cell), ""
-
-
-def parse_rows(
-    rows: pd.DataFrame,
-    trial: Trial,
-    *,
-    layout: Layout,
-    labels: Mapping[str, Mapping[Cell, str]],
-    endpoint: str | None = None,
-) -> tuple[pd.DataFrame, list[Refusal]]:
-    """Turn plain cells into labels of the trial and numbers, with a refusal per wrong cell.
-
-    Labels are None or NaN where refused, value and baseline NaN where missing or refused.
-    `endpoint` is what a file without an endpoint column holds.
-    """
+    cells, notes = table.cells, list[str]()
+    if (name := _flag_column("ABLFL", cells, layout)) is not None:
+        before = cells[name].map(lambda cell: str(cell).upper() in YES).to_numpy(dtype=bool)
+        cells = cells[~before]
+        if before.any():
+            notes.append(
+                f"{int(before.sum())} baseline records ({name} is Y) are no outcomes and were left "
+                f"out{'' if 'baseline' in layout.columns else '; there is no column of baselines'}"
+            )
     refusals: list[Refusal] = []
-    parsed = pd.DataFrame({"row": rows["row"], "subject": rows["subject"]})
-
-    def texts(role: str, known: Collection[str], otherwise: str | None) -> list[str | None]:
-        if role not in layout.columns:
-            return [otherwise] * len(rows)
-        own = labels.get(layout.columns[role], {})
-        return _texts(rows, role, known=known, own=own, refusals=refusals)
-
-    parsed["treatment"] = texts("treatment", (trial.active, trial.control), None)
-    parsed["endpoint"] = (
-        texts("endpoint", trial.endpoints, endpoint or next(iter(trial.endpoints)))
-        if layout.long
-        else rows["endpoint"]
-    )
-    parsed["visit"] = texts("visit", trial.visits, next(iter(trial.visits), ONLY_VISIT))
-    crossed = trial.design == "crossover"
-    parsed["sequence"] = texts("sequence", trial.sequences, None) if crossed else None
-    parsed["period"] = [
-        _kept(_period(cell, crossed=crossed), row, "period", refusals)
-        for row, cell in zip(rows["row"], rows["period"], strict=True)
-    ]
-    for role in ("value", "baseline"):
-        parsed[role] = [
-            _kept(_score(cell, trial.endpoints.get(key)), row, role, refusals)
-            for row, cell, key in zip(rows["row"], rows[role], parsed["endpoint"], strict=True)
-        ]
-    return parsed, refusals
+    if (name := _flag_column("DTYPE", cells, layout)) is not None:
+        derived = cells[name].dropna()
+        derived = derived[~derived.isin(MISSING_NUMBERS)]
+        refusals += [
+            (table.row[index], f"{name} {quoted(str(what))} marks a derived score; leave derived "
+             "rows out")
+            for index, what in zip(derived.index, derived, strict=True)
+        ]  # fmt: skip
+    if (name := _flag_column("ANL01FL", cells, layout)) is not None:
+        flagged = cells[name].map(lambda cell: str(cell).upper() in YES).to_numpy(dtype=bool)
+        if flagged.any():
+            what = f"{name} is not Y, so the record is not for analysis; leave such rows out"
+            refusals += [(table.row[index], what) for index in cells.index[~flagged]]
+    return cells, refusals, notes
 
 
-def _odd(cell: object) -> str:
-    """Say what an object is that is neither text nor number."""
-    if isinstance(cell, date | time) or type(cell).__name__ in {"datetime64", "timedelta64"}:
-        return f"is a date or time ({cell}); a spreadsheet may have turned a label into it"
-    return f"is neither text nor a number ({type(cell).__name__})"
-
-
-def _not_a_number(cell: str) -> str:
-    """Say why a text is no number."""
-    short = cell if len(cell) <= LONGEST else f"{cell[: LONGEST - 3]}..."
-    if DATE.fullmatch(cell):
-        return f"'{short}' is a date, not a number"
-    if NUMBER.fullmatch(cell.replace(",", ".", 1)) or NUMBER.fullmatch(cell.replace(",", "")):
-        return f"'{short}' is not a number; write a decimal point, no thousands separator"
-    return f"'{short}' is not a number; leave the cell empty if it is missing"
-
-
-def _texts(
-    rows: pd.DataFrame,
-    role: str,
-    *,
-    known: Collection[str],
-    own: Mapping[Cell, str],
-    refusals: list[Refusal],
-) -> list[str | None]:
-    """Return the labels of a column; those outside `known`, if that is not empty, are refused."""
-    result: list[str | None] = []
-    by_case = {name.casefold(): name for name in known} if role == "endpoint" else {}
-    for row, cell in zip(rows["row"], rows[role], strict=True):
-        text, problem = cell_text(cell)
-        if text is not None and text not in known and cell in own:
-            text = own[cell].strip()
-        if text is not None and text not in known:
-            text = by_case.get(text.casefold(), text)
-        if text is not None and known and text not in known:
-            problem, text = f"'{text[:LONGEST]}' is unknown{nearest(text, known)}", None
-        if problem:
-            refusals.append((row, f"{role} {problem}"))
-        result.append(text)
-    return result
-
-
-def _kept(checked: tuple[float, str], row: int, role: str, refusals: list[Refusal]) -> float:
-    """Return a number, NaN where there is a problem, and note the problem."""
-    number, problem = checked
-    if problem:
-        refusals.append((row, f"{role} {problem}"))
-    return np.nan if problem else number
-
-
-def _period(cell: Cell, *, crossed: bool) -> tuple[float, str]:
-    """Return the period of a row: 1 or 2 in a crossover, 1 (or nothing) in a parallel trial."""
-    number, problem = cell_number(cell)
-    if problem:
-        return number, problem
-    if np.isnan(number):
-        return (number, "is missing") if crossed else (1.0, "")
-    if not crossed:
-        return number, "" if number == 1 else f"is {number:g} in a parallel trial, which has one"
-    if number > 2 and number.is_integer():
-        return number, (
-            f"is {number:g}: crossovers of two periods are what is analyzed here; keep two periods "
-            "if they can stand alone"
-        )
-    return number, "" if number in (1, 2) else f"is {number:g}, neither 1 nor 2"
-
-
-def _score(cell: Cell, endpoint: Endpoint | None) -> tuple[float, str]:
-    """Return a score of an endpoint; of an unknown one only that it is a number is checked."""
-    number, problem = cell_number(cell, truth_values=bool(endpoint and endpoint.kind == "binary"))
-    if problem or endpoint is None or np.isnan(number):
-        return number, problem
-    if endpoint.kind == "binary" and number not in (0, 1):
-        return number, f"{number:g} is neither 0 nor 1 (endpoint '{endpoint.id}' is binary)"
-    if endpoint.kind == "ordinal" and not number.is_integer():
-        return number, f"{number:g} is no category (endpoint '{endpoint.id}' is ordinal)"
-    low, high = endpoint.range or (-np.inf, np.inf)
-    if not low <= number <= high:
-        problem = f"{number:g} is outside the range {low:g} to {high:g} of endpoint '{endpoint.id}'"
-    return number, problem
+def _flag_column(name: str, cells: pd.DataFrame, layout: Layout) -> str | None:
+    """Return the column of an ADaM flag in any case, unless the trial file gives it a role."""
+    used = {*layout.columns.values(), *layout.scores.values()}
+    found = [str(column) for column in cells.columns if str(column).upper() == name]
+    return next((column for column in found if column not in used), None)

@@ -1,25 +1,52 @@
 """Subjects of a patient file: ids replaced before anything else sees them, and covariates.
 
-Nothing that leaves this module, messages included, holds an id of the file, and no covariate is
-taken that could tell who a subject is.
+Nothing that leaves this module, messages included, holds an id of the file, but for the `Quotes`
+that keep ids out of other messages; and no covariate is taken that could tell who a subject is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.evidence.patient_columns import cell_number, cell_text
+from bayes_ptsd.errors import EvidenceError, nearest
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.cell_values import cell_number, cell_text, has_comma, plain_minus
+from bayes_ptsd.evidence.patient_cells import distinct_cells, read_each
 from bayes_ptsd.evidence.patient_files import Cell, Refusal
+from bayes_ptsd.evidence.quoting import BRIEF, Quotes
+from bayes_ptsd.trial import DataRules
 
-__all__ = ["file_key", "pseudonym", "pseudonyms", "read_covariates"]
+__all__ = [
+    "Subjects",
+    "check_factors",
+    "covariate_kinds",
+    "file_key",
+    "known_ids",
+    "pseudonym",
+    "read_covariates",
+    "read_subjects",
+]
 
 NO_IDS = {"NA", "N/A", "NaN", "nan", "."}
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Who each row is of, without ids."""
+
+    labels: npt.NDArray[Any]  # pseudonym by row, None where there is none
+    refusals: list[Refusal]
+    alike: npt.NDArray[np.intp]  # number by row, the same for ids that differ in writing only
+    why_alike: Mapping[int, str]  # in what they differ, by that number, of two ids and more
 
 
 def pseudonym(subject: str, key: str | bytes) -> str:
@@ -40,19 +67,73 @@ def file_key(digest: bytes) -> bytes:
     return blake2b(digest, person=b"pseudonyms").digest()
 
 
-def pseudonyms(rows: pd.DataFrame, key: str | bytes) -> tuple[list[str | None], list[Refusal]]:
+def known_ids(cells: pd.Series) -> Quotes:
+    """Return what keeps the ids of a column out of messages; it looks at them when it is asked."""
+
+    def ids() -> Iterator[str]:
+        texts = (cell_text(cell)[0] for cell in distinct_cells(cells)[1])
+        return (text for text in texts if text is not None and text not in NO_IDS)
+
+    return Quotes(ids)
+
+
+def read_subjects(rows: pd.DataFrame, key: str | bytes) -> Subjects:
     """Replace the ids of the subjects, None where there is none, and refuse odd or missing ids."""
-    labels: list[str | None] = []
-    refusals: list[Refusal] = []
-    for row, cell in zip(rows["row"], rows["subject"], strict=True):
+
+    def read(cell: Cell, _: Quotes) -> tuple[str | None, str]:
         text, problem = cell_text(cell)
-        if text in NO_IDS:
-            text, problem = None, "is missing"
-        if text is None:
-            # What stands in parentheses quotes the cell, which may be an id.
-            refusals.append((row, f"subject {problem.partition(' (')[0]}"))
-        labels.append(None if text is None else pseudonym(text, key))
-    return labels, refusals
+        if text is None or text in NO_IDS:
+            # what stands in parentheses quotes the cell, which may be an id
+            return None, f"subject {problem.partition(' (')[0] or 'is missing'}"
+        return text, ""
+
+    texts, refusals = read_each(rows["subject"], read, row=rows["row"])
+    codes, ids = distinct_cells(pd.Series(texts, dtype=object))
+    labels = _filled([None if text is None else pseudonym(text, key) for text in ids])
+    alike, bare = pd.factorize(_filled([None if text is None else _bare(text) for text in ids]))
+    several = np.bincount(alike[alike >= 0], minlength=len(bare)) > 1
+    of_group = np.append(several, False)[alike[codes]] if len(ids) else np.zeros(0, dtype=bool)
+    why = _differences(rows["subject"][of_group], dict(zip(ids, alike.tolist(), strict=True)))
+    return Subjects(labels[codes], refusals, alike[codes], why)
+
+
+def _differences(cells: pd.Series, place: Mapping[str | None, int]) -> dict[int, str]:
+    """Say in what ids differ that are alike, by their number in `place`."""
+    groups: dict[int, list[Cell]] = {}
+    for cell in distinct_cells(cells)[1]:
+        groups.setdefault(place[cell_text(cell)[0]], []).append(cell)
+    return {number: _difference(found) for number, found in groups.items()}
+
+
+def _filled(values: Sequence[Any]) -> npt.NDArray[Any]:
+    """Return values as an array of objects, which no library changes."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+# what a program or a hand changes about an id without meaning another patient
+CHANGES: Mapping[str, Callable[[str], str]] = {
+    "spaces": lambda text: re.sub(r"\s+", "", text),
+    "upper and lower case": str.casefold,
+    "leading zeros": lambda text: re.sub(r"(?<!\d)0+(?=\d)", "", text),
+    "a decimal point": lambda text: re.sub(r"(?<=\d)\.0+$", "", text),
+    "hyphens": plain_minus,
+}
+CHANGED = re.compile(r"\s+|(?<!\d)0+(?=\d)|(?<=\d)\.0+$")
+
+
+def _bare(text: str) -> str:
+    """Return an id without what a program or a hand changes about it, all of it at once."""
+    return CHANGED.sub("", plain_minus(text).casefold())
+
+
+def _difference(cells: Sequence[Cell]) -> str:
+    """Say in what ids differ that are alike."""
+    texts = [cell_text(cell)[0] or "" for cell in cells]
+    same = (name for name, change in CHANGES.items() if len(set(map(change, texts))) == 1)
+    mixed = len(set(map(type, cells))) > 1
+    return next(same, "case, spaces or zeros") + " (text and number)" * mixed
 
 
 # up to three subjects can well have three categories; four texts of four subjects are none
@@ -65,22 +146,25 @@ def read_covariates(
     *,
     labels: Mapping[str, Mapping[Cell, str]],
     key: str | bytes,
+    rules: DataRules,
 ) -> tuple[xr.Dataset | None, list[Refusal]]:
     """Return covariates by subject, sorted, dim (subject), or None without names; and refusals.
 
-    Numbers (NaN where missing) if all cells are numbers, else text (empty where missing). Refused:
-    covariates that change within a subject, repeat the id (which `key` recognizes), or whose text
-    is different for each subject.
+    Numbers (NaN where missing) if all cells are numbers and the trial file does not call them
+    factors, else text (empty where missing). Refused: covariates that change within a subject,
+    repeat the id (which `key` recognizes), mix numbers and text, or whose text is different for
+    each subject.
     """
+    if not names:
+        return None, []
     refusals: list[Refusal] = []
     found = {}
     for name in names:
-        values, wrong = _values(rows, name, labels.get(name, {}))
+        values, wrong = _values(rows, name, labels.get(name, {}), rules)
+        wrong += _changes(rows, values, name)
         wrong += _identifying(rows["subject"], values, name, key) if not wrong else []
         found[name] = values.groupby(rows["subject"].to_numpy()).first()
         refusals += wrong
-    if not names:
-        return None, refusals
     data = {
         name: ("subject", column.fillna("").to_numpy(dtype=str) if _is_text(column) else column)
         for name, column in found.items()
@@ -89,28 +173,69 @@ def read_covariates(
     return xr.Dataset(data, coords={"subject": subject}), refusals
 
 
+def covariate_kinds(evidence: Evidence) -> dict[str, str]:
+    """Return what each covariate is read as, in words: a number, or so many categories."""
+    if "covariates" not in evidence.data.children:
+        return {}
+    found = evidence.data["covariates"].to_dataset()
+    return {str(name): _kind(values) for name, values in found.data_vars.items()}
+
+
+def _kind(values: xr.DataArray) -> str:
+    """Return what one covariate is read as."""
+    if values.dtype.kind in "fiub":
+        return "number"
+    return f"{len(set(values.values.tolist()) - {''})} categories"
+
+
 def _is_text(values: pd.Series) -> bool:
     """Tell text from numbers."""
     return values.dtype == object
 
 
 def _values(
-    rows: pd.DataFrame, name: str, labels: Mapping[Cell, str]
+    rows: pd.DataFrame, name: str, labels: Mapping[Cell, str], rules: DataRules
 ) -> tuple[pd.Series, list[Refusal]]:
-    """Return the covariate of each row."""
-    cells = [
-        labels.get(cell, cell) if isinstance(cell, Hashable) else cell
-        for cell in rows[f"covariate:{name}"]
-    ]
-    numbers = [cell_number(cell, truth_values=True) for cell in cells]
-    if not any(problem for _, problem in numbers):
-        values = pd.Series([number for number, _ in numbers], dtype=float)
-        return values, _changes(rows, values, name)
-    texts = [cell_text(cell) if cell is not None else (None, "") for cell in cells]
-    values = pd.Series([text for text, _ in texts], dtype=object)
-    problems = zip(rows["row"], texts, strict=True)
-    wrong = [(row, f"covariate '{name}' {what}") for row, (_, what) in problems if what]
-    return values, wrong + _changes(rows, values, name)
+    """Return the covariate of each row: as numbers if all are, else as text."""
+    cells = rows[f"covariate:{name}"]
+
+    def labelled(cell: Cell) -> Cell:
+        return labels.get(cell, cell) if isinstance(cell, Hashable) else cell
+
+    def as_number(cell: Cell, _: Quotes) -> tuple[float, str]:
+        return cell_number(labelled(cell), truth_values=True, decimal=rules.decimal, quoted=BRIEF)
+
+    def as_text(cell: Cell, _: Quotes) -> tuple[str | None, str]:
+        if cell is None or isinstance(cell, bool):
+            return (None if cell is None else str(cell)), ""
+        text, problem = cell_text(labelled(cell))
+        return text, f"covariate '{name}' {problem}" if problem else ""
+
+    if name not in rules.factors:
+        numbers, wrong = read_each(cells, as_number, row=rows["row"], dtype=float)
+        if not wrong:
+            return pd.Series(numbers), []
+        places = {row for row, _ in wrong}
+        others = set(map(str, cells[rows["row"].isin(places)]))
+        if mixed := _mixed(others, set(numbers[~np.isnan(numbers)]), name, rules.decimal):
+            return pd.Series(numbers), [(row, mixed) for row in sorted(places)]
+    texts, refusals = read_each(cells, as_text, row=rows["row"])
+    return pd.Series(texts, dtype=object), refusals
+
+
+def _mixed(wrong: Collection[str], right: Collection[float], name: str, decimal: str) -> str:
+    """Say why a covariate with more numbers than text must not become categories of its numbers."""
+    if decimal == "." and any(has_comma(cell) for cell in wrong):
+        return (
+            f"covariate '{name}' has decimal commas; write decimal = \",\" below [data] in the "
+            "trial file"
+        )
+    if len(right) > max(len(wrong), FEW):
+        return (
+            f"covariate '{name}' is text here and a number in other rows; correct it, or list it "
+            f'among the factors of [data] in the trial file: factors = ["{name}"]'
+        )
+    return ""
 
 
 def _changes(rows: pd.DataFrame, values: pd.Series, name: str) -> list[Refusal]:
@@ -140,3 +265,15 @@ def _identifying(
     if _is_text(values) and len(known) > FEW and len(set(texts)) == len(known):
         return [(0, f"covariate '{name}' has another text for each subject; use categories")]
     return []
+
+
+def check_factors(
+    rules: DataRules, names: Sequence[str], columns: Sequence[str], where: str
+) -> None:
+    """Refuse a factor that is no column of the file while covariates are asked for."""
+    for factor in rules.factors if names else ():
+        if factor not in columns:
+            raise EvidenceError(
+                f"{where}: [data] factors names '{factor}', which is no column"
+                f"{nearest(factor, columns)}"
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bayes_ptsd.cli import main
+from bayes_ptsd.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

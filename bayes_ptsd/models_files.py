@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
+from bayes_ptsd.errors import SpecError, nearest, shown, visible
+from bayes_ptsd.inputs import LONGEST_TEXT, TomlTable, read_toml
 from bayes_ptsd.specification import ModelSpec, read_prior, validated
 from bayes_ptsd.structures import STRUCTURES, structure_named
 
@@ -37,7 +36,7 @@ def list_models() -> list[str]:
 def shipped_questions() -> list[tuple[str, str, str]]:
     """Return name, structure and question of every shipped model, without loading any room."""
     paths = [models_folder() / f"{name}.toml" for name in list_models()]
-    contents = [(path.stem, _resolved(path)) for path in paths]
+    contents = [(path.stem, _resolved(path).content) for path in paths]
     return [(name, one["structure"], one["question"]) for name, one in contents]
 
 
@@ -64,70 +63,61 @@ def load_model(name: str | Path) -> ModelSpec:
     >>> load_model("published-crossover-unhalved").options["crossover_reading"]
     'unhalved'
     """
-    path = Path(name) if str(name).endswith(".toml") else models_folder() / f"{name}.toml"
-    if not path.is_file():
-        if str(name).endswith(".toml"):
-            raise SpecError(f"{path}: there is no such model file")
-        raise SpecError(f"unknown model '{name}'{nearest(str(name), list_models())}")
-    return _spec(_resolved(path), path)
+    own = str(name).endswith(".toml")
+    if not own and name not in list_models():
+        raise SpecError(f"unknown model '{shown(name)}'{nearest(str(name), list_models())}")
+    path = Path(name) if own else models_folder() / f"{name}.toml"
+    return _spec(_resolved(path))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> TomlTable:
     """Parse one file and refuse unknown keys."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpecError(f"{path}: not a readable TOML file: {error}") from error
-    refuse_unknown_keys(content, SPEC_KEYS, str(path), error=SpecError)
-    if content.get("schema") != 1:
-        raise SpecError(f"{path}: 'schema' is {content.get('schema')!r}; write 'schema = 1'")
+    file = read_toml(path)
+    file.only(SPEC_KEYS)
+    file.version()
     for table in ("options", "priors"):
-        if not isinstance(content.get(table, {}), dict):
-            raise SpecError(f"{path}: '{table}' must be a table")
-    return content
+        file.table(table)
+    return file
 
 
-def _resolved(path: Path) -> dict[str, Any]:
-    """Return the content of one file with what it extends filled in."""
-    content = _read(path)
-    return _extended(content, path) if "extends" in content else content
+def _resolved(path: Path) -> TomlTable:
+    """Return one file with what it extends filled in."""
+    file = _read(path)
+    return _extended(file, path) if "extends" in file.content else file
 
 
-def _extended(content: dict[str, Any], path: Path) -> dict[str, Any]:
+def _extended(file: TomlTable, path: Path) -> TomlTable:
     """Fill a variant with what it extends, one level deep."""
-    parent = path.parent / f"{content['extends']}.toml"
-    if not parent.is_file():
-        parent = models_folder() / f"{content['extends']}.toml"
-    if not parent.is_file():
-        known = nearest(str(content["extends"]), list_models())
-        raise SpecError(f"{path}: extends unknown model '{content['extends']}'{known}")
-    base = _read(parent)
-    if "extends" in base:
-        raise SpecError(f"{path}: extends '{content['extends']}', which itself extends a model")
-    merged = {**base, **content}
+    name = file.text("extends")
+    beside = {one.stem: one for one in path.parent.glob("*.toml")}
+    known = {**{one: models_folder() / f"{one}.toml" for one in list_models()}, **beside}
+    if name not in known:
+        raise SpecError(f"{path}: extends unknown model '{name}'{nearest(name, list_models())}")
+    base = _read(known[name])
+    if "extends" in base.content:
+        raise SpecError(f"{path}: extends '{name}', which itself extends a model")
+    merged = {**base.content, **file.content}
     for table in ("options", "priors"):
-        merged[table] = {**base.get(table, {}), **content.get(table, {})}
-    return merged
+        merged[table] = {**base.table(table).content, **file.table(table).content}
+    return TomlTable(merged, file.where)
 
 
-def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
-    """Build and validate a specification from the content of its file."""
-    for key in ("title", "question", "structure", "estimand"):
-        if not isinstance(content.get(key), str):
-            raise SpecError(f"{path}: '{key}' is missing or not a text")
-    if (name := content["structure"]) not in STRUCTURES:
-        raise SpecError(f"{path}: unknown structure '{name}'{nearest(name, STRUCTURES)}")
+def _spec(file: TomlTable) -> ModelSpec:
+    """Build and validate a specification from its file."""
+    name = file.text("structure")
+    if name not in STRUCTURES:
+        raise SpecError(f"{file.where}: unknown structure '{name}'{nearest(name, STRUCTURES)}")
     priors = {
-        key: read_prior(value, f"{path} [priors] {key}")
-        for key, value in content.get("priors", {}).items()
+        key: read_prior(value, f"{file.where} [priors] {shown(key)}")
+        for key, value in file.table("priors").content.items()
     }
     spec = ModelSpec(
-        name=path.stem,
-        title=content["title"],
-        question=content["question"],
+        name=visible(Path(file.where).stem),
+        title=file.text("title"),
+        question=file.text("question", longest=LONGEST_TEXT),
         room=structure_named(name),
-        estimand=content["estimand"],
-        options=content.get("options", {}),
+        estimand=file.text("estimand", longest=LONGEST_TEXT),
+        options=file.table("options").content,
         priors=priors,
     )
-    return validated(spec, str(path))
+    return validated(spec, file.where)

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.optimize import elementwise
 
-from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
+from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys, shown
+from bayes_ptsd.inputs import LARGEST, short
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -46,6 +47,10 @@ class Distribution:
 
 IMPROPER = ("flat", "inverse_sd")
 MATRICES = ("lkj", "uniform_correlations")  # their densities belong to the models that have one
+# logarithm of a location that is a float, with room for its square
+LARGEST_LOG = 300.0
+# mixtures within mixtures: a mixture of mixtures is one more mixture, deeper ones nobody means
+DEEPEST = 3
 
 DISTRIBUTIONS: Mapping[str, Distribution] = {
     "flat": Distribution((), lambda: None, ()),
@@ -219,28 +224,46 @@ def mixture(weights: list[float], components: list[Prior]) -> Prior:
     return Prior("mixture", components=tuple(components), weights=tuple(map(float, weights)))
 
 
-def prior_from_table(table: Mapping[str, Any], where: str = "prior") -> Prior:
-    """Read a prior from a plain table such as ``{dist = "normal", mu = 0, sigma = 7.9}``."""
-    dist = str(table.get("dist"))
+def prior_from_table(table: Mapping[str, Any], where: str = "prior", *, depth: int = 0) -> Prior:
+    """Read a prior from a plain table such as ``{dist = "normal", mu = 0, sigma = 7.9}``.
+
+    `depth` is the number of mixtures that it is a component of.
+    """
+    dist = table.get("dist")
     if dist == "mixture":
-        refuse_unknown_keys(table, {"dist", "weights", "components"}, where, error=SpecError)
-        parts = [
-            prior_from_table(item, f"{where} component {number}")
-            for number, item in enumerate(table.get("components", []), start=1)
-        ]
-        return mixture(list(table.get("weights", [])), parts)
-    if dist not in DISTRIBUTIONS:
+        return _mixture_from_table(table, where, depth)
+    if not isinstance(dist, str) or dist not in DISTRIBUTIONS:
         raise SpecError(
-            f"{where}: unknown distribution '{dist}'{nearest(dist, [*DISTRIBUTIONS, 'mixture'])}"
+            f"{where}: unknown distribution '{shown(dist)}'"
+            f"{nearest(str(dist), [*DISTRIBUTIONS, 'mixture'])}"
         )
     names = DISTRIBUTIONS[dist].parameters
     refuse_unknown_keys(table, {"dist", *names}, where, error=SpecError)
     missing = [name for name in names if name not in table]
     if missing:
         raise SpecError(f"{where}: {dist} needs '{missing[0]}' (parameters: {', '.join(names)})")
-    params = {name: _number(table[name], f"{where}: '{name}'") for name in names}
+    params = {name: _written(dist, name, table[name], f"{where}: '{name}'") for name in names}
     try:
         return Prior(dist, params)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error
+
+
+def _mixture_from_table(table: Mapping[str, Any], where: str, depth: int) -> Prior:
+    """Read a mixture from a plain table."""
+    refuse_unknown_keys(table, {"dist", "weights", "components"}, where, error=SpecError)
+    weights, items = table.get("weights", []), table.get("components", [])
+    if not isinstance(weights, list) or not isinstance(items, list):
+        raise SpecError(f"{where}: 'weights' and 'components' must be lists")
+    parts = []
+    for number, item in enumerate(items, start=1):
+        place = f"{where} component {number}"
+        if not isinstance(item, Mapping) or depth == DEEPEST:
+            raise SpecError(f"{place}: must be a table with 'dist', no mixture of mixtures again")
+        parts.append(prior_from_table(item, place, depth=depth + 1))
+    numbers = [_number(one, f"{where}: a weight") for one in weights]
+    try:
+        return mixture(numbers, parts)
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from error
 
@@ -250,22 +273,34 @@ def parse_prior(text: str) -> Prior:
     match = re.fullmatch(r"\s*(\w+)\s*(?:\((.*)\))?\s*", text)
     if match is None or match[1] not in DISTRIBUTIONS:
         known = ", ".join(f"{n}({', '.join(d.parameters)})" for n, d in DISTRIBUTIONS.items())
-        raise SpecError(f"'{text}' is not a distribution; write one of {known}")
+        raise SpecError(f"'{shown(text)}' is not a distribution; write one of {known}")
     names = DISTRIBUTIONS[match[1]].parameters
     values = [part for part in (match[2] or "").split(",") if part.strip()]
     if len(values) != len(names):
-        raise SpecError(f"'{text}': {match[1]} takes {len(names)} numbers ({', '.join(names)})")
-    return Prior(match[1], {n: _number(v, f"'{text}'") for n, v in zip(names, values, strict=True)})
+        raise SpecError(
+            f"'{shown(text)}': {match[1]} takes {len(names)} numbers ({', '.join(names)})"
+        )
+    pairs = zip(names, values, strict=True)
+    return Prior(match[1], {n: _written(match[1], n, v, f"'{shown(text)}'") for n, v in pairs})
 
 
 def _number(value: Any, where: str) -> float:
     """Return a finite number or refuse."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if isinstance(value, bool) or not math.isfinite(number):
-        raise SpecError(f"{where}: expected a finite number, got {value!r}")
+        raise SpecError(f"{where}: expected a finite number, got {short(value)}")
+    return number
+
+
+def _written(dist: str, name: str, value: Any, where: str) -> float:
+    """Return a parameter that somebody wrote, of a size that densities can be computed with."""
+    number = _number(value, where)
+    least = 1 / LARGEST if name in DISTRIBUTIONS[dist].positive and number > 0 else 0.0
+    if not least <= abs(number) <= LARGEST:
+        raise SpecError(f"{where}: {name} is {number:g}, beyond 1e15 or, a scale, below 1e-15")
     return number
 
 
@@ -278,6 +313,8 @@ def _check_parameters(prior: Prior) -> None:
         _number(value, f"{prior.dist} '{key}'")
         if key in family.positive and value <= 0:
             raise SpecError(f"{prior.dist}: '{key}' must be positive, got {value:g}")
+    if prior.dist == "log_normal" and abs(prior.params["mu"]) > LARGEST_LOG:
+        raise SpecError(f"log_normal: 'mu' is a logarithm, at most {LARGEST_LOG:g} in size")
     if prior.dist == "uniform" and prior.params["low"] >= prior.params["high"]:
         raise SpecError(f"uniform: 'low' must be below 'high', got {dict(prior.params)}")
 

@@ -19,10 +19,30 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.trial import Endpoint
 
-__all__ = ["DEFAULT_SEED", "endpoint_constants", "library_versions", "make_result_id", "stamp"]
+__all__ = [
+    "DEFAULT_SEED",
+    "EXACT_DRAWS",
+    "EXACT_SETTINGS",
+    "NOT_KNOWN",
+    "OWN_ENGINE",
+    "endpoint_constants",
+    "library_versions",
+    "make_result_id",
+    "stamp",
+]
 
 DEFAULT_SEED = 20140521
 """Seed of every command unless another is given."""
+
+# as many as NUTS keeps by default, 4 chains of 1,000
+EXACT_DRAWS = 4000
+"""Draws of an exact posterior that a result holds."""
+EXACT_SETTINGS: Mapping[str, Any] = MappingProxyType({"engine": "exact", "draws": EXACT_DRAWS})
+"""What an exact posterior has for sampler settings, in its id."""
+OWN_ENGINE = "pymc (own)"
+"""Engine of a fit that somebody sampled outside this package."""
+NOT_KNOWN = "not known"
+"""What such a fit says of its seed, and of settings that its sampler did not note down."""
 
 LIBRARIES = (
     "arviz-base", "arviz-stats", "bayes-ptsd", "numpy", "nutpie", "pymc", "pytensor", "scipy",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bayes_ptsd.errors import SpecError
+from bayes_ptsd.errors import SpecError, shown
 from bayes_ptsd.priors import FloatArray, Prior, mixture, prior_from_table
 
 __all__ = ["PriorVector", "ScaledPrior", "prior_value", "prior_vector", "rescaled"]
@@ -107,9 +107,11 @@ class ScaledPrior:
     def __post_init__(self) -> None:
         """Refuse what cannot be scaled."""
         if self.unit not in UNITS:
-            raise SpecError(f"'unit' is {self.unit!r}; write one of score, {', '.join(UNITS)}")
+            raise SpecError(
+                f"'unit' is '{shown(self.unit)}'; write one of score, {', '.join(UNITS)}"
+            )
         if self.origin not in ORIGINS:
-            raise SpecError(f"origin '{self.origin}' is none of {', '.join(ORIGINS)}")
+            raise SpecError(f"origin '{shown(self.origin)}' is none of {', '.join(ORIGINS)}")
         if self.origin == "data" and self.prior.dist in POSITIVE:
             raise SpecError(f"a {self.prior.dist} prior begins at zero; leave out its origin")
         rescaled(self.prior, unit=1.0, shift=0.0)
@@ -154,7 +156,9 @@ def prior_value(table: Mapping[str, Any], where: str) -> Prior | ScaledPrior:
     prior = prior_from_table(plain, where)
     if table.get("unit", "score") == "score" and "origin" not in table:
         return prior
-    unit, origin = str(table.get("unit", "score")), str(table.get("origin", "zero"))
+    unit, origin = table.get("unit", "score"), table.get("origin", "zero")
+    if not isinstance(unit, str) or not isinstance(origin, str):
+        raise SpecError(f"{where}: 'unit' and 'origin' must be texts")
     try:
         return ScaledPrior(prior, unit, origin)
     except SpecError as error:

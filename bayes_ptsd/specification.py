@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
+from bayes_ptsd.display import html_table, listed
+from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys, shown
+from bayes_ptsd.inputs import is_number, short
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import MATRICES, Prior, parse_prior
 from bayes_ptsd.scaled_priors import ScaledPrior, prior_value
@@ -39,6 +40,7 @@ __all__ = [
     "Problem",
     "Request",
     "Structure",
+    "as_specification",
     "parse_option",
     "parse_override",
     "read_prior",
@@ -68,6 +70,7 @@ class Request:
     data: Path | None = None
     endpoint: str | None = None
     visit: str | None = None
+    key: str | bytes | None = field(default=None, repr=False)  # of the pseudonyms
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,12 @@ class Problem:
     # acceptance rate that NUTS tunes its step for: higher, and slower, for models with a spread
     # that can be near zero; .8 is the default of nutpie and PyMC
     target_accept: float = 0.8
+
+    def __repr__(self) -> str:
+        """Name outcome and engine; the data behind it are not shown."""
+        engine = f"no exact engine ({self.why_not_exact})" if self.why_not_exact else "exact engine"
+        notes = f"{len(self.notes)} {'note' if len(self.notes) == 1 else 'notes'}"
+        return f"Problem({self.endpoint.id!r}, {engine}, {notes})"
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,10 @@ class Structure:
     kinds: tuple[str, ...] = ("continuous", "ordinal", "binary")
     # what a fit has beyond estimands and checks, for the document of `fit --json`
     document: Callable[[xr.DataTree], dict[str, Any]] = lambda _: {}
+    # scores as they enter the model, such as their logarithms
+    analyzed: Callable[[Evidence], Evidence] = lambda evidence: evidence
+    # groups that follow from posterior and benefit sign alone, and that `document` has words for
+    derived: Callable[[Groups, int], Groups] | None = None
     # what it reads of patients: both "periods" of a crossover, one "visit", all "visits"; or "rows"
     # that a paper printed
     reads: Literal["periods", "visit", "visits", "rows"] = "visit"
@@ -135,6 +148,10 @@ class Structure:
     # raised with every change of the model or its engines that moves a posterior: it is part of the
     # id of a result, so that a mended model is never answered with what a faulty one stored
     version: int = 1
+
+    def __repr__(self) -> str:
+        """Name it with its options; its functions are not shown."""
+        return f"Structure({self.name!r}, options {listed(self.options)})"
 
     def __reduce__(self) -> tuple[Callable[[str], Structure], tuple[str]]:
         """Travel to another process by name: functions written in place cannot be pickled."""
@@ -179,6 +196,19 @@ class ModelSpec:
     estimand: str
     options: Mapping[str, Any] = field(default_factory=dict)
     priors: Mapping[str, PriorValue] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Name model, structure and the priors that it uses."""
+        priors = listed(f"{key}={_said(self.priors[key])}" for key in self.parameters)
+        return f"ModelSpec({self.name!r}, structure {self.structure!r}, priors {priors})"
+
+    def _repr_html_(self) -> str:
+        """Show question, estimand, options and priors in a notebook."""
+        rows = [("question", self.question), ("estimand", self.estimand),
+                ("structure", self.structure)]  # fmt: skip
+        rows += [(f"option {key}", str(value)) for key, value in self.options.items()]
+        rows += [(f"prior {key}", _said(self.priors[key])) for key in self.parameters]
+        return html_table(f"{self.name}: {self.title}", rows)
 
     @property
     def structure(self) -> str:
@@ -268,7 +298,7 @@ def parse_override(text: str) -> tuple[str, Prior]:
     """Read ``name = distribution(numbers)``, such as ``treatment=normal(0, 20)``."""
     name, equals, distribution = text.partition("=")
     if not equals:
-        raise SpecError(f"'{text}': write NAME=DISTRIBUTION, e.g. treatment=normal(0, 20)")
+        raise SpecError(f"'{shown(text)}': write NAME=DISTRIBUTION, e.g. treatment=normal(0, 20)")
     return name.strip(), parse_prior(distribution)
 
 
@@ -276,7 +306,7 @@ def parse_option(text: str, structure: Structure) -> tuple[str, Any]:
     """Read ``name=value``, such as ``covariates=sex,age``; `structure` decides the type."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
-        raise SpecError(f"'{text}': write NAME=VALUE, e.g. patients=completers")
+        raise SpecError(f"'{shown(text)}': write NAME=VALUE, e.g. patients=completers")
     allowed = structure.options.get(name, ())
     if allowed == NAME:
         return name, value
@@ -288,19 +318,38 @@ def parse_option(text: str, structure: Structure) -> tuple[str, Any]:
     return name, values.get(value, value)
 
 
+def as_specification(spec: ModelSpec | str | Path) -> ModelSpec:
+    """Return a specification as it is, or read it where it is named: a model or its file."""
+    if isinstance(spec, ModelSpec):
+        return spec
+    # found by name, as rooms are: what reads model files knows every room, and this knows none
+    found: ModelSpec = import_module("bayes_ptsd.models_files").load_model(spec)
+    return found
+
+
 def _table(prior: PriorValue) -> Any:
     """Return a prior as its model file has it."""
     return prior if isinstance(prior, str) else prior.table()
+
+
+def _said(prior: PriorValue) -> str:
+    """Return a prior in a few words: its name in the family, or its distribution."""
+    if isinstance(prior, str):
+        return prior
+    numbers = [value for key, value in prior.table().items() if key != "dist"]
+    return f"{prior.table()['dist']}({', '.join(map(str, numbers))})"
 
 
 def read_prior(value: Any, where: str) -> PriorValue:
     """Read a prior: a name of the family or a table."""
     if isinstance(value, str):
         if value not in PRIOR_FAMILY:
-            raise SpecError(f"{where}: unknown prior '{value}'{nearest(value, PRIOR_FAMILY)}")
+            raise SpecError(
+                f"{where}: unknown prior '{shown(value)}'{nearest(value, PRIOR_FAMILY)}"
+            )
         return value
     if not isinstance(value, dict):
-        raise SpecError(f"{where}: a prior is a name or a table with 'dist', got {value!r}")
+        raise SpecError(f"{where}: a prior is a name or a table with 'dist', got {short(value)}")
     return prior_value(value, where)
 
 
@@ -313,15 +362,16 @@ def validated(spec: ModelSpec, where: str) -> ModelSpec:
     for key, allowed in structure.options.items():
         if key not in spec.options:
             raise SpecError(f"{where} [options]: '{key}' is missing; one of {allowed}")
+        given = spec.options[key]
         if allowed == NAMES:
-            _refuse_no_names(spec.options[key], f"{where} [options] {key}")
+            _refuse_no_names(given, f"{where} [options] {key}")
         elif allowed == NAME:
-            _refuse_no_name(spec.options[key], f"{where} [options] {key}")
+            _refuse_no_name(given, f"{where} [options] {key}")
         elif allowed == NUMBER:
-            _refuse_no_number(spec.options[key], f"{where} [options] {key}")
-        elif spec.options[key] not in allowed:
-            known = nearest(str(spec.options[key]), map(str, allowed))
-            raise SpecError(f"{where} [options] {key}: '{spec.options[key]}' not allowed{known}")
+            _refuse_no_number(given, f"{where} [options] {key}")
+        elif not any(type(one) is type(given) and one == given for one in allowed):
+            known = nearest(str(short(given)).strip("'"), map(str, allowed))
+            raise SpecError(f"{where} [options] {key}: {short(given)} not allowed{known}")
     for key in structure.priors:
         if key not in spec.priors:
             raise SpecError(f"{where} [priors]: '{key}' is missing")
@@ -363,19 +413,21 @@ def _number(text: str) -> Any:
 
 def _refuse_no_number(value: Any, where: str) -> None:
     """Refuse what is no finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SpecError(f"{where}: write a number, such as 0.5; got {value!r}")
+    if not is_number(value):
+        got = short(value)
+        raise SpecError(f"{where}: write a number from -1e15 to 1e15, such as 0.5; got {got}")
 
 
 def _refuse_no_name(value: Any, where: str) -> None:
     """Refuse what is no name."""
     if not isinstance(value, str) or not value:
-        raise SpecError(f'{where}: write one name, such as "madrs"; got {value!r}')
+        raise SpecError(f'{where}: write one name, such as "madrs"; got {short(value)}')
 
 
 def _refuse_no_names(value: Any, where: str) -> None:
     """Refuse what is not a list of different names."""
     if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
-        raise SpecError(f'{where}: write a list of names, such as ["sex", "age"]; got {value!r}')
+        got = short(value)
+        raise SpecError(f'{where}: write a list of names, such as ["sex", "age"]; got {got}')
     if len(set(value)) < len(value):
         raise SpecError(f"{where}: {', '.join(value)} names one of them twice")

@@ -10,17 +10,25 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
-import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys
+from bayes_ptsd.display import listed
+from bayes_ptsd.errors import SpecError, nearest, shown
+from bayes_ptsd.inputs import LONGEST_TEXT, TomlTable, is_number, looks_like, read_toml
 
-__all__ = ["PRINTED_SIGNS", "DataRules", "Endpoint", "Trial", "load_trial", "printed_sign"]
+__all__ = [
+    "PRINTED_SIGNS",
+    "DataRules",
+    "Endpoint",
+    "Trial",
+    "load_trial",
+    "period_keys",
+    "printed_sign",
+]
 
 TRIAL_KEYS = {
     "schema", "name", "title", "design", "treatments", "endpoints", "sequences", "columns", "data",
@@ -33,10 +41,13 @@ ENDPOINT_KEYS = {
 DATA_KEYS = {"decimal", "factors", "replicates"}
 COLUMN_KEYS = {
     "subject", "sequence", "period", "treatment", "endpoint", "value", "visit", "baseline",
-    "period_1", "period_2",
 }  # fmt: skip
 KINDS = ("continuous", "ordinal", "binary")
 DESIGNS = ("crossover", "parallel")
+# categories of an ordinal endpoint: a visual analog scale of 100 mm has 101
+MOST_CATEGORIES = 1000
+# endpoints of a trial: every item of several questionnaires
+MOST_ENDPOINTS = 1000
 PRINTED_SIGNS = ("benefit-positive", "active-minus-control", "control-minus-active")
 
 
@@ -56,6 +67,12 @@ class Endpoint:
     residual_sd: float | None = None  # SD of the score given its baseline
     domain: str = ""  # what it measures, shared by endpoints whose effects may inform each other
     event: str = ""  # label in the data that counts as 1, of a binary endpoint
+
+    def __repr__(self) -> str:
+        """Show what was given, without the grounds of the MCID."""
+        own = {one.name: getattr(self, one.name) for one in fields(self)
+               if one.name != "mcid_basis" and getattr(self, one.name) != one.default}  # fmt: skip
+        return f"Endpoint({', '.join(f'{name}={value!r}' for name, value in own.items())})"
 
     @property
     def benefit_sign(self) -> int:
@@ -116,6 +133,13 @@ class Trial:
     data: DataRules = field(default=DataRules(), compare=False)
     source: str = field(default="", compare=False)
 
+    def __repr__(self) -> str:
+        """Say in a line what is compared on which endpoints."""
+        return (
+            f"Trial({self.name!r}, {self.design}: {self.active!r} against {self.control!r}, "
+            f"endpoints {listed(self.endpoints)})"
+        )
+
     def endpoint(self, endpoint_id: str) -> Endpoint:
         """Return the endpoint called `endpoint_id`.
 
@@ -135,14 +159,29 @@ class Trial:
     def digest(self) -> str:
         """SHA-256 of the description, without the place it was read from and how cells are read.
 
-        The label of an event is left out too: the scores say what it made of them.
+        The label of an event is left out too: the scores say what it made of them. So are columns
+        of one period: patients are the same in either layout.
         """
         content = asdict(self)
         for key in ("source", "data"):
             del content[key]
+        for key in self.columns.keys() & period_keys(self.endpoints):
+            del content["columns"][key]
         for endpoint in content["endpoints"].values():
             del endpoint["event"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def period_keys(endpoints: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """Return the keys of [columns] for a column of one period, with what it holds and the period.
+
+    ``period_1`` has the scores of period 1, ``baseline_1`` and ``treatment_1`` what belongs to
+    them, ``pef_1`` the scores of endpoint ``pef``.
+    """
+    ids = set(endpoints)
+    held = dict.fromkeys(("period", "baseline", "treatment", *sorted(ids)))
+    keys = {f"{what}_{period}": (what, period) for what in held for period in (1, 2)}
+    return {key: place for key, place in keys.items() if key not in ids}
 
 
 def printed_sign(sign_as_printed: str, endpoint: Endpoint) -> int:
@@ -171,12 +210,14 @@ def load_trial(path: str | Path | None = None) -> Trial:
     Returns
     -------
     Trial
-        The description, validated against a closed schema.
+        The description, validated against a closed schema. Texts are in composed letters (NFC),
+        without blanks around them, and those for people have no control characters.
 
     Raises
     ------
     SpecError
-        If the file is missing, is not TOML, has an unknown key or a value that is not allowed.
+        If the file is missing, is not TOML, has an unknown key or a value that is not allowed; file
+        and key are named.
 
     References
     ----------
@@ -189,171 +230,138 @@ def load_trial(path: str | Path | None = None) -> Trial:
     ('midazolam', 'ketamine')
     """
     if path is None:
-        text = resources.files("bayes_ptsd.evidence").joinpath("feder2014/trial.toml").read_text()
-        return _trial(_parse(text, "feder2014/trial.toml"), "feder2014/trial.toml")
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read as a trial file ({error})") from error
-    return _trial(_parse(text, str(path)), str(path))
+        shipped = resources.files("bayes_ptsd.evidence").joinpath("feder2014/trial.toml")
+        return _trial(read_toml(shipped, "feder2014/trial.toml"))
+    return _trial(read_toml(Path(path)))
 
 
-def _parse(text: str, where: str) -> dict[str, Any]:
-    """Parse TOML, naming the file in the error."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{where}: not valid TOML: {error}") from error
-
-
-def _trial(content: dict[str, Any], where: str) -> Trial:
+def _trial(file: TomlTable) -> Trial:
     """Validate a parsed trial file."""
-    refuse_unknown_keys(content, TRIAL_KEYS, where, error=SpecError)
-    if content.get("schema") != 1:
-        raise SpecError(f"{where}: 'schema' is {content.get('schema')!r}; write 'schema = 1'")
-    treatments = _table(content, "treatments", where)
-    refuse_unknown_keys(treatments, {"active", "control"}, f"{where} [treatments]", error=SpecError)
-    active, control = (
-        _text(treatments, key, f"{where} [treatments]") for key in ("active", "control")
-    )
-    if active == control:
-        raise SpecError(f"{where} [treatments]: active and control are both '{active}'")
-    columns = _optional_table(content, "columns", where)
-    endpoints = _endpoints(content, where)
-    refuse_unknown_keys(
-        columns, COLUMN_KEYS | set(endpoints), f"{where} [columns]", error=SpecError
-    )
+    file.only(TRIAL_KEYS)
+    file.version()
+    name, design = file.text("name"), file.one_of("design", DESIGNS)
+    treatments = file.table("treatments")
+    treatments.only({"active", "control"})
+    active, control = treatments.name("active"), treatments.name("control")
+    if looks_like(active) == looks_like(control):
+        raise SpecError(f"{treatments.where}: active and control are both '{active}'")
+    endpoints = _endpoints(file.table("endpoints", named=True))
+    columns = file.table("columns")
+    columns.only(COLUMN_KEYS.union(endpoints, period_keys(endpoints)))
     return Trial(
-        name=_text(content, "name", where),
-        title=content.get("title", content["name"]),
-        design=_one_of(content, "design", DESIGNS, where),
+        name=name,
+        title=file.text("title", name),
+        design=design,
         active=active,
         control=control,
         endpoints=endpoints,
-        sequences=_sequences(content, {active, control}, where),
-        columns=columns,
-        visits=_visits(content, where),
-        data=_data(content, where),
-        source=where,
+        sequences=_sequences(file.table("sequences", named=True), (active, control), design),
+        columns={key: columns.name(key) for key in columns.content},
+        visits=_visits(file.table("visits", named=True)),
+        data=_data(file.table("data")),
+        source=file.where,
     )
 
 
-def _endpoints(content: dict[str, Any], where: str) -> dict[str, Endpoint]:
+def _endpoints(tables: TomlTable) -> dict[str, Endpoint]:
     """Read every table below [endpoints]."""
-    tables = _table(content, "endpoints", where)
-    if not tables:
-        raise SpecError(f"{where}: [endpoints] is empty; describe at least one endpoint")
-    return {key: _endpoint(key, tables[key], f"{where} [endpoints.{key}]") for key in tables}
+    found = {key: _endpoint(key, table) for key, table in tables.tables()}
+    if not 1 <= len(found) <= MOST_ENDPOINTS:
+        raise SpecError(
+            f"{tables.where} has {len(found)} tables; describe 1 to {MOST_ENDPOINTS} endpoints, as "
+            "[endpoints.NAME]"
+        )
+    return found
 
 
-def _endpoint(key: str, table: Any, where: str) -> Endpoint:
+def _endpoint(key: str, table: TomlTable) -> Endpoint:
     """Read one endpoint."""
-    if not isinstance(table, dict):
-        raise SpecError(f"{where}: must be a table")
-    refuse_unknown_keys(table, ENDPOINT_KEYS, where, error=SpecError)
-    limits = table.get("range")
-    if limits is not None:
-        if len(limits) != 2 or not all(map(_is_number, limits)) or limits[0] >= limits[1]:
-            raise SpecError(f"{where}: 'range' must be [lowest, highest], got {limits}")
-        limits = (float(limits[0]), float(limits[1]))
-    return Endpoint(
+    table.only(ENDPOINT_KEYS)
+    kind = table.one_of("kind", KINDS)
+    if "event" in table.content and kind != "binary":
+        raise SpecError(f"{table.where}: 'event' is for binary endpoints; this one is {kind}")
+    endpoint = Endpoint(
         id=key,
-        label=table.get("label", key),
-        kind=_one_of(table, "kind", KINDS, where),
-        better=_one_of(table, "better", ("lower", "higher"), where),
-        unit=table.get("unit", "points"),
-        range=limits,
-        mcid=_positive(table, "mcid", where),
-        mcid_basis=table.get("mcid_basis", ""),
-        reference_sd=_positive(table, "reference_sd", where),
-        residual_sd=_positive(table, "residual_sd", where),
-        domain=table.get("domain", ""),
-        event=table.get("event", ""),
+        label=table.text("label", key),
+        kind=kind,
+        better=table.one_of("better", ("lower", "higher")),
+        unit=table.text("unit", "points"),
+        range=_range(table, kind),
+        mcid=table.positive("mcid"),
+        mcid_basis=table.text("mcid_basis", "", longest=LONGEST_TEXT),
+        reference_sd=table.positive("reference_sd"),
+        residual_sd=table.positive("residual_sd"),
+        domain=table.text("domain", ""),
+        event=table.name("event") if "event" in table.content else "",
     )
+    _refuse_wider(endpoint, table)
+    return endpoint
+
+
+def _range(table: TomlTable, kind: str) -> tuple[float, float] | None:
+    """Read lowest and highest score: whole numbers where the scores are categories."""
+    if "range" not in table.content:
+        return None
+    limits = table.content["range"]
+    if not isinstance(limits, list) or len(limits) != 2 or not all(map(is_number, limits)):
+        raise table.refuse("range", "[lowest, highest], two numbers from -1e15 to 1e15")
+    low, high = map(float, limits)
+    if not low < high:
+        raise table.refuse("range", "[lowest, highest], the lowest first")
+    if kind == "binary" and (low, high) != (0.0, 1.0):
+        raise table.refuse("range", "[0, 1] or absent, as the endpoint is binary")
+    whole = low.is_integer() and high.is_integer() and high - low < MOST_CATEGORIES
+    if kind == "ordinal" and not whole:
+        raise table.refuse("range", f"two whole numbers, for at most {MOST_CATEGORIES} categories")
+    return low, high
+
+
+def _refuse_wider(endpoint: Endpoint, table: TomlTable) -> None:
+    """Refuse differences and standard deviations that no scores within the range can have."""
+    if endpoint.range is None:
+        return
+    width = endpoint.range[1] - endpoint.range[0]
+    for key in ("mcid", "reference_sd", "residual_sd"):
+        if (getattr(endpoint, key) or 0.0) > width:
+            raise table.refuse(key, f"at most {width:g}, the width of the range")
 
 
 def _sequences(
-    content: dict[str, Any], treatments: set[str], where: str
+    table: TomlTable, treatments: tuple[str, str], design: str
 ) -> dict[str, tuple[str, ...]]:
-    """Read [sequences]: each a list of the trial's own treatments."""
-    listed = _optional_table(content, "sequences", where)
-    for key, order in listed.items():
-        if not isinstance(order, list):
-            raise SpecError(
-                f"{where} [sequences] {key}: must be a list of treatments, got {order!r}"
-            )
-    sequences = {key: tuple(order) for key, order in listed.items()}
-    for key, order in sequences.items():
-        stranger = [treatment for treatment in order if treatment not in treatments]
-        if stranger:
-            raise SpecError(
-                f"{where} [sequences] {key}: '{stranger[0]}' is not one of the treatments "
-                f"{sorted(treatments)}"
-            )
+    """Read [sequences]: each a list of the trial's own treatments, one a period."""
+    sequences = {}
+    for key in table.content:
+        order = table.names(key, "treatments")
+        for treatment in order:
+            if treatment not in treatments:
+                raise SpecError(
+                    f"{table.where} {shown(key)}: '{shown(treatment)}' is not one of the "
+                    f"treatments {', '.join(sorted(treatments))}"
+                )
+        if (len(order) != 1) if design == "parallel" else (len(order) < 2):
+            wanted = "one treatment" if design == "parallel" else "a treatment for each period"
+            raise table.refuse(key, f"a list of {wanted}, as the design is {design}")
+        sequences[key] = order
+    if len(set(map(len, sequences.values()))) > 1:
+        raise SpecError(f"{table.where}: every sequence needs as many periods as the others")
     return sequences
 
 
-def _visits(content: dict[str, Any], where: str) -> dict[str, float]:
+def _visits(table: TomlTable) -> dict[str, float]:
     """Read [visits]: hours, increasing."""
-    visits = _optional_table(content, "visits", where)
-    hours = list(visits.values())
-    if not all(map(_is_number, hours)) or any(a >= b for a, b in itertools.pairwise(hours)):
-        raise SpecError(f"{where} [visits]: hours must be numbers in increasing order, got {hours}")
-    return {key: float(value) for key, value in visits.items()}
+    visits = {key: table.number(key) for key in table.content}
+    for (_, before), (key, hours) in itertools.pairwise(visits.items()):
+        if before >= hours:
+            raise table.refuse(key, f"in increasing order, so above {before:g} hours")
+    return visits
 
 
-def _data(content: dict[str, Any], where: str) -> DataRules:
+def _data(table: TomlTable) -> DataRules:
     """Read [data]: how cells are to be read."""
-    table, place = _optional_table(content, "data", where), f"{where} [data]"
-    refuse_unknown_keys(table, DATA_KEYS, place, error=SpecError)
-    given = {"decimal": ".", "replicates": "refuse", "factors": []} | table
-    factors = given["factors"]
-    if not isinstance(factors, list) or not all(isinstance(name, str) for name in factors):
-        raise SpecError(f"{place}: 'factors' must be a list of column names, got {factors!r}")
+    table.only(DATA_KEYS)
     return DataRules(
-        decimal=_one_of(given, "decimal", (".", ","), place),
-        factors=tuple(factors),
-        replicates=_one_of(given, "replicates", ("refuse", "mean"), place),
+        decimal=table.one_of("decimal", (".", ","), "."),
+        factors=table.names("factors", "column names"),
+        replicates=table.one_of("replicates", ("refuse", "mean"), "refuse"),
     )
-
-
-def _table(content: dict[str, Any], key: str, where: str) -> dict[str, Any]:
-    """Return a required table."""
-    if not isinstance(content.get(key), dict):
-        raise SpecError(f"{where}: table [{key}] is missing or not a table")
-    return content[key]  # type: ignore[no-any-return]
-
-
-def _optional_table(content: dict[str, Any], key: str, where: str) -> dict[str, Any]:
-    """Return a table that may be absent."""
-    return _table(content, key, where) if key in content else {}
-
-
-def _text(content: dict[str, Any], key: str, where: str) -> str:
-    """Return a required text."""
-    if not isinstance(content.get(key), str) or not content[key]:
-        raise SpecError(f"{where}: '{key}' is missing or not a text")
-    return content[key]  # type: ignore[no-any-return]
-
-
-def _one_of(content: dict[str, Any], key: str, allowed: tuple[str, ...], where: str) -> Any:
-    """Return a required text of a closed list."""
-    value = content.get(key)
-    if value not in allowed:
-        raise SpecError(f"{where}: '{key}' must be one of {', '.join(allowed)}, got {value!r}")
-    return value
-
-
-def _positive(table: dict[str, Any], key: str, where: str) -> float | None:
-    """Return an optional positive number."""
-    value = table.get(key)
-    if value is None:
-        return None
-    if not _is_number(value) or value <= 0:
-        raise SpecError(f"{where}: '{key}' must be a positive number, got {value!r}")
-    return float(value)
-
-
-def _is_number(value: object) -> bool:
-    """Tell finite numbers from everything else (bool is no number here)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -13,6 +13,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.describe import example_evidence
-from bayes_ptsd.errors import FitError
+from bayes_ptsd.errors import BayesPtsdError, FitError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.fit import chosen_engine, fit_model
+from bayes_ptsd.fit import build_model, chosen_engine, fit_model
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.models_files import list_models, load_model
 from bayes_ptsd.specification import ModelSpec
@@ -68,7 +69,14 @@ OPTIONS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 """Options beside those of the shipped files that no file has and that change the model."""
 
 
-def cases() -> dict[str, ModelSpec]:
+@cache
+def kept(name: str) -> Any:
+    """Return a file of golden values."""
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@cache
+def cases() -> Mapping[str, ModelSpec]:
     """Return every shipped model and those with further options, by a name that says which."""
     found = {name: load_model(name) for name in list_models()}
     for name, variants in OPTIONS.items():
@@ -78,8 +86,9 @@ def cases() -> dict[str, ModelSpec]:
     return found
 
 
-def answer(spec: ModelSpec) -> dict[str, Any]:
+def answer(name: str) -> dict[str, Any]:
     """Return digest, exact fit and log densities of a model on its example."""
+    spec = cases()[name]
     evidence = example_evidence(spec)
     found: dict[str, Any] = {"spec_id": spec.spec_id}
     try:
@@ -91,7 +100,7 @@ def answer(spec: ModelSpec) -> dict[str, Any]:
     with warnings.catch_warnings():
         # without a BLAS to link to, PyTensor says so once a process
         warnings.simplefilter("ignore")
-        return found | {"log_densities": _log_densities(evidence, spec)}
+        return found | {"log_densities": _log_densities(name)}
 
 
 def _exact(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
@@ -120,25 +129,67 @@ def _sums(group: xr.Dataset) -> dict[str, list[float]]:
     return found
 
 
-def _log_densities(evidence: Evidence, spec: ModelSpec) -> list[float] | str:
+def _log_densities(name: str) -> list[float] | str:
     """Return the log density of the PyMC model at fixed points, less that at the first of them.
 
     Constants that a library adds or not (PyMC's of an LKJ correlation) belong to no posterior.
     """
-    from bayes_ptsd.errors import BayesPtsdError
-    from bayes_ptsd.fit import build_model
-
     try:
-        model = build_model(evidence, spec)
+        found = densities(name)["total"]
     except BayesPtsdError as error:
         return str(error)
-    density = model.compile_logp(mode="FAST_COMPILE")
+    return [float(one - found[0]) for one in found[1:]]
+
+
+@cache
+def densities(name: str) -> dict[str, Any]:
+    """Return what the PyMC model says at fixed points, compiled once.
+
+    ``total`` as the sampler has it, ``observed``, ``priors`` by variable (log densities by point)
+    and ``draws``, every variable with its dims and one chain whose draws are the points.
+    """
+    spec = cases()[name]
+    model = build_model(example_evidence(spec), spec)
+    free = [*model.free_RVs, *model.potentials]
+    values = model.unobserved_value_vars
+    parts = [
+        model.logp(),
+        model.logp(vars=model.observed_RVs, jacobian=False),
+        *(term.sum() for term in model.logp(vars=free, sum=False, jacobian=False)),
+    ]
+    compiled = model.compile_fn(
+        [*parts, *values],
+        inputs=model.value_vars,
+        mode="FAST_COMPILE",
+        on_unused_input="ignore",
+    )
     start = model.initial_point(random_seed=1)
-    found = []
-    for number in range(POINTS):
-        point = {name: value + SCALE * _noise(number, name, value) for name, value in start.items()}
-        found.append(float(density(point)))
-    return [one - found[0] for one in found[1:]]
+    rows = [
+        compiled({name: value + SCALE * _noise(i, name, value) for name, value in start.items()})
+        for i in range(POINTS)
+    ]
+    columns = [np.stack(column) for column in zip(*rows, strict=True)]
+    dims = {value.name: model.named_vars_to_dims.get(value.name, ()) for value in values}
+    named = dict(zip(dims, columns[len(parts) :], strict=True))
+    return {
+        "total": columns[0],
+        "observed": columns[1],
+        "priors": {term.name: one for term, one in zip(free, columns[2:], strict=False)},
+        "draws": _draws(named, dims, model.coords),
+    }
+
+
+def _draws(
+    columns: Mapping[str, Any], dims: Mapping[str, Any], coords: Mapping[str, Any]
+) -> xr.Dataset:
+    """Return values by point as one chain of draws; unnamed dims are called after the variable."""
+    table = {}
+    for name, values in columns.items():
+        unnamed = [f"{name}_{i}" for i in range(values.ndim - 1)]
+        own = [str(dim) for dim in dims[name]] or unnamed
+        table[name] = (("chain", "draw", *own), values[None])
+    used = {dim for own, _ in table.values() for dim in own}
+    return xr.Dataset(table, coords={key: list(coords[key]) for key in used & coords.keys()})
 
 
 def _noise(number: int, name: str, value: Any) -> Any:
@@ -186,7 +237,7 @@ def _same(found: Any, kept: Any, where: str) -> bool:
 def write(quick: Path) -> None:
     """Write the answers of all models, and the document of a quick reanalysis that was made."""
     FOLDER.mkdir(exist_ok=True)
-    answers = {name: answer(spec) for name, spec in cases().items()}
+    answers = {name: answer(name) for name in cases()}
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(one)}" for name, one in answers.items())
     (FOLDER / "models.json").write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
     document = settled(json.loads(quick.read_text(encoding="utf-8")))

@@ -2,7 +2,8 @@
 
 ``store_driver.py save FOLDER`` saves one result over and over, each time into a store of its own
 and each time killed one change of the file system later than before, in the middle where the
-change is a write; ``remove`` does so to removals. ``race`` lets many processes save at once.
+change is a write; ``remove`` does so to removals, ``report`` to a report over an
+earlier one. ``race`` lets many processes save at once.
 ``save-unlinked`` and ``race-unlinked`` do it on a file system that refuses hard links.
 """
 
@@ -15,15 +16,18 @@ import os
 import runpy
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.report_folder import publish_report, seal_report
 from bayes_ptsd.store.upkeep import remove_result
+from bayes_ptsd.whole_files import write_synced
 
 small_tree = runpy.run_path(str(Path(__file__).with_name("store_trees.py")))["small_tree"]
-STEPS = ("mkdir", "fsync", "replace", "link", "unlink")
+STEPS = ("mkdir", "fsync", "rename", "replace", "link", "unlink")
 WRITERS = 8
 IDS = ("aaaaaaaa01", "bbbbbbbb02", "cccccccc03")
 
@@ -101,16 +105,32 @@ def refuse_links() -> None:
     os.link = refuse  # type: ignore[assignment]
 
 
+def write_report(folder: Path, text: str) -> None:
+    """Write a report of two files as the page does it."""
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".report-") as place:
+        new = Path(place, "new")
+        (new / "tables").mkdir(parents=True)
+        for name in ("index.html", "tables/headline.csv"):
+            write_synced(new / name, text.encode())
+        seal_report(new)
+        publish_report(new, folder / "report")
+
+
 def kill(folder: Path, task: str) -> None:
     """Kill a writer (or a remover) at every step, until one lives to the end; print how many."""
     for step in itertools.count(1):
         store = ResultStore(folder / f"{step:02d}")
         if task == "remove":
             store.save(small_tree())
+        if task == "report":
+            write_report(store.path, "first")
 
         def work(store: ResultStore = store, step: int = step) -> None:
             die_at(step)
-            if task == "remove":
+            if task == "report":
+                write_report(store.path, "second")
+            elif task == "remove":
                 remove_result(store.path, "0f3a9c21d4b7")
             else:
                 store.save(small_tree())

@@ -19,8 +19,8 @@ from bayes_ptsd.contrasts import analyses
 from bayes_ptsd.errors import EvidenceError, StoreError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
-from bayes_ptsd.exact.printed import SETTINGS, fit_exact
-from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.exact.printed import fit_exact
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, make_result_id
 from bayes_ptsd.report import page as page_module
 from bayes_ptsd.report import write_report
 from bayes_ptsd.report.audit import View, view_frame
@@ -391,7 +391,7 @@ def test_provenance_says_what_was_stored(text: str, tables: dict[str, pd.DataFra
     """Ids are those of the inputs; what the store held and what was computed is told apart."""
     results = tables["results"]
     row, spec = next(analyses(part_of(load_published(), KEPT), contrasts=["T2.IESR.X"]))
-    known = make_result_id(row, spec, settings=SETTINGS, seed=DEFAULT_SEED)
+    known = make_result_id(row, spec, settings=EXACT_SETTINGS, seed=DEFAULT_SEED)
     line = results.set_index("result_id").loc[known]
     assert (line["prior"], line["spec_id"], line["evidence_digest"]) == (
         "flat", spec.spec_id, row.digest,
@@ -501,7 +501,14 @@ def test_a_second_report_replaces_the_first(tmp_path: Path) -> None:
     write_report(evidence, store, target)
     (target / "notes.txt").write_text("mine")
     write_report(evidence, store, target, quick=True)
-    assert names_in(target) == ["figures", "index.html", "notes.txt", "priors", "tables"]
+    assert names_in(target) == [
+        "figures",
+        "files.json",
+        "index.html",
+        "notes.txt",
+        "priors",
+        "tables",
+    ]
     assert not (target / "tables" / "comparison-N.csv").exists()
     assert names_in(tmp_path) == ["evidence", "report"]
 

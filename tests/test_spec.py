@@ -84,7 +84,7 @@ def test_an_override_is_the_prior_it_spells(mu: float, sigma: float) -> None:
         ("[options]", "options = 3\n[more]", "unknown key 'more'"),
         ("schema = 1", 'schema = 1\nextends = "nothing"', "extends unknown model"),
         ("schema = 1", 'schema = 1\nextends = "published-crossover"', "itself extends"),
-        ("schema = 1", "schema = ", "not a readable TOML"),
+        ("schema = 1", "schema = ", "not valid TOML"),
     ],
 )
 def test_bad_model_files_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -101,7 +101,7 @@ def test_unknown_model_and_missing_file(tmp_path: Path) -> None:
     """A name that is not shipped and a path that is not there are refused."""
     with pytest.raises(SpecError, match="did you mean 'published'"):
         load_model("publised")
-    with pytest.raises(SpecError, match="no such model file"):
+    with pytest.raises(SpecError, match="there is no such file"):
         load_model(tmp_path / "own.toml")
 
 

@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,9 @@ def test_a_thousand_results_list_in_well_under_a_second(tmp_path: Path) -> None:
     described = records.describe(small_tree().attrs)
     files.make_folders(tmp_path)
     for number in range(1000):
-        entry = {**described, "result_id": f"{number:08x}", "schema": 1, "created": str(number)}
+        entry = {**described, "result_id": f"{number:08x}", "schema": 1, "size": 0}
+        entry |= {"sha256": "0" * 64, "file": f"{number:08x}-{'0' * 16}.nc"}
+        entry |= {"package_version": "1", "created": records.timestamp(datetime.now(UTC))}
         catalog.sidecar_path(tmp_path, entry["result_id"]).write_bytes(files.sealed(entry))
     start = time.process_time()
     assert len(catalog.list_results(tmp_path).entries) == 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import runpy
 import subprocess
 import sys
@@ -89,8 +90,9 @@ def test_sweeping_spares_running_writers(tmp_path: Path) -> None:
     """Files that no sidecar names are left to their writer until they are an hour old."""
     store = ResultStore(tmp_path)
     store.save(small_tree())
-    orphan = tmp_path / "results" / f"{'ab' * 8}-{'0' * 16}.nc"
-    stray = tmp_path / "tmp" / "half-written"
+    digest = hashlib.sha256(b"half").hexdigest()
+    orphan = tmp_path / "results" / f"{'ab' * 8}-{digest[:16]}.nc"
+    stray = tmp_path / "tmp" / f"{ID}.json.123.{'0' * 16}"
     for path in (orphan, stray):
         path.write_bytes(b"half")
     found = store.verify()

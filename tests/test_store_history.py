@@ -65,7 +65,7 @@ def test_runs_differ_by_analysis(store: ResultStore) -> None:
     assert means == [[8.5, 8.6], [8.5, None]]
     assert diff_runs(store.path, new, new) == []
     store.remove("aaaaaaaa03")
-    assert "removed since" in diff_runs(store.path, old, new)[1]["analysis"]
+    assert "gone since" in diff_runs(store.path, old, new)[1]["analysis"]
 
 
 def test_a_tag_stays_with_its_run(store: ResultStore) -> None:
@@ -77,7 +77,7 @@ def test_a_tag_stays_with_its_run(store: ResultStore) -> None:
         tag_run(store.path, "submitted", old)
     assert find_run(store.path, "submitted")["run_id"] == new
     tag_run(store.path, "same", "submitted")
-    assert [one["tag"] for one in list_tags(store.path)] == ["same", "submitted"]
+    assert [one["tag"] for one in list_tags(store.path).entries] == ["same", "submitted"]
     assert diff_runs(store.path, "same", "submitted") == []
 
 
@@ -86,7 +86,7 @@ def test_a_tag_that_could_be_a_path_or_an_id_is_refused(store: ResultStore, name
     """Nothing is written."""
     with pytest.raises(StoreError, match="cannot be a tag"):
         tag_run(store.path, name)
-    assert list_tags(store.path) == []
+    assert list_tags(store.path) == ([], [])
 
 
 def test_a_run_that_is_not_there_is_refused_with_the_nearest(store: ResultStore) -> None:
@@ -101,13 +101,17 @@ def test_a_run_that_is_not_there_is_refused_with_the_nearest(store: ResultStore)
 
 
 def test_an_altered_tag_is_found(store: ResultStore) -> None:
-    """`store verify` names it, and nothing reads it as good."""
+    """`store verify` names it, nothing reads it as good, and it hides no other tag."""
     tag_run(store.path, "submitted")
+    tag_run(store.path, "revised")
     place = store.path / "tags" / "submitted.json"
     place.write_bytes(place.read_bytes().replace(b"submitted", b"submittee"))
     assert any("submitted.json: damaged" in text for text in verify_store(store.path).problems)
-    with pytest.raises(StoreError, match="damaged"):
-        list_tags(store.path)
+    listing = list_tags(store.path)
+    assert [one["tag"] for one in listing.entries] == ["revised"]
+    assert ["submitted.json: damaged" in text for text in listing.damaged] == [True]
+    with pytest.warns(UserWarning, match="left out"), pytest.raises(ResultNotFoundError):
+        find_run(store.path, "submitted")
 
 
 def test_commands(store: ResultStore) -> None:

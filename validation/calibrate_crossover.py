@@ -455,10 +455,9 @@ def _pool(workers: int) -> Iterator[Any]:
     if workers == 1:
         yield None
         return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+    from bayes_ptsd.processes import WorkerPool
 
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+    with WorkerPool(workers) as executor:
         yield executor
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayes_ptsd.calibration.decisions import DecisionTask
+from bayes_ptsd.calibration.ranks import RankTask
 from bayes_ptsd.calibration.uniformity import uniformity_table
 from bayes_ptsd.structures.crossover.model import CrossoverModel
 
-__all__ = ["characteristics_rows", "model_document", "ranks_document"]
+__all__ = ["characteristics_rows", "model_document", "ranks_document", "task_name"]
 
 TRUTH = ("treatment", "carryover", "correlation", "sd_ratio", "crossing")
 
@@ -80,3 +82,12 @@ def characteristics_rows(characteristics: xr.Dataset) -> list[dict[str, Any]]:
                 | {name: float(one[name]) for name in figures}
             )
     return rows
+
+
+def task_name(task: RankTask | DecisionTask) -> str:
+    """Return a piece of the work in words: which blocks of simulated trials, from 1."""
+    if isinstance(task, RankTask):
+        numbers = ", ".join(str(number + 1) for number, _ in task.blocks)
+        return f"ranks of simulated trials, block {numbers}"
+    truth = ", ".join(f"{name} {getattr(task.scenario, name)}" for name in TRUTH)
+    return f"decisions of block {task.block[0] + 1} under {truth}"

@@ -9,11 +9,9 @@ import xarray as xr
 
 from bayes_ptsd.exact._risks import RISKS, BetaPair, grid_of_estimand, log_grid
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.provenance import EXACT_DRAWS
 
 __all__ = ["RISKS", "beta_posterior", "exact_risks"]
-
-# As many as four chains of 1,000, the default of a sampled fit.
-DRAWS = 4000
 
 
 def beta_posterior(prior: Prior, events: int, size: int) -> tuple[float, float]:
@@ -31,9 +29,10 @@ def exact_risks(
     """
     rng = np.random.default_rng(seed)
     drawn = {
-        name: (("chain", "draw"), rng.beta(*pair, size=(1, DRAWS))) for name, pair in shapes.items()
+        name: (("chain", "draw"), rng.beta(*pair, size=(1, EXACT_DRAWS)))
+        for name, pair in shapes.items()
     }
-    coords = {"chain": [0], "draw": np.arange(DRAWS)}
+    coords = {"chain": [0], "draw": np.arange(EXACT_DRAWS)}
     grids = _grids(BetaPair(*shapes["risk_active"], *shapes["risk_control"]), benefit_sign)
     exact = [grid.expand_dims(estimand=[name]) for name, grid in grids.items()]
     return {

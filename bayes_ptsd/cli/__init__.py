@@ -6,12 +6,16 @@ library, typer and rich.
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from bayes_ptsd import __version__
+from bayes_ptsd.cli._signals import STOPPED, stoppable
 from bayes_ptsd.cli.calibrate import calibrate_command
 from bayes_ptsd.cli.comparison import compare, compare_models_command
 from bayes_ptsd.cli.fit import fit_command
@@ -25,10 +29,7 @@ from bayes_ptsd.cli.run import reanalyze, report
 from bayes_ptsd.cli.sweep import carryover
 from bayes_ptsd.errors import BayesPtsdError
 
-__all__ = ["app", "main"]
-
-# 128 and the number of the signal, 2, as shells have it.
-INTERRUPTED = 130
+__all__ = ["app", "main", "program"]
 
 app = typer.Typer(
     name="bayes-ptsd",
@@ -73,16 +74,41 @@ def common(
     """Bayesian reanalysis of randomized crossover trials."""
 
 
-def main() -> None:
-    """Run the command line: exit 0 done, 1 wrong request, 2 usage, 3 failed check, 130 stopped."""
+def _one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """Return a warning for people without the place in the code from which it comes."""
+    return f"bayes-ptsd: warning: {message}\n"
+
+
+def program() -> None:
+    """Run the command line as a program: what was stopped waits for nothing that is left of it."""
     try:
-        app()
+        main()
+    except SystemExit as left:
+        if left.code in STOPPED:
+            with suppress(OSError):
+                sys.stdout.flush()
+            os._exit(int(left.code))
+        raise
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 1 wrong request, 2 usage, 3 failed check, else stopped."""
+    warnings.formatwarning = _one_line
+    try:
+        with stoppable():
+            app()
     except BayesPtsdError as error:
         sys.stderr.write(f"bayes-ptsd: {error}\n")
         raise SystemExit(1) from None
     except BrokenPipeError:
         raise SystemExit(1) from None
     except SystemExit as left:
-        if left.code == INTERRUPTED:
-            sys.stderr.write("bayes-ptsd: interrupted; every result in the store is whole\n")
+        if left.code in STOPPED:
+            sys.stderr.write(STOPPED[left.code])
         raise

@@ -8,6 +8,7 @@ field is `init=False`.
 from __future__ import annotations
 
 import inspect
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass, field, is_dataclass
 from functools import wraps
@@ -17,14 +18,17 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from bayes_ptsd.cli._output import Talk
+from bayes_ptsd.errors import SpecError
 
 if TYPE_CHECKING:
     from bayes_ptsd.priors import Prior
+    from bayes_ptsd.specification import Request
 
 __all__ = [
     "Engine",
     "Evidence_",
     "Json",
+    "KeyFile",
     "Patients",
     "Priors",
     "ReadingWeights",
@@ -35,6 +39,7 @@ __all__ = [
     "Variant",
     "chosen_readings",
     "grouped",
+    "typed_key",
     "typed_prior",
 ]
 
@@ -66,6 +71,14 @@ Priors = Annotated[
 ]
 Engine = Annotated[
     str, typer.Option("--engine", help="exact, nuts, or auto: exact where there is one.")
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        envvar="BAYES_PTSD_KEY_FILE",
+        help="File with the key of the pseudonyms; without it every patient file has its own.",
+    ),
 ]
 
 
@@ -109,6 +122,21 @@ class Patients:
         str | None, typer.Option("--endpoint", help="Endpoint of the patients.")
     ] = None
     visit: Annotated[str | None, typer.Option("--visit", help="Visit of the patients.")] = None
+    key_file: KeyFile = None
+
+    @property
+    def key(self) -> bytes | None:
+        """The key of the pseudonyms, None where each file has its own."""
+        return typed_key(self.key_file)
+
+    def request(self, *, contrast: str | None = None, folder: Path | None = None) -> Request:
+        """Return which evidence a model is asked about."""
+        from bayes_ptsd.specification import Request
+
+        return Request(
+            contrast=contrast, folder=folder, trial=self.trial, data=self.data,
+            endpoint=self.endpoint, visit=self.visit, key=self.key,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -160,6 +188,21 @@ def chosen_readings(text: str | None) -> dict[str, float] | None:
     from bayes_ptsd.evidence.readings import parse_weights
 
     return None if text is None else parse_weights(text)
+
+
+def typed_key(path: Path | None) -> bytes | None:
+    """Return the key of the pseudonyms in a file, without the blanks and the line end around it."""
+    if path is None:
+        return None
+    from bayes_ptsd.inputs import read_bytes
+
+    key = read_bytes(path, str(path)).removeprefix(BOM_UTF8).strip()
+    if not key:
+        raise SpecError(
+            f"{path}: the key of the pseudonyms is empty; write a secret text into the file, at "
+            "best a random one, and keep it as long as the pseudonyms"
+        )
+    return key
 
 
 def typed_prior(text: str) -> str | Prior:

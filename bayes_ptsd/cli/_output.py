@@ -1,8 +1,13 @@
-"""What the commands share: one JSON document on stdout, people's text on stderr, exit statuses."""
+"""What the commands share: one JSON document on stdout, people's text on stderr, exit statuses.
+
+All that the commands print goes through here: texts from files cannot forge, hide or reorder what a
+terminal shows.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import warnings
@@ -12,12 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from bayes_ptsd.errors import BayesPtsdError, StatisticalWarning
+from bayes_ptsd.errors import BayesPtsdError, StatisticalWarning, visible
 
 __all__ = [
     "CHECK_FAILED",
@@ -25,9 +32,11 @@ __all__ = [
     "emit",
     "interval",
     "number",
+    "say",
     "show_mixture",
     "show_periods",
     "show_prose",
+    "show_ratios",
     "show_table",
     "store_path",
     "told_warnings",
@@ -47,7 +56,15 @@ def store_path(option: Path | None) -> Path:
 def emit(command: str, document: Mapping[str, Any]) -> None:
     """Print the one JSON document of a command."""
     content = {"schema": 1, "command": command, **document}
-    sys.stdout.write(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+    # JSON allows characters that a terminal obeys, such as U+009B; its own escapes say the same
+    odd = (one for one in set(text) - {"\n"} if visible(one) != one)
+    sys.stdout.write(text.translate({ord(one): json.dumps(one)[1:-1] for one in odd}) + "\n")
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines of text on stdout, or on stderr."""
+    typer.echo("\n".join(map(visible, lines)), err=err)
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -72,19 +89,41 @@ def show_periods(lines: Sequence[Mapping[str, Any]]) -> None:
         show_table("Each period alone, control and active compared", columns, rows)
 
 
+def show_ratios(lines: Sequence[tuple[str, Mapping[str, Any] | None]]) -> None:
+    """Print ratios of geometric means with the interval that is held against the limits."""
+    ratios = [(name, one) for name, one in lines if one]
+    within = [one["within"] for _, one in ratios if "within" in one]
+    if not within:
+        return
+    rows = [
+        [name, number(one["median" if "within" in one else "estimate"], 4),
+         interval(one["eti90" if "within" in one else "ci90"], 4),
+         number(one["within"]["probability"], 4) if "within" in one else ""]
+        for name, one in ratios
+    ]  # fmt: skip
+    low, high = within[0]["limits"]
+    columns = ["analysis", "ratio", "90% interval", f"P({low} to {high})"]
+    show_table("Ratio of geometric means, active over control as recorded", columns, rows)
+
+
 def show_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, prose: Sequence[str] = ()
 ) -> None:
     """Print a table on stdout: first column and prose to the left, figures to the right."""
-    table = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
+    # as text: rich takes the label in difference[madrs] for markup
+    table = Table(title=_text(title), title_justify="left", header_style="bold", title_style="bold")
     for position, column in enumerate(columns):
         left = position == 0 or column in prose
-        table.add_column(column, justify="left" if left else "right")
+        table.add_column(_text(column), justify="left" if left else "right")
     for row in rows:
-        # as text: rich takes the label in difference[madrs] for markup
-        table.add_row(*map(Text, row))
+        table.add_row(*map(_text, row))
     width = None if sys.stdout.isatty() else WIDTH
     Console(width=width, highlight=False).print(table)
+
+
+def _text(text: str) -> Text:
+    """Return a text as rich prints it, without markup or control characters."""
+    return Text(visible(text))
 
 
 def show_mixture(title: str, components: list[dict[str, Any]]) -> None:
@@ -101,7 +140,7 @@ def show_prose(*paragraphs: str) -> None:
     """Print paragraphs below a table on stdout, as wide as the table."""
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     for text in paragraphs:
-        console.print(Text(text))
+        console.print(_text(text))
 
 
 @contextmanager
@@ -116,7 +155,19 @@ def told_warnings() -> Iterator[list[str]]:
             warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)
     told += [str(item.message) for item in caught if issubclass(item.category, StatisticalWarning)]
     for message in told:
-        Console(stderr=True, highlight=False).print(f"warning: {message}", markup=False)
+        Console(stderr=True, highlight=False).print(_text(f"warning: {message}"))
+
+
+class _Said(logging.Handler):
+    """Says what the package logs, such as the death of a process, as a message of the command."""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__(logging.WARNING)
+        self.talk = talk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record."""
+        self.talk.say(record.getMessage())
 
 
 class Talk:
@@ -127,9 +178,11 @@ class Talk:
         self.log = log
         # before anything is computed that the log was to tell about
         self._write("")
+        logging.getLogger("bayes_ptsd").handlers = [_Said(self)]
 
     def say(self, message: str) -> None:
         """Say one message."""
+        message = visible(message)
         self.console.print(message, markup=False, soft_wrap=True)
         self._write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {message}\n")
 
@@ -152,7 +205,7 @@ class Talk:
 
             def advance(stage: str, done: int, total: int) -> None:
                 if stage not in bars:
-                    bars[stage] = progress.add_task(stage, total=total)
+                    bars[stage] = progress.add_task(escape(visible(stage)), total=total)
                 progress.update(bars[stage], completed=done, total=total)
 
             yield advance

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
-
-from bayes_ptsd.cli._output import number, show_mixture, show_table
+from bayes_ptsd.cli._output import number, say, show_mixture, show_table
 
 __all__ = ["show_curve", "show_predictions", "show_prior", "show_sizes"]
 
@@ -104,7 +102,7 @@ def show_curve(curve: dict[str, Any], kind: str) -> None:
     columns += ["P(discounted)"] * noted + [f"P(goal's event), {q}" for q in quantiles]
     show_table(f"{title}ceiling {curve['ceiling']:.3f}", columns, rows)
     if curve["note"]:
-        typer.echo(f"Note: {curve['note']}.")
+        say(f"Note: {curve['note']}.")
 
 
 def show_sizes(document: dict[str, Any]) -> None:
@@ -125,6 +123,6 @@ def show_sizes(document: dict[str, Any]) -> None:
         show_table(title, ["quantity", "mean", "10%", "50%", "90%"], [["n", *values]])
     if document["readings"]:
         weights = ", ".join(f"{name} {share:.3g}" for name, share in document["readings"].items())
-        typer.echo(f"Readings of the row: {weights}.")
+        say(f"Readings of the row: {weights}.")
     if document["note"]:
-        typer.echo(f"Note: {document['note']}.")
+        say(f"Note: {document['note']}.")

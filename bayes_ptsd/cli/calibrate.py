@@ -160,7 +160,7 @@ def _problem(name: str, variant: Variant, patients: Patients) -> CrossoverModel:
         raise SpecError("give both --trial and --data, or neither")
     if trial is None or data is None:
         return crossover_model(trial_pattern(endpoint or "ies_r"), spec)
-    loaded = load_patients(data, trial, endpoint=endpoint)
+    loaded = load_patients(data, trial, endpoint=endpoint, key=patients.key)
     return crossover_model(select_outcome(loaded, endpoint, visit=patients.visit), spec)
 
 
@@ -244,10 +244,10 @@ def _executor(workers: int, cluster: str | None) -> Iterator[tuple[Executor | No
     elif workers == 1:
         yield None, 1
     else:
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
+        from bayes_ptsd.calibration.document import task_name
+        from bayes_ptsd.processes import WorkerPool
 
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+        with WorkerPool(workers, label=task_name) as executor:
             yield executor, workers
 
 

@@ -30,6 +30,7 @@ from bayes_ptsd.cli._output import (
     number,
     show_periods,
     show_prose,
+    show_ratios,
     show_table,
     store_path,
 )
@@ -99,7 +100,9 @@ def compare(
     if json:
         emit("compare", document)
     elif named:
-        _show_patients(document, f"--trial {patients.trial} --data {patients.data}")
+        files = f"--trial {patients.trial} --data {patients.data}"
+        files += f" --key-file {patients.key_file}" if patients.key_file else ""
+        _show_patients(document, files)
     else:
         _show_printed(document, convention or "T")
 
@@ -114,7 +117,7 @@ def _compared(folder: Path | None, patients: Patients) -> Evidence:
         return load_published(folder)
     if trial is None or data is None or folder is not None:
         raise SpecError("patients need --trial FILE and --data FILE, printed numbers --evidence")
-    return load_patients(data, trial, endpoint=patients.endpoint)
+    return load_patients(data, trial, endpoint=patients.endpoint, key=patients.key)
 
 
 def _show_printed(document: dict[str, Any], convention: str) -> None:
@@ -157,7 +160,7 @@ def _show_patients(document: Mapping[str, Any], files: str) -> None:
     n = document["n"]
     title = (
         f"{document['endpoint']}: {n['subjects']} patients, {n['complete']} with both periods; "
-        f"score units, positive = active better ({document['evidence_kind']})"
+        f"{document['unit']}, positive = active better ({document['evidence_kind']})"
     )
     rows = [
         [one["method"], one["estimand"].replace("_", " "), number(one["estimate"], 3),
@@ -183,6 +186,10 @@ def _show_patients(document: Mapping[str, Any], files: str) -> None:
     columns = ["model, prior", "mean", "sd", "95% interval", "P(better)"]
     reason = "gap to the frequentist analysis of the same estimand"
     show_table("Posteriors", [*columns, reason], rows, prose=[reason])
+    posteriors = document["posteriors"]
+    beside = {one["mirror"]["analysis"]: one["mirror"].get("ratio") for one in posteriors}
+    lines = [(f"{one['model']}, {one['prior']}", one.get("ratio")) for one in posteriors]
+    show_ratios([*beside.items(), *lines])
     _show_steps(document["steps"])
     show_prose(*(f"note: {note}" for note in document["notes"]))
 
@@ -222,7 +229,6 @@ def compare_models_command(
     from bayes_ptsd.compiled import CompiledModels
     from bayes_ptsd.model_comparison import compare_models
     from bayes_ptsd.models_files import load_model
-    from bayes_ptsd.specification import Request
     from bayes_ptsd.store import ResultStore
 
     talk = run.talk()
@@ -232,7 +238,7 @@ def compare_models_command(
         for spec in chosen_specs(load_model(name), Variant(prior))
     }
     first = next(iter(specs.values()))
-    found = first.room.select(first, Request(**vars(patients)))
+    found = first.room.select(first, patients.request())
     for note in found.notes:
         talk.say(f"note: {note}")
     results = ResultStore(store_path(store))

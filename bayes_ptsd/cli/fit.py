@@ -26,6 +26,7 @@ from bayes_ptsd.cli._output import (
     interval,
     number,
     show_periods,
+    show_ratios,
     show_table,
     store_path,
 )
@@ -77,11 +78,10 @@ def fit_command(
     Exit status 3 if a required check of a result failed; the result is stored and marked.
     """
     from bayes_ptsd.models_files import load_model
-    from bayes_ptsd.specification import Request
 
     talk = run.talk()
     specs = chosen_specs(load_model(model), variant)
-    asked = Request(contrast=contrast, folder=evidence, **vars(patients))
+    asked = patients.request(contrast=contrast, folder=evidence)
     documents = stored_documents(
         specs[0].room.select(specs[0], asked), specs, store=store_path(store),
         seed=run.fixed_seed, engine=engine, sampler=vars(sampler), thresholds=threshold or [],
@@ -188,6 +188,8 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
     title = f"{first['model']}, {first['endpoint']}, positive = active better"
     columns = ["estimand", "unit", "mean", "sd or SE", "95% interval", "P(better)", "P(> MCID)"]
     show_table(f"{title} ({first['evidence_kind']})", columns, rows)
+    lines = [(f"{one['prior']}, {one['engine']}", one.get("ratio")) for one in documents]
+    show_ratios([*lines, (mirror["method"], mirror.get("ratio"))])
     show_periods(mirror.get("periods", ()))
     _show_priors(documents)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bayes_ptsd.cli._options import Json, Store
-from bayes_ptsd.cli._output import CHECK_FAILED, emit, number, show_table, store_path
+from bayes_ptsd.cli._output import CHECK_FAILED, emit, number, say, show_table, store_path
 
 __all__ = ["cite", "doctor", "models_app", "store_app"]
 
@@ -47,9 +47,9 @@ def show_model(
         emit("models show", document)
         return
     lines = [f"{key:<18} {value}" for key, value in document["text"].items()]
-    typer.echo("\n".join(lines))
+    say(*lines)
     if document["graph"]:
-        typer.echo("\nPyMC graph (mermaid)\n" + document["graph"])
+        say("", "PyMC graph (mermaid)", *document["graph"].split("\n"))
 
 
 @store_app.command("list")
@@ -63,8 +63,7 @@ def list_results(store: Store = None, json: Json = False) -> None:
         found = {"store": str(store_path(store)), "results": entries, "problems": problems}
         emit("store list", found)
         return
-    for problem in problems:
-        typer.echo(problem, err=True)
+    _tell(problems)
     columns = ["result", "model", "evidence", "contrast", "reading", "convention", "prior"]
     show_table(
         f"{len(entries)} results in {store_path(store)}",
@@ -72,6 +71,12 @@ def list_results(store: Store = None, json: Json = False) -> None:
         [_result_line(entry) for entry in entries],
         prose=columns,
     )
+
+
+def _tell(problems: list[str]) -> None:
+    """Say on stderr what was left out of a list."""
+    for problem in problems:
+        say(f"left out: {problem}", err=True)
 
 
 @store_app.command("show")
@@ -85,9 +90,8 @@ def show_result(result_id: ResultId, store: Store = None, json: Json = False) ->
         emit("store show", document)
         return
     for section, content in document.items():
-        typer.echo(section)
         lines = (f"  {key:<18} {_plain(value)}" for key, value in content.items())
-        typer.echo("\n".join(lines))
+        say(section, *lines)
 
 
 def _plain(value: Any) -> str:
@@ -103,29 +107,54 @@ def _plain(value: Any) -> str:
 
 @store_app.command("verify")
 def verify_store(store: Store = None, json: Json = False) -> None:
-    """Check every file of the store against its digest and sweep what no result names."""
-    from bayes_ptsd.store import ResultStore
+    """Check every file of the store and its report, and sweep what killed processes left.
 
-    found = ResultStore(store_path(store)).verify()
+    What is not the store's is named and left alone. Exit status 1 if something is damaged, missing
+    or lost; each message has the command that mends it.
+    """
+    from bayes_ptsd.store.upkeep import verify_store as verified
+
+    found = verified(store_path(store))
     if json:
         emit("store verify", found._asdict())
     else:
         swept = [f"swept: {name}" for name in found.swept]
-        typer.echo("\n".join([*found.problems, *swept, f"{found.checked} results checked"]))
+        left = [f"not of this store, left alone: {name}" for name in found.foreign]
+        say(*found.problems, *swept, *left, f"{found.checked} results checked")
     if found.problems:
         raise typer.Exit(1)
 
 
 @store_app.command("remove")
-def remove_result(result_id: ResultId, store: Store = None, json: Json = False) -> None:
-    """Remove one result, damaged or not; a later run computes it again."""
+def remove_result(
+    result_id: Annotated[
+        str | None, typer.Argument(help="Result id or its first six digits.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="A damaged record of a run: its whole id.")
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", help="A tag that is damaged or has lost its run.")
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Remove one result, whole, damaged or lost; a later run computes it again.
+
+    Or remove the record of a run, or a tag, that `store verify` calls damaged.
+    """
     from bayes_ptsd.store import upkeep
 
-    removed = upkeep.remove_result(store_path(store), result_id)
+    given = [(result_id, upkeep.remove_result), (run, upkeep.remove_run), (tag, upkeep.remove_tag)]
+    asked = [(name, remove) for name, remove in given if name is not None]
+    if len(asked) != 1:
+        raise typer.BadParameter("give one result id, or one --run, or one --tag")
+    name, remove = asked[0]
+    removed = remove(store_path(store), name)
     if json:
         emit("store remove", {"removed": removed})
     else:
-        typer.echo(f"removed: {removed}")
+        say(f"removed: {removed}")
 
 
 @store_app.command("export")
@@ -143,9 +172,9 @@ def export(
 
     found = ResultStore(store_path(store))
     if result is None:
-        typer.echo(f"catalog: {found.export_catalog(output)}")
+        say(f"catalog: {found.export_catalog(output)}")
     else:
-        typer.echo(f"result: {found.export(result, output)}")
+        say(f"result: {found.export(result, output)}")
 
 
 @store_app.command("log")
@@ -157,6 +186,7 @@ def list_runs(store: Store = None, json: Json = False) -> None:
     if json:
         emit("store log", {"runs": listing.entries, "problems": listing.damaged})
         return
+    _tell(listing.damaged)
     rows = [
         [run["created"], run["run_id"], run["kind"], str(len(run["results"]))]
         for run in listing.entries
@@ -178,10 +208,13 @@ def tag_run(
     from bayes_ptsd.store import tags
 
     folder = store_path(store)
-    found = tags.list_tags(folder) if name is None else [tags.tag_run(folder, name, run)]
+    listing = tags.list_tags(folder)
+    found = listing.entries if name is None else [tags.tag_run(folder, name, run)]
+    problems = listing.damaged if name is None else []
     if json:
-        emit("store tag", {"tags": found})
+        emit("store tag", {"tags": found, "problems": problems})
         return
+    _tell(problems)
     rows = [[one["tag"], one["run_id"], one["created"]] for one in found]
     columns = ["tag", "run", "since (UTC)"]
     show_table(f"Tags in {folder}", columns, rows, prose=columns)
@@ -271,4 +304,5 @@ def cite(json: Json = False) -> None:
     if json:
         emit("cite", {"citations": found})
         return
-    typer.echo("\n\n".join(f"{one['text']}\n\n{one['bibtex']}" for one in found))
+    cited = (f"{one['text']}\n\n{one['bibtex']}" for one in found)
+    say(*"\n\n".join(cited).split("\n"))

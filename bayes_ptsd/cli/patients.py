@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayes_ptsd.cli._options import Json, Seed
-from bayes_ptsd.cli._output import emit, show_prose, show_table
+from bayes_ptsd.cli._options import Json, KeyFile, Seed, typed_key
+from bayes_ptsd.cli._output import emit, say, show_prose, show_table
 
 if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
@@ -62,6 +62,7 @@ def check_data(
     covariates: Annotated[
         str | None, typer.Option("--covariates", help="Columns to read as well, such as sex,age.")
     ] = None,
+    key_file: KeyFile = None,
     json: Json = False,
 ) -> None:
     """Check a patient file: every refusal with its row, else the flow by sequence and period.
@@ -72,7 +73,9 @@ def check_data(
     from bayes_ptsd.trial import load_trial
 
     names = [name.strip() for name in (covariates or "").split(",") if name.strip()]
-    evidence = load_patients(file, load_trial(trial), endpoint=endpoint, covariates=names)
+    evidence = load_patients(
+        file, load_trial(trial), endpoint=endpoint, covariates=names, key=typed_key(key_file)
+    )
     document = {
         "file": str(file), "digest": evidence.digest, "flow": _flow(evidence),
         "scores": _extent(evidence), "covariates": _kinds(evidence), "notes": [*evidence.notes],
@@ -115,7 +118,7 @@ def template(
     if json:
         emit("template", {"trial": str(trial_file), "patients": str(patient_file)})
     else:
-        typer.echo(f"fill in {trial_file} and {patient_file}, then check-data")
+        say(f"fill in {trial_file} and {patient_file}, then check-data")
 
 
 def simulate(
@@ -154,13 +157,14 @@ def simulate(
         sd_subject=sd_subject, sd_within=sd_within, sd_total=sd_total, correlation=correlation,
         visit_correlation=visit_correlation, missingness=losses,
     )  # fmt: skip
-    path = write_patients(evidence, output)
-    beside = str(trial) if trial is not None else str(_trial_beside(evidence, path))
-    document = {"patients": str(path), "trial": beside, "seed": chosen, "flow": _flow(evidence)}
+    beside = output.with_suffix(".toml") if trial is None and output.name else None
+    path = write_patients(evidence, output, trial_file=beside)
+    described = str(beside or trial)
+    document = {"patients": str(path), "trial": described, "seed": chosen, "flow": _flow(evidence)}
     if json:
         emit("simulate", document)
     else:
-        typer.echo(f"simulated patients: {path} (seed {chosen}); trial file: {beside}")
+        say(f"simulated patients: {path} (seed {chosen}); trial file: {described}")
 
 
 def _described(path: Path | None, design: Design, kind: Kind) -> Trial:
@@ -171,18 +175,6 @@ def _described(path: Path | None, design: Design, kind: Kind) -> Trial:
     if path is not None:
         return load_trial(path)
     return made_up_trial(design, kind=kind, range=(1, 7) if kind == "ordinal" else None)
-
-
-def _trial_beside(evidence: Evidence, path: Path) -> Path:
-    """Write the trial file of a made-up trial beside its patients."""
-    from bayes_ptsd.errors import EvidenceError
-    from bayes_ptsd.evidence.patient_writers import trial_toml
-
-    beside = path.with_suffix(".toml")
-    if beside.exists():
-        raise EvidenceError(f"{beside}: exists; name another file for the patients")
-    beside.write_text(trial_toml(evidence.trial), encoding="utf-8")
-    return beside
 
 
 def _flow(evidence: Evidence) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bayes_ptsd.cli._options import Evidence_, Run, grouped
-from bayes_ptsd.cli._output import Talk, emit, show_table
+from bayes_ptsd.cli._output import Talk, emit, say, show_table
 
 if TYPE_CHECKING:
     from bayes_ptsd.reconstruction.run import Reconstruction
@@ -165,6 +165,6 @@ def _show(
         heads = ["row", "number", "analysis", "printed", "lowest", "highest"]
         show_table(title, heads, lines, prose=["number", "analysis"])
     for finding in findings:
-        typer.echo(f"no patients print: {finding['statement']}")
+        say(f"no patients print: {finding['statement']}")
     for path in files:
-        typer.echo(f"written: {path}")
+        say(f"written: {path}")

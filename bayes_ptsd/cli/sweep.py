@@ -13,6 +13,7 @@ from bayes_ptsd.cli._options import Patients, Store, Unseeded, Variant, grouped
 from bayes_ptsd.cli._output import emit, interval, number, show_table, store_path
 from bayes_ptsd.cli.fit import chosen_specs, stored_documents
 from bayes_ptsd.errors import StoreError
+from bayes_ptsd.whole_files import write_new
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,12 +62,11 @@ def carryover(
     The prior of the carryover is swept from zero to flat; no test chooses between the analyses.
     """
     from bayes_ptsd.models_files import load_model
-    from bayes_ptsd.specification import Request
     from bayes_ptsd.store import ResultStore
 
     talk = run.talk()
     specs = chosen_specs(load_model(model), variant)
-    found = specs[0].room.select(specs[0], Request(**vars(patients)))
+    found = specs[0].room.select(specs[0], patients.request())
     _refuse_existing(figure, specs)
     fitted = stored_documents(
         found, specs, store=store_path(store), seed=run.fixed_seed, engine="exact",
@@ -101,11 +101,7 @@ def _write_figure(fit: xr.DataTree, path: Path) -> None:
     """Write the figure of a sweep."""
     from bayes_ptsd.plots import carryover_figure, figure_svg
 
-    svg = figure_svg(carryover_figure(fit))
-    try:
-        path.write_text(svg, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"{path}: the figure cannot be written ({error.strerror})") from error
+    write_new({path: figure_svg(carryover_figure(fit)).encode()}, error=StoreError)
 
 
 def _document(

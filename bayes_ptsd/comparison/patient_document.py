@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayes_ptsd.comparison.patients import PARTS, STEPS
+from bayes_ptsd.comparison.posteriors import BEYOND
 from bayes_ptsd.evidence.patient_arrays import period_lines
 
 __all__ = ["patient_comparison_document"]
@@ -28,14 +30,15 @@ def patient_comparison_document(table: xr.Dataset) -> dict[str, Any]:
 
     ``not_possible`` has, by analysis, the reason that these patients do not allow it; each line of
     ``posteriors`` its frequentist counterpart, the parts of the gap and ``why``; ``periods`` what
-    each period says alone.
+    each period says alone; ``unit`` that of all differences. Models of logarithms have a ``ratio``
+    in each line and in its counterpart.
     """
     attrs = table.attrs
     # its only note says that the subject variance is at zero
     mixed = "reml" in table["analysis"].values
     boundary = mixed and bool(str(table["note"].sel(analysis="reml").item()))
     return {
-        **{key: attrs[key] for key in ("evidence_kind", "trial", "endpoint")},
+        **{key: attrs[key] for key in ("evidence_kind", "trial", "endpoint", "unit")},
         "n": {key: attrs[key] for key in ("subjects", "observations", "by_sequence", "complete")},
         "analyses": [_analysis(table.sel(analysis=name)) for name in table["analysis"].values],
         "not_possible": attrs["not_possible"],
@@ -82,6 +85,7 @@ def _posterior(one: xr.Dataset, *, boundary: bool) -> dict[str, Any]:
             "analysis": str(one["mirror"].item()),
             **{key: _number(one[f"mirror_{key}"]) for key in ("estimate", "se", "df")},
             "ci95": [_number(one[key]) for key in ("mirror_low", "mirror_high")],
+            **_beyond(one, f"mirror_{BEYOND}"),
         },
         "gap": {part.removeprefix("gap_"): _number(one[part]) for part in PARTS},
         "gap_of_priors": {
@@ -91,7 +95,15 @@ def _posterior(one: xr.Dataset, *, boundary: bool) -> dict[str, Any]:
         },
         "why": _why(one, boundary=boundary),
         "to_run": str(one["to_run"].item()),
+        **_beyond(one, BEYOND),
     }
+
+
+def _beyond(one: xr.Dataset, name: str) -> dict[str, Any]:
+    """Return what there is beyond a difference."""
+    text = one[name].item() if name in one else None
+    found: dict[str, Any] = json.loads(text) if isinstance(text, str) else {}
+    return found
 
 
 def _why(one: xr.Dataset, *, boundary: bool) -> str:

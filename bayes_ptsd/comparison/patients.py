@@ -6,6 +6,7 @@ parts that add up. Differences are positive when the active treatment is better,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.comparison.posteriors import PosteriorSource, label_of
+from bayes_ptsd.comparison.posteriors import BEYOND, PosteriorSource, label_of
 from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import period_differences
@@ -66,10 +67,12 @@ def compare_patients(
     ``reason`` why these patients have no such posterior. On ``(step, prior)``: ``step_mean`` and
     ``step_sd_ratio`` between two models; NaN where there is no answer. On ``(patients, period)``
     what each period says alone (`period_differences`). Attribute ``not_possible``: analyses that
-    these patients do not allow, and why. Sampled results are only ever read from `store`, exact
+    these patients do not allow, and why; ``unit`` that of all of it. A room with more than a
+    difference has it in ``beyond``, as JSON. Sampled results are only ever read from `store`, exact
     ones read or computed, never written.
     """
     specs = [_crossover_spec(name) for name in models]
+    scored = _on_one_scale(evidence, specs)
     posteriors = PosteriorSource(evidence, store=store, seed=seed)
     lines, heads = [], []
     for name, spec in zip(models, specs, strict=True):
@@ -92,14 +95,15 @@ def compare_patients(
     each = xr.concat([table[name] for name in names], dim=pd.Index(OTHERS, name="parameter"))
     table = table.drop_vars(names).assign(gap_of=each)
     table = table.merge(xr.Dataset.from_dataframe(pd.DataFrame(heads).set_index("model")))
-    analyses = _analyses(evidence)
-    table = table.merge(analyses).merge(_steps(table)).merge(_periods(evidence))
+    analyses = _analyses(scored)
+    table = table.merge(analyses).merge(_steps(table)).merge(_periods(scored))
     size = crossover_model(evidence, specs[0].having(options={"patients": "all"})).size
     return table.assign_attrs(
         evidence_kind=evidence.kind,
         trial=evidence.trial.name,
         endpoint=_endpoint(evidence),
-        complete=_complete(evidence),
+        complete=_complete(scored),
+        unit="score units" if scored is evidence else _unit(scored),
         not_possible=analyses.attrs["not_possible"],
         **size,
     )  # fmt: skip
@@ -118,6 +122,23 @@ def _crossover_spec(name: str) -> ModelSpec:
     return spec
 
 
+def _on_one_scale(evidence: Evidence, specs: Sequence[ModelSpec]) -> Evidence:
+    """Return the scores as the models analyze them; models on two scales are not compared."""
+    first = specs[0].room.analyzed
+    other = next((spec for spec in specs if spec.room.analyzed is not first), None)
+    if other is not None:
+        raise SpecError(
+            f"models '{specs[0].name}' and '{other.name}' take the scores on two scales; compare "
+            "each by itself"
+        )
+    return first(evidence)
+
+
+def _unit(evidence: Evidence) -> str:
+    """Return the unit of the only endpoint."""
+    return evidence.trial.endpoint(_endpoint(evidence)).unit
+
+
 def _counterpart_line(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     """Return the frequentist analysis of the estimand of a model."""
     columns = ("estimate", "se", "df", "low", "high")
@@ -132,6 +153,7 @@ def _counterpart_line(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
     return {
         "mirror": found["method"].partition(":")[0],
         **{f"mirror_{key}": float(value) for key, value in zip(columns, values, strict=True)},
+        **({f"mirror_{BEYOND}": json.dumps({"ratio": found["ratio"]})} if "ratio" in found else {}),
     }
 
 

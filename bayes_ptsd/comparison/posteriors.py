@@ -13,21 +13,26 @@ from bayes_ptsd.errors import EvidenceError, FitError, SpecError
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.provenance import endpoint_constants, make_result_id
+from bayes_ptsd.provenance import (
+    EXACT_SETTINGS,
+    OWN_ENGINE,
+    endpoint_constants,
+    make_result_id,
+)
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.structures.crossover.exact import (
-    DRAWS,
     crossover_posterior,
     exact_priors,
     why_not_exact,
 )
 from bayes_ptsd.structures.crossover.model import crossover_model
 
-__all__ = ["PosteriorSource", "label_of"]
+__all__ = ["BEYOND", "PosteriorSource", "label_of"]
 
 QUANTITIES = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid")
-SETTINGS = {"engine": "exact", "draws": DRAWS}
+BEYOND = "beyond"
+"""Column of what a room has beyond its difference, such as a ratio, as JSON; not of every room."""
 
 
 class PosteriorSource:
@@ -43,11 +48,15 @@ class PosteriorSource:
 
     @cached_property
     def stored(self) -> dict[str, dict[str, Any]]:
-        """Sidecars of stored results of this evidence by specification; exact before sampled."""
+        """Sidecars of stored results of this evidence by specification: exact, else sampled here.
+
+        What somebody sampled outside this package counts where it has nothing of its own.
+        """
         entries = [] if self.store is None else self.store.catalog()
         own = [entry for entry in entries if entry["evidence_digest"] == self.evidence.digest]
         own = [entry for entry in own if entry.get("checks_passed") and entry.get("summary")]
-        own.sort(key=lambda entry: entry["engine"] == "exact")
+        order = (OWN_ENGINE, "nuts", "exact")
+        own.sort(key=lambda entry: order.index(entry["engine"]) if entry["engine"] in order else 0)
         return {entry["spec"]["spec_id"]: entry for entry in own}
 
     def summary(self, spec: ModelSpec) -> dict[str, Any]:
@@ -58,18 +67,25 @@ class PosteriorSource:
         """
         entry = self.stored.get(spec.spec_id)
         if entry is not None:
-            one = entry["summary"]["treatment_difference"]
-            return _line(one, str(entry["engine"]), str(entry["result_id"]))
+            one, result_id = entry["summary"]["treatment_difference"], str(entry["result_id"])
+            return _line(one, str(entry["engine"]), result_id) | self._stored(spec, result_id)
         if why_not_exact(spec.options):
             return _line({}, "", "") | {"to_run": _command(spec)}
-        result_id = make_result_id(self.evidence, spec, settings=SETTINGS, seed=self.seed)
+        result_id = make_result_id(self.evidence, spec, settings=EXACT_SETTINGS, seed=self.seed)
         try:
-            return _line(self._exact(spec), "exact", result_id)
+            one, further = self._exact(spec)
+            return _line(one, "exact", result_id) | further
         except (EvidenceError, FitError, SpecError) as error:
             return _line({}, "", "") | {"reason": str(error)}
 
-    def _exact(self, spec: ModelSpec) -> dict[str, Any]:
-        """Return the summary by quadrature."""
+    def _stored(self, spec: ModelSpec, result_id: str) -> dict[str, str]:
+        """Return what a stored fit has beyond its difference."""
+        if self.store is None or spec.room.derived is None:
+            return {}
+        return {BEYOND: json.dumps(spec.room.document(self.store.load(result_id)))}
+
+    def _exact(self, spec: ModelSpec) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the summary by quadrature, and what the room has beyond it."""
         model = crossover_model(self.evidence, spec)
         tree = crossover_posterior(
             model.pairs, exact_priors(model), benefit_sign=model.sign,
@@ -79,7 +95,10 @@ class PosteriorSource:
         found = xr.DataTree.from_dict({"exact": exact})
         found.attrs["endpoint_constants"] = json.dumps(endpoint_constants(model.endpoint))
         document: dict[str, Any] = summary_document(estimate(found))["treatment_difference"]
-        return document
+        if spec.room.derived is None:
+            return document, {}
+        derived = spec.room.derived({"exact": tree["exact"].to_dataset()}, model.sign)
+        return document, {BEYOND: json.dumps(spec.room.document(xr.DataTree.from_dict(derived)))}
 
 
 def label_of(prior: object) -> str:

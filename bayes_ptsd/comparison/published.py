@@ -7,6 +7,7 @@ over its readings. Differences are positive when the active treatment is better,
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,16 +17,16 @@ import xarray as xr
 
 from bayes_ptsd.comparison.averaged import averaged_posterior, averaged_summary
 from bayes_ptsd.contrasts import READINGS, analyses
-from bayes_ptsd.errors import SpecError
+from bayes_ptsd.errors import SpecError, StoreError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import p_value
 from bayes_ptsd.evidence.published import contrast_names
 from bayes_ptsd.evidence.readings import AVERAGED, CROSSOVER_READINGS, of_treatment
-from bayes_ptsd.exact.printed import SETTINGS, summarize_exact
+from bayes_ptsd.exact.printed import summarize_exact
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, make_result_id
 from bayes_ptsd.readings.weights import chosen_weights
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
@@ -116,7 +117,7 @@ def _posterior_row(
 ) -> dict[str, Any]:
     """Return one line of the comparison."""
     printed = row.data["effects"].to_dataset()
-    result_id = make_result_id(row, spec, settings=SETTINGS, seed=seed)
+    result_id = make_result_id(row, spec, settings=EXACT_SETTINGS, seed=seed)
     summary = _summary(row, spec, store, result_id)
     center = likelihood_of(printed, spec.options["convention"]).params["mu"]
     scale = float(printed["scale"])
@@ -188,11 +189,16 @@ def _summary(
     row: Evidence, spec: ModelSpec, store: ResultStore | None, result_id: str
 ) -> dict[str, Any]:
     """Return the summary of the treatment difference, stored or computed."""
+    found: dict[str, Any] = {}
     if store is not None and store.has(result_id):
-        document = read_sidecar(store.path, result_id)["summary"]
-    else:
-        document = summarize_exact(row, spec)
-    return document["treatment_difference"]  # type: ignore[no-any-return]
+        try:
+            stored = read_sidecar(store.path, result_id)["summary"] or {}
+            found = stored.get("treatment_difference", {})
+        except StoreError as error:
+            warnings.warn(f"computed, not read: {error}", UserWarning, stacklevel=1)
+    if not {*QUANTITIES, "rope", "eti95", "hdi95"} <= set(found):
+        found = summarize_exact(row, spec)["treatment_difference"]
+    return found
 
 
 def _label(prior: object) -> str:

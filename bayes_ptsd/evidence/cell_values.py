@@ -98,6 +98,7 @@ MISSING_LABEL = re.compile(
 
 FIRST = {"1", "i", "one", "1st", "first", "01"}
 SECOND = {"2", "ii", "two", "2nd", "second", "02"}
+# names of periods that are understood to be refused, with their numbers
 THIRD = {"3": 3, "iii": 3, "three": 3, "3rd": 3, "third": 3, "4": 4, "iv": 4, "4th": 4}
 WORD = r"(?:treatment\s*|trt\s*|study\s*)?(?:period|p\u00e9riode|periode|per|phase|p)"
 PERIOD = re.compile(rf"(?:{WORD}[\s._:#-]*)?(\w+?)(?:[\s._-]*{WORD})?\.?", re.I)

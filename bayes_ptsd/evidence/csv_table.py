@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
@@ -15,12 +16,13 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from bayes_ptsd.errors import EvidenceError, nearest, refuse_unknown_keys
+from bayes_ptsd.errors import EvidenceError, nearest, refuse_unknown_keys, shown, visible
 from bayes_ptsd.evidence.intervals import FloatArray
+from bayes_ptsd.inputs import LARGEST, read_text
 
 __all__ = ["Table", "read_table"]
 
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,14 @@ class Table:
         for index, row in enumerate(self.rows):
             cell = row.get(column, "")
             if not (cell in allowed or (empty and not cell)):
-                self.refuse(index, column, f"'{cell}' is not allowed{nearest(cell, allowed)}")
+                self.refuse(
+                    index, column, f"'{shown(cell)}' is not allowed{nearest(cell, allowed)}"
+                )
         return self.text(column)
 
     def refuse(self, index: int, column: str, problem: str) -> NoReturn:
         """Raise an `EvidenceError` that names file, line, row id and column."""
-        label = self.rows[index].get(self.key, "")
+        label = shown(self.rows[index].get(self.key, ""))
         raise EvidenceError(
             f"{self.file}, line {self.lines[index]} ({self.key} '{label}'), column '{column}': "
             f"{problem}"
@@ -70,7 +74,10 @@ class Table:
         if not cell:
             return default
         if not NUMBER.fullmatch(cell):
-            self.refuse(index, column, f"'{cell}' is not a number; write digits, as -0.3, or none")
+            problem = f"'{shown(cell)}' is not a number; write digits, as -0.3, or none"
+            self.refuse(index, column, problem)
+        if abs(float(cell)) > LARGEST:
+            self.refuse(index, column, f"{shown(cell)} is beyond 1e15; write it in a larger unit")
         return float(cell)
 
 
@@ -107,10 +114,7 @@ def read_table(
 
 def _parse(path: Traversable, file: str) -> tuple[list[str], list[list[str]], list[int]]:
     """Header, rows that are not blank, and the line on which each row ends."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvidenceError(f"{file}: cannot be read as UTF-8 text ({error})") from error
+    text = read_text(path, file, error=EvidenceError)
     reader = csv.reader(text.splitlines(keepends=True), strict=True)
     body: list[list[str]] = []
     lines: list[int] = []
@@ -123,7 +127,7 @@ def _parse(path: Traversable, file: str) -> tuple[list[str], list[list[str]], li
         raise EvidenceError(f"{file}, line {reader.line_num}: not valid CSV: {error}") from error
     if not body:
         raise EvidenceError(f"{file}: is empty; write a header and one row per printed number")
-    return [name.strip() for name in body[0]], body[1:], lines[1:]
+    return [_clean(name) for name in body[0]], body[1:], lines[1:]
 
 
 def _check_header(
@@ -138,7 +142,7 @@ def _check_header(
             raise EvidenceError(f"{file}, line 1: column '{name}' is missing; add it")
     repeated = [name for name in header if header.count(name) > 1]
     if repeated:
-        raise EvidenceError(f"{file}, line 1: column '{repeated[0]}' stands twice; drop one")
+        raise EvidenceError(f"{file}, line 1: column '{shown(repeated[0])}' stands twice; drop one")
 
 
 def _check_ids(table: Table) -> None:
@@ -154,8 +158,8 @@ def _check_ids(table: Table) -> None:
 
 
 def _clean(cell: str) -> str:
-    """Cell without space around it, a typeset minus sign as a hyphen."""
-    return cell.strip().replace("\N{MINUS SIGN}", "-")
+    """Cell in composed letters without space around it, a typeset minus sign as a hyphen."""
+    return visible(unicodedata.normalize("NFC", cell).strip().replace("\N{MINUS SIGN}", "-"))
 
 
 def _decimals(cell: str) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.evidence.patient_derived import averaged, to_average
 from bayes_ptsd.evidence.patient_files import Refusal
 from bayes_ptsd.evidence.quoting import Quotes
 from bayes_ptsd.trial import Trial
@@ -46,7 +47,7 @@ def refuse(refusals: Iterable[Refusal], *, where: str, unit: str) -> None:
     if len(reasons) > LISTED:
         more = int(reasons["size"][LISTED:].sum())
         lines.append(f"  and {more} more for {len(reasons) - LISTED} other reasons")
-    raise EvidenceError("\n".join(lines))
+    raise EvidenceError(*lines)
 
 
 def check_design(trial: Trial) -> None:
@@ -80,7 +81,7 @@ def check_rows(
         if trial.design == "crossover"
         else _parallel(parsed, once, trial)
     )
-    refusals += contradictions + _duplicates(once)
+    refusals += contradictions + _duplicates(once[~averaged(once, trial)], trial)
     refusals += _unequal(
         once, ["subject", "period", "endpoint"], "baseline",
         "baseline differs from row {row} of the same subject, period and endpoint",
@@ -204,7 +205,7 @@ def _labels(labels: Sequence[str], parsed: pd.DataFrame, quoted: Quotes) -> str:
     return ", ".join(quoted(one).strip("'") for one in labels[:ROWS_LISTED])
 
 
-def _duplicates(parsed: pd.DataFrame) -> list[Refusal]:
+def _duplicates(parsed: pd.DataFrame, trial: Trial) -> list[Refusal]:
     """Refuse every row whose subject, period, visit and endpoint were there before."""
     keys = ["subject", "period", "visit", "endpoint"]
     known = parsed.dropna(subset=keys)
@@ -214,8 +215,10 @@ def _duplicates(parsed: pd.DataFrame) -> list[Refusal]:
     again = known["row"] != original
     reason = "repeats row {} (subject, period, visit and endpoint are the same)"
     return [
-        (row, reason.format(at))
-        for row, at in zip(known["row"][again], original[again], strict=True)
+        (row, reason.format(at) + to_average(endpoint, trial))
+        for row, at, endpoint in zip(
+            known["row"][again], original[again], known["endpoint"][again], strict=True
+        )
     ]
 
 

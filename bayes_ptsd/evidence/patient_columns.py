@@ -15,6 +15,7 @@ import pandas as pd
 
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
 from bayes_ptsd.evidence.cell_values import MISSING_NUMBERS
+from bayes_ptsd.evidence.patient_derived import followed, remedy
 from bayes_ptsd.evidence.patient_files import PatientTable, Refusal
 from bayes_ptsd.evidence.quoting import Quotes
 from bayes_ptsd.trial import Trial
@@ -86,11 +87,14 @@ def find_columns(
     if not long and "value" not in trial.columns:
         columns.pop("value", None)
     for role in _needed(trial, long=long, endpoint=endpoint):
-        if role not in columns and role not in trial.columns:
+        if role not in {*columns, *trial.columns, followed(columns, trial)}:
             missing.append((role, [role, ADAM_NAMES[role]]))
     if missing:
         known = names if columns or scores else []
-        listed = "; ".join(_missing(role, wanted, known) for role, wanted in missing)
+        listed = "; ".join(
+            _missing(role, wanted, known) + (remedy(role, columns, trial) if known else "")
+            for role, wanted in missing
+        )
         raise EvidenceError(f"{where}: {listed}{'' if known else _no_header(names)}")
     if not long and len(scores) > 1 and "baseline" in columns:
         raise EvidenceError(
@@ -136,6 +140,10 @@ def score_rows(
 def _role_columns(role: str, trial: Trial, names: Sequence[str], where: str) -> list[str]:
     """Return the columns that could be of a role, the one to take first."""
     wanted = [str(trial.columns[role])] if role in trial.columns else [ADAM_NAMES[role], role]
+    # a column 'treatment' that the trial file calls the sequence holds orders, not treatments
+    others = {"sequence", "treatment"} - {role}
+    claimed = {str(trial.columns[other]).casefold() for other in others & trial.columns.keys()}
+    wanted = [name for name in wanted if role in trial.columns or name.casefold() not in claimed]
     return [hit for name in wanted if (hit := _column(name, names, where)) is not None]
 
 

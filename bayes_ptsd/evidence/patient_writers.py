@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.errors import EvidenceError, SpecError, shown
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcomes_of
 from bayes_ptsd.evidence.patient_columns import KIND_COLUMN
 from bayes_ptsd.trial import DESIGNS, Endpoint, Trial
+from bayes_ptsd.whole_files import write_new
 
 __all__ = ["trial_toml", "write_patients", "write_template"]
 
@@ -25,6 +26,8 @@ HEADER = """\
 """
 # the endpoint of a template: every field that a trial file can give has a value to be replaced
 SCORE = Endpoint("score", "Name for people", "continuous", "lower", range=(0.0, 100.0), mcid=5.0)
+# a spreadsheet computes these; -7d and +24h are labels of visits
+FORMULA = re.compile(r"[=@\t\r]|[-+](?!\d[\w.]*$)")
 HINTS = {
     "[treatments]": "# a positive difference will mean that the active treatment is better",
     "[sequences]": "# label in the data = order of treatments",
@@ -37,7 +40,10 @@ HINTS = {
 
 
 def trial_toml(trial: Trial) -> str:
-    """Return a trial as TOML that `load_trial` reads back, without ``columns``."""
+    """Return a trial as TOML that `load_trial` reads back, without ``columns`` and ``data``.
+
+    What is written with it is long, has role names and decimal points, and needs neither.
+    """
     lines = ["schema = 1", *_pairs({k: getattr(trial, k) for k in ("name", "title", "design")})]
     lines += ["", "[treatments]", *_pairs({"active": trial.active, "control": trial.control})]
     lines += ["", "[sequences]", *_pairs(trial.sequences)] if trial.sequences else []
@@ -62,24 +68,27 @@ def write_template(
     text = trial_toml(trial) if trial else HEADER + _with_hints(trial_toml(_to_describe(design)))
     files = (Path(folder) / "trial.toml", Path(folder) / "patients.csv")
     names = _names(trial or _to_describe(design), visits=bool(trial and trial.visits))
-    for path in files:
-        _refuse_existing(path)
-    for path, content in zip(files, (text, ",".join(names) + "\n"), strict=True):
-        _write_new(path, content)
+    contents = (text, ",".join(names) + "\n")
+    _write_new(dict(zip(files, contents, strict=True)))
     return files
 
 
-def write_patients(evidence: Evidence, path: str | Path) -> Path:
+def write_patients(
+    evidence: Evidence, path: str | Path, *, trial_file: str | Path | None = None
+) -> Path:
     """Write patients as a new long CSV file that `load_patients` takes back.
 
     One row per subject, period, visit and endpoint, empty where missing. What is not a real patient
-    says so in the column ``evidence_kind``, and is read back as what it is.
+    says so in the column ``evidence_kind``, and is read back as what it is. With `trial_file` the
+    trial is written there; both files are written, or neither.
     """
     path = Path(path)
     if path.suffix.lower() != ".csv":
         raise EvidenceError(f"{path}: patients are written as CSV; end the name in .csv")
-    table = _table(evidence)
-    _write_new(path, table.to_csv(index=False, lineterminator="\n"))
+    contents = {path: _table(evidence).to_csv(index=False, lineterminator="\n")}
+    if trial_file is not None:
+        contents[Path(trial_file)] = trial_toml(evidence.trial)
+    _write_new(contents)
     return path
 
 
@@ -139,7 +148,13 @@ def _text(value: object) -> str:
     """Return a cell as text: whole numbers without a point, nothing where missing."""
     if isinstance(value, float):
         return "" if np.isnan(value) else repr(int(value) if value.is_integer() else value)
-    return str(value)
+    text = str(value)
+    if FORMULA.match(text):
+        raise EvidenceError(
+            f"the label '{shown(text)}' is a formula to a spreadsheet that opens the file; begin "
+            "it with a letter"
+        )
+    return text
 
 
 def _pairs(table: Mapping[str, Any]) -> list[str]:
@@ -154,14 +169,7 @@ def _key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
-def _write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet."""
-    _refuse_existing(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _refuse_existing(path: Path) -> None:
-    """Refuse to write over a file."""
-    if path.exists():
-        raise EvidenceError(f"{path}: exists and is not overwritten; name another file")
+def _write_new(contents: Mapping[Path, str]) -> None:
+    """Write files that are not there yet, all or none, and the folders they are in."""
+    encoded = {path: text.encode() for path, text in contents.items()}
+    write_new(encoded, error=EvidenceError, parents=True)

@@ -1,8 +1,9 @@
 """Patient files as evidence: read, validated, without the ids of the subjects.
 
-The steps: `patient_files` reads cells, `patient_columns` says which column holds what,
-`patient_subjects` replaces ids, `patient_cells` says what cells mean, `patient_checks` refuses,
-`suspicions` warns, and what is left becomes one dense labelled array here.
+The steps: `patient_files` reads cells, `patient_layouts` makes a row of each period,
+`patient_columns` says which column holds what, `patient_subjects` replaces ids, `patient_cells`
+says what cells mean, `patient_derived` fills in what the trial file tells, `patient_checks`
+refuses, `suspicions` warns, and what is left becomes one dense labelled array here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from bayes_ptsd.evidence.patient_arrays import crossover_arrays, flow, outcome_t
 from bayes_ptsd.evidence.patient_cells import parse_rows
 from bayes_ptsd.evidence.patient_checks import Orders, check_design, check_rows, refuse
 from bayes_ptsd.evidence.patient_columns import KIND_COLUMN, find_columns, score_rows
+from bayes_ptsd.evidence.patient_derived import average_replicates, fill_labels
 from bayes_ptsd.evidence.patient_files import Refusal, read_patient_table
+from bayes_ptsd.evidence.patient_layouts import rows_by_period
 from bayes_ptsd.evidence.patient_subjects import (
     check_factors,
     file_key,
@@ -66,7 +69,8 @@ def load_patients(
     ----------
     path : str or Path
         CSV, TSV, Parquet, Excel, SAS (xpt, sas7bdat), Stata or SPSS; one row per subject, period
-        and visit, with one column of scores for all endpoints or one per endpoint.
+        and visit, with one column of scores for all endpoints or one per endpoint; or one row per
+        subject with one column per period.
     trial : Trial, str or Path
         What the file must agree with, or its trial file. Its ``columns`` map names of the file;
         CDISC ADaM names and the role names themselves need no mapping.
@@ -116,7 +120,8 @@ def load_patients(
     if endpoint is not None:
         trial.endpoint(endpoint)
     table, where = read_patient_table(path), str(path)
-    layout = find_columns(table, trial, where=where, endpoint=endpoint)
+    table, named = rows_by_period(table, trial, where=where)
+    layout = find_columns(table, named, where=where, endpoint=endpoint)
     check_factors(trial.data, covariates, list(table.cells.columns), where)
     quoted = known_ids(table.cells[layout.columns["subject"]])
     rows, refusals, notes = score_rows(
@@ -131,6 +136,7 @@ def load_patients(
     )
     if endpoint is not None:
         parsed = parsed[parsed["endpoint"] == endpoint]
+    parsed, derived = fill_labels(parsed, layout.columns, trial)
     orders, unfit = check_rows(parsed, trial, quoted=quoted)
     doubtful, alike = ids_alike(parsed, subjects, trial)
     kept, varying = read_covariates(
@@ -143,13 +149,14 @@ def load_patients(
     if parsed.empty and not refusals:
         refusals = [(0, f"no row is of endpoint '{endpoint}'")]
     refuse(refusals, where=where, unit=table.unit)
-    notes = [*table.notes, *layout.notes, *notes, *alike]
+    notes = [*table.notes, *layout.notes, *notes, *derived, *alike]
     notes += [*nobody_crossed(parsed, trial), *score_notes(parsed, trial), *covariate_notes(kept)]
     if trial.design == "crossover":
         trial = replace(trial, sequences=orders)
+    parsed, means = average_replicates(parsed, trial)
     values = _values(parsed, trial, orders)
     tree = outcome_tree(values, baseline=_baseline(parsed, values), covariates=kept)
-    return Evidence(kind, trial, tree, source=where, notes=tuple(notes))
+    return Evidence(kind, trial, tree, source=where, notes=(*notes, *means))
 
 
 def _kind(rows: pd.DataFrame) -> tuple[PatientKind, list[Refusal]]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bayes_ptsd.errors import EvidenceError, SpecError, nearest
+from bayes_ptsd.errors import EvidenceError, SpecError, nearest, shown
 
 __all__ = [
     "AVERAGED",
@@ -198,14 +198,16 @@ def parse_weights(text: str) -> dict[str, float]:
     for part in text.split(","):
         name, _, number = (piece.strip() for piece in part.partition("="))
         if name not in CROSSOVER_READINGS:
-            raise SpecError(f"reading weights: '{name}'{nearest(name, CROSSOVER_READINGS)}")
+            raise SpecError(f"reading weights: '{shown(name)}'{nearest(name, CROSSOVER_READINGS)}")
         try:
             found[name] = float(number)
         except ValueError:
             raise SpecError(
-                f"reading weights: '{part.strip()}' has no number; write {name}=0.5"
+                f"reading weights: '{shown(part.strip())}' has no number; write {name}=0.5"
             ) from None
     if not (all(0 <= value < math.inf for value in found.values()) and sum(found.values()) > 0):
-        raise SpecError(f"reading weights: '{text}': give numbers from 0, at least one above 0")
+        raise SpecError(
+            f"reading weights: '{shown(text)}': give numbers from 0, at least one above 0"
+        )
     total = sum(found.values())
     return {name: value / total for name, value in found.items()}

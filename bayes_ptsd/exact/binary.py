@@ -24,15 +24,13 @@ from bayes_ptsd.exact._risks import (
     prob_more,
     quantiles,
 )
-from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_DRAWS
 
 __all__ = ["BETA_PRIORS", "binary_posterior", "binary_summary", "prob_more_active"]
 
 BETA_PRIORS: Mapping[str, float] = {"jeffreys": 0.5, "uniform": 1.0}
 """Both shapes of the symmetric beta prior on a risk."""
 
-# As many as four chains of 1,000, the default of a sampled fit.
-DRAWS = 4000
 # Both ends of the central 95% and the median.
 TAILS = np.array([0.025, 0.5, 0.975])
 
@@ -142,8 +140,8 @@ def _posterior_shapes(
 def _draws(pair: BetaPair, seed: int) -> xr.Dataset:
     """Return draws of the two risks and of their contrasts."""
     generator = np.random.default_rng(seed)
-    active = generator.beta(pair.a1, pair.b1, size=(1, DRAWS))
-    control = generator.beta(pair.a2, pair.b2, size=(1, DRAWS))
+    active = generator.beta(pair.a1, pair.b1, size=(1, EXACT_DRAWS))
+    control = generator.beta(pair.a2, pair.b2, size=(1, EXACT_DRAWS))
     values = {
         "risk_active": active,
         "risk_control": control,
@@ -151,5 +149,5 @@ def _draws(pair: BetaPair, seed: int) -> xr.Dataset:
         "risk_ratio": active / control,
         "odds_ratio": np.exp(special.logit(active) - special.logit(control)),
     }
-    coords = {"chain": [0], "draw": np.arange(DRAWS)}
+    coords = {"chain": [0], "draw": np.arange(EXACT_DRAWS)}
     return xr.Dataset({name: (("chain", "draw"), value) for name, value in values.items()}, coords)

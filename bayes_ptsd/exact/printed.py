@@ -22,17 +22,20 @@ from bayes_ptsd.exact.summary import (
 )
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import FloatArray, Prior
-from bayes_ptsd.provenance import DEFAULT_SEED, endpoint_constants, stamp
+from bayes_ptsd.provenance import (
+    DEFAULT_SEED,
+    EXACT_DRAWS,
+    EXACT_SETTINGS,
+    endpoint_constants,
+    stamp,
+)
 from bayes_ptsd.scaled_priors import ScaledPrior
 from bayes_ptsd.specification import ModelSpec
 
-__all__ = ["SETTINGS", "accepted_row", "describe_row", "fit_exact", "row_prior", "summarize_exact"]
+__all__ = ["accepted_row", "describe_row", "fit_exact", "row_prior", "summarize_exact"]
 
-# As many as four chains of 1,000, the default of a sampled fit.
-DRAWS = 4000
 # As many draws as a sampled fit has of its prior; prior draws are only looked at.
 PRIOR_DRAWS = 1000
-SETTINGS = {"engine": "exact", "draws": DRAWS}
 ESTIMAND = "treatment_difference"
 # The usual 5%, two-sided: an estimate that one trial in twenty shows under the prior is no news.
 CONFLICT = 0.05
@@ -80,7 +83,7 @@ def fit_exact(evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED) 
         evidence,
         spec,
         endpoint=endpoint,
-        settings=SETTINGS,
+        settings=EXACT_SETTINGS,
         seed=seed,
         seconds=time.perf_counter() - start,
         warnings=failures,
@@ -146,7 +149,7 @@ def _groups(
     likelihood: Prior, prior: Prior, exact: xr.Dataset, *, seed: int
 ) -> dict[str, xr.Dataset]:
     """Return the groups of a fit: draws by inverse distribution function, exact summaries."""
-    uniform = np.random.default_rng(seed).uniform(size=(4, DRAWS))
+    uniform = np.random.default_rng(seed).uniform(size=(4, EXACT_DRAWS))
     difference = grid_quantile(exact, uniform[0])
     noise = sampling_error(likelihood).quantile(uniform[1])
     observed = likelihood.params["mu"]

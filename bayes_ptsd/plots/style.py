@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
+
+from bayes_ptsd.errors import visible
 
 __all__ = [
     "INK",
@@ -91,6 +94,8 @@ def figure_look() -> AbstractContextManager[None]:
             "legend.fontsize": 8,
             "lines.linewidth": 1.5,
             "svg.fonttype": "path",
+            # a dollar sign in a label is a dollar sign
+            "text.parse_math": False,
             "svg.hashsalt": "bayes-ptsd",
         }
     )
@@ -147,7 +152,10 @@ def remove_y(axes: Axes) -> None:
 def figure_svg(figure: Figure) -> str:
     """Return a figure as SVG text, the same bytes each time; no date, script or link outside."""
     buffer = io.StringIO()
-    with figure_look():
+    with figure_look(), warnings.catch_warnings():
+        # a letter that the font lacks is a box, which is seen
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    # a label stands in a comment, where XML allows no control character
+    return visible(text[text.index("<svg") :], keep="\n")

@@ -12,9 +12,9 @@ from bayes_ptsd.contrasts import Analysis, analyses
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import contrast_names
 from bayes_ptsd.evidence.readings import AVERAGED
-from bayes_ptsd.exact.printed import SETTINGS, fit_exact
+from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY
-from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS
 from bayes_ptsd.reanalysis.stages import Outcome, Progress, kept, silent
 from bayes_ptsd.store import ResultStore
 
@@ -53,7 +53,7 @@ def exact_posteriors(
         rows,
         store,
         lambda analysis: fit_exact(*analysis, seed=seed),
-        settings=SETTINGS,
+        settings=EXACT_SETTINGS,
         seed=seed,
         progress=progress,
     )
@@ -80,7 +80,7 @@ def sampled_checks(
         # only a fit that is not in the store pays for the import of PyMC
         from bayes_ptsd.fit import fit_model
 
-        return fit_model(*analysis, seed=seed)
+        return fit_model(*analysis, engine="nuts", seed=seed)
 
     return kept(rows, store, sample, settings=SAMPLER, seed=seed, progress=progress)
 

@@ -24,8 +24,15 @@ from bayes_ptsd.reanalysis.replication import replication_document, replication_
 from bayes_ptsd.reanalysis.stages import Outcome, Progress, joined, silent, timed
 from bayes_ptsd.report import write_report
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.catalog import list_results
+from bayes_ptsd.store.results import ROOM
 
 __all__ = ["last_weights", "reanalyze"]
+
+# bytes: the store of a quick run of the shipped evidence has 47 million, its page 7
+QUICK_ROOM = 60_000_000
+# three times as many exact results, the draws of the sampled models, and the larger page
+WHOLE_ROOM = 250_000_000
 
 
 def reanalyze(
@@ -55,11 +62,10 @@ def reanalyze(
     refuse_sets(printed, sets)
     weights = _describe_weights(*chosen_weights(printed, reading_weights))
     seconds: dict[str, float] = {}
-    store.check_writable()
-    outcomes = _outcomes(
-        printed, store, quick=quick, sets=sets, seed=seed, workers=workers, progress=progress,
-        seconds=seconds,
-    )  # fmt: skip
+    held = sum(entry["size"] for entry in list_results(store.path).entries)
+    store.check_writable(max(ROOM, (QUICK_ROOM if quick else WHOLE_ROOM) - held))
+    outcomes = _outcomes(printed, store, quick=quick, sets=sets, seed=seed, workers=workers,
+                         progress=progress, seconds=seconds)  # fmt: skip
     folder = Path(output) if output is not None else Path(store.path) / "report"
     with timed(seconds, "comparison"):
         headline = headline_rows(printed, store, seed=seed, reading_weights=reading_weights)

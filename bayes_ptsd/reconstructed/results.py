@@ -7,6 +7,7 @@ from typing import Any
 import xarray as xr
 
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.results import load_whole
 
 __all__ = ["pooled_entries", "pooled_results"]
 
@@ -49,4 +50,4 @@ def pooled_results(
 ) -> list[xr.DataTree]:
     """Return the results of `pooled_entries`; ``pooled`` has dims (estimand, reconstruction)."""
     entries = pooled_entries(store, printed=printed, nuisance=nuisance, **chosen)
-    return [] if store is None else [store.load(entry["result_id"]) for entry in entries]
+    return [] if store is None else load_whole(store, (one["result_id"] for one in entries))

@@ -98,7 +98,8 @@ def _sampled(task: Task, store: ResultStore, *, seed: int, report: Report) -> xr
             report("lost", f"{task.spec.name}: {error}")
             continue
         report("computed", store.save(fit))
-        fits.append(fit)
+        # as it is stored: another process may have been the first to store this fit
+        fits.append(store.load(result_id))
     return pooled_fits(
         fits, task.patients, task.spec, printed=task.printed,
         settings=task_settings("nuts", pooled=True), seed=seed,
@@ -112,7 +113,9 @@ def _fit(task: Task, patients: Evidence, *, seed: int, compiled: CompiledModels)
     with warnings.catch_warnings():
         # what fails is in the result, and the pooled result says of how many
         warnings.simplefilter("ignore")
-        return fit_model(patients, task.spec, seed=seed, compiled=compiled, **SAMPLER)
+        return fit_model(
+            patients, task.spec, engine="nuts", seed=seed, compiled=compiled, **SAMPLER
+        )
 
 
 def _lean(fit: xr.DataTree) -> xr.DataTree:

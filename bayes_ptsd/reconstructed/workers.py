@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from multiprocessing.connection import Connection, wait
-from typing import Any
 
-from bayes_ptsd.errors import BayesPtsdError, FitError
+from bayes_ptsd.processes import WorkerPool
 from bayes_ptsd.reconstructed.tasks import Report, Task, carry_out
 from bayes_ptsd.store import ResultStore
 
 __all__ = ["carry_out_all", "working"]
 
+# as often as a bar that counts fits of a second and more is worth moving
+LOOK = 1.0  # seconds
+
+Told = list[tuple[str, str]]
+
 
 def carry_out_all(
     tasks: Sequence[Task], store: ResultStore, *, seed: int, workers: int, report: Report
 ) -> None:
-    """Carry out tasks in one process or several; the death of a process is a FitError."""
+    """Carry out tasks in one process or several; one that kills two processes is a WorkerError."""
     with working(tasks, store, seed=seed, workers=workers) as finish:
         finish(report)
 
@@ -36,73 +38,46 @@ def working(
     yielded waits for the end, raises what `carry_out_all` does, and is told where to report.
     """
     missing = [task for task in tasks if not store.has(task.pooled_id(seed))]
-    there = [task for task in tasks if task not in missing]
     shared = missing if workers > 1 else []
-    links: dict[Any, Any] = {}
+    here = [task for task in tasks if task not in shared]
+    with WorkerPool(min(workers, len(shared)), label=_name) as pool:
+        wanted = [one for task in shared for one in task.member_ids(seed) if not store.has(one)]
+        running = [pool.submit(_carried_out, task, str(store.path), seed) for task in shared]
 
-    def finish(report: Report) -> None:
-        for task in there if shared else tasks:
-            carry_out(task, store, seed=seed, report=report)
-        while links:
-            for link in wait(list(links)):
-                _listen(link, links, waiting, report)
+        def finish(report: Report) -> None:
+            for task in here:
+                carry_out(task, store, seed=seed, report=report)
+            _follow(running, wanted, store, report)
 
-    waiting = list(shared)
-    try:
-        for _ in range(min(workers, len(shared))):
-            here, process = _start(store, seed)
-            links[here] = process
-            here.send(waiting.pop(0))
         yield finish
-    finally:
-        for process in links.values():
-            process.terminate()
-            process.join()
 
 
-def _start(store: ResultStore, seed: int) -> tuple[Any, Any]:
-    """Start a process; return the end of a pipe to it, and the process."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, str(store.path), seed), daemon=True)
-    process.start()
-    there.close()
-    return here, process
+def _name(task: Task) -> str:
+    """Return a task in words."""
+    return f"model '{task.spec.name}' ({task.engine}) over {len(task.patients)} sets of patients"
 
 
-def _listen(link: Any, links: dict[Any, Any], waiting: list[Task], report: Report) -> None:
-    """Take one message of a process: a result, an error, or that it is ready for more."""
-    try:
-        kind, text = link.recv()
-    except EOFError as error:
-        links[link].join()
-        raise FitError(
-            f"a process that fits models ended early (exit status {links[link].exitcode}); what "
-            "it finished is stored: run the command again"
-        ) from error
-    if kind == "raised":
-        raise text
-    if kind != "ready":
-        report(kind, text)
-    elif waiting:
-        link.send(waiting.pop(0))
-    else:
-        link.send(None)
-        links.pop(link).join()
+def _carried_out(task: Task, path: str, seed: int) -> Told:
+    """Carry out a task in a process of its own and return what it reported."""
+    told: Told = []
+    carry_out(
+        task, ResultStore(path), seed=seed, report=lambda kind, text: told.append((kind, text))
+    )
+    return told
 
 
-def _work(link: Connection, path: str, seed: int) -> None:
-    """Carry out tasks until there are no more, or nobody is there to take the results."""
-    # an interrupt goes to all processes of a terminal; the one that started this one ends it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    store = ResultStore(path)
-    try:
-        while (task := link.recv()) is not None:
-            try:
-                carry_out(task, store, seed=seed, report=lambda kind, text: link.send((kind, text)))
-            except BayesPtsdError as error:
-                link.send(("raised", error))
-                return
-            link.send(("ready", ""))
-    except (EOFError, BrokenPipeError):
-        return
+def _follow(
+    running: Iterable[Future[Told]], wanted: list[str], store: ResultStore, report: Report
+) -> None:
+    """Report wanted fits as they reach the store, and tasks as they end, until all have ended."""
+    waiting, early = set(running), set[str]()
+    while waiting:
+        ended, waiting = wait(waiting, timeout=LOOK, return_when=FIRST_COMPLETED)
+        for one in [one for one in wanted if one not in early and store.has(one)]:
+            early.add(one)
+            report("computed", one)
+        for future in ended:
+            for kind, text in future.result():
+                # a process that took over a task found what had been computed before it
+                if text not in early:
+                    report(kind, text)

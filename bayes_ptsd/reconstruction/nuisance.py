@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bayes_ptsd.errors import SpecError
+from bayes_ptsd.errors import SpecError, shown
+from bayes_ptsd.inputs import TomlTable, read_toml
 from bayes_ptsd.models_files import models_folder
 from bayes_ptsd.priors import Prior, parse_prior
 
@@ -54,14 +54,10 @@ class Nuisance:
 def load_nuisance(path: str | Path | None = None) -> Nuisance:
     """Read the priors of what print leaves open: a TOML file, or a name in ``models/nuisance``."""
     file, label = _file(DEFAULT if path is None else path)
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpecError(f"{file}: cannot be read as TOML ({error})") from error
-    if content.pop("schema", None) != 1:
-        raise SpecError(f"{file}: 'schema' must be 1")
+    read = read_toml(file)
+    read.version()
     priors = {
-        section: _section(table, f"{file}: [{section}]") for section, table in content.items()
+        section: _section(read.table(section)) for section in read.content if section != "schema"
     }
     for section, names in NEEDED.items():
         missing = [name for name in names if name not in priors.get(section, {})]
@@ -78,16 +74,15 @@ def _file(path: str | Path) -> tuple[Path, str]:
     return shipped, "" if str(path) == DEFAULT else str(path)
 
 
-def _section(table: object, where: str) -> dict[str, Prior]:
+def _section(table: TomlTable) -> dict[str, Prior]:
     """Return the priors of one table."""
-    if not isinstance(table, dict):
-        raise SpecError(f"{where} must be a table of distributions")
     found = {}
-    for name, text in table.items():
+    for name in table.content:
+        where, text = f"{table.where}: '{shown(name)}'", table.text(name)
         try:
-            found[str(name)] = parse_prior(str(text))
+            found[name] = parse_prior(text)
         except SpecError as error:
-            raise SpecError(f"{where}: '{name}': {error}") from error
-        if not found[str(name)].proper:
-            raise SpecError(f"{where}: '{name}': give a proper distribution; '{text}' is not")
+            raise SpecError(f"{where}: {error}") from error
+        if not found[name].proper:
+            raise SpecError(f"{where}: give a proper distribution; '{text}' is not")
     return found

@@ -7,10 +7,8 @@ patients are.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +22,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import FloatArray
 from bayes_ptsd.evidence.patient_arrays import outcome_tree
 from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.processes import WorkerPool
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.reconstruction.mediator import draw_mediator
 from bayes_ptsd.reconstruction.nuisance import Nuisance, load_nuisance
@@ -342,9 +341,13 @@ def reconstructions(
 
 def _shared(one: Callable[[int], Reconstruction], m: int, workers: int) -> Iterator[Reconstruction]:
     """Yield reconstructions made by several processes, in order."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, m), mp_context=context) as pool:
+    with WorkerPool(min(workers, m), label=_name) as pool:
         yield from pool.map(one, range(m))
+
+
+def _name(index: int) -> str:
+    """Return a task in words."""
+    return f"set {index + 1} of reconstructed patients"
 
 
 def _one(plan: Plan, nuisance: Nuisance, seed: int, index: int) -> Reconstruction:

@@ -11,6 +11,7 @@ import pandas as pd
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.replication.mixtures import mixture_parts
+from bayes_ptsd.whole_files import write_new
 
 __all__ = [
     "mixture_frame",
@@ -57,13 +58,7 @@ def write_document(document: dict[str, Any], path: Path) -> Path:
     NaN is no JSON: it raises ValueError, before anything is written.
     """
     text = json.dumps(document, allow_nan=False) + "\n"
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise SpecError(f"{path}: exists already; name a new file") from None
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be written ({error})") from error
+    write_new({path: text.encode()}, error=SpecError)
     return path
 
 

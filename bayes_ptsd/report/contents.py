@@ -18,12 +18,13 @@ from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import contrast_names, select_contrast
 from bayes_ptsd.evidence.readings import AVERAGED
-from bayes_ptsd.exact.printed import SETTINGS, fit_exact
+from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY
-from bayes_ptsd.provenance import DEFAULT_SEED, make_result_id
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, OWN_ENGINE, make_result_id
 from bayes_ptsd.readings.weights import chosen_weights
 from bayes_ptsd.replication.outlook import Outlook
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.results import load_whole
 from bayes_ptsd.trial import Endpoint, Trial
 
 __all__ = [
@@ -216,11 +217,10 @@ class Contents:
         fits = []
         for prior in self.priors:
             spec = model_of(selected, convention="T", prior=prior)
-            result_id = make_result_id(selected, spec, settings=SETTINGS, seed=self.seed)
-            if self.store is not None and result_id in self.sidecars:
-                fits.append(self.store.load(result_id))
-            else:
-                fits.append(fit_exact(selected, spec, seed=self.seed))
+            result_id = make_result_id(selected, spec, settings=EXACT_SETTINGS, seed=self.seed)
+            known = [result_id] if result_id in self.sidecars else []
+            found = [] if self.store is None else load_whole(self.store, known)
+            fits += found or [fit_exact(selected, spec, seed=self.seed)]
         return fits
 
 
@@ -295,8 +295,12 @@ class PatientOutcome:
         return list(dict.fromkeys(str(fit.attrs["model"]) for fit in self.fits))
 
     def of_model(self, model: str) -> list[xr.DataTree]:
-        """Return the fits under one model, one per prior: the newest of each."""
+        """Return the fits under one model, one per prior: the newest of each, sampled here first.
+
+        What somebody sampled outside this package stands in where it has nothing of its own.
+        """
         chosen = [fit for fit in self.fits if fit.attrs["model"] == model]
+        chosen.sort(key=lambda fit: fit.attrs["engine"] != OWN_ENGINE)
         return list({(fit.attrs["prior"], fit.attrs["prior_formula"]): fit
                      for fit in chosen}.values())  # fmt: skip
 
@@ -317,10 +321,9 @@ def patient_outcomes(store: ResultStore | None) -> list[PatientOutcome]:
         if entry["evidence_kind"] in PATIENT_KINDS and scalar:
             key = (str(entry["evidence_digest"]), str(entry["endpoint"]))
             grouped.setdefault(key, []).append(entry)
-    return [
-        PatientOutcome(
-            tuple(store.load(entry["result_id"]) for entry in group),
-            {entry["result_id"]: str(entry["created"]) for entry in group},
-        )
-        for group in grouped.values()
-    ]
+    outcomes = []
+    for group in grouped.values():
+        fits = load_whole(store, (entry["result_id"] for entry in group))
+        created = {entry["result_id"]: str(entry["created"]) for entry in group}
+        outcomes += [PatientOutcome(tuple(fits), created)] if fits else []
+    return outcomes

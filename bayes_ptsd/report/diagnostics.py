@@ -15,6 +15,7 @@ from bayes_ptsd.report.contents import Contents, Row
 from bayes_ptsd.report.headline import row_heading
 from bayes_ptsd.report.markup import interval_text, number, paragraph, probability
 from bayes_ptsd.report.section import Figure, Line, Part, Section, Table, gallery
+from bayes_ptsd.store.results import load_whole
 
 __all__ = ["diagnostics_section", "sampled_fits"]
 
@@ -72,11 +73,12 @@ def sampled_fits(contents: Contents) -> list[xr.DataTree]:
         select_contrast(contents.evidence, name, crossover_reading=reading).digest
         for name, reading in contents.primary
     }
-    return [
-        contents.store.load(entry["result_id"])
+    ids = [
+        entry["result_id"]
         for entry in contents.sidecars.values()
         if entry["engine"] == SAMPLED and entry["evidence_digest"] in digests
     ]
+    return load_whole(contents.store, ids)
 
 
 def _row_of(fit: xr.DataTree) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from bayes_ptsd.errors import ResultNotFoundError, StoreError
+from bayes_ptsd.errors import ResultNotFoundError, StoreError, visible
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED
@@ -43,15 +44,25 @@ from bayes_ptsd.report.replication import replication_section
 from bayes_ptsd.report.section import Section
 from bayes_ptsd.report.sensitivity import sensitivity_section
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.report_folder import (
+    PAGE,
+    is_sealed_report,
+    publish_report,
+    seal_report,
+    sweep_leftovers,
+)
+from bayes_ptsd.store.tables import csv_text
+from bayes_ptsd.store.upkeep import GRACE
+from bayes_ptsd.whole_files import write_synced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["Head", "page_html", "page_sections", "write_report"]
 
-PAGE = "index.html"
+# bytes: the page of the shipped evidence has 3 million, its tables and figures 4 million
+ROOM = 10_000_000
 GENERATOR = '<meta name="generator" content="bayes-ptsd">'
-PARTS = ("tables", "figures", "priors", PAGE)
 SECTIONS: tuple[Callable[[Contents], Section | None], ...] = (
     first_screen,
     forest_section,
@@ -108,6 +119,7 @@ def write_report(
     outcomes = patient_outcomes(store)
     if evidence is None and not outcomes:
         raise ResultNotFoundError(f"{store.path}: holds no result of patients to report")
+    _check_writable(target.resolve())
     contents = None if evidence is None else Contents(
         evidence=evidence,
         store=store,
@@ -124,11 +136,15 @@ def write_report(
     head = (
         _patient_head(outcomes) if contents is None else _printed_head(contents, outcomes, sections)
     )
+    place = target.resolve()
     with _writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as place:
-            _write_parts(Path(place) / "new", head, sections)
-            _publish(Path(place), target)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as made:
+            new = Path(made) / "new"
+            _write_parts(new, head, sections)
+            seal_report(new)
+            publish_report(new, place)
+            sweep_leftovers(place, Path(made).stat().st_mtime, GRACE)
     return target / PAGE
 
 
@@ -188,45 +204,46 @@ def _section_html(section: Section) -> str:
 
 def _write_parts(place: Path, head: Head, sections: Sequence[Section]) -> None:
     """Write page, tables and figures into a new folder."""
-    for name in ("tables", "figures"):
-        (place / name).mkdir(parents=True)
+    # HTML allows no control character, and no text may reorder its line
+    texts = {PAGE: visible(page_html(head, sections), keep="\n")}
     for section in sections:
         for name, frame in section.tables.items():
-            frame.to_csv(place / "tables" / f"{name}.csv", index=False)
+            texts[f"tables/{name}.csv"] = csv_text(frame, index=False)
         for name, svg in section.figures.items():
-            (place / "figures" / f"{name}.svg").write_text(svg, encoding="utf-8")
+            texts[f"figures/{name}.svg"] = svg
         for name, document in section.priors.items():
-            (place / "priors").mkdir(exist_ok=True)
-            text = json.dumps(document, allow_nan=False) + "\n"
-            (place / "priors" / f"{name}.json").write_text(text, encoding="utf-8")
-    (place / PAGE).write_text(page_html(head, sections), encoding="utf-8")
-
-
-def _publish(place: Path, target: Path) -> None:
-    """Put finished parts in their place: a new report at once, an old one with the page last."""
-    new, old = place / "new", place / "old"
-    if not target.exists():
-        new.rename(target)
-        return
-    old.mkdir()
-    for name in PARTS:
-        if (target / name).is_dir():
-            (target / name).rename(old / name)
-        if (new / name).exists():
-            (new / name).replace(target / name)
+            texts[f"priors/{name}.json"] = json.dumps(document, allow_nan=False) + "\n"
+    for folder in {"tables", "figures", *(str(Path(name).parent) for name in texts)}:
+        (place / folder).mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_synced(place / name, text.encode())
 
 
 def _refuse_foreign(target: Path) -> None:
     """Refuse a folder whose files are not those of a report."""
     if target.is_dir() and any(target.iterdir()):
         page = target / PAGE
-        if not page.is_file() or GENERATOR not in page.read_text("utf-8", errors="replace"):
+        known = page.is_file() and GENERATOR in page.read_text("utf-8", errors="replace")
+        if not known and not is_sealed_report(target):
             raise StoreError(
                 f"{target}: holds files that are not a report of bayes-ptsd; name a new or an "
                 "empty folder"
             )
     elif target.exists() and not target.is_dir():
         raise StoreError(f"{target}: is a file; name a folder for the report")
+
+
+def _check_writable(place: Path) -> None:
+    """Find out before anything is computed whether a report can be written."""
+    with _writing(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-"):
+            free = shutil.disk_usage(place.parent).free
+    if free < ROOM:
+        raise StoreError(
+            f"{place}: {free / 1e6:.0f} MB are free and about {ROOM / 1e6:.0f} MB are needed for "
+            "the report; make room, or choose another folder"
+        )
 
 
 @contextmanager

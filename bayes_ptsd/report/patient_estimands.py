@@ -25,6 +25,8 @@ NAMES = {
     "visit_correlation": "correlation",
 }
 RATIOS = {"log_odds_ratio": "odds ratio", "log_risk_ratio": "risk ratio"}
+# two one-sided tests at 5% each: the interval that is held against the limits of bioequivalence
+RATIO_LEVEL = 0.9
 SHARES = ("prob_at_most", "risk_active", "risk_control", "interaction_max")
 
 
@@ -48,6 +50,8 @@ def estimand_tables(outcome: PatientOutcome, name: str) -> list[Part]:
     frame = pd.DataFrame([row for fit in outcome.fits for row in _rows(fit)])
     main = np.isfinite(frame["null"]) | frame["estimand"].map(_of_an_arm)
     parts: list[Part] = [_table(outcome, frame, main, name, "Comparisons of the arms")]
+    if len(ratios := _ratios(outcome)):
+        parts.append(_ratio_table(ratios, name))
     if len(shares := _shares(outcome)):
         parts.append(_share_table(outcome, shares, name))
     if not main.all():
@@ -166,6 +170,48 @@ def _shares(outcome: PatientOutcome) -> pd.DataFrame:
             frame = shares.to_dataframe().reset_index()
             frames.append(frame.assign(**known, evidence_kind=outcome.kind))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _ratios(outcome: PatientOutcome) -> pd.DataFrame:
+    """Return ratios of geometric means with 90% intervals, of every fit of logarithms."""
+    rows = []
+    for fit in outcome.fits:
+        if "ratio" in fit.children:
+            one = fit["ratio"].to_dataset()
+            widest = one.sel(level=RATIO_LEVEL)
+            beside = json.loads(fit.attrs.get("frequentist", "{}")).get("ratio") or {}
+            rows.append(
+                {**{key: fit.attrs[key] for key in ("model", "prior", "result_id")},
+                 "median": float(one["median"]),
+                 **_ends("eti90", [float(widest["low"]), float(widest["high"])]),
+                 "prob_within": float(one["within"]),
+                 "frequentist_estimate": _nan(beside.get("estimate")),
+                 **_ends("frequentist_ci90", beside.get("ci90")),
+                 "evidence_kind": outcome.kind}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _ratio_table(frame: pd.DataFrame, name: str) -> Table:
+    """Return ratios of geometric means, active over control as recorded."""
+
+    def texts(row: Line) -> Line:
+        low, high = row["frequentist_ci90_low"], row["frequentist_ci90_high"]
+        return {
+            "result": f"{row['model']}, {row['prior']} prior",
+            "median": number(row["median"], 4),
+            "90% ETI": interval_text(row["eti90_low"], row["eti90_high"], 4),
+            "P(.80 to 1.25)": probability(row["prob_within"]),
+            "estimate": number(row["frequentist_estimate"], 4),
+            "90% CI": interval_text(low, high, 4),
+        }
+
+    return Table(
+        f"{name}-ratios", frame, texts, lines=frame.to_dict("records"), stub="result",
+        caption="Ratio of geometric means, active over control as recorded.",
+        spanners={"posterior": ["median", "90% ETI", "P(.80 to 1.25)"],
+                  "frequentist": ["estimate", "90% CI"]},
+    )  # fmt: skip
 
 
 def _share_table(outcome: PatientOutcome, frame: pd.DataFrame, name: str) -> Table:

@@ -10,8 +10,7 @@ import pandas as pd
 
 from bayes_ptsd.contrasts import model_of
 from bayes_ptsd.evidence.published import select_contrast
-from bayes_ptsd.exact.printed import SETTINGS
-from bayes_ptsd.provenance import library_versions
+from bayes_ptsd.provenance import EXACT_SETTINGS, library_versions
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import bullets, facts, paragraph
 from bayes_ptsd.report.section import Part, Section, Table, details
@@ -87,7 +86,7 @@ def _result(contents: Contents, cell: Mapping[str, Any]) -> dict[str, Any]:
     known = sidecar or {}
     return {
         **{key: cell[key] for key in keys},
-        "engine": SETTINGS["engine"],
+        "engine": EXACT_SETTINGS["engine"],
         "result_id": cell["result_id"],
         **inputs,
         "seed": contents.seed,

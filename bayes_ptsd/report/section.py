@@ -22,6 +22,8 @@ NOISE = re.compile(
 )
 GROUP = re.compile(r'(<th class="gt_group_heading"[^>]*>)(.*?)</th>', re.DOTALL)
 BLANKS = re.compile(r">\s+<")
+# runs of characters that a file name or a link would have to escape
+UNSAFE = re.compile(r"[^\w.-]+")
 Line = Mapping[Any, Any]
 """A line of a table: numbers by column, or texts by heading."""
 
@@ -46,6 +48,10 @@ class Table:
     spanners: Mapping[str, Sequence[str]] = field(default_factory=dict)  # over several columns
     left: Sequence[str] = ()  # headings of running text
     link: str = ""
+
+    def __post_init__(self) -> None:
+        """Name a file in this folder, whatever a model is called."""
+        object.__setattr__(self, "name", UNSAFE.sub("-", self.name))
 
     @cached_property
     def texts(self) -> pd.DataFrame:
@@ -100,6 +106,10 @@ class Figure:
     name: str  # of the SVG file
     svg: str
     alt: str  # what it shows, in words
+
+    def __post_init__(self) -> None:
+        """Name a file in this folder, whatever a model is called."""
+        object.__setattr__(self, "name", UNSAFE.sub("-", self.name))
 
     @property
     def html(self) -> str:

@@ -9,17 +9,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bayes_ptsd.errors import ResultNotFoundError, StoreError
-from bayes_ptsd.store.files import (
-    RESULTS,
-    RUNS,
-    read_sealed,
-)
+from bayes_ptsd.store.files import RESULTS, RUNS, command, folder_names, read_regular, read_sealed
+from bayes_ptsd.store.metadata import RUN_ID, checked_manifest, checked_sidecar, is_result_id
 
 __all__ = [
     "Listing",
@@ -27,13 +23,14 @@ __all__ = [
     "is_result_id",
     "list_results",
     "list_runs",
+    "listed",
+    "read_manifest",
     "read_sidecar",
     "read_verified",
     "result_ids",
     "sidecar_path",
 ]
 
-ID = re.compile(r"[0-9a-f]{8,64}")
 # 16**6 is 17 million: in a store of 1,000 results one shares its first six digits with another by
 # a chance of 6 in 100,000
 SHORTEST_PREFIX = 6
@@ -48,30 +45,48 @@ class Listing(NamedTuple):
 
 def list_results(path: str | Path) -> Listing:
     """List the sidecars of a store, opening no data file; a missing folder has no results."""
-    root = Path(path)
-    return _listing(sidecar_path(root, result_id) for result_id in result_ids(root))
+    found = listed(path, RESULTS, result_ids(path), read_sidecar)
+    found.entries.sort(key=lambda entry: (entry["created"], entry["result_id"]))
+    return found
 
 
 def list_runs(path: str | Path) -> Listing:
     """List the run manifests of a store, each with its `run_id`; a missing folder has no runs."""
-    folder = Path(path) / RUNS
-    return _listing(folder / name for name in _names(folder) if name.endswith(".json"))
+    names = [name.removesuffix(".json") for name in folder_names(Path(path) / RUNS)]
+    return listed(path, RUNS, filter(RUN_ID.fullmatch, names), read_manifest)
 
 
 def result_ids(path: str | Path) -> list[str]:
     """List the ids of the results of a store, in alphabetical order."""
-    stems = (name.removesuffix(".json") for name in _names(Path(path) / RESULTS))
+    names = folder_names(Path(path) / RESULTS)
+    stems = [name.removesuffix(".json") for name in names if name.endswith(".json")]
     return [stem for stem in stems if is_result_id(stem)]
 
 
-def is_result_id(text: str) -> bool:
-    """Tell whether a text is 8 to 64 lower-case hexadecimal digits, which no path can be."""
-    return ID.fullmatch(text) is not None
+def listed(
+    path: str | Path,
+    folder: str,
+    names: Iterable[str],
+    read: Callable[[str | Path, str], dict[str, Any]],
+) -> Listing:
+    """Read metadata by name, apart from those that are damaged."""
+    listing = Listing([], [])
+    for name in names:
+        try:
+            listing.entries.append(read(path, name))
+        except StoreError as error:
+            # one that was removed since its folder was read is not a damaged one
+            if os.path.lexists(Path(path) / folder / f"{name}.json"):
+                listing.damaged.append(str(error))
+    return listing
 
 
-def find_result(path: str | Path, prefix: str) -> str:
-    """Return the id of the one result that begins with `prefix`, which has at least six digits."""
-    ids = result_ids(path)
+def find_result(path: str | Path, prefix: str, among: Collection[str] | None = None) -> str:
+    """Return the id of the one result that begins with `prefix`, which has at least six digits.
+
+    `among` are by default the ids of the results that the store has.
+    """
+    ids = sorted(result_ids(path) if among is None else among)
     if prefix in ids:
         return prefix
     if len(prefix) < SHORTEST_PREFIX:
@@ -97,58 +112,45 @@ def sidecar_path(root: str | Path, result_id: str) -> Path:
 
 def read_sidecar(root: str | Path, result_id: str) -> dict[str, Any]:
     """Read the sidecar of a result (keys of docs/guides/store.md); an altered one is refused."""
+    if not is_result_id(result_id):
+        raise ResultNotFoundError(f"{root}: {result_id!a} is no id of a result")
     path = sidecar_path(root, result_id)
     try:
         sidecar = read_sealed(path)
+        if sidecar.get("result_id") != result_id:
+            described = ascii(sidecar.get("result_id"))[:66]
+            raise StoreError(f"{path}: damaged: it describes result {described}")
+        return checked_sidecar(sidecar, f"{path}: sealed but wrong")
     except StoreError as error:
-        raise StoreError(f"{error}; {_remedy(result_id)}") from error
-    if sidecar.get("result_id") != result_id:
-        raise StoreError(
-            f"{path}: damaged: it describes result {sidecar.get('result_id')}; {_remedy(result_id)}"
-        )
-    return sidecar
+        raise StoreError(f"{error}; {_remedy(root, result_id)}") from error
+
+
+def read_manifest(root: str | Path, run_id: str) -> dict[str, Any]:
+    """Read the manifest of a run (keys of docs/guides/store.md); an altered one is refused."""
+    path = Path(root) / RUNS / f"{run_id}.json"
+    try:
+        manifest = checked_manifest(read_sealed(path), f"{path}: sealed but wrong")
+        if manifest["run_id"] != run_id:
+            raise StoreError(f"{path}: damaged: it was written under another name")
+        return manifest
+    except StoreError as error:
+        words = command(f"store remove --run {run_id}", root)
+        raise StoreError(f"{error}; the results stay; remove the record with {words}") from error
 
 
 def read_verified(root: str | Path, sidecar: Mapping[str, Any]) -> bytes:
     """Return the NetCDF file that a sidecar names, refused unless its SHA-256 is the sidecar's."""
     path = Path(root) / RESULTS / str(sidecar["file"])
-    remedy = _remedy(str(sidecar["result_id"]))
+    remedy = _remedy(root, str(sidecar["result_id"]))
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
-    if hashlib.sha256(content).hexdigest() != sidecar["sha256"]:
+        content = read_regular(path, most=sidecar["size"])
+    except StoreError as error:
+        raise StoreError(f"{error}; {remedy}") from error
+    if len(content) != sidecar["size"] or (
+        hashlib.sha256(content).hexdigest() != sidecar["sha256"]
+    ):
         raise StoreError(f"{path}: damaged: it is not the file that was saved; {remedy}")
     return content
-
-
-def _listing(paths: Iterator[Path]) -> Listing:
-    """Read sidecars or manifests, apart from those that are damaged."""
-    listing = Listing([], [])
-    for path in paths:
-        try:
-            entry = read_sealed(path)
-        except StoreError as error:
-            # one that was removed since its folder was read is not a damaged one
-            if path.exists():
-                listing.damaged.append(str(error))
-            continue
-        if entry.get("run_id", entry.get("result_id")) == path.stem:
-            listing.entries.append(entry)
-        else:
-            listing.damaged.append(f"{path}: damaged: it was written under another name")
-    listing.entries.sort(key=lambda entry: (entry["created"], str(entry.get("result_id"))))
-    return listing
-
-
-def _names(folder: Path) -> list[str]:
-    """List a folder; one that is not there is empty."""
-    try:
-        return sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be read as a store ({error.strerror})") from error
 
 
 def _hint(prefix: str, ids: list[str]) -> str:
@@ -161,6 +163,6 @@ def _hint(prefix: str, ids: list[str]) -> str:
     return f"; it holds {len(ids)}, which 'bayes-ptsd store list' shows"
 
 
-def _remedy(result_id: str) -> str:
+def _remedy(root: str | Path, result_id: str) -> str:
     """Say what to do about a damaged result."""
-    return f"remove it with 'bayes-ptsd store remove {result_id}' and compute it again"
+    return f"remove it with {command(f'store remove {result_id}', root)} and compute it again"

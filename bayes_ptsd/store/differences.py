@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bayes_ptsd.errors import StoreError
-from bayes_ptsd.store.catalog import find_result, read_sidecar
+from bayes_ptsd.store.catalog import find_result, read_sidecar, sidecar_path
 from bayes_ptsd.store.tags import find_run
 
 __all__ = ["diff_results", "diff_runs"]
@@ -56,7 +57,9 @@ def _analyses(path: str | Path, run: Mapping[str, Any]) -> dict[str, dict[str, A
         try:
             sidecar = read_sidecar(path, result_id)
         except StoreError:
-            found[f"result {result_id}, removed since"] = {"result_id": result_id}
+            there = os.path.lexists(sidecar_path(path, result_id))
+            words = "damaged: see 'bayes-ptsd store verify'" if there else "gone since"
+            found[f"result {result_id}, {words}"] = {"result_id": result_id}
             continue
         difference = (sidecar.get("summary") or {}).get("treatment_difference") or {}
         kept = {key: difference.get(key) for key in ("mean", "prob_benefit")}

@@ -11,23 +11,32 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
+import shlex
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bayes_ptsd.errors import StoreError
+from bayes_ptsd.whole_files import link_new, sync_folder, temporary_file, unique_ending
 
 __all__ = [
+    "LARGEST_METADATA",
+    "REMOVED",
     "RESULTS",
     "RUNS",
     "SCHEMA",
+    "TAGS",
     "TEMPORARY",
+    "command",
+    "folder_names",
     "make_folders",
     "publish",
     "publish_once",
+    "read_regular",
     "read_sealed",
     "sealed",
+    "shown",
     "writing",
 ]
 
@@ -35,46 +44,55 @@ __all__ = [
 SCHEMA = 1
 RESULTS = "results"
 RUNS = "runs"
+TAGS = "tags"
+REMOVED = "removed"
 TEMPORARY = "tmp"
 SEAL = "metadata_sha256"
+# bytes: a sidecar has about 5,000; the manifest of a run of 100,000 results would have 4 million
+LARGEST_METADATA = 2**24
 
 
-def make_folders(root: Path) -> None:
-    """Create the folders of a store, where they are missing."""
-    folders = [root / name for name in (RESULTS, RUNS, TEMPORARY)]
+def make_folders(root: Path, *further: str) -> None:
+    """Create the folders of a store, where they are missing; a link in their place is refused."""
+    folders = [root / name for name in (RESULTS, RUNS, TEMPORARY, *further)]
+    for folder in folders:
+        _refuse_link(folder)
     if all(folder.is_dir() for folder in folders):
         return
     with writing(root):
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
-    _sync_folder(root)
+    sync_folder(root)
+
+
+def folder_names(folder: Path) -> list[str]:
+    """List a folder of a store; one that is not there is empty, and no link is followed."""
+    _refuse_link(folder)
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be read as a store ({error.strerror})") from error
 
 
 def publish(path: Path, content: bytes) -> None:
     """Write a file of a store so that it appears whole; an existing one is replaced."""
-    with writing(path), _temporary(path, content) as temporary:
+    with writing(path), temporary_file(_temporary(path), content) as temporary:
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def publish_once(path: Path, content: bytes) -> bool:
     """Write a file that appears whole, unless it is there; return whether this call wrote it.
 
-    Of several processes that publish one path at once, the first wins. Where the file system has no
-    hard links the check and the renaming are two steps: within that instant a second writer can
-    replace the first, and readers still find one of the two whole files.
+    Of several processes that publish one path at once, the first wins.
     """
-    with writing(path), _temporary(path, content) as temporary:
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-        except OSError:
-            if path.exists():
-                return False
-            os.replace(temporary, path)
-        _sync_folder(path.parent)
-    return True
+    with writing(path), temporary_file(_temporary(path), content) as temporary:
+        made = link_new(temporary, path)
+        if made:
+            sync_folder(path.parent)
+    return made
 
 
 def sealed(content: Mapping[str, Any]) -> bytes:
@@ -85,19 +103,49 @@ def sealed(content: Mapping[str, Any]) -> bytes:
 
 def read_sealed(path: Path) -> dict[str, Any]:
     """Read what `sealed` wrote, without its digest; an altered file or other schema is refused."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
-    content = _parsed(raw)
+    content = _parsed(read_regular(path, most=LARGEST_METADATA))
     if content is None:
         raise StoreError(f"{path}: damaged: it is not what was written")
-    if content.get("schema") != SCHEMA:
+    schema = content.get("schema")
+    if type(schema) is not int or schema != SCHEMA:
         raise StoreError(
-            f"{path}: has schema {content.get('schema')!r} and this version reads {SCHEMA}; "
+            f"{path}: has schema {schema!r:.60} and this version reads {SCHEMA}; "
             "use the version of bayes_ptsd that wrote it"
         )
     return content
+
+
+def read_regular(path: Path, *, most: int | None = None) -> bytes:
+    """Read a file that is one: no link is followed, no pipe or device opened, no giant read."""
+    # a pipe that takes the place of the file after it was looked at must not be waited for
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreError(f"{path}: damaged: {_kind(found.st_mode)} is in place of the file")
+        if most is not None and found.st_size > most:
+            raise StoreError(
+                f"{path}: damaged: it has {found.st_size} bytes, and at most {most} were written"
+            )
+        with open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
+            return file.read()
+    except PermissionError as error:
+        raise StoreError(f"{path}: cannot be read (permit reading it first)") from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def command(words: str, root: str | Path) -> str:
+    """Return a command about a store, quoted for a shell and for a sentence."""
+    text = str(root)
+    if text != shlex.quote(text):
+        text = shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
+    return f"'bayes-ptsd {words} --store {text}'"
+
+
+def shown(name: str) -> str:
+    """Return the name of a file with every character that is not printable as its escape."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
 
 
 @contextlib.contextmanager
@@ -112,9 +160,28 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _refuse_link(folder: Path) -> None:
+    """Refuse a link in place of a folder of a store."""
+    if folder.is_symlink():
+        raise StoreError(
+            f"{folder}: is a link, and no link inside a store is followed; put the folder itself "
+            "in its place"
+        )
+
+
+def _kind(mode: int) -> str:
+    """Say what stands where a file should be."""
+    kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+    return kinds.get(stat.S_IFMT(mode), "a device or socket")
+
+
 def _canonical(content: Mapping[str, Any]) -> bytes:
     """Write JSON in the only form that `read_sealed` accepts."""
-    return (json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
+    raw = (json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
+    if b"\\ud" in raw:
+        # half of a surrogate pair is no text: nothing could print it
+        json.dumps(content, ensure_ascii=False).encode()
+    return raw
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
@@ -128,26 +195,6 @@ def _parsed(raw: bytes) -> dict[str, Any] | None:
         return None
 
 
-@contextlib.contextmanager
-def _temporary(path: Path, content: bytes) -> Iterator[Path]:
-    """Hold content in a file on the same file system, on disk before the block begins."""
-    folder = path.parent.parent / TEMPORARY
-    temporary = folder / f"{path.name}.{os.getpid()}.{secrets.token_hex(8)}"
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Force the names in a folder to disk; systems that cannot open folders do so themselves."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _temporary(path: Path) -> Path:
+    """Return a name in the folder of unfinished files, on the same file system."""
+    return path.parent.parent / TEMPORARY / f"{path.name}.{unique_ending()}"

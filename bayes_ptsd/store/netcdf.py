@@ -7,7 +7,7 @@ no Python objects in it.
 from __future__ import annotations
 
 import io
-import shutil
+import os
 import tempfile
 import warnings
 from collections.abc import Hashable, Mapping
@@ -120,7 +120,7 @@ def _attribute(value: Any, where: str, name: Any) -> Any:
 
 def write_zarr(tree: xr.DataTree, path: Path) -> Path:
     """Write a result as a new Zarr folder, which appears whole; an existing one is refused."""
-    if path.exists():
+    if os.path.lexists(path):
         raise StoreError(f"{path}: exists already; name another folder")
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as place:
@@ -130,7 +130,7 @@ def write_zarr(tree: xr.DataTree, path: Path) -> Path:
                 warnings.filterwarnings("ignore", message=".*Consolidated metadata.*")
                 warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 spec.*")
                 tree.to_zarr(Path(place, "new"))
-            shutil.move(Path(place, "new"), path)
+            Path(place, "new").rename(path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
     return path

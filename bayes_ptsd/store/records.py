@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import platform
 import secrets
 from collections.abc import Mapping, Sequence
@@ -17,21 +18,32 @@ from pathlib import Path
 from typing import Any
 
 from bayes_ptsd.errors import StoreError
-from bayes_ptsd.store.catalog import is_result_id, read_sidecar, sidecar_path
+from bayes_ptsd.store.catalog import read_sidecar, sidecar_path
 from bayes_ptsd.store.files import (
+    REMOVED,
     RESULTS,
     RUNS,
     SCHEMA,
+    command,
     make_folders,
     publish,
     publish_once,
+    read_sealed,
     sealed,
+)
+from bayes_ptsd.store.metadata import (
+    checked_manifest,
+    checked_sidecar,
+    checked_tombstone,
+    is_result_id,
 )
 
 __all__ = [
+    "bury",
     "describe",
     "package_version",
     "publish_result",
+    "read_tombstone",
     "record_run",
     "sealed_text",
     "timestamp",
@@ -80,14 +92,19 @@ def publish_result(root: Path, content: bytes, described: Mapping[str, Any]) -> 
         "created": timestamp(datetime.now(UTC)),
         "package_version": package_version(),
     }
-    text = sealed_text(sidecar, f"the attributes of result {result_id}")
+    what = f"the attributes of result {result_id}"
+    text = sealed_text(sidecar, what)
+    checked_sidecar(sidecar, what)
     make_folders(root)
     publish(data, content)
     if not publish_once(sidecar_path(root, result_id), text):
         _yield_to_winner(root, result_id, data)
-    elif not data.exists():
+    elif not os.path.lexists(data):
         # a writer that slept for hours between the two steps was swept by `verify_store`
         publish(data, content)
+    if not (root / REMOVED).is_symlink():
+        with contextlib.suppress(OSError):
+            (root / REMOVED / f"{result_id}.json").unlink(missing_ok=True)
 
 
 def record_run(
@@ -118,9 +135,30 @@ def record_run(
         "notes": _plain(dict(notes or {})),
     }
     content = sealed_text(manifest, "the manifest of this run")
+    checked_manifest(manifest, "the manifest of this run")
     make_folders(Path(path))
     publish_once(Path(path) / RUNS / f"{run_id}.json", content)
     return run_id
+
+
+def bury(root: Path, result_id: str) -> None:
+    """Write down that a result was removed, so that nobody takes it for a lost one."""
+    content = {"schema": SCHEMA, "result_id": result_id, "removed": timestamp(datetime.now(UTC))}
+    make_folders(root, REMOVED)
+    publish(root / REMOVED / f"{result_id}.json", sealed(content))
+
+
+def read_tombstone(root: str | Path, result_id: str) -> dict[str, Any]:
+    """Read what is left of a removed result; an altered one is refused."""
+    path = Path(root) / REMOVED / f"{result_id}.json"
+    try:
+        tombstone = checked_tombstone(read_sealed(path), f"{path}: sealed but wrong")
+        if tombstone["result_id"] != result_id:
+            raise StoreError(f"{path}: damaged: it was written under another name")
+        return tombstone
+    except StoreError as error:
+        words = command(f"store remove {result_id}", root)
+        raise StoreError(f"{error}; write it again with {words}") from error
 
 
 def sealed_text(content: Mapping[str, Any], what: str) -> bytes:

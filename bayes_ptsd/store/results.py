@@ -9,23 +9,36 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
 import xarray as xr
 
+from bayes_ptsd.display import html_table
 from bayes_ptsd.errors import StoreError, nearest
-from bayes_ptsd.evidence import EvidenceKind
+from bayes_ptsd.evidence import Evidence, EvidenceKind
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import catalog, records, upkeep
-from bayes_ptsd.store.files import RESULTS, make_folders, publish
+from bayes_ptsd.store.files import RESULTS, command, make_folders, publish, writing
 from bayes_ptsd.store.netcdf import decode, encode, write_zarr
 from bayes_ptsd.store.patients import without_rows
-from bayes_ptsd.store.tables import flat_table, write_new, write_table
+from bayes_ptsd.store.tables import flat_table, write_table
+from bayes_ptsd.whole_files import unique_ending, write_new
 
-__all__ = ["ResultStore"]
+__all__ = ["ROOM", "ResultStore", "load_whole"]
+
+# bytes: twice a result of 4,000 draws of 100 variables, the largest that is usual
+ROOM = 32_000_000
+# bytes that are written to find out: a quota, or a limit on the size of files, shows in no free
+# space; more would be felt on a network drive
+PROBE = 1_000_000
+
+# as many lines as a notebook shows without scrolling; the whole catalog is `frame`
+SHOWN = 10
 
 
 class ResultStore:
@@ -77,28 +90,65 @@ class ResultStore:
         """Show the folder."""
         return f"ResultStore({str(self.path)!r})"
 
-    def check_writable(self) -> None:
-        """Create the folder where it is missing, and write and delete a file in it.
+    def _repr_html_(self) -> str:
+        """Show the newest results in a notebook, read from their sidecars."""
+        entries = catalog.list_results(self.path).entries
+        keys = ("model", "endpoint", "contrast", "prior", "engine")
+        rows = [
+            [one["result_id"][:10], *(one.get(key) or "" for key in keys)]
+            for one in reversed(entries[-SHOWN:])
+        ]
+        count = f"{len(entries)} {'result' if len(entries) == 1 else 'results'}"
+        shown = f", the newest {SHOWN}" if len(entries) > SHOWN else ""
+        return html_table(f"{self.path}: {count}{shown}", rows, head=["result", *keys])
+
+    def check_writable(self, room: int = ROOM) -> None:
+        """Create the folder where it is missing, see whether there is room, and write a file in it.
 
         Asked before hours of computing rather than found out after them.
+
+        Parameters
+        ----------
+        room : int
+            Bytes that are about to be written.
 
         Raises
         ------
         StoreError
-            If the store cannot be written.
+            If the store cannot be written, or the disk has less room.
         """
         make_folders(self.path)
-        probe = self.path / RESULTS / f"writable.{os.getpid()}"
-        publish(probe, b"")
-        probe.unlink(missing_ok=True)
+        free = shutil.disk_usage(self.path).free
+        if free < room:
+            raise StoreError(
+                f"{self.path}: {free / 1e6:.0f} MB are free and about {room / 1e6:.0f} MB are "
+                "needed; make room, or choose another folder with --store or BAYES_PTSD_STORE"
+            )
+        probe = self.path / RESULTS / f"writable.{unique_ending()}"
+        try:
+            publish(probe, bytes(PROBE))
+        finally:
+            with writing(probe):
+                probe.unlink(missing_ok=True)
 
-    def save(self, tree: xr.DataTree, *, keep_data: bool = False) -> str:
+    def save(
+        self,
+        tree: Any,
+        *,
+        evidence: Evidence | None = None,
+        spec: ModelSpec | str | Path | None = None,
+        keep_data: bool = False,
+    ) -> str:
         """Save a result under the id it carries, unless the store has it already.
 
         Parameters
         ----------
-        tree : xr.DataTree
-            A result; its root attributes are those of docs/guides/store.md.
+        tree : DataTree or InferenceData
+            A result; its root attributes are those of docs/guides/store.md. With `evidence` and
+            `spec`, what `pm.sample` returns of a model of `build_model`: its checks and attributes
+            are made first, its engine is "pymc (own)", and its id is also that of its draws.
+        evidence, spec : Evidence; ModelSpec, str or Path, optional
+            What a fit of one's own is of: what `build_model` took.
         keep_data : bool
             Of evidence of kind "patients", keep the rows and everything with one number per
             subject or observation. Otherwise they are left out and the attribute `dropped`
@@ -114,12 +164,18 @@ class ResultStore:
         StoreError
             If the tree lacks an attribute, holds something other than numbers and text, or cannot
             be written. Then nothing is stored.
+        SpecError
+            If a fit of one's own is not of this evidence and model; the message says which
+            variables are missing or which data differ.
 
         Warns
         -----
         UserWarning
             If rows are to be kept of a result that was stored without them.
+        StatisticalWarning
+            For every check that a fit of one's own fails.
         """
+        tree = _result(tree, evidence, spec)
         described = records.describe(tree.attrs)
         result_id = str(described["result_id"])
         kind = described["evidence_kind"]
@@ -149,7 +205,7 @@ class ResultStore:
             True also for a damaged result, which `load` refuses and `remove` clears away.
         """
         return catalog.is_result_id(result_id) and (
-            catalog.sidecar_path(self.path, result_id).exists()
+            os.path.lexists(catalog.sidecar_path(self.path, result_id))
         )
 
     def load(self, result_id: str) -> xr.DataTree:
@@ -177,7 +233,11 @@ class ResultStore:
         try:
             return decode(content)
         except StoreError as error:
-            raise StoreError(f"{self.path / RESULTS / sidecar['file']}: {error}") from error
+            words = command(f"store remove {sidecar['result_id']}", self.path)
+            raise StoreError(
+                f"{self.path / RESULTS / sidecar['file']}: {error}; remove it with {words} and "
+                "compute it again"
+            ) from error
 
     def catalog(self) -> list[dict[str, Any]]:
         """List the sidecars of all results, oldest first.
@@ -194,7 +254,7 @@ class ResultStore:
         """
         listing = catalog.list_results(self.path)
         for message in listing.damaged:
-            warnings.warn(message, UserWarning, stacklevel=2)
+            warnings.warn(f"left out: {message}", UserWarning, stacklevel=1)
         return listing.entries
 
     def frame(self) -> pd.DataFrame:
@@ -210,7 +270,7 @@ class ResultStore:
         return flat_table(self.catalog())
 
     def verify(self, *, grace: float = upkeep.GRACE) -> upkeep.Verification:
-        """Read every byte of the store, and delete what killed writers left behind.
+        """Read every byte of the store and its report; delete what killed writers left behind.
 
         Parameters
         ----------
@@ -220,8 +280,8 @@ class ResultStore:
         Returns
         -------
         Verification
-            `checked`, `problems`, `swept` and `unfinished`; no problems means that every
-            result is as it was saved.
+            `checked`, `problems`, `swept`, `unfinished` and `foreign`; no problems means that
+            every result is as it was saved.
         """
         return upkeep.verify_store(self.path, grace=grace)
 
@@ -278,11 +338,11 @@ class ResultStore:
         """
         listing = catalog.list_runs(self.path)
         for message in listing.damaged:
-            warnings.warn(message, UserWarning, stacklevel=2)
+            warnings.warn(f"left out: {message}", UserWarning, stacklevel=1)
         return listing.entries
 
     def remove(self, result_id: str) -> str:
-        """Remove a result, damaged or not; run manifests that name it stay as they are.
+        """Remove a result, damaged, incomplete or lost; run manifests that name it stay.
 
         Parameters
         ----------
@@ -326,7 +386,8 @@ class ResultStore:
         if Path(path).suffix == ".zarr":
             return write_zarr(self.load(result_id), Path(path))
         content = catalog.read_verified(self.path, self._sidecar(result_id))
-        return write_new(Path(path), content)
+        write_new({Path(path): content}, error=StoreError)
+        return Path(path)
 
     def export_catalog(self, path: str | Path) -> Path:
         """Write the catalog as a CSV or Parquet file.
@@ -354,10 +415,40 @@ class ResultStore:
 
     def _warn_of_missing_rows(self, result_id: str, keep_data: bool) -> None:
         """Say that rows which are to be kept were left out when the result was stored."""
-        if keep_data and catalog.read_sidecar(self.path, result_id)["dropped"]:
+        if keep_data and catalog.read_sidecar(self.path, result_id).get("dropped"):
+            words = command(f"store remove {result_id}", self.path)
             warnings.warn(
                 f"{self.path}: result {result_id} is stored without its patients' rows and stays "
-                f"so; to keep them, run 'bayes-ptsd store remove {result_id}' first",
+                f"so; to keep them, run {words} first",
                 UserWarning,
                 stacklevel=3,
             )
+
+
+def _result(tree: Any, evidence: Evidence | None, spec: ModelSpec | str | Path | None) -> Any:
+    """Return what is to be stored: a result as it is, or the fit that somebody's draws make."""
+    if evidence is None and spec is None:
+        if isinstance(tree, xr.DataTree) and "result_id" in tree.attrs:
+            return tree
+        raise StoreError(
+            "a result needs the attribute 'result_id' at its root; of a fit of your own, say what "
+            "it is of: store.save(fit, evidence=..., spec=...), as given to build_model"
+        )
+    if evidence is None or spec is None:
+        missing = "evidence" if evidence is None else "spec, the model or its name"
+        raise StoreError(f"evidence and spec belong together; give {missing}, as well")
+    # checks need ArviZ, which takes a second to import, and results of this package have them
+    from bayes_ptsd.own_fits import own_fit
+
+    return own_fit(tree, evidence, spec, level=4)
+
+
+def load_whole(store: ResultStore, result_ids: Iterable[str]) -> list[xr.DataTree]:
+    """Load results that are whole; one that is damaged is left out with a warning."""
+    found = []
+    for result_id in result_ids:
+        try:
+            found.append(store.load(result_id))
+        except StoreError as error:
+            warnings.warn(f"left out: {error}", UserWarning, stacklevel=1)
+    return found

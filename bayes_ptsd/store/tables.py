@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -10,9 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from bayes_ptsd.errors import StoreError, nearest
+from bayes_ptsd.errors import StoreError, nearest, visible
+from bayes_ptsd.whole_files import write_new
 
-__all__ = ["flat_table", "write_new", "write_table"]
+__all__ = ["csv_text", "flat_table", "write_table"]
+
+# what a cell begins with that a spreadsheet computes
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 def flat_table(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -29,24 +35,36 @@ def flat_table(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def write_table(table: pd.DataFrame, path: Path) -> Path:
     """Write a table to a new file, as CSV or Parquet by its suffix."""
     if path.suffix == ".csv":
-        return write_new(path, table.to_csv(lineterminator="\n").encode())
-    if path.suffix == ".parquet":
+        content = csv_text(table).encode()
+    elif path.suffix == ".parquet":
         buffer = BytesIO()
         table.apply(_one_type).to_parquet(buffer)
-        return write_new(path, buffer.getvalue())
-    raise StoreError(f"{path}: suffix '{path.suffix}'{nearest(path.suffix, ['.csv', '.parquet'])}")
-
-
-def write_new(path: Path, content: bytes) -> Path:
-    """Write a file that must not be there yet."""
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError as error:
-        raise StoreError(f"{path}: exists already; name another file") from error
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+        content = buffer.getvalue()
+    else:
+        known = nearest(path.suffix, [".csv", ".parquet"])
+        raise StoreError(f"{path}: suffix '{path.suffix}'{known}")
+    write_new({path: content}, error=StoreError)
     return path
+
+
+def csv_text(table: pd.DataFrame, *, index: bool = True) -> str:
+    """Return a table as CSV in which no text is a formula of a spreadsheet."""
+    cells = table.reset_index() if index else table.copy()
+    cells.columns = pd.Index([_cell(str(name)) for name in cells.columns])
+    for place, dtype in enumerate(cells.dtypes):
+        if not pd.api.types.is_numeric_dtype(dtype):
+            # object, so that no number beside a text becomes another type
+            safe = pd.Series([_cell(value) for value in cells.iloc[:, place]], dtype=object)
+            cells.isetitem(place, safe.to_numpy())
+    return cells.to_csv(index=False, lineterminator="\n")
+
+
+def _cell(value: Any) -> Any:
+    """Return a cell, a text that a spreadsheet would compute behind an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if value.startswith(FORMULA) and not NUMBER.fullmatch(value) else text
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-import re
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bayes_ptsd.errors import ResultNotFoundError, StoreError, nearest
-from bayes_ptsd.store.catalog import list_runs
-from bayes_ptsd.store.files import SCHEMA, make_folders, publish_once, read_sealed, sealed, writing
+from bayes_ptsd.store.catalog import Listing, list_runs, listed
+from bayes_ptsd.store.files import (
+    SCHEMA,
+    TAGS,
+    command,
+    folder_names,
+    make_folders,
+    publish_once,
+    read_sealed,
+    sealed,
+)
+from bayes_ptsd.store.metadata import TAG, checked_tag
 from bayes_ptsd.store.records import timestamp
 
-__all__ = ["find_run", "list_tags", "tag_files", "tag_run"]
-
-TAGS = "tags"
-NAME = re.compile(r"[A-Za-z][\w.-]{0,63}")
+__all__ = ["find_run", "list_tags", "read_tag", "tag_run"]
 
 
 def tag_run(path: str | Path, name: str, run: str | None = None) -> dict[str, Any]:
     """Name a run (id, its beginning or a tag; default the newest); no later run takes that name."""
-    if not NAME.fullmatch(name):
+    if not TAG.fullmatch(name):
         raise StoreError(
-            f"'{name}' cannot be a tag: begin with a letter, then letters, digits, '.', '-', '_'"
+            f"{name!r} cannot be a tag: begin with a letter, then letters, digits, '.', '-', '_'"
         )
     root = Path(path)
     run_id = find_run(root, run)["run_id"]
     content = {
         "schema": SCHEMA, "tag": name, "run_id": run_id, "created": timestamp(datetime.now(UTC)),
     }  # fmt: skip
-    make_folders(root)
-    with writing(root / TAGS):
-        (root / TAGS).mkdir(exist_ok=True)
-    place = root / TAGS / f"{name}.json"
-    publish_once(place, sealed(content))
-    stored = read_sealed(place)
+    make_folders(root, TAGS)
+    publish_once(root / TAGS / f"{name}.json", sealed(content))
+    stored = read_tag(root, name)
     if stored["run_id"] != run_id:
         raise StoreError(
             f"{root}: tag '{name}' is the name of run {stored['run_id']} and stays so; choose "
@@ -43,28 +47,44 @@ def tag_run(path: str | Path, name: str, run: str | None = None) -> dict[str, An
     return {key: stored[key] for key in ("tag", "run_id", "created")}
 
 
-def list_tags(path: str | Path) -> list[dict[str, Any]]:
-    """List `tag`, `run_id` and `created` of a store's tags by name; an altered one is refused."""
-    return [read_sealed(place) for place in tag_files(path)]
+def list_tags(path: str | Path) -> Listing:
+    """List the tags of a store by name, with their `tag`, `run_id` and `created`."""
+    names = [name.removesuffix(".json") for name in folder_names(Path(path) / TAGS)
+             if name.endswith(".json")]  # fmt: skip
+    return listed(path, TAGS, filter(TAG.fullmatch, names), read_tag)
 
 
-def tag_files(path: str | Path) -> list[Path]:
-    """Return the files of the tags of a store by name, whole or damaged."""
-    return sorted((Path(path) / TAGS).glob("*.json"))
+def read_tag(path: str | Path, name: str) -> dict[str, Any]:
+    """Read a tag; an altered one, or one under another name, is refused."""
+    place = Path(path) / TAGS / f"{name}.json"
+    try:
+        tag = checked_tag(read_sealed(place), f"{place}: sealed but wrong")
+        if tag["tag"] != name:
+            raise StoreError(f"{place}: damaged: it was written under another name")
+        return tag
+    except StoreError as error:
+        words = command(f"store remove --tag {name}", path)
+        raise StoreError(f"{error}; remove it with {words} and tag the run again") from error
 
 
 def find_run(path: str | Path, run: str | None = None) -> dict[str, Any]:
-    """Return the manifest of a run by tag, id or beginning of an id; the newest by default."""
-    runs = {entry["run_id"]: entry for entry in list_runs(path).entries}
+    """Return the manifest of a run by tag, id or beginning of an id; the newest by default.
+
+    A damaged manifest or tag is left out with a warning.
+    """
+    listing, tags = list_runs(path), list_tags(path)
+    for message in (*listing.damaged, *tags.damaged):
+        warnings.warn(f"left out: {message}", UserWarning, stacklevel=1)
+    runs = {entry["run_id"]: entry for entry in listing.entries}
     if not runs:
         raise ResultNotFoundError(f"{path}: no run was recorded yet")
     if run is None:
         return runs[max(runs)]
-    tags = {one["tag"]: one["run_id"] for one in list_tags(path)}
-    asked = tags.get(run, run)
+    named = {one["tag"]: one["run_id"] for one in tags.entries}
+    asked = named.get(run, run)
     found = [run_id for run_id in runs if run_id.startswith(asked)]
     if len(found) != 1:
         what = "several runs begin" if found else "no run or tag is called or begins"
-        hint = "" if found else nearest(run, [*tags, *runs])
+        hint = "" if found else nearest(run, [*named, *runs])
         raise ResultNotFoundError(f"{path}: {what} '{run}'{hint}; see 'bayes-ptsd store log'")
     return runs[found[0]]

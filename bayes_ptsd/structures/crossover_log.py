@@ -24,7 +24,9 @@ from scipy import stats
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.patient_arrays import outcomes_of
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
+from bayes_ptsd.patient_scale import occasion_scale
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.specification import Groups, ModelSpec, Problem
 from bayes_ptsd.structures.crossover import CROSSOVER
@@ -46,7 +48,7 @@ LIMITS = (0.80, 1.25)
 
 def logged(evidence: Evidence) -> Evidence:
     """Return patients with the natural logarithms of scores and baselines; all must be positive."""
-    outcomes = evidence.data["outcomes"].to_dataset()
+    outcomes = outcomes_of(evidence)
     for name in [key for key in ("value", "baseline") if key in outcomes]:
         if below := int((outcomes[name] <= 0).sum()):
             raise EvidenceError(
@@ -104,9 +106,26 @@ def _tails(level: float) -> FloatArray:
     return np.array([(1 - level) / 2, (1 + level) / 2])
 
 
+def _refuse_no_spread(logs: Evidence) -> None:
+    """Refuse logarithms without an SD in period 1: that of the trial file is in points."""
+    outcomes = logs.data["outcomes"].to_dataset()
+    first = outcomes["value"].sel(period=1)
+    if first[0].size > 1:  # several endpoints or visits, which the crossover refuses
+        return
+    orders = first["sequence"].values
+    arms = [first.values[orders == name].ravel() for name in sorted(set(orders))]
+    if not occasion_scale(arms, least_sd=0.0).sd > 0:
+        raise EvidenceError(
+            "the logarithms of the scores of period 1 do not vary within the sequences, or no two "
+            "patients of one have any, and their SD is what the priors are multiples of; take the "
+            "model 'crossover' with a reference_sd in the trial file"
+        )
+
+
 def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
     """Bring the logarithms and the specification together."""
-    problem = CROSSOVER.problem(logged(evidence), spec)
+    _refuse_no_spread(logged(evidence))
+    problem = CROSSOVER.problem(evidence, spec)
     units = {DIFFERENCE: problem.endpoint.unit, RATIO: "ratio, active over control"}
     attrs = {
         "estimand_nulls": json.dumps({DIFFERENCE: 0.0}),
@@ -143,7 +162,12 @@ def _groups(model: CrossoverModel, groups: Groups, seed: int, built: pm.Model | 
             drawn = found[name]
             ratio = np.exp(model.sign * drawn[DIFFERENCE])
             found[name] = drawn.assign({RATIO: ratio})
-    return found | {"ratio": ratio_of_means(groups | found, model.sign)}
+    return found | _derived(groups | found, model.sign)
+
+
+def _derived(groups: Groups, sign: int) -> Groups:
+    """Return the group of the ratio."""
+    return {"ratio": ratio_of_means(groups, sign)}
 
 
 def _counterpart(model: CrossoverModel) -> dict[str, Any]:
@@ -185,8 +209,7 @@ def _document(fit: xr.DataTree) -> dict[str, Any]:
 def _prior_lines(model: CrossoverModel) -> tuple[dict[str, str], bool]:
     """Return the priors of the logarithms, and whether all are proper."""
     lines, proper = CROSSOVER.prior_lines(model)
-    units = {key: text.replace("score units", "logarithms") for key, text in lines.items()}
-    return {key: text for key, text in units.items() if key != "prior predictive"}, proper
+    return {key: text.replace("score units", "logarithms") for key, text in lines.items()}, proper
 
 
 def _example(_: ModelSpec) -> Evidence:
@@ -214,6 +237,8 @@ CROSSOVER_LOG = replace(
     groups=_groups,
     counterpart=_counterpart,
     document=_document,
+    analyzed=logged,
+    derived=_derived,
     prior_lines=_prior_lines,
     example=_example,
 )

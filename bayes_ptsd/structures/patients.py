@@ -17,7 +17,7 @@ from bayes_ptsd.evidence.patients import load_patients
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.scaled_priors import PriorVector
 from bayes_ptsd.specification import ModelSpec, Request
-from bayes_ptsd.trial import load_trial
+from bayes_ptsd.trial import Endpoint, load_trial
 
 __all__ = [
     "PRIOR_DRAWS",
@@ -85,10 +85,12 @@ def treatment_interval(priors: Priors, *, unit: str = "score units") -> dict[str
     return {"prior interval": f"treatment: 95% from {low:.2f} to {high:.2f} {unit}"}
 
 
-def predictive_line(drawn: xr.Dataset) -> dict[str, str]:
+def predictive_line(drawn: xr.Dataset, endpoint: Endpoint) -> dict[str, str]:
     """Return the line that says what the priors of means and standard deviations make of scores."""
     low, high = np.nanquantile(drawn["score"].values, [0.025, 0.975])
-    return {"prior predictive": f"95% of scores from {low:.1f} to {high:.1f} on a 0-88 scale"}
+    ends = endpoint.range
+    scale = f"on a {ends[0]:g}-{ends[1]:g} scale" if ends else endpoint.unit
+    return {"prior predictive": f"95% of scores from {low:.1f} to {high:.1f} {scale}"}
 
 
 def patient_files(spec: ModelSpec, request: Request) -> tuple[Path, Path]:
@@ -104,7 +106,8 @@ def asked_patients(spec: ModelSpec, request: Request) -> tuple[Evidence, str | N
     described = load_trial(trial)
     chosen = request.endpoint or endpoint_of_kind(described, spec.room.kinds)
     names = spec.options.get("covariates", ())
-    return load_patients(data, described, endpoint=chosen, covariates=names), chosen
+    loaded = load_patients(data, described, endpoint=chosen, covariates=names, key=request.key)
+    return loaded, chosen
 
 
 def asked_outcome(spec: ModelSpec, request: Request) -> Evidence:

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
+from typer.testing import CliRunner
 
-from bayes_ptsd.errors import EvidenceError, StatisticalWarning
+from bayes_ptsd import compare
+from bayes_ptsd.cli import app
+from bayes_ptsd.comparison import patient_comparison_document
+from bayes_ptsd.errors import EvidenceError, SpecError, StatisticalWarning
 from bayes_ptsd.estimands import estimate, prob_benefit
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.fit import fit_model, frequentist_document
+from bayes_ptsd.fit import fit_model, frequentist_document, stored_fit
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.models_files import load_model
+from bayes_ptsd.report.contents import PatientOutcome
+from bayes_ptsd.report.patient_estimands import estimand_tables
+from bayes_ptsd.report.section import Table
+from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.store import ResultStore
+from bayes_ptsd.structures.crossover.example import example_patients
 from bayes_ptsd.structures.crossover_log import logged, ratio_of_means
 
 SPEC = load_model("crossover-log").having(options={"patients": "completers"}).under("flat")
@@ -27,17 +38,26 @@ def example() -> Evidence:
     return SPEC.room.example(SPEC)
 
 
+def example_log(**more: Any) -> Evidence:
+    """Return the example with other options of its simulation."""
+    outcomes = example_patients(**more).data["outcomes"].to_dataset()
+    outcomes = outcomes.assign({name: np.exp(outcomes[name] / 40) for name in outcomes.data_vars})
+    made = example()
+    tree = xr.DataTree.from_dict({"outcomes": outcomes.assign_coords(endpoint=["auc"])})
+    return replace(made, data=tree)
+
+
 def changed(evidence: Evidence, **values: Any) -> Evidence:
     """Return patients with other values or coordinates."""
     outcomes = evidence.data["outcomes"].to_dataset().assign(values)
     return replace(evidence, data=xr.DataTree.from_dict({"outcomes": outcomes}))
 
 
-def fitted(evidence: Evidence) -> xr.DataTree:
+def fitted(evidence: Evidence, spec: ModelSpec = SPEC) -> xr.DataTree:
     """Return the exact fit."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
-        return fit_model(evidence, SPEC, engine="exact")
+        return fit_model(evidence, spec, engine="exact")
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +176,81 @@ def test_what_is_in_points_is_not_used() -> None:
     found = logged(replace(example(), trial=trial)).trial.endpoint("auc")
     assert (found.range, found.mcid, found.reference_sd) == (None, None, None)
     assert found.unit == "log ng h/ml"
+
+
+def test_comparisons_are_of_logarithms() -> None:
+    """`compare` has the difference of the logarithms and the ratio, as the fit of the same model.
+
+    Complete pairs and flat priors leave no gap to the analysis beside it, which is one of logs.
+    """
+    complete = example_log(missing=0)
+    table = compare(complete, models=["crossover-log"], priors=["flat"])
+    (line,) = patient_comparison_document(table)["posteriors"]
+    assert line["gap"]["model"] == pytest.approx(0, abs=1e-8)
+    log_ratio, error, df = hills_armitage(complete)
+    assert line["mean"] == pytest.approx(-log_ratio, abs=1e-8)
+    reach = stats.t.ppf(0.95, df) * error
+    ends = np.exp([log_ratio - reach, log_ratio + reach])
+    assert line["mirror"]["ratio"]["ci90"] == pytest.approx(ends, rel=1e-9)
+    fit = fitted(complete, load_model("crossover-log").under("flat"))
+    ratio = fit_document(fit, complete, SPEC)["ratio"]
+    for key in ("median", "eti90", "eti95"):
+        assert line["ratio"][key] == pytest.approx(ratio[key], rel=1e-6)
+    assert patient_comparison_document(table)["unit"] == "log ng h/ml"
+    with pytest.raises(SpecError, match="'crossover' and 'crossover-log' take the scores on two"):
+        compare(complete, models=["crossover", "crossover-log"], priors=["flat"])
+
+
+def test_a_stored_ratio_is_read(tmp_path: Path) -> None:
+    """The comparison has the ratio of a stored fit, and not that of other numbers."""
+    store, spec = ResultStore(tmp_path), load_model("crossover-log")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StatisticalWarning)
+        fit = stored_fit(example(), spec, store, engine="exact")
+    table = compare(example(), models=["crossover-log"], priors=["reference"], store=store)
+    (line,) = patient_comparison_document(table)["posteriors"]
+    stored = bool(fit.attrs["checks_passed"])
+    assert (line["result_id"] == fit.attrs["result_id"]) or not stored
+    assert line["ratio"] == fit_document(fit, example(), spec)["ratio"]
+
+
+def test_commands_print_the_ratio_with_its_interval(tmp_path: Path) -> None:
+    """From a file with a row per subject to ratio and 90% interval, by `fit` and by `compare`."""
+    trial, data = tmp_path / "be.toml", tmp_path / "be.csv"
+    trial.write_text(
+        'schema = 1\nname = "be"\ntitle = "BE"\ndesign = "crossover"\n[treatments]\nactive = "T"\n'
+        'control = "R"\n[sequences]\nTR = ["T", "R"]\nRT = ["R", "T"]\n[endpoints.auc]\n'
+        'kind = "continuous"\nbetter = "higher"\n'
+    )
+    data.write_text(
+        "subject,sequence,period1,period2\n1,TR,112.4,100.1\n2,TR,90.2,101.7\n3,TR,71,66.3\n"
+        "4,RT,80.5,85.9\n5,RT,130,120.4\n6,RT,100.3,96\n"
+    )
+    # Hills and Armitage of these logarithms, worked out apart: t with 4 degrees of freedom
+    first = np.log([112.4 / 100.1, 90.2 / 101.7, 71 / 66.3])
+    second = np.log([80.5 / 85.9, 130 / 120.4, 100.3 / 96])
+    middle = (first.mean() - second.mean()) / 2
+    pooled = (first.var(ddof=1) + second.var(ddof=1)) / 2
+    reach = stats.t.ppf(0.95, 4) * np.sqrt(pooled * 2 / 3) / 2
+    wanted = " to ".join(f"{end:.4f}" for end in np.exp([middle - reach, middle + reach]))
+    files = ["--trial", str(trial), "--data", str(data), "--store", str(tmp_path / "store")]
+    for command in (["fit", "crossover-log", "--prior", "flat"],
+                    ["compare", "--model", "crossover-log", "--prior", "flat"]):  # fmt: skip
+        text = CliRunner().invoke(app, [*command, *files], env={"COLUMNS": "200"}).stdout
+        assert "90% interval" in text
+        assert "P(0.8 to 1.25)" in text
+        assert f"{np.exp(middle):.4f}" in text
+        assert wanted in text
+
+
+def test_the_page_shows_the_ratio_with_its_interval(fit: xr.DataTree) -> None:
+    """The table of ratios has median, 90% interval and the counterpart's, as the document does."""
+    outcome = PatientOutcome((fit,), {})
+    tables = [part for part in estimand_tables(outcome, "p1") if isinstance(part, Table)]
+    (table,) = (part for part in tables if part.name == "p1-ratios")
+    row, document = table.frame.iloc[0], fit_document(fit, example(), SPEC)
+    assert [row["eti90_low"], row["eti90_high"]] == document["ratio"]["eti90"]
+    ends = [row["frequentist_ci90_low"], row["frequentist_ci90_high"]]
+    assert ends == pytest.approx(document["frequentist"]["ratio"]["ci90"])
+    assert f"{document['ratio']['median']:.4f}" in table.html
+    assert row["evidence_kind"] == "simulated"

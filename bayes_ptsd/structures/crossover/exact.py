@@ -20,11 +20,11 @@ from bayes_ptsd.gaussian.draws import draw_posterior
 from bayes_ptsd.gaussian.problem import Problem, Solution, solve_problem
 from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE, posterior_tree, solution_summaries
 from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.provenance import EXACT_DRAWS
 from bayes_ptsd.structures.crossover.design import crossover_problem
 from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 __all__ = [
-    "DRAWS",
     "REACH",
     "CrossoverPriors",
     "batch_with_tails",
@@ -45,8 +45,6 @@ CHUNK = {1: 24, 2: 24, 3: 1}
 # Highest Legendre coefficients accepted in a batch, relative to the largest: means and
 # probabilities are accurate to about its square, 1e-2.
 BATCH_TOLERANCE = 0.1
-# as many as NUTS keeps by default, 4 chains of 1,000
-DRAWS = 4000
 REACH = 8.0
 """How many standard deviations around all posteriors their tail probabilities are taken."""
 
@@ -87,7 +85,7 @@ def exact_crossover(model: CrossoverModel, *, seed: int) -> dict[str, xr.Dataset
         exact_priors(model),
         benefit_sign=model.sign,
         covariance=model.options["form"],
-        draws=DRAWS,
+        draws=EXACT_DRAWS,
         seed=seed,
     )
     figures = ("quadrature_error", "box_edge", "nodes_per_axis", "log_marginal_likelihood")
@@ -261,12 +259,13 @@ def _no_variation(score: FloatArray, active_first: BoolArray) -> str:
     rest = [np.ptp(change[first == one]) for one in np.unique(first)]
     if len(change) <= len(rest) or max(rest) > size:
         return ""
+    pairs = f"{len(gain)} within-patient differences"
     if np.ptp(gain) <= size:
-        found = f"all {len(gain)} within-patient differences between the treatments are {gain[0]:g}"
+        found = f"all {pairs} between the treatments are {gain[0] + 0.0:g}"
     elif np.ptp(change) <= size:
-        found = f"all {len(gain)} within-patient differences between the periods are {change[0]:g}"
+        found = f"all {pairs} between the periods are {change[0] + 0.0:g}"
     else:
-        found = f"the {len(gain)} within-patient differences do not vary within the sequences"
+        found = f"the {pairs} do not vary within the sequences"
     return (
         f"{found}: there is no residual variation, and nothing bounds the standard deviation "
         "within patients from below; are these scores derived or rounded?"

@@ -369,7 +369,7 @@ def _prior_lines(model: CrossoverModel) -> tuple[dict[str, str], bool]:
         return lines | treatment_interval(model.priors), True
     drawn = draw_priors(model, PRIOR_DRAWS, seed=DEFAULT_SEED)
     scores = replicated_scores(drawn, model, np.random.default_rng(DEFAULT_SEED))
-    return lines | treatment_interval(model.priors) | predictive_line(scores), True
+    return lines | treatment_interval(model.priors) | predictive_line(scores, model.endpoint), True
 
 
 CROSSOVER = Structure(

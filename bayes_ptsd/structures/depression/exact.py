@@ -24,6 +24,7 @@ from bayes_ptsd.gaussian.axes import inverse_sd
 from bayes_ptsd.gaussian.problem import Problem, Solution, solve_problem
 from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE
 from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.provenance import EXACT_DRAWS
 from bayes_ptsd.structures.depression.model import (
     DepressionModel,
     mediator_columns,
@@ -34,8 +35,6 @@ __all__ = ["effect_mixtures", "exact_depression", "regressions"]
 
 IndexArray = NDArray[np.intp]
 
-# as many as NUTS keeps by default, 4 chains of 1,000
-DRAWS = 4000
 # nodes of a log sd, of each coefficient of the mediator, and of each half of those that crowd about
 # zero: means are then accurate to 1e-5 and probabilities to 1e-6
 SPREADS, HERMITE, LEGENDRE = 7, 16, 48
@@ -62,7 +61,7 @@ def exact_depression(model: DepressionModel, *, seed: int) -> dict[str, xr.Datas
     ``log_marginal_likelihood`` of both scores. An improper posterior is a FitError.
     """
     problems = regressions(model)
-    trees = [arm_posterior(one, draws=DRAWS, seed=seed + i) for i, one in enumerate(problems)]
+    trees = [arm_posterior(one, draws=EXACT_DRAWS, seed=seed + i) for i, one in enumerate(problems)]
     solutions = [solve_problem(one, tolerance=DRAW_TOLERANCE) for one in problems]
     error = max(float(tree.attrs["quadrature_error"]) for tree in trees)
     tables = [_renamed(tree["exact"].to_dataset(), i) for i, tree in enumerate(trees)]

@@ -91,7 +91,7 @@ def _select(spec: ModelSpec, request: Request) -> Evidence:
     if chosen == mediator:
         raise SpecError(f"'{chosen}' is the mediator; --option mediator=ENDPOINT names another")
     described.endpoint(mediator)
-    loaded = load_patients(data, described)
+    loaded = load_patients(data, described, key=request.key)
     return select_outcomes(loaded, [chosen, mediator], visit=request.visit)
 
 

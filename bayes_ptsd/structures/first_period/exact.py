@@ -12,13 +12,12 @@ from bayes_ptsd.gaussian.arms import arm_posterior, arm_problem
 from bayes_ptsd.gaussian.axes import inverse_sd
 from bayes_ptsd.gaussian.problem import Problem
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.provenance import EXACT_DRAWS
 from bayes_ptsd.scaled_priors import PriorVector
 from bayes_ptsd.structures.first_period.model import FirstPeriodModel, linear_columns
 
-__all__ = ["DRAWS", "exact_first_period", "first_period_problem", "why_not_exact"]
+__all__ = ["exact_first_period", "first_period_problem", "why_not_exact"]
 
-# as many as NUTS keeps by default, 4 chains of 1,000
-DRAWS = 4000
 COVARIATE = "covariate "
 
 
@@ -51,7 +50,7 @@ def exact_first_period(model: FirstPeriodModel, *, seed: int) -> dict[str, xr.Da
     The posterior has 4,000 independent draws in one chain, ``quadrature`` the error figures; an
     improper posterior is a FitError.
     """
-    tree = arm_posterior(first_period_problem(model), draws=DRAWS, seed=seed)
+    tree = arm_posterior(first_period_problem(model), draws=EXACT_DRAWS, seed=seed)
     figures = ("quadrature_error", "box_edge", "nodes_per_axis", "log_marginal_likelihood")
     return {
         "posterior": _labeled(tree["posterior"].to_dataset(), model),

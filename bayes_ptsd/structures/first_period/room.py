@@ -149,7 +149,7 @@ def _prior_lines(model: FirstPeriodModel) -> tuple[dict[str, str], bool]:
         return lines, False
     drawn = draw_priors(model, PRIOR_DRAWS, seed=DEFAULT_SEED)
     scores = replicated_scores(drawn, model, np.random.default_rng(DEFAULT_SEED))
-    return lines | treatment_interval(model.priors) | predictive_line(scores), True
+    return lines | treatment_interval(model.priors) | predictive_line(scores, model.endpoint), True
 
 
 FIRST_PERIOD = Structure(

@@ -16,7 +16,7 @@ from scipy.interpolate import CubicSpline
 from bayes_ptsd.exact.grid import grid_quantile
 from bayes_ptsd.exact.mixture import Mixture, mixture_grid
 from bayes_ptsd.priors import FloatArray, Prior, mixture, normal
-from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_DRAWS
 from bayes_ptsd.structures.joint.problem import JointModel, JointProblem
 
 __all__ = [
@@ -39,8 +39,6 @@ NODES = 96
 REACH = 1e-12
 # a probability then has a Monte Carlo error of at most .0011
 COUNTED = 200_000
-# as many draws as NUTS keeps by default, 4 chains of 1,000
-DRAWS = 4000
 # of the density of omega; odd, so that every second point makes the grid that tells the error
 POINTS = 401
 # posterior weight of a node below which its normal does not count
@@ -65,7 +63,7 @@ def exact_joint(model: JointModel, *, seed: int) -> dict[str, xr.Dataset]:
     grids = [mixture_grid(_mixture(exact, vector), error) for vector in combinations.values()]
     names = xr.Variable("estimand", [*combinations, "heterogeneity"])
     generator = np.random.default_rng(seed)
-    drawn = grid_quantile(omega, generator.uniform(size=DRAWS))
+    drawn = grid_quantile(omega, generator.uniform(size=EXACT_DRAWS))
     _, mean, covariance = posterior_given(problem, drawn)
     differences = normal_draws(mean, covariance, generator) * problem.unit
     return {

@@ -193,7 +193,7 @@ def _prior_lines(model: LongitudinalModel) -> tuple[dict[str, str], bool]:
     lines["prior visit correlation"] = (
         f"mean over pairs {float(mean.mean()):.2f}, 95% from {low:.2f} to {high:.2f}"
     )
-    return lines | treatment_interval(model.priors) | predictive_line(scores), True
+    return lines | treatment_interval(model.priors) | predictive_line(scores, model.endpoint), True
 
 
 def visit_features(observed: xr.DataArray) -> dict[str, Feature]:

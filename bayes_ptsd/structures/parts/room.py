@@ -76,7 +76,8 @@ def _select(spec: ModelSpec, request: Request) -> Evidence:
     if request.endpoint is not None:
         raise SpecError(f"model '{spec.name}' names its total: --option total={request.endpoint}")
     parts = part_names(described, str(spec.options["total"]))
-    return select_outcomes(load_patients(data, described), parts, visit=request.visit)
+    loaded = load_patients(data, described, key=request.key)
+    return select_outcomes(loaded, parts, visit=request.visit)
 
 
 def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:

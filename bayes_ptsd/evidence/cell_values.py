@@ -20,6 +20,7 @@ __all__ = [
     "MISSING_LABEL",
     "MISSING_NUMBERS",
     "NO_NUMBER",
+    "NO_PERIOD",
     "NUMBER",
     "cell_number",
     "cell_period",
@@ -226,6 +227,7 @@ def cell_period(cell: Cell, *, crossed: bool, quoted: Quotes) -> Read:
     return number, "" if number in (1, 2) else f"is {shown}, neither 1 nor 2"
 
 
+NO_PERIOD = "write 1 or 2"
 LEAVE_OUT = "leave rows before period 1 out; their score can go into baseline"
 
 
@@ -237,13 +239,15 @@ def _period_number(cell: Cell, quoted: Quotes) -> Read:
         later = re.search("wash|follow|post|exten", cell, re.I)
         remedy = "leave rows that are in neither period out" if later else LEAVE_OUT
         return np.nan, f"{quoted(cell)} is neither period: {remedy}"
+    if DATE.fullmatch(cell):
+        return np.nan, f"is a date: {NO_PERIOD}"
     found = PERIOD.fullmatch(cell)
     name = found[1].casefold() if found else ""
     if name in FIRST or name in SECOND:
         return (1.0 if name in FIRST else 2.0), ""
     if name in THIRD:
         return float(THIRD[name]), ""
-    return np.nan, f"{quoted(cell)} is not a number: write 1 or 2"
+    return np.nan, f"{quoted(cell)} is not a number: {NO_PERIOD}"
 
 
 def cell_score(

@@ -17,6 +17,7 @@ from bayes_ptsd.evidence.cell_values import (
     COMMA,
     MISSING_LABEL,
     NO_NUMBER,
+    NO_PERIOD,
     NUMBER,
     THOUSANDS,
     cell_number,
@@ -147,13 +148,7 @@ def parse_rows(
     parsed["visit"] = texts("visit", trial.visits, next(iter(trial.visits), ONLY_VISIT))
     crossed = trial.design == "crossover"
     parsed["sequence"] = texts("sequence", trial.sequences, None) if crossed else None
-    parsed["period"], wrong = read_each(
-        rows["period"],
-        lambda cell, brief: _named("period", cell_period(cell, crossed=crossed, quoted=brief)),
-        row=rows["row"],
-        quoted=quoted,
-        dtype=float,
-    )
+    parsed["period"], wrong = _periods(rows, crossed=crossed, quoted=quoted)
     # a row of a run-in has to go, whatever its other cells are
     outside = set(rows["row"][flag_each(rows["period"], outside_periods)]) if crossed else set()
     refusals = _but(refusals, outside) + wrong
@@ -174,6 +169,20 @@ def parse_rows(
 def _but(refusals: list[Refusal], rows: Collection[int]) -> list[Refusal]:
     """Return refusals without those of some rows."""
     return [(row, what) for row, what in refusals if row not in rows] if rows else refusals
+
+
+def _periods(
+    rows: pd.DataFrame, *, crossed: bool, quoted: Quotes
+) -> tuple[npt.NDArray[Any], list[Refusal]]:
+    """Return the period of each row; a column without any period is one refusal."""
+    codes, cells = distinct_cells(rows["period"])
+    read = _read(cells, lambda cell, q: cell_period(cell, crossed=crossed, quoted=q), quoted)
+    there = [problem for cell, (_, problem) in zip(cells, read, strict=True) if cell is not None]
+    if len(there) > 1 and all(what.endswith(NO_PERIOD) for what in there):
+        what = f"period: {len(there)} different labels, none of them a period: {NO_PERIOD}"
+        return np.full(len(rows), np.nan), [(0, f"{what}; is another column the period?")]
+    named = [_named("period", one) for one in read]
+    return _spread(codes, named, row=rows["row"], dtype=float)
 
 
 def _named(role: str, read: tuple[Any, str]) -> tuple[Any, str]:
@@ -271,7 +280,7 @@ def _all_wrong(
             "the trial file (if they are thousands separators, take them out of the scores)"
         )
     known = [problem for _, problem in results if problem]
-    if len(there) > OTHER_NAMES and len(known) == len(there):
+    if len(there) > 1 and len(known) == len(there):
         column = "score" if role == "value" else role
         if all(NO_NUMBER in what for what in known):
             return (

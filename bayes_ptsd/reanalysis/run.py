@@ -63,10 +63,8 @@ def reanalyze(
     weights = _describe_weights(*chosen_weights(printed, reading_weights))
     seconds: dict[str, float] = {}
     store.check_writable(_room(store, quick=quick))
-    outcomes = _outcomes(
-        printed, store, quick=quick, sets=sets, seed=seed, workers=workers, progress=progress,
-        seconds=seconds,
-    )  # fmt: skip
+    outcomes = _outcomes(printed, store, quick=quick, sets=sets, seed=seed, workers=workers,
+                         progress=progress, seconds=seconds)  # fmt: skip
     folder = Path(output) if output is not None else Path(store.path) / "report"
     with timed(seconds, "comparison"):
         headline = headline_rows(printed, store, seed=seed, reading_weights=reading_weights)
@@ -98,7 +96,7 @@ def reanalyze(
 
 
 def _room(store: ResultStore, *, quick: bool) -> int:
-    """Return the bytes that a run is going to write, those of results that the store has left out."""
+    """Return the bytes that a run is going to write, without those that the store has."""
     held = sum(entry["size"] for entry in list_results(store.path).entries)
     return max(ROOM, (QUICK_ROOM if quick else WHOLE_ROOM) - held)
 

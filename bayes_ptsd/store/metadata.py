@@ -149,6 +149,7 @@ SIDECAR: Mapping[str, Rule] = {
         _text_or_null,
     ),
 }
+"""Keys that every sidecar has."""
 LATER: Mapping[str, Rule] = {
     "dropped": _all_of(list, _text, "a list of texts"),
     "reconstructions": _or_null(Rule(_is_count, "a whole number")),

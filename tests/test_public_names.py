@@ -45,7 +45,7 @@ def test_a_trial_is_named_by_its_file(files: tuple[Path, Path], as_given: type) 
     data, trial = files
     read = bayes_ptsd.load_patients(data, bayes_ptsd.load_trial(trial))
     assert bayes_ptsd.load_patients(as_given(data), as_given(trial)).digest == read.digest
-    with pytest.raises(SpecError, match=r"none\.toml: cannot be read as a trial file"):
+    with pytest.raises(SpecError, match=r"none\.toml: cannot be read: there is no such file"):
         bayes_ptsd.load_patients(data, "none.toml")
 
 

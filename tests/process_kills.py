@@ -9,7 +9,6 @@ end is that of the last process, however far it was from the first.
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -26,6 +25,7 @@ MOMENTS = ("start", "compile", "sample", "save")
 STAGES = {"fit-compile": "compiling", "fit-sample": "sampling"}
 """Moments of a real fit, seconds later than the others as PyMC has to be imported."""
 LONG = 600  # seconds, of what is killed before
+IMPORTS = 1.5  # seconds, of a process that has much to import
 LOCK = 256  # bytes, more than any system takes
 PATIENCE = 60.0  # seconds, for a machine that does many other things
 
@@ -199,16 +199,19 @@ def share(moment: str, folder: Path) -> None:
     Talk(quiet=False, log=folder / "log.txt")
     with WorkerPool(2, label="task {}".format) as pool:
         running = [pool.submit(task, number, moment, folder) for number in range(2)]
-        if moment == "start":
-            while not (started := multiprocessing.active_children()):
-                time.sleep(0.001)
-            (folder / f"ready-{started[0].pid}").touch()
         if moment == "busy":
             _appeared(folder, "ready")
             (folder / f"busy-{os.getpid()}").touch()
             _sleep()
         print("results", *(future.result() for future in running))
 
+
+if __name__ == "__mp_main__" and sys.argv[1] == "start":
+    # a process imports this module before it is given anything to do
+    _ready = Path(sys.argv[2]) / f"ready-{os.getpid()}"
+    _ready.touch()
+    if not _ready.with_name("go").exists():
+        time.sleep(IMPORTS)
 
 if __name__ == "__main__":
     from bayes_ptsd import cli

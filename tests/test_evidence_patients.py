@@ -627,7 +627,7 @@ def test_written_patients_are_read_back(design: Any, tmp_path: Path) -> None:
         read.data["outcomes"].to_dataset(), was.assign_coords(subject=labels).sortby("subject")
     )
     assert flow(read).identical(flow(simulated))
-    with pytest.raises(EvidenceError, match="exists and is not overwritten"):
+    with pytest.raises(EvidenceError, match="exists already and is not overwritten"):
         write_patients(simulated, tmp_path / "f.csv")
     with pytest.raises(EvidenceError, match=r"end the name in \.csv"):
         write_patients(simulated, tmp_path / "f.xlsx")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import re
+import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.reconstructed import reconstruction_figure
 from bayes_ptsd.pooling import pool_crossover, pool_draws, pool_first_period
 from bayes_ptsd.priors import Prior
+from bayes_ptsd.processes import WorkerPool
 from bayes_ptsd.reanalysis.reconstructed import (
     describe_pooled,
     reconstructed_patients,
@@ -35,7 +38,7 @@ from bayes_ptsd.reconstructed.sets import (
     sets_digest,
 )
 from bayes_ptsd.reconstructed.tasks import Task, carry_out, task_settings
-from bayes_ptsd.reconstructed.workers import carry_out_all
+from bayes_ptsd.reconstructed.workers import _follow, carry_out_all, working
 from bayes_ptsd.reconstruction.release import OTHER_PRIORS, load_release
 from bayes_ptsd.report.contents import Contents, patient_outcomes
 from bayes_ptsd.report.markup import interval_text
@@ -256,6 +259,57 @@ def test_an_interrupt_ends_the_processes_and_leaves_the_store_whole(tmp_path: Pa
     carry_out_all(tasks, store, seed=1, workers=1, report=lambda kind, _: told.append(kind))
     assert "found" in told
     assert told.count("computed") + told.count("found") == 3
+
+
+def test_a_killed_process_costs_no_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where all processes are killed their models are named, and every result is there once."""
+    tasks = [task(name, "exact", m=2) for name in ("crossover", "first-period")]
+    one, two = (ResultStore(tmp_path / name) for name in ("one", "two"))
+    carry_out_all(tasks, one, seed=1, workers=1, report=lambda *_: None)
+    told: list[tuple[str, str]] = []
+    with working(tasks, two, seed=1, workers=2) as finish:
+        while len(children := multiprocessing.active_children()) < 2:
+            time.sleep(0.01)
+        for child in children:
+            child.kill()
+        finish(lambda *one: told.append(one))
+    assert sorted(told) == sorted(("computed", work.pooled_id(1)) for work in tasks)
+    assert two.verify().problems == []
+    for work in tasks:
+        mine, theirs = (store.load(work.pooled_id(1)) for store in (one, two))
+        xr.testing.assert_equal(mine["pooled"].to_dataset(), theirs["pooled"].to_dataset())
+        named = f"another one repeats model '{work.spec.name}' (exact) over 2 sets of patients"
+        assert sum(named in message for message in caplog.messages) == 1
+
+
+def test_two_at_once_on_one_store_end_with_whole_results(tmp_path: Path) -> None:
+    """Both do all tasks at one time: both end, and the store has each result once and whole."""
+    tasks = [task(name, "exact", m=2) for name in ("crossover", "first-period")]
+    store = ResultStore(tmp_path / "store")
+    with WorkerPool(2) as pool:
+        both = [
+            pool.submit(carry_out_all, tasks, store, seed=1, workers=1, report=print)
+            for _ in range(2)
+        ]
+        assert [one.result() for one in both] == [None, None]
+    assert store.verify(grace=0.0).problems == []
+    assert {one["result_id"] for one in store.catalog()} == {work.pooled_id(1) for work in tasks}
+
+
+def test_fits_are_reported_as_they_come(tmp_path: Path) -> None:
+    """A fit that another process stores is told before its task ends, and not told again."""
+    store, fit = ResultStore(tmp_path / "store"), passed_fits(task("crossover", "exact", m=1))[0]
+    wanted = store.save(fit)
+    running: Future[list[tuple[str, str]]] = Future()
+    told: list[tuple[str, str]] = []
+
+    def report(kind: str, text: str) -> None:
+        if not told:
+            running.set_result([("found", wanted), ("lost", "reason"), ("computed", "pool")])
+        told.append((kind, text))
+
+    _follow([running], [wanted, "absent"], store, report)
+    assert told == [("computed", wanted), ("lost", "reason"), ("computed", "pool")]
 
 
 def test_what_goes_wrong_in_a_process_is_raised_here(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class Axis:
         return lower, upper, natural_low, bool((upper < high).any())
 
     def _is_light(self) -> bool:
-        """Tell whether the prior is proper and of no heavy tail: means exist however far it goes."""
+        """Tell whether the prior is proper and of no heavy tail: means exist at any distance."""
         if not isinstance(self.prior, Prior) or not self.prior.proper:
             return False
         middle, far = map(float, self.prior.quantile([0.5, 1 - TAIL]))

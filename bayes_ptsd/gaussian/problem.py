@@ -149,9 +149,7 @@ def solve_problem(
     return Solution(problem, quadrature, value, linear, share * quadrature.weight[:, None])
 
 
-def _resolved(
-    problem: Problem, tolerance: float, nodes: int | None, *, wider: bool
-) -> Quadrature:
+def _resolved(problem: Problem, tolerance: float, nodes: int | None, *, wider: bool) -> Quadrature:
     """Integrate with as few of the nodes as resolve the density, else with the most."""
     counts = NODES[len(problem.axes)] if nodes is None else (nodes,)
     for count in counts:

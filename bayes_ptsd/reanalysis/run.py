@@ -64,10 +64,8 @@ def reanalyze(
     seconds: dict[str, float] = {}
     held = sum(entry["size"] for entry in list_results(store.path).entries)
     store.check_writable(max(ROOM, (QUICK_ROOM if quick else WHOLE_ROOM) - held))
-    outcomes = _outcomes(
-        printed, store, quick=quick, sets=sets, seed=seed, workers=workers, progress=progress,
-        seconds=seconds,
-    )  # fmt: skip
+    outcomes = _outcomes(printed, store, quick=quick, sets=sets, seed=seed, workers=workers,
+                         progress=progress, seconds=seconds)  # fmt: skip
     folder = Path(output) if output is not None else Path(store.path) / "report"
     with timed(seconds, "comparison"):
         headline = headline_rows(printed, store, seed=seed, reading_weights=reading_weights)

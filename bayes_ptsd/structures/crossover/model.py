@@ -104,8 +104,7 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
 
     def prior_of(name: str, scale: OccasionScale) -> Prior:
         return in_score_units(
-            spec.priors[name], scale=scale, reference_sd=sd,
-            standard_error=standard_error,
+            spec.priors[name], scale=scale, reference_sd=sd, standard_error=standard_error,
             predictor_sd=_predictor_sd(name, pairs),
         )  # fmt: skip
 

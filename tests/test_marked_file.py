@@ -46,10 +46,10 @@ better = "lower"
 """
 CRASH = """
 import sys
-import bayes_ptsd.fit
-def crash(*_, **__):
+from bayes_ptsd.store import ResultStore
+def crash(store, tree, **_):
     raise RuntimeError("made to fail")
-bayes_ptsd.fit.stamp = crash
+ResultStore.save = crash
 from bayes_ptsd.cli import main
 sys.argv = ["bayes-ptsd", *sys.argv[1:]]
 main()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bayes_ptsd.evidence.trajectories import select_endpoint
     from bayes_ptsd.fit import build_model, fit_model
     from bayes_ptsd.models_files import list_models, load_model
+    from bayes_ptsd.posteriors import to_arviz
     from bayes_ptsd.reconstruction.run import reconstruct
     from bayes_ptsd.replication.prior import replication_prior
     from bayes_ptsd.simulation.patients import simulate_trial
@@ -52,6 +53,7 @@ __all__ = [
     "select_outcome",
     "select_outcomes",
     "simulate_trial",
+    "to_arviz",
 ]
 
 __version__ = "0.1.0"
@@ -80,6 +82,7 @@ _HOMES = {
     "select_outcome": "evidence.outcome",
     "select_outcomes": "evidence.outcome",
     "simulate_trial": "simulation.patients",
+    "to_arviz": "posteriors",
 }
 
 

@@ -15,7 +15,7 @@ import pytensor
 import xarray as xr
 from pymc.backends import arviz as backend
 
-__all__ = ["as_datatree", "data_groups", "native"]
+__all__ = ["as_datatree", "data_groups", "for_arviz", "native"]
 
 pytensor.config.blas__ldflags = ""  # no search for a BLAS to link, which warns on PyMC 5
 pytensor.config.mode = "NUMBA"  # the same code with and without a C compiler
@@ -31,6 +31,10 @@ if int(pm.__version__.split(".")[0]) >= 6:
         """Return groups in the type that this PyMC reads."""
         return xr.DataTree.from_dict(dict(groups))
 
+    def for_arviz(tree: xr.DataTree) -> Any:
+        """Return a data tree as it is: ArviZ 1 takes nothing else."""
+        return tree
+
 else:
     import arviz
 
@@ -41,6 +45,10 @@ else:
     def native(groups: Mapping[str, xr.Dataset]) -> Any:
         """Return groups in the type that this PyMC reads."""
         return arviz.InferenceData(**groups)
+
+    def for_arviz(tree: xr.DataTree) -> Any:
+        """Return the InferenceData of a data tree."""
+        return arviz.from_datatree(tree)
 
 
 def data_groups(model: pm.Model) -> dict[str, xr.Dataset]:

@@ -14,16 +14,21 @@ from __future__ import annotations
 
 import itertools
 import json
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from scipy.optimize import minimize_scalar
 
-from bayes_ptsd.errors import SpecError
+from bayes_ptsd.errors import SpecError, StatisticalWarning
+from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
+from bayes_ptsd.posteriors import described
 from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.specification import ModelSpec
 
 __all__ = [
     "benefit_curve",
@@ -40,6 +45,10 @@ ROPE_SD = 0.1  # half of a small standardized effect of 0.2, the convention of K
 DRAWN_DIMS = 2  # chain and draw, which every variable of a posterior has
 DIFFERENCE, INTERACTION = "treatment_difference", "interaction_max"
 CONTRASTS = (DIFFERENCE, "difference")
+NAMELESS = (
+    "nothing says what this posterior is of, so that its estimands have no unit and no MCID; give "
+    "what build_model took: estimate(fit, evidence=..., spec=...)"
+)
 LABELED = {
     "visit_difference": DIFFERENCE,
     "sd_visit": "sd_visit",
@@ -50,15 +59,26 @@ LABELED = {
 """Variables with dims of labels whose elements are estimands, and what those are called."""
 
 
-def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Dataset:
+def estimate(
+    fit: Any,
+    *,
+    thresholds: Sequence[float] = (),
+    evidence: Evidence | None = None,
+    spec: ModelSpec | str | Path | None = None,
+) -> xr.Dataset:
     """Summarize every estimand of a fit.
 
     Parameters
     ----------
-    fit : xr.DataTree
-        A fit with a ``posterior`` group, an ``exact`` group, or both.
+    fit : DataTree, InferenceData or Dataset
+        A fit with a ``posterior`` group, an ``exact`` group, or both; what `pm.sample` returns; or
+        a posterior alone, dims ``chain`` and ``draw``.
     thresholds : sequence of float
         Score units; each adds a probability that the estimand exceeds it.
+    evidence, spec : Evidence; ModelSpec, str or Path, optional
+        What a posterior of one's own is of: what `build_model` took. Without them it has no unit,
+        MCID and reference SD, and nothing beside its own variables. A fit of this package knows
+        them.
 
     Returns
     -------
@@ -75,7 +95,12 @@ def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Datase
     Raises
     ------
     SpecError
-        If the fit holds no posterior.
+        If the fit holds no posterior, or is not of this evidence and model.
+
+    Warns
+    -----
+    StatisticalWarning
+        If nothing says what the posterior is of.
 
     Examples
     --------
@@ -87,6 +112,9 @@ def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Datase
     >>> estimate(fit)["eti95"].sel(estimand="treatment_difference").values.round(2)
     array([ 2.5, 22.8])
     """
+    fit = described(fit, evidence=evidence, spec=spec)
+    if "endpoint_constants" not in fit.attrs:
+        warnings.warn(NAMELESS, StatisticalWarning, stacklevel=2)
     if not {"posterior", "exact"} & set(fit.children):
         raise SpecError("this result holds no posterior, so there is nothing to summarize")
     constants = json.loads(fit.attrs.get("endpoint_constants", "{}"))
@@ -100,20 +128,34 @@ def estimate(fit: xr.DataTree, *, thresholds: Sequence[float] = ()) -> xr.Datase
     return xr.concat(rows, dim="estimand").assign_attrs(unit=constants.get("unit", ""))
 
 
-def prob_benefit(fit: xr.DataTree, *, margin: float = 0.0) -> float:
+def prob_benefit(
+    fit: Any,
+    *,
+    margin: float = 0.0,
+    evidence: Evidence | None = None,
+    spec: ModelSpec | str | Path | None = None,
+) -> float:
     """Return the posterior probability that the active treatment is better by more than `margin`.
 
     Parameters
     ----------
-    fit : xr.DataTree
-        A fit.
+    fit : DataTree, InferenceData or Dataset
+        A fit, what `pm.sample` returns of a model of `build_model`, or its posterior.
     margin : float
         Score units.
+    evidence, spec : Evidence; ModelSpec, str or Path, optional
+        What a posterior of one's own is of, as in `estimate`: it is held against them. Needed only
+        where the difference is no variable of the model but follows from several.
 
     Returns
     -------
     float
         P(treatment difference > margin).
+
+    Raises
+    ------
+    SpecError
+        If there is no treatment difference; the message says what there is.
 
     Examples
     --------
@@ -124,7 +166,8 @@ def prob_benefit(fit: xr.DataTree, *, margin: float = 0.0) -> float:
     >>> 0.99 < prob_benefit(fit) < 0.995
     True
     """
-    return float(1 - _below(fit, "treatment_difference", np.array(margin)))
+    known = described(fit, evidence=evidence, spec=spec)
+    return float(1 - _below(known, "treatment_difference", np.array(margin)))
 
 
 def benefit_curve(fit: xr.DataTree, *, margins: FloatArray | None = None) -> xr.DataArray:
@@ -270,7 +313,9 @@ def _draws(fit: xr.DataTree, name: str) -> xr.DataArray:
             shape = (*values.shape[:DRAWN_DIMS], -1)
             one = values.values.reshape(shape)[..., names.index(name)]
             return xr.DataArray(one, dims=("chain", "draw"), name=name)
-    raise SpecError(f"this result has no estimand '{name}'")
+    raise SpecError(
+        f"this result has no estimand '{name}'; it has {', '.join(_estimand_names(fit))}"
+    )
 
 
 def _group(fit: xr.DataTree, name: str) -> xr.Dataset:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from bayes_ptsd.checks import check_fit, checks_passed, failed_checks, joined_checks
+from bayes_ptsd.assembly import assembled_fit
 from bayes_ptsd.compiled import CompiledModels
-from bayes_ptsd.errors import FitError, StatisticalWarning, nearest
-from bayes_ptsd.estimands import estimate, summary_document
+from bayes_ptsd.errors import FitError, nearest
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.models_files import load_model
-from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, make_result_id, stamp
-from bayes_ptsd.specification import Groups, ModelSpec, Problem
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, make_result_id
+from bayes_ptsd.specification import ModelSpec, Problem, as_specification
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -52,7 +48,7 @@ def fit_model(
     evidence: Evidence,
     spec: ModelSpec | str | Path,
     *,
-    engine: str = "nuts",
+    engine: str = "auto",
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
@@ -69,11 +65,12 @@ def fit_model(
         `select_endpoint` and `select_contrast`.
     spec : ModelSpec, str or Path
         The model with its priors, by its name or its file as well; nuts needs all priors proper.
-    engine : {"nuts", "exact", "auto"}
-        nutpie's NUTS, the exact engine of the structure, or the exact one where there is one.
+    engine : {"auto", "exact", "nuts"}
+        The exact engine where the model has one, else NUTS, as the command does; the exact engine
+        of the structure; nutpie's NUTS.
     draws, tune, chains : int
         Draws kept and tuning steps per chain, and chains, of NUTS. The exact engines return 4,000
-        independent draws.
+        independent draws whatever these say.
     seed : int
         Seed of every random step. Draws of NUTS repeat within Monte Carlo error only: their last
         digits may differ between a cold and a warm compile cache.
@@ -107,10 +104,10 @@ def fit_model(
     >>> from bayes_ptsd import load_published, select_contrast
     >>> row = select_contrast(load_published(), "T2.IESR.X")
     >>> fit = fit_model(row, "published")
-    >>> fit.attrs["engine"], fit["posterior"].sizes["chain"]
-    ('nuts', 4)
+    >>> fit.attrs["engine"], fit["posterior"].sizes["draw"]
+    ('exact', 4000)
     """
-    spec = _specification(spec)
+    spec = as_specification(spec)
     problem = spec.room.problem(evidence, spec)
     return _fitted(
         evidence, spec, problem, engine=_engine(problem, spec, engine), draws=draws, tune=tune,
@@ -150,21 +147,10 @@ def _fitted(
             kind=problem.compiled, stage=stage, target_accept=problem.target_accept,
         )  # fmt: skip
     stage("predictive draws and checks")
-    counterpart = room.counterpart(problem.model)
-    groups = groups | room.groups(problem.model, groups, seed, built)
-    tree = _checked(groups, lambda fit: room.checks(problem.model, fit, counterpart))
-    failures = failed_checks(tree)
-    for failure in failures:
-        warnings.warn(failure, StatisticalWarning, stacklevel=3)
-    tree.attrs = stamp(
-        evidence, spec, endpoint=problem.endpoint, settings=settings, seed=seed,
-        seconds=time.perf_counter() - start, warnings=[*evidence.notes, *problem.notes, *failures],
+    return assembled_fit(
+        evidence, spec, problem, groups, built=built, settings=settings, seed=seed,
+        seconds=lambda: time.perf_counter() - start, level=4,
     )  # fmt: skip
-    tree.attrs.update(problem.attrs)
-    tree.attrs["checks_passed"] = int(checks_passed(tree))
-    tree.attrs["frequentist"] = json.dumps(counterpart)
-    tree.attrs["summary"] = json.dumps(summary_document(estimate(tree)))
-    return tree
 
 
 def stored_fit(
@@ -235,13 +221,8 @@ def build_model(evidence: Evidence, spec: ModelSpec | str | Path) -> pm.Model:
     >>> len(build_model(row, "published-first-period").observed_RVs)
     1
     """
-    spec = _specification(spec)
+    spec = as_specification(spec)
     return spec.room.pymc_model(spec.room.problem(evidence, spec).model)
-
-
-def _specification(spec: ModelSpec | str | Path) -> ModelSpec:
-    """Return a specification, read where it is named."""
-    return spec if isinstance(spec, ModelSpec) else load_model(spec)
 
 
 def _engine(problem: Problem, spec: ModelSpec, engine: str) -> str:
@@ -255,17 +236,3 @@ def _engine(problem: Problem, spec: ModelSpec, engine: str) -> str:
     if engine == "auto":
         return "nuts" if problem.why_not_exact else "exact"
     return engine
-
-
-def _checked(groups: Groups, further: Callable[[xr.DataTree], Groups]) -> xr.DataTree:
-    """Assemble a fit with its checks, those of convergence and those of its structure."""
-    tree = xr.DataTree.from_dict(groups)
-    tables = [groups["checks"]] if "checks" in groups else []
-    if "sample_stats" in groups:
-        tables.append(check_fit(tree))
-    more = further(tree)
-    tables += [more.pop("checks")] if "checks" in more else []
-    for name, group in more.items():
-        tree[name] = xr.DataTree(group)
-    tree["checks"] = xr.DataTree(joined_checks(tables))
-    return tree

@@ -21,6 +21,9 @@ from bayes_ptsd.trial import Endpoint
 
 __all__ = ["OccasionScale", "endpoint_scale", "in_score_units", "occasion_scale", "predictor_sd"]
 
+NONE = "take baseline = 'none'"
+# An SD this small beside the largest score is rounding: 4 of a double's 16 digits are left to it.
+ROUNDING = 1e-12
 DOUBTFUL = 3.0
 """A reference SD this many times the SD of the data, or this part of it, is said to be doubtful:
 a selected sample makes a factor of two, a mistyped number one of ten."""
@@ -47,7 +50,7 @@ def endpoint_scale(
     if reference is None and not pooled > 0:
         raise EvidenceError(
             f"endpoint '{endpoint.id}' has no 'reference_sd' in the trial file and its "
-            f"{occasion} scores do not allow to estimate one; add it"
+            f"{occasion} scores do not allow to estimate one{_why_no_sd(arms)}"
         )
     scale = occasion_scale(arms, least_sd=reference or pooled)
     notes = [
@@ -86,7 +89,10 @@ def predictor_sd(values: FloatArray, name: str) -> float:
     seen = _seen(values)
     sd = float(seen.std(ddof=1)) if len(seen) > 1 else 0.0
     if not sd > 0:
-        raise EvidenceError(f"'{name}' is the same for all patients, so it has no slope; leave out")
+        raise EvidenceError(
+            f"'{name}' is the same for all patients, so it has no slope; "
+            f"{NONE if name.startswith('baseline') else 'leave it out'}"
+        )
     return sd
 
 
@@ -128,4 +134,15 @@ def _pooled_sd(arms: Sequence[FloatArray]) -> float:
     groups = [group for group in map(_seen, arms) if len(group)]
     freedom = sum(len(group) - 1 for group in groups)
     squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
-    return float(np.sqrt(squares / freedom)) if freedom > 0 else 0.0
+    sd = float(np.sqrt(squares / freedom)) if freedom > 0 else 0.0
+    return sd if sd > ROUNDING * max((np.abs(one).max() for one in groups), default=0.0) else 0.0
+
+
+def _why_no_sd(arms: Sequence[FloatArray]) -> str:
+    """Say why scores give no SD and what to do; where all are alike a reference SD may not help."""
+    if max(len(_seen(group)) for group in arms) < 2:
+        return ": no two patients of an arm have one; add it"
+    return (
+        ": they are all alike within the arms; are they derived or rounded? If they are right and "
+        "those of another period vary, add it"
+    )

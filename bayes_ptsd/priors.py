@@ -242,7 +242,7 @@ def prior_from_table(table: Mapping[str, Any], where: str = "prior", *, depth: i
     missing = [name for name in names if name not in table]
     if missing:
         raise SpecError(f"{where}: {dist} needs '{missing[0]}' (parameters: {', '.join(names)})")
-    params = {name: _written(table[name], f"{where}: '{name}'") for name in names}
+    params = {name: _written(dist, name, table[name], f"{where}: '{name}'") for name in names}
     try:
         return Prior(dist, params)
     except SpecError as error:
@@ -281,7 +281,7 @@ def parse_prior(text: str) -> Prior:
             f"'{shown(text)}': {match[1]} takes {len(names)} numbers ({', '.join(names)})"
         )
     pairs = zip(names, values, strict=True)
-    return Prior(match[1], {n: _written(v, f"'{shown(text)}'") for n, v in pairs})
+    return Prior(match[1], {n: _written(match[1], n, v, f"'{shown(text)}'") for n, v in pairs})
 
 
 def _number(value: Any, where: str) -> float:
@@ -295,11 +295,12 @@ def _number(value: Any, where: str) -> float:
     return number
 
 
-def _written(value: Any, where: str) -> float:
-    """Return a number that somebody wrote: zero, or of a size that densities can be computed of."""
+def _written(dist: str, name: str, value: Any, where: str) -> float:
+    """Return a parameter that somebody wrote, of a size that densities can be computed with."""
     number = _number(value, where)
-    if number and not 1 / LARGEST <= abs(number) <= LARGEST:
-        raise SpecError(f"{where}: {number:g} is not 0 nor of a size from 1e-15 to 1e15")
+    least = 1 / LARGEST if name in DISTRIBUTIONS[dist].positive and number > 0 else 0.0
+    if not least <= abs(number) <= LARGEST:
+        raise SpecError(f"{where}: {name} is {number:g}, beyond 1e15 or, a scale, below 1e-15")
     return number
 
 

@@ -23,6 +23,8 @@ __all__ = [
     "DEFAULT_SEED",
     "EXACT_DRAWS",
     "EXACT_SETTINGS",
+    "NOT_KNOWN",
+    "OWN_ENGINE",
     "endpoint_constants",
     "library_versions",
     "make_result_id",
@@ -37,6 +39,10 @@ EXACT_DRAWS = 4000
 """Draws of an exact posterior that a result holds."""
 EXACT_SETTINGS: Mapping[str, Any] = MappingProxyType({"engine": "exact", "draws": EXACT_DRAWS})
 """What an exact posterior has for sampler settings, in its id."""
+OWN_ENGINE = "pymc (own)"
+"""Engine of a fit that somebody sampled outside this package."""
+NOT_KNOWN = "not known"
+"""What such a fit says of its seed, and of settings that its sampler did not note down."""
 
 LIBRARIES = (
     "arviz-base", "arviz-stats", "bayes-ptsd", "numpy", "nutpie", "pymc", "pytensor", "scipy",

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bayes_ptsd.display import html_table, listed
 from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys, shown
 from bayes_ptsd.inputs import is_number, short
 from bayes_ptsd.prior_family import PRIOR_FAMILY
@@ -39,6 +40,7 @@ __all__ = [
     "Problem",
     "Request",
     "Structure",
+    "as_specification",
     "parse_option",
     "parse_override",
     "read_prior",
@@ -84,6 +86,12 @@ class Problem:
     # acceptance rate that NUTS tunes its step for: higher, and slower, for models with a spread
     # that can be near zero; .8 is the default of nutpie and PyMC
     target_accept: float = 0.8
+
+    def __repr__(self) -> str:
+        """Name outcome and engine; the data behind it are not shown."""
+        engine = f"no exact engine ({self.why_not_exact})" if self.why_not_exact else "exact engine"
+        notes = f"{len(self.notes)} {'note' if len(self.notes) == 1 else 'notes'}"
+        return f"Problem({self.endpoint.id!r}, {engine}, {notes})"
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,10 @@ class Structure:
     # id of a result, so that a mended model is never answered with what a faulty one stored
     version: int = 1
 
+    def __repr__(self) -> str:
+        """Name it with its options; its functions are not shown."""
+        return f"Structure({self.name!r}, options {listed(self.options)})"
+
     def __reduce__(self) -> tuple[Callable[[str], Structure], tuple[str]]:
         """Travel to another process by name: functions written in place cannot be pickled."""
         return _named, (self.name,)
@@ -184,6 +196,19 @@ class ModelSpec:
     estimand: str
     options: Mapping[str, Any] = field(default_factory=dict)
     priors: Mapping[str, PriorValue] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Name model, structure and the priors that it uses."""
+        priors = listed(f"{key}={_said(self.priors[key])}" for key in self.parameters)
+        return f"ModelSpec({self.name!r}, structure {self.structure!r}, priors {priors})"
+
+    def _repr_html_(self) -> str:
+        """Show question, estimand, options and priors in a notebook."""
+        rows = [("question", self.question), ("estimand", self.estimand),
+                ("structure", self.structure)]  # fmt: skip
+        rows += [(f"option {key}", str(value)) for key, value in self.options.items()]
+        rows += [(f"prior {key}", _said(self.priors[key])) for key in self.parameters]
+        return html_table(f"{self.name}: {self.title}", rows)
 
     @property
     def structure(self) -> str:
@@ -293,9 +318,26 @@ def parse_option(text: str, structure: Structure) -> tuple[str, Any]:
     return name, values.get(value, value)
 
 
+def as_specification(spec: ModelSpec | str | Path) -> ModelSpec:
+    """Return a specification as it is, or read it where it is named: a model or its file."""
+    if isinstance(spec, ModelSpec):
+        return spec
+    # found by name, as rooms are: what reads model files knows every room, and this knows none
+    found: ModelSpec = import_module("bayes_ptsd.models_files").load_model(spec)
+    return found
+
+
 def _table(prior: PriorValue) -> Any:
     """Return a prior as its model file has it."""
     return prior if isinstance(prior, str) else prior.table()
+
+
+def _said(prior: PriorValue) -> str:
+    """Return a prior in a few words: its name in the family, or its distribution."""
+    if isinstance(prior, str):
+        return prior
+    numbers = [value for key, value in prior.table().items() if key != "dist"]
+    return f"{prior.table()['dist']}({', '.join(map(str, numbers))})"
 
 
 def read_prior(value: Any, where: str) -> PriorValue:

@@ -11,11 +11,12 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from bayes_ptsd.display import listed
 from bayes_ptsd.errors import SpecError, nearest, shown
 from bayes_ptsd.inputs import LONGEST_TEXT, TomlTable, is_number, looks_like, read_toml
 
@@ -66,6 +67,12 @@ class Endpoint:
     residual_sd: float | None = None  # SD of the score given its baseline
     domain: str = ""  # what it measures, shared by endpoints whose effects may inform each other
     event: str = ""  # label in the data that counts as 1, of a binary endpoint
+
+    def __repr__(self) -> str:
+        """Show what was given, without the grounds of the MCID."""
+        own = {one.name: getattr(self, one.name) for one in fields(self)
+               if one.name != "mcid_basis" and getattr(self, one.name) != one.default}  # fmt: skip
+        return f"Endpoint({', '.join(f'{name}={value!r}' for name, value in own.items())})"
 
     @property
     def benefit_sign(self) -> int:
@@ -125,6 +132,13 @@ class Trial:
     visits: Mapping[str, float] = field(default_factory=dict)
     data: DataRules = field(default=DataRules(), compare=False)
     source: str = field(default="", compare=False)
+
+    def __repr__(self) -> str:
+        """Say in a line what is compared on which endpoints."""
+        return (
+            f"Trial({self.name!r}, {self.design}: {self.active!r} against {self.control!r}, "
+            f"endpoints {listed(self.endpoints)})"
+        )
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
         """Return the endpoint called `endpoint_id`.

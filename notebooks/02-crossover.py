@@ -130,7 +130,7 @@ Markdown(f"```mermaid\n{model_graph(model)}\n```")
 
 # %%
 exact = bp.fit_model(patients, spec, engine="exact")
-sampled = bp.fit_model(patients, spec)
+sampled = bp.fit_model(patients, spec, engine="nuts")
 
 one, two = (bp.estimate(fit).sel(estimand="treatment_difference") for fit in (exact, sampled))
 z = float((two["mean"] - one["mean"]) / two["mcse_mean"])

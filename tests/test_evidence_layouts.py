@@ -108,6 +108,37 @@ def test_the_case_of_one_column_per_period_is_read(shared: Path) -> None:
     assert evidence.data["outcomes"].sizes["subject"] == 12
 
 
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["senn_pef", "patel_fev1", "raynaud_attacks", "mental_fatigue"])
+def test_public_crossovers_by_period_are_the_same_patients(
+    name: str, shared: Path, tmp_path: Path
+) -> None:
+    """Published files turned to a row a patient give the scores and baselines of the long file.
+
+    The estimate is the one that another program has for the long file.
+    """
+    trial = load_trial(HERE / "trials" / f"{name}.toml")
+    (key,) = trial.endpoints
+    path = shared / "data" / f"{name}.csv"
+    expected = load_patients(path, trial, key="k")
+    table, score = pd.read_csv(path), trial.columns[key]
+    held = [score, *(["baseline"] if "baseline" in table else [])]
+    wide = table.pivot(index=["subject", "sequence"], columns="period", values=held).reset_index()
+    wide.columns = pd.Index([f"{one} {period}".strip() for one, period in wide.columns])
+    names = {f"period_{period}": f"{score} {period}" for period in (1, 2)}
+    described = replace(expected.trial, columns=names)
+    found = read(tmp_path, wide.to_csv(index=False), described)
+    xr.testing.assert_identical(found.data["outcomes"], expected.data["outcomes"])
+    model = crossover_model(
+        found, load_model("crossover").having(options={"patients": "completers"})
+    )
+    one = hills_armitage(model.pairs, benefit_sign=trial.endpoint(key).benefit_sign)
+    known = pd.read_csv(shared / "data" / "reference_values.csv")
+    chosen = known[(known["dataset"] == name) & known["analysis"].str.contains("Hills")]
+    estimate = abs(float(one["estimate"].sel(estimand="treatment_difference")))
+    assert estimate == pytest.approx(abs(float(chosen["estimate"].iloc[0])), abs=6e-4)
+
+
 KEYED = {
     "scores": (columns(period_1="y1", period_2="Y2"), "y1,y2"),
     "the endpoint's": (columns(score_1="first", score_2="second"), "first,second"),

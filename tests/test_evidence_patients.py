@@ -627,7 +627,7 @@ def test_written_patients_are_read_back(design: Any, tmp_path: Path) -> None:
         read.data["outcomes"].to_dataset(), was.assign_coords(subject=labels).sortby("subject")
     )
     assert flow(read).identical(flow(simulated))
-    with pytest.raises(EvidenceError, match="exists and is not overwritten"):
+    with pytest.raises(EvidenceError, match="exists already and is not overwritten"):
         write_patients(simulated, tmp_path / "f.csv")
     with pytest.raises(EvidenceError, match=r"end the name in \.csv"):
         write_patients(simulated, tmp_path / "f.xlsx")
@@ -740,7 +740,11 @@ def storable(suffix: str, table: Table) -> Table:
             name: ["" if x is None else str(x) for x in column] for name, column in table.items()
         }
     if suffix == ".xlsx":
-        return table
+        # openpyxl writes 16 digits of a number, of which a reader cannot make 17 again
+        return {
+            name: [float(f"{x:.16g}") if isinstance(x, float) else x for x in column]
+            for name, column in table.items()
+        }
     result = {}
     for name, column in table.items():
         numbers = all(cell is None or type(cell) in (int, float) for cell in column)
@@ -782,6 +786,12 @@ def check_read(evidence: Evidence, table: Table) -> None:
         assert found["treatment"].item() == as_text(treatment)
         filled += not np.isnan(as_number(score))
     assert value.notnull().sum().item() == filled
+
+
+def test_an_id_that_is_a_number_of_17_digits_is_read(tmp_path: Path) -> None:
+    """A workbook has the 16 digits that its writer put there, and the pseudonym is of these."""
+    table = storable(".xlsx", edited(subject={7: -236574453.06834888}))
+    check_read(load_patients(write(tmp_path / "f.xlsx", table), TRIAL, key="k"), table)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

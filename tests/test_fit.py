@@ -50,7 +50,7 @@ def fits(request: pytest.FixtureRequest) -> tuple[xr.DataTree, xr.DataTree]:
     row = select_contrast(EVIDENCE, contrast, crossover_reading=reading)
     options = {"convention": convention, "crossover_reading": reading}
     spec = load_model("published").having(options=options, priors={"treatment": prior})
-    return fit_exact(row, spec), fit_model(row, spec)
+    return fit_exact(row, spec), fit_model(row, spec, engine="nuts")
 
 
 def test_nuts_agrees_with_the_exact_posterior(fits: tuple[xr.DataTree, xr.DataTree]) -> None:
@@ -161,7 +161,7 @@ def test_flat_prior_is_not_sampled() -> None:
     row = select_contrast(EVIDENCE, "T2.IESR.X")
     spec = load_model("published").having(priors={"treatment": "flat"})
     with pytest.raises(SpecError, match="take 'reference'"):
-        fit_model(row, spec)
+        fit_model(row, spec, engine="nuts")
 
 
 @pytest.mark.parametrize("dist", sorted(set(DISTRIBUTIONS) - {"flat", "inverse_sd"} - {*MATRICES}))
@@ -208,7 +208,7 @@ def test_a_failed_check_warns_and_is_stored() -> None:
     """Too few draws fail the checks; the user is warned and the result is marked."""
     row = select_contrast(EVIDENCE, "T2.IESR.X")
     with pytest.warns(StatisticalWarning, match="check failed"):
-        fit = fit_model(row, load_model("published"), draws=40, tune=100, chains=2)
+        fit = fit_model(row, load_model("published"), engine="nuts", draws=40, tune=100, chains=2)
     assert fit.attrs["checks_passed"] == 0
     assert any("ess_" in text for text in json.loads(fit.attrs["warnings"]))
 

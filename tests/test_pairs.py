@@ -89,7 +89,7 @@ def test_a_baseline_of_the_second_period_is_refused() -> None:
 
 def test_a_missing_baseline_is_refused() -> None:
     """A patient without a baseline cannot enter an adjusted model silently."""
-    with pytest.raises(EvidenceError, match="a baseline is missing"):
+    with pytest.raises(EvidenceError, match="the baseline is missing for 1 of 3 patients"):
         pairs_of(baseline=[30, 30, 40, 40, np.nan])
 
 

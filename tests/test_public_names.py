@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import bayes_ptsd
 from bayes_ptsd import Evidence, Trial
+from bayes_ptsd.cli import app
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence.patient_writers import trial_toml, write_patients
+from bayes_ptsd.fit import stored_fit
 from bayes_ptsd.models_files import models_folder
 from bayes_ptsd.reconstruction.release import load_release
 from bayes_ptsd.trial import Endpoint
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +45,7 @@ def test_a_trial_is_named_by_its_file(files: tuple[Path, Path], as_given: type) 
     data, trial = files
     read = bayes_ptsd.load_patients(data, bayes_ptsd.load_trial(trial))
     assert bayes_ptsd.load_patients(as_given(data), as_given(trial)).digest == read.digest
-    with pytest.raises(SpecError, match=r"none\.toml: cannot be read as a trial file"):
+    with pytest.raises(SpecError, match=r"none\.toml: cannot be read: there is no such file"):
         bayes_ptsd.load_patients(data, "none.toml")
 
 
@@ -59,6 +67,43 @@ def test_a_model_is_named_by_its_file(as_given: type) -> None:
     assert bayes_ptsd.build_model(row, path).observed_RVs
     with pytest.raises(SpecError, match="unknown model 'publish'; did you mean 'published'"):
         bayes_ptsd.build_model(row, "publish")
+
+
+def test_paths_are_texts_and_paths_from_the_working_folder(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patients, trial, model and printed evidence are found by relative paths of either type."""
+    for path in files:
+        shutil.copy(path, tmp_path)
+    shutil.copytree(ROOT / "bayes_ptsd" / "evidence" / "feder2014", tmp_path / "printed")
+    own = 'schema = 1\nextends = "crossover"\n[priors]\ntreatment = "skeptical"\n'
+    (tmp_path / "mine.toml").write_text(own, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    answers = set()
+    for as_given in (str, Path):
+        named = [as_given(path.name) for path in files]
+        outcome = bayes_ptsd.select_outcome(bayes_ptsd.load_patients(*named), "ies_r", visit="24h")
+        fit = bayes_ptsd.fit_model(outcome, as_given("mine.toml"))
+        assert bayes_ptsd.build_model(outcome, as_given("mine.toml")).observed_RVs
+        asked = bayes_ptsd.estimate(fit, evidence=outcome, spec=as_given("mine.toml"))
+        assert fit.attrs["prior"] == "skeptical"
+        printed = bayes_ptsd.load_published(as_given("printed"))
+        answers.add((fit.attrs["result_id"], float(asked["mean"][0]), printed.digest))
+    assert len(answers) == 1
+    assert answers.pop()[2] == bayes_ptsd.load_published().digest
+
+
+def test_python_and_the_command_choose_the_engine_alike(tmp_path: Path) -> None:
+    """Without an engine both give the exact result, under one id; nuts is asked for by name."""
+    row = bayes_ptsd.select_contrast(bayes_ptsd.load_published(), "T2.IESR.F")
+    fit = bayes_ptsd.fit_model(row, "published-first-period")
+    line = ["fit", "published-first-period", "--contrast", "T2.IESR.F", "--json"]
+    done = CliRunner().invoke(app, [*line, "--store", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert (said["engine"], said["result_id"]) == ("exact", fit.attrs["result_id"])
+    taken = inspect.signature(bayes_ptsd.fit_model).parameters["engine"].default
+    assert taken == inspect.signature(stored_fit).parameters["engine"].default == "auto"
 
 
 @pytest.mark.parametrize(

@@ -501,7 +501,14 @@ def test_a_second_report_replaces_the_first(tmp_path: Path) -> None:
     write_report(evidence, store, target)
     (target / "notes.txt").write_text("mine")
     write_report(evidence, store, target, quick=True)
-    assert names_in(target) == ["figures", "index.html", "notes.txt", "priors", "tables"]
+    assert names_in(target) == [
+        "figures",
+        "files.json",
+        "index.html",
+        "notes.txt",
+        "priors",
+        "tables",
+    ]
     assert not (target / "tables" / "comparison-N.csv").exists()
     assert names_in(tmp_path) == ["evidence", "report"]
 

@@ -205,7 +205,11 @@ def structures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (example_categories("binary"), "binary-beta-binomial"),
         ):
             store.save(fit_model(evidence, load_model(name), engine="exact"))
-        store.save(fit_model(visits, load_model("longitudinal"), draws=100, tune=200, chains=2))
+        store.save(
+            fit_model(
+                visits, load_model("longitudinal"), engine="nuts", draws=100, tune=200, chains=2
+            )
+        )
     write_report(None, store, path / "report")
     return path
 

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -368,3 +369,55 @@ def test_another_process_reads_and_writes_the_same_store(python: str, store: Res
     loaded = store.load(OTHER)
     expected.attrs = loaded.attrs
     assert loaded.identical(expected)
+
+
+def test_a_disk_without_room_is_found_out_before_computing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Less than a fit may need is one message with both numbers; what is asked for decides."""
+    store = ResultStore(tmp_path)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=21_000_000))
+    with pytest.raises(StoreError, match=r"21 MB are free and about 32 MB are needed; make room"):
+        store.check_writable()
+    store.check_writable(room=20_000_000)
+    assert files(store) == {}
+
+
+@pytest.mark.parametrize("limit", [500_000, 2_000])
+def test_a_limit_on_files_is_found_out_before_computing(limit: int, tmp_path: Path) -> None:
+    """A quota or limit that no free space shows: the check writes a file and leaves none."""
+    store = ResultStore(tmp_path / "store")
+    store.save(small_tree())
+    code = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "from bayes_ptsd.store import ResultStore\n"
+        f"store = ResultStore({str(store.path)!r})\n"
+        "for write in (store.check_writable, lambda: store.save(tree)):\n"
+        "    try: write()\n"
+        "    except Exception as error: print(type(error).__name__, error)\n"
+        "    else: print('written')\n"
+    )
+    trees = str(Path(__file__).with_name("store_trees.py"))
+    make = f"import runpy; tree = runpy.run_path({trees!r})['small_tree']({OTHER!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", make + code], capture_output=True, text=True, check=False
+    )
+    checked, saved = done.stdout.splitlines()
+    assert checked.startswith("StoreError")
+    assert "File too large" in checked
+    assert saved == "written" if limit > 100_000 else "File too large" in saved
+    found = store.verify(grace=0.0)
+    assert (found.problems, found.swept, found.unfinished) == ([], [], [])
+
+
+def test_a_damaged_result_is_left_out_where_many_are_loaded(store: ResultStore) -> None:
+    """With a warning that names it; the others are loaded."""
+    from bayes_ptsd.store.results import load_whole
+
+    store.save(small_tree(OTHER))
+    path = next((store.path / "results").glob(f"{ID}-*.nc"))
+    path.write_bytes(damaged(path.read_bytes(), 100, 1))
+    with pytest.warns(UserWarning, match=f"left out: .*{ID}"):
+        (loaded,) = load_whole(store, [ID, OTHER])
+    assert loaded.attrs["result_id"] == OTHER

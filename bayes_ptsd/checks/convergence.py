@@ -9,6 +9,8 @@ import numpy as np
 import xarray as xr
 
 from bayes_ptsd.check_roles import Check, check_table
+from bayes_ptsd.errors import FitError
+from bayes_ptsd.posteriors import as_tree
 
 __all__ = ["check_fit"]
 
@@ -22,13 +24,14 @@ MCSE = 0.1
 DRAW_DIMS = {"chain", "draw"}
 
 
-def check_fit(fit: xr.DataTree) -> xr.Dataset:
+def check_fit(fit: Any) -> xr.Dataset:
     """Check the convergence of a sampled fit.
 
     Parameters
     ----------
-    fit : xr.DataTree
-        With groups ``posterior`` and ``sample_stats``.
+    fit : DataTree, InferenceData or Dataset
+        With groups ``posterior`` and ``sample_stats``, as `pm.sample` returns them; or a posterior
+        alone, dims ``chain`` and ``draw``.
 
     Returns
     -------
@@ -36,7 +39,15 @@ def check_fit(fit: xr.DataTree) -> xr.Dataset:
         Dim ``check``, as in `check_table`. Split R-hat below 1.01, bulk and tail effective sample
         size of at least 400 for every parameter [1]_, no divergences, energy Bayesian fraction of
         missing information above 0.3 [2]_, Monte Carlo error of every reported mean below a tenth
-        of its posterior standard deviation.
+        of its posterior standard deviation. A posterior alone does not say of divergences and
+        energy, and has the other four.
+
+    Raises
+    ------
+    FitError
+        If there are no draws.
+    SpecError
+        If it is none of these.
 
     References
     ----------
@@ -59,24 +70,39 @@ def check_fit(fit: xr.DataTree) -> xr.Dataset:
     """
     import arviz_stats  # a second to import, and only sampled fits need it
 
-    posterior = fit["posterior"].to_dataset()
+    tree = as_tree(fit)
+    if "posterior" not in tree.children:
+        raise FitError("this result has no draws whose convergence could be checked")
+    posterior = tree["posterior"].to_dataset()
     figures = {
         "rhat_max": _extreme(arviz_stats.rhat(posterior), np.max),
         "ess_bulk_min": _extreme(arviz_stats.ess(posterior, method="bulk"), np.min),
         "ess_tail_min": _extreme(arviz_stats.ess(posterior, method="tail"), np.min),
-        "divergences": float(fit["sample_stats"]["diverging"].sum()),
-        "ebfmi_min": float(np.min(arviz_stats.bfmi(fit)["energy"])),
+        **_sampler_figures(tree),
         "mcse_mean_max": _relative_error(posterior),
     }
     limits = {
         "rhat_max": (RHAT, figures["rhat_max"] < RHAT),
         "ess_bulk_min": (ESS, figures["ess_bulk_min"] >= ESS),
         "ess_tail_min": (ESS, figures["ess_tail_min"] >= ESS),
-        "divergences": (0.0, figures["divergences"] == 0),
-        "ebfmi_min": (EBFMI, figures["ebfmi_min"] > EBFMI),
+        "divergences": (0.0, figures.get("divergences") == 0),
+        "ebfmi_min": (EBFMI, figures.get("ebfmi_min", 0.0) > EBFMI),
         "mcse_mean_max": (MCSE, figures["mcse_mean_max"] < MCSE),
     }
     return check_table([Check(name, figure, *limits[name]) for name, figure in figures.items()])
+
+
+def _sampler_figures(tree: xr.DataTree) -> dict[str, float]:
+    """Return what the sampler noted of its draws, where it did."""
+    stats = tree["sample_stats"].data_vars if "sample_stats" in tree.children else {}
+    figures = {}
+    if "diverging" in stats:
+        figures["divergences"] = float(stats["diverging"].sum())
+    if "energy" in stats:
+        import arviz_stats
+
+        figures["ebfmi_min"] = float(np.min(arviz_stats.bfmi(tree)["energy"]))
+    return figures
 
 
 def _relative_error(posterior: xr.Dataset) -> float:

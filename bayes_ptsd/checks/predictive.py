@@ -45,7 +45,8 @@ def feature_table(fit: xr.DataTree, features: Mapping[str, Feature]) -> xr.Datas
         names.append(name)
         found.append(float(feature(observed)))
         drawn.append(feature(replicated).values.ravel())
-    draws = np.stack(drawn)
+    # patients too few for a mean or a spread have no feature
+    draws = np.stack(drawn) if drawn else np.empty((0, 1))
     value = np.array(found)[:, None]
     p = np.mean(draws > value, axis=1) + 0.5 * np.mean(draws == value, axis=1)
     columns = {

@@ -13,7 +13,12 @@ from bayes_ptsd.errors import EvidenceError, FitError, SpecError
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.provenance import EXACT_SETTINGS, endpoint_constants, make_result_id
+from bayes_ptsd.provenance import (
+    EXACT_SETTINGS,
+    OWN_ENGINE,
+    endpoint_constants,
+    make_result_id,
+)
 from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.structures.crossover.exact import (
@@ -43,11 +48,15 @@ class PosteriorSource:
 
     @cached_property
     def stored(self) -> dict[str, dict[str, Any]]:
-        """Sidecars of stored results of this evidence by specification; exact before sampled."""
+        """Sidecars of stored results of this evidence by specification: exact, else sampled here.
+
+        What somebody sampled outside this package counts where it has nothing of its own.
+        """
         entries = [] if self.store is None else self.store.catalog()
         own = [entry for entry in entries if entry["evidence_digest"] == self.evidence.digest]
         own = [entry for entry in own if entry.get("checks_passed") and entry.get("summary")]
-        own.sort(key=lambda entry: entry["engine"] == "exact")
+        order = (OWN_ENGINE, "nuts", "exact")
+        own.sort(key=lambda entry: order.index(entry["engine"]) if entry["engine"] in order else 0)
         return {entry["spec"]["spec_id"]: entry for entry in own}
 
     def summary(self, spec: ModelSpec) -> dict[str, Any]:

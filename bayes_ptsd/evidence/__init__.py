@@ -15,11 +15,17 @@ from typing import Any, Literal, get_args
 import numpy as np
 import xarray as xr
 
+from bayes_ptsd.display import html_table, listed
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.trial import Trial
 
-__all__ = ["Evidence", "EvidenceKind"]
+__all__ = ["ONLY_VISIT", "Evidence", "EvidenceKind"]
 
+COUNTED = {"patients": "subject", "periods": "period"}
+ONLY_VISIT = "only"
+"""Label of the visit where neither trial nor file names one."""
+# an assumption that is longer is a document, such as that of what a reconstruction was built with
+LONGEST = 60
 EvidenceKind = Literal["published", "reconstructed", "simulated", "patients"]
 
 
@@ -66,6 +72,46 @@ class Evidence:
         """Refuse a kind that no table or figure would know how to label."""
         if self.kind not in get_args(EvidenceKind):
             raise EvidenceError(f"evidence kind '{self.kind}' is none of {get_args(EvidenceKind)}")
+
+    def __repr__(self) -> str:
+        """Say in a line what there is, without any value."""
+        said = [f"{value} {name}" if value.isdigit() else f"{name} {value}"
+                for name, value in self._holds().items()]  # fmt: skip
+        said += [f"{key} {self.assumptions[key]!r}" for key in self.assumptions
+                 if key.endswith("_reading")]  # fmt: skip
+        return f"Evidence({self.kind}, trial {self.trial.name!r}: {', '.join(said)})"
+
+    def _repr_html_(self) -> str:
+        """Show in a notebook what there is, without any value of a patient."""
+        trial = self.trial
+        return html_table(
+            "Evidence",
+            [
+                ("kind", self.kind),
+                ("trial", f"{trial.title} ({trial.design})"),
+                ("comparison", f"{trial.active} against {trial.control}"),
+                *self._holds().items(),
+                *((key, said) for key, said in self.assumptions.items() if len(said) <= LONGEST),
+                *(("note", note) for note in self.notes),
+                ("digest", self.digest[:10]),
+            ],
+        )
+
+    def _holds(self) -> dict[str, str]:
+        """Return how much there is: of patients labels and numbers, else the printed rows."""
+        nodes = self.data.children
+        if "outcomes" in nodes and "endpoint" in nodes["outcomes"].coords:
+            scores = nodes["outcomes"].to_dataset()
+            labels = {f"{dim}s": listed(np.atleast_1d(scores[dim].values))
+                      for dim in ("visit", "endpoint") if dim in scores.coords}  # fmt: skip
+            if labels.get("visits") == ONLY_VISIT:
+                del labels["visits"]
+            counts = {name: str(scores.sizes.get(dim, 1)) for name, dim in COUNTED.items()}
+            return counts | labels
+        if "effects" in nodes and "contrast" in nodes["effects"].coords:
+            rows = nodes["effects"]["contrast"]
+            return {"contrasts": str(rows.size)} if rows.ndim else {"contrast": str(rows.item())}
+        return {"tables": str(len(nodes))}
 
     @property
     def digest(self) -> str:

@@ -19,6 +19,8 @@ from bayes_ptsd.trial import Endpoint
 __all__ = [
     "MISSING_LABEL",
     "MISSING_NUMBERS",
+    "NO_NUMBER",
+    "NO_PERIOD",
     "NUMBER",
     "cell_number",
     "cell_period",
@@ -30,6 +32,7 @@ __all__ = [
     "plain_minus",
 ]
 
+ANY_TEXT = Quotes()  # of cells that are in no file
 Read: TypeAlias = tuple[float, str]
 """A number, NaN where missing or none, and why it is none."""
 
@@ -43,7 +46,7 @@ DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\ufe63
 # beyond any score, and below 2^53 = 9.0e15, up to which a float has every whole number
 LARGEST = 1e15
 
-ANY = r"[+-]?\d*[.,]?\d+"
+FIGURE = r"[+-]?\d*[.,]?\d+"
 CENSORED = (
     "is a censored score, known only to be beyond a limit: write the number that the protocol"
 )
@@ -61,21 +64,22 @@ KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(
-            rf"{ANY}\s*[*\u2020\u2021\u00a7#!?^]+|[*\u2020\u2021#~]+\s*{ANY}|{ANY} ?\([a-z]\)"
+            rf"{FIGURE}\s*[*\u2020\u2021\u00a7#!?^]+|[*\u2020\u2021#]+\s*{FIGURE}"
+            rf"|{FIGURE} ?\([a-z]\)"
         ),
         "has a mark beside the number: find what the mark stands for, then write the number alone",
     ),
     (
-        re.compile(rf"(~|\u2248|ca\.?|approx\.?|about)\s*{ANY}", re.I),
+        re.compile(rf"(~|\u2248|ca\.?|approx\.?|about)\s*{FIGURE}", re.I),
         "is approximate: write the number that counts",
     ),
     (
-        re.compile(rf"{ANY}\s*(-|\u2013|to|/)\s*{ANY}"),
+        re.compile(rf"{FIGURE}\s*(-|\u2013|to|/)\s*{FIGURE}"),
         "is two numbers: write the one that counts",
     ),
     (re.compile(r"#[A-Z/0]+[!?]?"), "is not a number but the error of a formula; correct it"),
     (
-        re.compile(rf"{ANY}\s*[^\W\d_\u00b5%\u00b0].*|{ANY}\s*[%\u00b0\u00b5].*"),
+        re.compile(rf"{FIGURE}\s*[^\W\d_\u00b5%\u00b0].*|{FIGURE}\s*[%\u00b0\u00b5].*"),
         "has a unit or words behind the number: write the number alone",
     ),
     (
@@ -94,6 +98,7 @@ MISSING_LABEL = re.compile(
 
 FIRST = {"1", "i", "one", "1st", "first", "01"}
 SECOND = {"2", "ii", "two", "2nd", "second", "02"}
+# names of periods that are understood to be refused, with their numbers
 THIRD = {"3": 3, "iii": 3, "three": 3, "3rd": 3, "third": 3, "4": 4, "iv": 4, "4th": 4}
 WORD = r"(?:treatment\s*|trt\s*|study\s*)?(?:period|p\u00e9riode|periode|per|phase|p)"
 PERIOD = re.compile(rf"(?:{WORD}[\s._:#-]*)?(\w+?)(?:[\s._-]*{WORD})?\.?", re.I)
@@ -102,6 +107,10 @@ OUTSIDE = re.compile(
     r"|^pre$|^post$|period 0|^p0$|^0$|extension|enrol|random).*",
     re.I,
 )
+
+
+NO_NUMBER = "is not a number; write the score, and an empty cell only where it is missing"
+"""What is said of a text that nothing better is known of."""
 
 
 def is_missing(cell: Cell) -> bool:
@@ -131,11 +140,11 @@ def plain_minus(text: str) -> str:
 
 def has_comma(cell: Cell) -> bool:
     """Tell a number with a decimal comma."""
-    return isinstance(cell, str) and COMMA.fullmatch(plain_minus(cell)) is not None
+    return isinstance(cell, str) and "," in cell and bool(COMMA.fullmatch(plain_minus(cell)))
 
 
 def cell_number(
-    cell: Cell, *, truth_values: bool = False, decimal: str = ".", quoted: Quotes | None = None
+    cell: Cell, *, truth_values: bool = False, decimal: str = ".", quoted: Quotes = ANY_TEXT
 ) -> Read:
     """Return a cell as a number, NaN where missing or none, and why it is none (else empty).
 
@@ -145,7 +154,6 @@ def cell_number(
         return np.nan, ""
     if isinstance(cell, bool):
         return (float(cell), "") if truth_values else (np.nan, f"is a truth value ({cell})")
-    quoted = quoted or Quotes()
     if isinstance(cell, str):
         text = plain_minus(cell)
         if decimal == "," and COMMA.fullmatch(text):
@@ -173,6 +181,8 @@ def _odd(cell: object) -> str:
 
 def _not_a_number(cell: str, quoted: Quotes, decimal: str) -> str:
     """Say why a text is no number."""
+    if quoted.brief:
+        return NO_NUMBER
     shown, plain = quoted(cell), plain_minus(cell)
     if DATE.fullmatch(plain):
         return "is a date, not a number"
@@ -184,7 +194,7 @@ def _not_a_number(cell: str, quoted: Quotes, decimal: str) -> str:
     for pattern, what in KINDS:
         if pattern.fullmatch(plain):
             return f"{shown} {what}"
-    return f"{shown} is not a number; write the score, and an empty cell only where it is missing"
+    return f"{shown} {NO_NUMBER}"
 
 
 def outside_periods(cell: Cell) -> bool:
@@ -217,6 +227,7 @@ def cell_period(cell: Cell, *, crossed: bool, quoted: Quotes) -> Read:
     return number, "" if number in (1, 2) else f"is {shown}, neither 1 nor 2"
 
 
+NO_PERIOD = "write 1 or 2"
 LEAVE_OUT = "leave rows before period 1 out; their score can go into baseline"
 
 
@@ -228,20 +239,21 @@ def _period_number(cell: Cell, quoted: Quotes) -> Read:
         later = re.search("wash|follow|post|exten", cell, re.I)
         remedy = "leave rows that are in neither period out" if later else LEAVE_OUT
         return np.nan, f"{quoted(cell)} is neither period: {remedy}"
+    if DATE.fullmatch(cell):
+        return np.nan, f"is a date: {NO_PERIOD}"
     found = PERIOD.fullmatch(cell)
     name = found[1].casefold() if found else ""
     if name in FIRST or name in SECOND:
         return (1.0 if name in FIRST else 2.0), ""
     if name in THIRD:
         return float(THIRD[name]), ""
-    return np.nan, f"{quoted(cell)} is not a number: write 1 or 2"
+    return np.nan, f"{quoted(cell)} is not a number: {NO_PERIOD}"
 
 
 def cell_score(
-    cell: Cell, endpoint: Endpoint | None, *, decimal: str = ".", quoted: Quotes | None = None
+    cell: Cell, endpoint: Endpoint | None, *, decimal: str = ".", quoted: Quotes = ANY_TEXT
 ) -> Read:
     """Return a score of an endpoint; of an unknown one only that it is a number is checked."""
-    quoted = quoted or Quotes()
     binary = bool(endpoint and endpoint.kind == "binary")
     number, problem = cell_number(cell, truth_values=binary, decimal=decimal, quoted=quoted)
     if problem or endpoint is None or np.isnan(number):

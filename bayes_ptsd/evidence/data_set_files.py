@@ -20,12 +20,14 @@ from bayes_ptsd.evidence.plain_cells import (
     Cell,
     Content,
     Objects,
+    check_names,
     objects,
     plain_cell,
     plain_column,
     plain_text,
     table_of,
 )
+from bayes_ptsd.evidence.spss_dictionary import check_spss_dictionary
 
 __all__ = ["OLD_STATA", "read_parquet", "read_statistical"]
 
@@ -47,18 +49,29 @@ def read_parquet(path: Path, content: bytes) -> Content:
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
     file = pq.ParquetFile(io.BytesIO(content))
-    head = file.metadata
+    head, schema = file.metadata, file.schema_arrow
     groups = [head.row_group(number) for number in range(head.num_row_groups)]
     rows = max(head.num_rows, sum(group.num_rows for group in groups))
     check_rows(path, rows)
-    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
-    check_cells(path, max(sum(chunk.num_values for chunk in chunks), 0), head.num_columns)
-    check_unpacked(path, sum(chunk.total_uncompressed_size for chunk in chunks))
-    texts = [f.name for f in file.schema_arrow if pa.types.is_string(f.type)]
-    table = pq.read_table(io.BytesIO(content), read_dictionary=texts)
-    columns = [_arrow_cells(column) for column in table.columns]
-    names = [plain_text(str(name)) for name in table.column_names]
-    return Content(table_of(columns, names), range(1, table.num_rows + 1))
+    check_cells(path, rows * len(schema), len(schema))
+    check_unpacked(path, sum(group.total_byte_size for group in groups))
+    names = [plain_text(str(name)) for name in schema.names]
+    check_names(path, names)
+    texts = [field.name for field in schema if pa.types.is_string(field.type)]
+    nested = [field.name for field in schema if pa.types.is_nested(field.type)]
+    table = pq.read_table(
+        io.BytesIO(content),
+        columns=[name for name in schema.names if name not in nested],
+        read_dictionary=texts,
+    )
+    if table.num_columns and table.num_rows != rows:
+        raise EvidenceError(f"{path}: announces {rows} rows and has {table.num_rows}")
+    # lists are no cells, and may unpack to any size: that they are lists is all that is kept
+    columns = [
+        objects([[]] * rows) if name in nested else _arrow_cells(table.column(name))
+        for name in schema.names
+    ]
+    return Content(table_of(columns, names), range(1, rows + 1))
 
 
 def _arrow_cells(column: Any) -> Objects:
@@ -85,6 +98,8 @@ def read_statistical(path: Path, content: bytes) -> Content:
     suffix = path.suffix.lower()
     if suffix == ".xpt":
         _check_transport(path, content)
+    elif suffix in {".sav", ".zsav"}:
+        check_spss_dictionary(content)
     readers: Mapping[str, Callable[..., Any]] = {
         ".xpt": pyreadstat.read_xport,
         ".sas7bdat": pyreadstat.read_sas7bdat,

@@ -189,7 +189,11 @@ def _check_values(pairs: CrossoverPairs) -> None:
                 f"{pairs.subject.size} patients is needed"
             )
         if not np.isfinite(pairs.baseline).all():
-            raise EvidenceError("a baseline is missing; impute it beforehand or leave it out")
+            missing = int((~np.isfinite(pairs.baseline)).sum())
+            raise EvidenceError(
+                f"the baseline is missing for {missing} of {pairs.baseline.size} patients; "
+                "complete it, leave them out, or take baseline = 'none'"
+            )
     if not len(pairs.active_first):
         raise EvidenceError("no patient has a score, so there is nothing to analyze")
     if pairs.active_first.all() or not pairs.active_first.any():

@@ -11,7 +11,7 @@ from typing import Any
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError, nearest
-from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence import ONLY_VISIT, Evidence
 
 __all__ = [
     "ONLY_VISIT",
@@ -22,9 +22,6 @@ __all__ = [
     "period_differences",
     "period_lines",
 ]
-
-ONLY_VISIT = "only"
-"""Label of the visit where neither trial nor file names one."""
 
 
 def outcome_tree(

@@ -7,7 +7,7 @@ labels for a binary score, is one refusal; what is wrong with a cell is refused 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ import pandas as pd
 from bayes_ptsd.evidence.cell_values import (
     COMMA,
     MISSING_LABEL,
+    NO_NUMBER,
+    NO_PERIOD,
     NUMBER,
     THOUSANDS,
     cell_number,
@@ -30,13 +32,16 @@ from bayes_ptsd.evidence.cell_values import (
 from bayes_ptsd.evidence.patient_arrays import ONLY_VISIT
 from bayes_ptsd.evidence.patient_columns import Layout
 from bayes_ptsd.evidence.patient_files import Cell, Refusal
-from bayes_ptsd.evidence.quoting import Quotes
+from bayes_ptsd.evidence.quoting import BRIEF, Quotes
 from bayes_ptsd.trial import Endpoint, Trial
 
 __all__ = ["distinct_cells", "flag_each", "parse_rows", "read_each"]
 
 Codes = npt.NDArray[np.intp]
 Labels = Mapping[Cell, str]
+Reader: TypeAlias = Callable[[Cell, Quotes], tuple[float, str]]
+# wrong cells of a column that are told apart: more than a message lists, and soon read
+QUOTED = 200
 # two wrong labels can be two other names of the two treatments; three are another column
 OTHER_NAMES = 2
 
@@ -65,9 +70,10 @@ def _key(cell: Cell) -> Hashable:
 
 def read_each(
     cells: pd.Series,
-    read: Callable[[Cell], tuple[Any, str]],
+    read: Callable[[Cell, Quotes], tuple[Any, str]],
     *,
     row: pd.Series,
+    quoted: Quotes = BRIEF,
     dtype: type = object,
 ) -> tuple[npt.NDArray[Any], list[Refusal]]:
     """Return what every cell of a column is, reading each distinct one once, and refusals.
@@ -75,7 +81,18 @@ def read_each(
     `read` gives a value and why it is none; what is refused is None, or NaN among numbers.
     """
     codes, found = distinct_cells(cells)
-    return _spread(codes, [read(cell) for cell in found], row=row, dtype=dtype)
+    return _spread(codes, _read(found, read, quoted), row=row, dtype=dtype)
+
+
+def _read(
+    cells: Sequence[Cell], read: Callable[[Cell, Quotes], tuple[Any, str]], quoted: Quotes
+) -> list[tuple[Any, str]]:
+    """Read distinct cells; from some wrong ones on, nothing is quoted any more."""
+    results, wrong = [], 0
+    for cell in cells:
+        results.append(read(cell, quoted if wrong < QUOTED else BRIEF))
+        wrong += results[-1][1] != ""
+    return results
 
 
 def _spread(
@@ -131,12 +148,7 @@ def parse_rows(
     parsed["visit"] = texts("visit", trial.visits, next(iter(trial.visits), ONLY_VISIT))
     crossed = trial.design == "crossover"
     parsed["sequence"] = texts("sequence", trial.sequences, None) if crossed else None
-    parsed["period"], wrong = read_each(
-        rows["period"],
-        lambda cell: _named("period", cell_period(cell, crossed=crossed, quoted=quoted)),
-        row=rows["row"],
-        dtype=float,
-    )
+    parsed["period"], wrong = _periods(rows, crossed=crossed, quoted=quoted)
     # a row of a run-in has to go, whatever its other cells are
     outside = set(rows["row"][flag_each(rows["period"], outside_periods)]) if crossed else set()
     refusals = _but(refusals, outside) + wrong
@@ -159,6 +171,20 @@ def _but(refusals: list[Refusal], rows: Collection[int]) -> list[Refusal]:
     return [(row, what) for row, what in refusals if row not in rows] if rows else refusals
 
 
+def _periods(
+    rows: pd.DataFrame, *, crossed: bool, quoted: Quotes
+) -> tuple[npt.NDArray[Any], list[Refusal]]:
+    """Return the period of each row; a column without any period is one refusal."""
+    codes, cells = distinct_cells(rows["period"])
+    read = _read(cells, lambda cell, q: cell_period(cell, crossed=crossed, quoted=q), quoted)
+    there = [problem for cell, (_, problem) in zip(cells, read, strict=True) if cell is not None]
+    if len(there) > 1 and all(what.endswith(NO_PERIOD) for what in there):
+        what = f"period: {len(there)} different labels, none of them a period: {NO_PERIOD}"
+        return np.full(len(rows), np.nan), [(0, f"{what}; is another column the period?")]
+    named = [_named("period", one) for one in read]
+    return _spread(codes, named, row=rows["row"], dtype=float)
+
+
 def _named(role: str, read: tuple[Any, str]) -> tuple[Any, str]:
     """Put the name of the column before what is wrong with a cell."""
     value, problem = read
@@ -171,7 +197,7 @@ def _texts(
     """Return the labels of a column; those outside `known`, if that is not empty, are refused."""
     by_case = {name.casefold(): name for name in known} if role == "endpoint" else {}
 
-    def label(cell: Cell) -> tuple[str | None, str]:
+    def label(cell: Cell, quoted: Quotes) -> tuple[str | None, str]:
         text, problem = cell_text(cell)
         if text is not None and text not in known and cell in own:
             text = own[cell].strip()
@@ -182,7 +208,7 @@ def _texts(
         return text, f"{role} {problem}" if problem else ""
 
     codes, cells = distinct_cells(rows[role])
-    read = [label(cell) for cell in cells]
+    read = _read(cells, label, quoted)
     if known and not any(text in known for text, _ in read):
         others = {text for text, _ in read if text is not None}
         if len(others) > OTHER_NAMES:
@@ -205,10 +231,10 @@ def _scores(
     codes, cells = distinct_cells(rows[role])
     count = np.bincount(codes, minlength=len(cells))
     there = [(cell, n) for cell, n in zip(cells, count, strict=True) if not is_missing(cell)]
-    whole, read = "", _reader(endpoint, trial, quoted)
+    whole, read = "", _reader(endpoint, trial)
     if endpoint is not None and endpoint.kind == "binary":
         whole, read = _events(there, role, endpoint, own, read, where=trial.source, quoted=quoted)
-    results = [read(cell) for cell in cells]
+    results = _read(cells, read, quoted)
     whole = whole or _all_wrong(there, role, results, endpoint, trial=trial)
     if whole:
         return np.full(len(rows), np.nan), [(0, whole)]
@@ -219,11 +245,10 @@ def _scores(
     return _spread(codes, named, row=rows["row"], dtype=float)
 
 
-def _reader(
-    endpoint: Endpoint | None, trial: Trial, quoted: Quotes
-) -> Callable[[Cell], tuple[float, str]]:
+def _reader(endpoint: Endpoint | None, trial: Trial) -> Reader:
     """Return the function that reads a score of an endpoint."""
-    return lambda cell: cell_score(cell, endpoint, decimal=trial.data.decimal, quoted=quoted)
+    decimal = trial.data.decimal
+    return lambda cell, quoted: cell_score(cell, endpoint, decimal=decimal, quoted=quoted)
 
 
 def _labelled_missing(cell: Cell, own: Labels) -> str:
@@ -255,9 +280,9 @@ def _all_wrong(
             "the trial file (if they are thousands separators, take them out of the scores)"
         )
     known = [problem for _, problem in results if problem]
-    if len(there) > OTHER_NAMES and len(known) == len(there):
+    if len(there) > 1 and len(known) == len(there):
         column = "score" if role == "value" else role
-        if all("is not a number; write the score" in what for what in known):
+        if all(NO_NUMBER in what for what in known):
             return (
                 f"{role}: {len(there)} different texts, none of them a number; is another column "
                 f"the {column}?"
@@ -285,11 +310,11 @@ def _events(
     role: str,
     endpoint: Endpoint,
     own: Labels,
-    otherwise: Callable[[Cell], tuple[float, str]],
+    otherwise: Reader,
     *,
     where: str,
     quoted: Quotes,
-) -> tuple[str, Callable[[Cell], tuple[float, str]]]:
+) -> tuple[str, Reader]:
     """Return what is wrong with the labels of a binary endpoint, and the function that reads it.
 
     With the label of an event that is 1, and the other label 0; without one only 0 and 1 are read.
@@ -318,9 +343,9 @@ def _events(
     if len(names) == 2 and not hit:
         return f"{role} has the labels {listed}, not event = '{endpoint.event}' of {key}", otherwise
 
-    def read(cell: Cell) -> tuple[float, str]:
+    def read(cell: Cell, quoted: Quotes) -> tuple[float, str]:
         if is_missing(cell) or not isinstance(cell, str | int | float):
-            return otherwise(cell)
+            return otherwise(cell, quoted)
         return (1.0 if _fold(_label(cell, own)) in hit else 0.0), ""
 
     return "", read

@@ -157,19 +157,25 @@ def _crossover(
         return orders, [*refusals, (0, f"{listed}; a crossover here needs exactly two")]
     if len(set(orders.values())) < len(labels):
         refusals.append(
-            (0, f"sequences {' and '.join(labels)} have the same order of treatments in the rows")
+            (
+                0,
+                f"sequences {_labels(labels, parsed, quoted)} have the same order of treatments in "
+                "the rows",
+            )
         )
-    return orders, refusals + _contradictions(parsed, orders, quoted)
+    return orders, refusals + _contradictions(parsed, orders, trial, quoted)
 
 
-def _contradictions(parsed: pd.DataFrame, orders: Orders, quoted: Quotes) -> list[Refusal]:
+def _contradictions(
+    parsed: pd.DataFrame, orders: Orders, trial: Trial, quoted: Quotes
+) -> list[Refusal]:
     """Refuse rows whose treatment is not that of their sequence in their period."""
     known = parsed.dropna(subset=["sequence", "period", "treatment"])
     refusals: list[Refusal] = []
     groups: Any = known.groupby(["sequence", "period", "treatment"], sort=False)["row"]
     for (label, period, treatment), rows in groups:
         if orders[label][int(period) - 1] != treatment:
-            order = f"sequence {quoted(label, orders)} ({', then '.join(orders[label])})"
+            order = f"sequence {quoted(label, trial.sequences)} ({', then '.join(orders[label])})"
             reason = f"treatment '{treatment}' in period {period:g} contradicts {order}"
             refusals += [(row, reason) for row in rows]
     return refusals

@@ -97,7 +97,8 @@ def average_replicates(parsed: pd.DataFrame, trial: Trial) -> tuple[pd.DataFrame
     Means are arithmetic, of scores as recorded, also of endpoints analyzed by their logarithm.
     Whatever else belongs to such rows is the same in all of them.
     """
-    again = parsed.duplicated(REPLICATE, keep=False) & averaged(parsed, trial)
+    asked = averaged(parsed, trial)
+    again = asked & parsed.duplicated(REPLICATE, keep=False) if asked.any() else asked
     if not again.any():
         return parsed, []
     groups = parsed[again].groupby(REPLICATE, sort=False)

@@ -42,7 +42,8 @@ def rows_by_period(table: PatientTable, trial: Trial, *, where: str) -> tuple[Pa
     """
     names = [str(name) for name in table.cells.columns]
     named = _named(names, trial, where)
-    held = {**_recognized(names, trial, where, scored=bool(_scores(named))), **named}
+    recognized = _recognized(names, trial, where, scored=bool(_scores(named)))
+    held = {**named, **{what: pair for what, pair in recognized.items() if what not in named}}
     if not held:
         return table, trial
     _check(held, names, trial, where)

@@ -22,7 +22,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.cell_values import cell_number, cell_text, has_comma, plain_minus
 from bayes_ptsd.evidence.patient_cells import distinct_cells, read_each
 from bayes_ptsd.evidence.patient_files import Cell, Refusal
-from bayes_ptsd.evidence.quoting import Quotes
+from bayes_ptsd.evidence.quoting import BRIEF, Quotes
 from bayes_ptsd.trial import DataRules
 
 __all__ = [
@@ -80,7 +80,7 @@ def known_ids(cells: pd.Series) -> Quotes:
 def read_subjects(rows: pd.DataFrame, key: str | bytes) -> Subjects:
     """Replace the ids of the subjects, None where there is none, and refuse odd or missing ids."""
 
-    def read(cell: Cell) -> tuple[str | None, str]:
+    def read(cell: Cell, _: Quotes) -> tuple[str | None, str]:
         text, problem = cell_text(cell)
         if text is None or text in NO_IDS:
             # what stands in parentheses quotes the cell, which may be an id
@@ -92,16 +92,17 @@ def read_subjects(rows: pd.DataFrame, key: str | bytes) -> Subjects:
     labels = _filled([None if text is None else pseudonym(text, key) for text in ids])
     alike, bare = pd.factorize(_filled([None if text is None else _bare(text) for text in ids]))
     several = np.bincount(alike[alike >= 0], minlength=len(bare)) > 1
-    cells = pd.Series(texts[:0], dtype=object)
-    why = {}
-    if several.any():
-        cells = rows["subject"][several[alike[codes]] & (alike[codes] >= 0)]
-        groups: dict[int, list[Cell]] = {}
-        for cell in distinct_cells(cells)[1]:
-            place = int(alike[ids.index(cell_text(cell)[0])])
-            groups.setdefault(place, []).append(cell)
-        why = {place: _difference(found) for place, found in groups.items()}
+    of_group = np.append(several, False)[alike[codes]] if len(ids) else np.zeros(0, dtype=bool)
+    why = _differences(rows["subject"][of_group], dict(zip(ids, alike.tolist(), strict=True)))
     return Subjects(labels[codes], refusals, alike[codes], why)
+
+
+def _differences(cells: pd.Series, place: Mapping[str | None, int]) -> dict[int, str]:
+    """Say in what ids differ that are alike, by their number in `place`."""
+    groups: dict[int, list[Cell]] = {}
+    for cell in distinct_cells(cells)[1]:
+        groups.setdefault(place[cell_text(cell)[0]], []).append(cell)
+    return {number: _difference(found) for number, found in groups.items()}
 
 
 def _filled(values: Sequence[Any]) -> npt.NDArray[Any]:
@@ -201,10 +202,10 @@ def _values(
     def labelled(cell: Cell) -> Cell:
         return labels.get(cell, cell) if isinstance(cell, Hashable) else cell
 
-    def as_number(cell: Cell) -> tuple[float, str]:
-        return cell_number(labelled(cell), truth_values=True, decimal=rules.decimal)
+    def as_number(cell: Cell, _: Quotes) -> tuple[float, str]:
+        return cell_number(labelled(cell), truth_values=True, decimal=rules.decimal, quoted=BRIEF)
 
-    def as_text(cell: Cell) -> tuple[str | None, str]:
+    def as_text(cell: Cell, _: Quotes) -> tuple[str | None, str]:
         if cell is None or isinstance(cell, bool):
             return (None if cell is None else str(cell)), ""
         text, problem = cell_text(labelled(cell))

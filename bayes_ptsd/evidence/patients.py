@@ -1,8 +1,9 @@
 """Patient files as evidence: read, validated, without the ids of the subjects.
 
-The steps: `patient_files` reads cells, `patient_columns` says which column holds what,
-`patient_subjects` replaces ids, `patient_cells` says what cells mean, `patient_checks` refuses,
-`suspicions` warns, and what is left becomes one dense labelled array here.
+The steps: `patient_files` reads cells, `patient_layouts` makes a row of each period,
+`patient_columns` says which column holds what, `patient_subjects` replaces ids, `patient_cells`
+says what cells mean, `patient_derived` fills in what the trial file tells, `patient_checks`
+refuses, `suspicions` warns, and what is left becomes one dense labelled array here.
 """
 
 from __future__ import annotations
@@ -153,10 +154,9 @@ def load_patients(
     if trial.design == "crossover":
         trial = replace(trial, sequences=orders)
     parsed, means = average_replicates(parsed, trial)
-    notes += means
     values = _values(parsed, trial, orders)
     tree = outcome_tree(values, baseline=_baseline(parsed, values), covariates=kept)
-    return Evidence(kind, trial, tree, source=where, notes=tuple(notes))
+    return Evidence(kind, trial, tree, source=where, notes=(*notes, *means))
 
 
 def _kind(rows: pd.DataFrame) -> tuple[PatientKind, list[Refusal]]:

@@ -26,6 +26,7 @@ __all__ = [
     "Refusal",
     "check_names",
     "looks_like_names",
+    "objects",
     "plain_cell",
     "plain_column",
     "plain_text",

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from bayes_ptsd.errors import nearest
 
-__all__ = ["LONGEST", "Quotes"]
+__all__ = ["BRIEF", "LONGEST", "Quotes"]
 
 # characters of a cell that a message quotes: whole words are told apart, a line is not filled
 LONGEST = 40
@@ -25,8 +25,10 @@ HIDDEN = "(not shown, as it looks like an id)"
 class Quotes:
     """Quotes cells, but for those that are ids or have the shape of one."""
 
-    def __init__(self, ids: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(self, ids: Callable[[], Iterable[str]] = tuple, *, brief: bool = False) -> None:
         self._ids = ids
+        # a message has room for few cells: of all further ones only that they are wrong is said
+        self.brief = brief
 
     @cached_property
     def ids(self) -> frozenset[str]:
@@ -60,18 +62,28 @@ class Quotes:
 
     def __call__(self, text: str, known: Collection[str] = ()) -> str:
         """Return a text in quotation marks, cut where it is long, or that it is not shown."""
+        if self.brief:
+            return "another text"
         if self.hides(text, known):
             return HIDDEN
         return f"'{text}'" if len(text) <= LONGEST else f"'{text[: LONGEST - 3]}...'"
 
     def number(self, value: float) -> str:
         """Return a number, or that it is not shown because a patient is called like it."""
+        if self.brief:
+            return "another number"
         same = {f"{value:g}", str(int(value)) if value.is_integer() else str(value)}
         return HIDDEN if same & self.ids else f"{value:g}"
 
     def unknown(self, text: str, known: Collection[str]) -> str:
         """Say that a label is unknown, and which of the known ones comes closest."""
+        if self.brief:
+            return "is unknown, too"
         return f"{self(text, known)} is unknown{nearest(text, known)}"
+
+
+BRIEF = Quotes(brief=True)
+"""Quotes nothing, for cells that no message has room for."""
 
 
 def _shape(text: str) -> str:

@@ -39,13 +39,16 @@ CODES = frozenset(
     for number in (99, 98, 97, 88, 77, 999, 998, 997, 888, 777, 9999, 9998, 9997, 8888, 7777,
                    99999, 88888, 999999)
 ) | {-9.0, -8.0, -7.0}  # fmt: skip
+# codes that are ordinary scores now and then: once is not enough
+REPEATED = frozenset({98.0, 97.0, 88.0, 77.0, -98.0, -97.0, -88.0, -77.0, -8.0, -7.0})
 # fewer distinct scores have no extent that something could be far outside of
 DISTINCT = 5
 # a code is outside by twice the widest gap between the other scores, and by a tenth of their range
 GAPS, TENTH = 2.0, 0.1
-# any other number by twice the range of the others, on the logarithmic scale, too, by their range:
-# a lognormal score of SD 1.5 goes there in fewer than one of a thousand trials
-RANGES = 2.0
+# any other number by three times the range of at least ten others, on the logarithmic scale, too,
+# by their range: of 1,600 trials each of 12 to 200 scores, normal, lognormal of SD 1.5, t with 3
+# degrees of freedom, and counts, fewer than one in a hundred has one
+RANGES, OTHERS = 3.0, 10
 # no more than a tenth of the scores can be typing errors
 FEW = 0.1
 
@@ -86,9 +89,10 @@ def strangers(values: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
     scores = scores[np.isfinite(scores)]
     found = []
     codes = np.isin(scores, [*CODES])
+    others = scores[~codes]
     for code in np.unique(scores[codes]):
-        others = scores[~codes]
-        if _code_stands_out(code, np.unique(others)):
+        once = (scores == code).sum() == 1
+        if not (once and code in REPEATED) and _code_stands_out(code, np.unique(others)):
             found.append((np.array([code]), others))
     apart = np.concatenate([code for code, _ in found]) if found else np.array([])
     rest = scores[~np.isin(scores, apart)]
@@ -104,8 +108,6 @@ def _code_stands_out(code: float, others: FloatArray) -> bool:
         return False
     distance = max(others[0] - code, code - others[-1])
     gap, extent = float(np.diff(others).max()), others[-1] - others[0]
-    if code < 0 <= others[0]:
-        return bool(distance >= gap)
     return bool(distance >= GAPS * gap and distance >= TENTH * extent)
 
 
@@ -119,7 +121,7 @@ def _far_apart(scores: FloatArray) -> FloatArray:
     few, many = sorted(parts, key=lambda part: int(np.isin(scores, part).sum()))
     share = np.isin(scores, few).mean()
     gap, extent = levels[place] - levels[place - 1], many[-1] - many[0]
-    if len(many) < DISTINCT or share > FEW or gap <= RANGES * extent:
+    if len(many) < OTHERS or share > FEW or gap <= RANGES * extent:
         return np.array([])
     if levels[0] >= 0:
         logs = np.log1p(levels) if levels[0] < 1 else np.log(levels)

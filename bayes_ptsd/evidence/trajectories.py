@@ -87,7 +87,7 @@ def arm_trajectories(evidence: Evidence) -> xr.Dataset:
     arrays = arrays.drop_vars(["endpoint", "period", "sequence"], errors="ignore").isel(
         subject=keep
     )
-    _refuse_empty(arrays, names[0])
+    _refuse_empty(arrays, names[0], _later_advice(evidence, names[0]))
     return arrays.assign_attrs(endpoint=names[0], subjects_without_score=int((~keep).sum()))
 
 
@@ -118,14 +118,34 @@ def covariate_columns(
     return xr.DataArray(table - table.mean(axis=0), dims=("subject", "column"), coords=coords)
 
 
-def _refuse_empty(arrays: xr.Dataset, endpoint: str) -> None:
+def _later_advice(evidence: Evidence, endpoint: str) -> tuple[str, str]:
+    """Return where the scores are looked for, and what to do if period 2 has what is missing."""
+    if evidence.trial.design != "crossover":
+        return "", ""
+    scores = outcomes_of(evidence)["value"].sel(endpoint=endpoint)
+    seen = scores.notnull().any("visit")
+    under = set(scores["treatment"].values[seen.values])
+    orders = set(scores["sequence"].values[seen.any("period").values])
+    enough = len(under) > 1 and len(orders) > 1
+    return " in period 1", ": take model 'crossover'" if enough else ""
+
+
+def _refuse_empty(arrays: xr.Dataset, endpoint: str, advice: tuple[str, str]) -> None:
     """Refuse visits without scores and a trial with one arm."""
+    where, instead = advice
     empty = arrays["score"].isnull().all("subject").values
+    if empty.all():
+        raise EvidenceError(
+            f"endpoint '{endpoint}' has no score{where}, and this model reads no other{instead}"
+        )
     if empty.any():
         label = arrays["visit"].values[empty][0]
         raise EvidenceError(f"endpoint '{endpoint}' has no score at visit '{label}'; leave it out")
     if arrays["active"].values.min(initial=1) == arrays["active"].values.max(initial=0):
-        raise EvidenceError(f"endpoint '{endpoint}' has scores under one treatment only")
+        raise EvidenceError(
+            f"endpoint '{endpoint}' has scores under one treatment only{where}, so that nothing "
+            f"compares the treatments{' there' if where else ''}{instead}"
+        )
 
 
 def _columns(name: str, values: xr.DataArray) -> dict[str, xr.DataArray]:

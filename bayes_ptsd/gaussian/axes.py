@@ -20,9 +20,19 @@ __all__ = ["Axis", "DispersionPrior", "inverse_sd", "sd_axis"]
 DispersionPrior = Prior | Callable[[FloatArray], FloatArray]
 
 # The widest box, by kind of coordinate: standard deviations of 2e-6 to 8,100 times the residual
-# scale, correlations within 1.2e-5 of 1. A posterior that has not fallen off by there is refused,
-# as improper or too heavy-tailed.
+# scale, correlations within 1.2e-5 of 1.
 LIMITS = {"log": (-13.0, 9.0), "from_zero": (0.0, 9.0), "atanh": (-6.0, 6.0)}
+
+
+# Where that is too narrow: standard deviations of 1e-11 (a double's digits end there) to 2e17 times
+# the residual scale, of a score that is a million times too large or a reference SD that is. A
+# posterior that has not fallen off by there is refused, as improper or too heavy-tailed.
+WIDER = {"log": (-25.0, 40.0), "from_zero": (0.0, 40.0), "atanh": (-6.0, 6.0)}
+
+
+# A prior is heavy-tailed if one draw in a million million is a million times the median: a
+# half-Cauchy's is 6e11 times, a half-t's with 3 degrees of freedom 9e3, a log-normal's less.
+TAIL, HEAVY = 1e-12, 1e6
 
 
 def inverse_sd(sd: FloatArray) -> FloatArray:
@@ -81,18 +91,28 @@ class Axis:
         density = DISTRIBUTIONS[self.prior.dist].frozen(**self.prior.params).logpdf
         return density
 
-    def limits(self, scale: FloatArray) -> tuple[FloatArray, FloatArray, bool, bool]:
+    def limits(
+        self, scale: FloatArray, *, wider: bool = False
+    ) -> tuple[FloatArray, FloatArray, bool, bool]:
         """Return the widest box, dim ``(dataset,)``, and whether each end is an end of the prior.
 
         A finite end of the prior's support inside the widest box (and zero, for a standard
         deviation that can be zero) is a natural end: mass beside it is not lost.
         """
-        low, high = (np.full(scale.shape, end) for end in LIMITS[self.kind])
+        reach = WIDER if wider and self._is_light() else LIMITS
+        low, high = (np.full(scale.shape, end) for end in reach[self.kind])
         ends = self._support()
         lower = np.maximum(low, self.coordinate(np.array(ends[0]), scale))
         upper = np.minimum(high, self.coordinate(np.array(ends[1]), scale))
         natural_low = bool((lower > low).any()) or self.kind == "from_zero"
         return lower, upper, natural_low, bool((upper < high).any())
+
+    def _is_light(self) -> bool:
+        """Tell whether the prior is proper and of no heavy tail: means exist at any distance."""
+        if not isinstance(self.prior, Prior) or not self.prior.proper:
+            return False
+        middle, far = map(float, self.prior.quantile([0.5, 1 - TAIL]))
+        return far < HEAVY * middle
 
     def _support(self) -> tuple[float, float]:
         """Return the ends of the prior's support within the parameter's range."""

@@ -20,6 +20,8 @@ __all__ = [
     "covariance_axes",
 ]
 
+# A difference this small beside the largest residual is rounding: doubles have 16 digits.
+ROUNDING = 1e-13
 # smaller than any spread that scores can show; the square of its inverse is still a number
 VARIANCE_FLOOR = 1e-60
 
@@ -82,6 +84,8 @@ def _intercept_blocks(rows: FloatArray, present: BoolArray) -> FloatArray:
     """Return cross-products of half-differences, half-sums and single periods."""
     both = np.all(present, axis=-1, keepdims=True)
     change = np.where(both, rows[:, :, 0] - rows[:, :, 1], 0.0) * np.sqrt(0.5)
+    # a difference of rounding only is none: a standard deviation near zero would blow it up
+    change = np.where(np.abs(change) < ROUNDING * np.abs(rows).max(axis=(1, 2))[:, None], 0, change)
     total = np.where(both, rows[:, :, 0] + rows[:, :, 1], 0.0) * np.sqrt(0.5)
     single = np.where(both, 0.0, rows[:, :, 0] + rows[:, :, 1])
     return np.stack([_products(part, part) for part in (change, total, single)], axis=1)

@@ -12,7 +12,12 @@ from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.gaussian.axes import Axis
 from bayes_ptsd.gaussian.designs import Covariance, Design
 from bayes_ptsd.gaussian.linear import LinearPosterior, NormalComponents, normal_components, solve
-from bayes_ptsd.gaussian.quadrature import Quadrature, integrate, refuse_inexact
+from bayes_ptsd.gaussian.quadrature import (
+    EDGE_TOLERANCE,
+    Quadrature,
+    integrate,
+    refuse_inexact,
+)
 from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = ["Problem", "Solution", "problem_of_rows", "solve_problem"]
@@ -120,22 +125,18 @@ def problem_of_rows(
 
 
 def solve_problem(
-    problem: Problem, *, tolerance: float, nodes: int | None = None, first: int = 0
+    problem: Problem, *, tolerance: float, nodes: int | None = None, first: int | None = None
 ) -> Solution:
     """Integrate over the dispersion parameters with enough nodes.
 
     Nodes are added until the highest Legendre coefficients are below `tolerance`, relative to the
     largest; integrals are accurate to about its square. `first` is the number of the first data
-    set, for messages.
+    set of a batch, for messages.
     """
-    quadrature = None
-    for count in NODES[len(problem.axes)] if nodes is None else (nodes,):
-        quadrature = integrate(problem.log_density, problem.axes, problem.scale, nodes=count)
-        if float(quadrature.resolution.max()) <= tolerance:
-            break
-    assert quadrature is not None
-    proper = all(isinstance(a.prior, Prior) and a.prior.proper for a in problem.axes)
-    refuse_inexact(quadrature, tolerance=max(tolerance, ACCEPTED), first=first, proper=proper)
+    quadrature = _resolved(problem, tolerance, nodes, wider=False)
+    if not (quadrature.edge <= EDGE_TOLERANCE[len(problem.axes)]).all():
+        quadrature = _resolved(problem, tolerance, nodes, wider=True)
+    refuse_inexact(quadrature, problem.axes, tolerance=max(tolerance, ACCEPTED), first=first)
     value = problem.values(quadrature.coordinate)
     linear = problem.linear(value)
     lost = np.asarray(np.isnan(linear.log_marginal).any(axis=1))
@@ -146,6 +147,18 @@ def solve_problem(
         linear = problem.linear(value)
     share = np.exp(linear.log_marginal - _add(linear.log_marginal)[:, None])
     return Solution(problem, quadrature, value, linear, share * quadrature.weight[:, None])
+
+
+def _resolved(problem: Problem, tolerance: float, nodes: int | None, *, wider: bool) -> Quadrature:
+    """Integrate with as few of the nodes as resolve the density, else with the most."""
+    counts = NODES[len(problem.axes)] if nodes is None else (nodes,)
+    for count in counts:
+        found = integrate(
+            problem.log_density, problem.axes, problem.scale, nodes=count, wider=wider
+        )
+        if float(found.resolution.max()) <= tolerance:
+            break
+    return found
 
 
 def _add(logs: FloatArray) -> FloatArray:
@@ -198,9 +211,11 @@ def _scale(
     rows = columns.reshape(len(columns), -1, columns.shape[-1])
     varying = none & (np.linalg.matrix_rank(rows) < count)
     if varying.any():
+        which = f"data set {int(np.argmax(varying))}: " if len(scale) > 1 else ""
         raise FitError(
-            f"data set {int(np.argmax(varying))}: the scores do not vary around their cell means; "
-            "nothing bounds the standard deviations from below: are the scores derived or rounded?"
+            f"{which}the means of the model fit all scores exactly and leave no residual "
+            "variation, so that the scores say nothing about the standard deviations but that "
+            "they are zero: are the scores derived or rounded?"
         )
     prior = axes[0].prior
     middle = prior.quantile(0.5) if isinstance(prior, Prior) and prior.proper else 1.0

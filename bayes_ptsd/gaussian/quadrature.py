@@ -15,7 +15,7 @@ from numpy.polynomial import legendre
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence.pairs import BoolArray
 from bayes_ptsd.gaussian.axes import Axis
-from bayes_ptsd.priors import FloatArray
+from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = [
     "LogDensity",
@@ -38,10 +38,17 @@ SCAN = {1: 65, 2: 17, 3: 13}
 # ninety) what exp(-DROP) leaves there, as the sum over the other axes adds to it.
 EDGE_TOLERANCE = {1: 1e-7, 2: 1e-7, 3: 1e-5}
 
-IMPROPER = "give the standard deviations proper priors such as half_normal"
-PROPER = (
-    "these priors are proper, so the scores leave a standard deviation free to be zero; one whose "
-    "prior has no density there, such as log_normal, has a posterior"
+# What to do where the density has not fallen off at an edge of the box: priors that are proper or
+# not at the lower end of a standard deviation, any at its upper end, any of a correlation.
+AT_ZERO = {
+    False: "it is improper there: give the standard deviations proper priors such as half_normal",
+    True: "these priors are proper, so the scores leave it free to be zero; one whose prior has no "
+    "density there, such as log_normal, has a posterior",
+}
+HEAVY = "it is improper or too heavy-tailed: give it a proper prior such as half_normal"
+ALIKE = (
+    "the scores of the two periods differ by nothing, or by far less than the priors of the "
+    "standard deviations expect; check the scores and reference_sd"
 )
 
 
@@ -62,9 +69,9 @@ class Quadrature:
     series : ndarray
         Legendre coefficients of the density over the box mapped to [-1, 1], dims ``(dataset,
         degree, ...)`` with one degree dim an axis; normalized to integrate to one.
-    edge : ndarray
-        Largest density at an edge of the box relative to the peak of its marginal, ends of the
-        prior left out, dim ``(dataset,)``.
+    edges : ndarray
+        Density at the lower and the upper edge of the box relative to the peak of its marginal,
+        zero at an end of the prior, dims ``(dataset, axis, 2)``.
     resolution : ndarray
         Size of the highest coefficients relative to the largest, dim ``(dataset,)``.
     """
@@ -75,8 +82,13 @@ class Quadrature:
     weight: FloatArray
     log_evidence: FloatArray
     series: FloatArray
-    edge: FloatArray
+    edges: FloatArray
     resolution: FloatArray
+
+    @property
+    def edge(self) -> FloatArray:
+        """Return the largest density at an edge of the box, dim ``(dataset,)``."""
+        return np.asarray(self.edges.max(axis=(1, 2)))
 
     def marginal(self, axis: int) -> FloatArray:
         """Return the Legendre coefficients of one axis, dims ``(dataset, degree)``."""
@@ -84,7 +96,12 @@ class Quadrature:
 
 
 def integrate(
-    log_density: LogDensity, axes: Sequence[Axis], scale: FloatArray, *, nodes: int
+    log_density: LogDensity,
+    axes: Sequence[Axis],
+    scale: FloatArray,
+    *,
+    nodes: int,
+    wider: bool = False,
 ) -> Quadrature:
     """Find the box that holds the mass of each density and integrate over it.
 
@@ -99,6 +116,8 @@ def integrate(
         Scale of each data set in score units, dim ``(dataset,)``.
     nodes : int
         Gauss-Legendre nodes per axis.
+    wider : bool
+        Whether the widest box is that of densities far from the scale of the data.
 
     Returns
     -------
@@ -122,7 +141,7 @@ def integrate(
     >>> round(float(np.exp(result.log_evidence[0]) ** 2 / (2 * np.pi)), 8)
     1.0
     """
-    low, high, natural = _box(log_density, axes, scale)
+    low, high, natural = _box(log_density, axes, scale, wider)
     points, weights = legendre.leggauss(nodes)
     unit = np.stack([g.ravel() for g in np.meshgrid(*[points] * len(axes), indexing="ij")])
     tensor = np.prod(np.meshgrid(*[weights] * len(axes), indexing="ij"), axis=0).ravel()
@@ -142,16 +161,16 @@ def integrate(
         weight=weight / mass[:, None],
         log_evidence=peak[:, 0] + np.log(mass) + np.log(half).sum(axis=1),
         series=series,
-        edge=_edge(density.reshape(shape), weights, natural),
+        edges=_edges(density.reshape(shape), weights, natural),
         resolution=_resolution(series),
     )
 
 
 def _box(
-    log_density: LogDensity, axes: Sequence[Axis], scale: FloatArray
+    log_density: LogDensity, axes: Sequence[Axis], scale: FloatArray, wider: bool
 ) -> tuple[FloatArray, FloatArray, list[tuple[bool, bool]]]:
     """Zoom in on the region where the density is within exp(-DROP) of its peak."""
-    limits = [axis.limits(scale) for axis in axes]
+    limits = [axis.limits(scale, wider=wider) for axis in axes]
     least, most = (np.stack([limit[end] for limit in limits], axis=1) for end in (0, 1))
     low, high = least, most
     count = SCAN[len(axes)]
@@ -212,19 +231,21 @@ def _marginal(series: FloatArray, axis: int) -> FloatArray:
     return np.asarray(series[(slice(None), slice(None)) + (0,) * others] * 2.0**others)
 
 
-def _edge(density: FloatArray, weights: FloatArray, natural: list[tuple[bool, bool]]) -> FloatArray:
-    """Return the largest relative marginal density at an outermost node.
+def _edges(
+    density: FloatArray, weights: FloatArray, natural: list[tuple[bool, bool]]
+) -> FloatArray:
+    """Return the relative marginal densities at the outermost nodes, dims (dataset, axis, 2).
 
     Ends of the prior are left out: no mass is lost beyond them.
     """
-    ends = np.zeros(len(density))
+    found = []
     for axis, is_end in enumerate(natural):
         line = np.moveaxis(density, axis + 1, 1)
         for _ in natural[1:]:
             line = np.einsum("d...k,k->d...", line, weights)
         edges = np.where(np.array(is_end), 0.0, line[:, [0, -1]])
-        ends = np.maximum(ends, edges.max(axis=1) / line.max(axis=1))
-    return ends
+        found.append(edges / line.max(axis=1, keepdims=True))
+    return np.stack(found, axis=1)
 
 
 def series_pdf(series: FloatArray, x: FloatArray) -> FloatArray:
@@ -270,12 +291,12 @@ def series_quantile(series: FloatArray, p: FloatArray) -> FloatArray:
 
 
 def refuse_inexact(
-    result: Quadrature, *, tolerance: float, first: int = 0, proper: bool = False
+    result: Quadrature, axes: Sequence[Axis], *, tolerance: float, first: int | None = None
 ) -> None:
     """Raise unless every data set's box and nodes are good enough.
 
     `tolerance` bounds the size of the highest Legendre coefficients; `first` is the number of the
-    first data set and `proper` whether all priors of the dispersion are, for the message.
+    first data set of a batch, for the message.
 
     Raises
     ------
@@ -286,16 +307,33 @@ def refuse_inexact(
     if lost.any():
         number = int(np.argmax(lost))
         raise FitError(
-            f"data set {first + number}: the posterior of the standard deviations has relative "
-            f"density {result.edge[number]:.1e} at the edge of the widest box; it is improper or "
-            f"too heavy-tailed: {PROPER if proper else IMPROPER}"
+            f"{_data_set(first, number)}the posterior of the standard deviations has relative "
+            f"density {result.edge[number]:.1e} at the edge of the widest box, "
+            f"{_at_edge(result.edges[number], axes)}"
         )
     coarse = ~(result.resolution <= tolerance)
     if coarse.any():
         number = int(np.argmax(coarse))
         raise FitError(
-            f"data set {first + number}: the quadrature leaves a relative error of "
+            f"{_data_set(first, number)}the quadrature leaves a relative error of "
             f"{result.resolution[number]:.1e} (allowed {tolerance:.0e}); use priors without "
             "jumps or spikes for the standard deviations; a correlation close to -1 or 1 needs "
             "sampling"
         )
+
+
+def _data_set(first: int | None, number: int) -> str:
+    """Return the number of a data set of a batch as messages begin with it."""
+    return "" if first is None else f"data set {first + number}: "
+
+
+def _at_edge(edges: FloatArray, axes: Sequence[Axis]) -> str:
+    """Say at which end of which parameter the density has not fallen off, and what to do."""
+    place, end = np.unravel_index(np.argmax(edges), edges.shape)
+    axis = axes[int(place)]
+    if axis.kind == "atanh":
+        return f"where '{axis.name}' is {'1' if end else '-1'}: {ALIKE}"
+    if end:
+        return f"where '{axis.name}' is largest: {HEAVY}"
+    proper = isinstance(axis.prior, Prior) and axis.prior.proper
+    return f"where '{axis.name}' is zero: {AT_ZERO[proper]}"

@@ -54,7 +54,7 @@ def contrast_inference(
     weights = linalg.solve_triangular(tables.root, contrasts.T, trans="T").T
     estimate = contrasts @ tables.ordinary - weights @ at.residual[:-1]
     slopes = whitened_slopes(covariance, at)
-    w = 2 * linalg.inv(hessian(tables, covariance, at))
+    w = 2 * _inverse(hessian(tables, covariance, at))
     design = at.whitened[..., :-1, :-1]
     p = -np.einsum("hgab,gabij->hij", slopes, design, optimize=True)
     spread = weights @ at.phi
@@ -66,6 +66,12 @@ def contrast_inference(
     bias = _bias(covariance, at, slopes, p, w)
     added = 2 * np.einsum("ci,ij,cj->c", spread, bias, spread)
     return estimate, np.sqrt(naive + added), df
+
+
+def _inverse(curvature: FloatArray) -> FloatArray:
+    """Invert the curvature in parameters that may be of very different sizes."""
+    size = 1 / np.sqrt(np.abs(np.diag(curvature)))
+    return np.asarray(size[:, None] * linalg.inv(size[:, None] * curvature * size) * size)
 
 
 def _bias(

@@ -80,7 +80,7 @@ def sampled_checks(
         # only a fit that is not in the store pays for the import of PyMC
         from bayes_ptsd.fit import fit_model
 
-        return fit_model(*analysis, seed=seed)
+        return fit_model(*analysis, engine="nuts", seed=seed)
 
     return kept(rows, store, sample, settings=SAMPLER, seed=seed, progress=progress)
 

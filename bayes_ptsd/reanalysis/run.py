@@ -62,12 +62,9 @@ def reanalyze(
     refuse_sets(printed, sets)
     weights = _describe_weights(*chosen_weights(printed, reading_weights))
     seconds: dict[str, float] = {}
-    held = sum(entry["size"] for entry in list_results(store.path).entries)
-    store.check_writable(max(ROOM, (QUICK_ROOM if quick else WHOLE_ROOM) - held))
-    outcomes = _outcomes(
-        printed, store, quick=quick, sets=sets, seed=seed, workers=workers, progress=progress,
-        seconds=seconds,
-    )  # fmt: skip
+    store.check_writable(_room(store, quick=quick))
+    outcomes = _outcomes(printed, store, quick=quick, sets=sets, seed=seed, workers=workers,
+                         progress=progress, seconds=seconds)  # fmt: skip
     folder = Path(output) if output is not None else Path(store.path) / "report"
     with timed(seconds, "comparison"):
         headline = headline_rows(printed, store, seed=seed, reading_weights=reading_weights)
@@ -96,6 +93,12 @@ def reanalyze(
         "report": str(page),
         "seconds": {key: round(value, 2) for key, value in seconds.items()},
     }
+
+
+def _room(store: ResultStore, *, quick: bool) -> int:
+    """Return the bytes that a run is going to write, without those that the store has."""
+    held = sum(entry["size"] for entry in list_results(store.path).entries)
+    return max(ROOM, (QUICK_ROOM if quick else WHOLE_ROOM) - held)
 
 
 def last_weights(store: ResultStore, digest: str) -> dict[str, float] | None:

@@ -113,7 +113,9 @@ def _fit(task: Task, patients: Evidence, *, seed: int, compiled: CompiledModels)
     with warnings.catch_warnings():
         # what fails is in the result, and the pooled result says of how many
         warnings.simplefilter("ignore")
-        return fit_model(patients, task.spec, seed=seed, compiled=compiled, **SAMPLER)
+        return fit_model(
+            patients, task.spec, engine="nuts", seed=seed, compiled=compiled, **SAMPLER
+        )
 
 
 def _lean(fit: xr.DataTree) -> xr.DataTree:

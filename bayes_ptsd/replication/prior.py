@@ -65,6 +65,15 @@ class ReplicationPrior:
     nuisance: Sequence[tuple[float, float, float]]
     about: Mapping[str, Any]  # center, readings, endpoint, SD, what it rests on, ``warnings``
 
+    def __repr__(self) -> str:
+        """Say in a line what the prior is worth and rests on."""
+        unit = f" {self.about['unit']}" if self.about.get("unit") else ""
+        return (
+            f"ReplicationPrior({self.about.get('endpoint', '')}: mean {self.prior.mean:.3g}, "
+            f"sd {self.prior.sd:.3g}{unit}, robust weight {self.robust_weight:g}, "
+            f"center {self.about.get('center')!r})"
+        )
+
     @cached_property
     def sensitivity(self) -> xr.Dataset:
         """``sd, interval, elir`` of the informative part for each ``scale`` between trials."""

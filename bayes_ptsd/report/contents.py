@@ -20,7 +20,7 @@ from bayes_ptsd.evidence.published import contrast_names, select_contrast
 from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.prior_family import PRIOR_FAMILY
-from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, make_result_id
+from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, OWN_ENGINE, make_result_id
 from bayes_ptsd.readings.weights import chosen_weights
 from bayes_ptsd.replication.outlook import Outlook
 from bayes_ptsd.store import ResultStore
@@ -295,8 +295,12 @@ class PatientOutcome:
         return list(dict.fromkeys(str(fit.attrs["model"]) for fit in self.fits))
 
     def of_model(self, model: str) -> list[xr.DataTree]:
-        """Return the fits under one model, one per prior: the newest of each."""
+        """Return the fits under one model, one per prior: the newest of each, sampled here first.
+
+        What somebody sampled outside this package stands in where it has nothing of its own.
+        """
         chosen = [fit for fit in self.fits if fit.attrs["model"] == model]
+        chosen.sort(key=lambda fit: fit.attrs["engine"] != OWN_ENGINE)
         return list({(fit.attrs["prior"], fit.attrs["prior_formula"]): fit
                      for fit in chosen}.values())  # fmt: skip
 

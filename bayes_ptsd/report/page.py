@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Head", "page_html", "page_sections", "write_report"]
 
+# bytes: the page of the shipped evidence has 3 million, its tables and figures 4 million
+ROOM = 10_000_000
 GENERATOR = '<meta name="generator" content="bayes-ptsd">'
 SECTIONS: tuple[Callable[[Contents], Section | None], ...] = (
     first_screen,
@@ -116,6 +119,7 @@ def write_report(
     outcomes = patient_outcomes(store)
     if evidence is None and not outcomes:
         raise ResultNotFoundError(f"{store.path}: holds no result of patients to report")
+    _check_writable(target.resolve())
     contents = None if evidence is None else Contents(
         evidence=evidence,
         store=store,
@@ -227,6 +231,19 @@ def _refuse_foreign(target: Path) -> None:
             )
     elif target.exists() and not target.is_dir():
         raise StoreError(f"{target}: is a file; name a folder for the report")
+
+
+def _check_writable(place: Path) -> None:
+    """Find out before anything is computed whether a report can be written."""
+    with _writing(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-"):
+            free = shutil.disk_usage(place.parent).free
+    if free < ROOM:
+        raise StoreError(
+            f"{place}: {free / 1e6:.0f} MB are free and about {ROOM / 1e6:.0f} MB are needed for "
+            "the report; make room, or choose another folder"
+        )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from bayes_ptsd.provenance import OWN_ENGINE
 from bayes_ptsd.report.contents import PatientOutcome
 from bayes_ptsd.report.depression import mediation_section
 from bayes_ptsd.report.markup import ABSENT, facts, interval_text, number, paragraph, probability
@@ -157,7 +158,7 @@ def _line(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, str]:
     known = counterpart and one["mean"] is not None
     gap = one["mean"] - counterpart["estimate"] if known else None
     return {
-        "model": f"{fit.attrs['model']} ({method.partition(':')[0]})",
+        "model": f"{_model_name(fit)} ({method.partition(':')[0]})",
         "prior": prior if formula.startswith(f"{prior}(") else f"{prior}, {formula}",
         "mean": number(one["mean"], digits),
         "sd": number(one["sd"], digits),
@@ -171,6 +172,12 @@ def _line(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, str]:
         "mean minus estimate": number(gap, digits, sign=True),
         "checks": "passed" if int(fit.attrs["checks_passed"]) else "a required check failed",
     }
+
+
+def _model_name(fit: xr.DataTree) -> str:
+    """Return the name of a model, with the engine where somebody sampled it elsewhere."""
+    own = fit.attrs["engine"] == OWN_ENGINE
+    return f"{fit.attrs['model']}, {OWN_ENGINE}" if own else str(fit.attrs["model"])
 
 
 def _analyses(outcome: PatientOutcome) -> list[dict[str, Any]]:
@@ -256,7 +263,7 @@ def _origin(outcome: PatientOutcome, fit: xr.DataTree) -> dict[str, Any]:
     attrs = fit.attrs
     return {
         **{key: attrs[key] for key in ("result_id", "model", "prior", "prior_formula", "engine")},
-        "seed": int(attrs["seed"]),
+        "seed": attrs["seed"],
         "seconds": float(attrs["seconds"]),
         "created": outcome.created.get(str(attrs["result_id"]), ""),
         "priors": attrs.get("priors", ""),

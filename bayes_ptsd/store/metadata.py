@@ -130,7 +130,13 @@ SIDECAR: Mapping[str, Rule] = {
     "spec": _table,
     "evidence_kind": Rule(lambda value: value in KINDS, f"one of {', '.join(KINDS)}"),
     "evidence_digest": _text,
-    "seed": _or_null(Rule(lambda value: type(value) is int, "a whole number")),
+    # of a fit that somebody sampled elsewhere nobody may know it
+    "seed": _or_null(
+        Rule(
+            lambda value: type(value) is int or value == "not known",
+            "a whole number, or 'not known'",
+        )
+    ),
     "versions": _versions,
     "seconds": _number_or_null,
     "warnings": _or_null(_all_of(list, _text, "a list of texts")),
@@ -143,6 +149,7 @@ SIDECAR: Mapping[str, Rule] = {
         _text_or_null,
     ),
 }
+"""Keys that every sidecar has."""
 LATER: Mapping[str, Rule] = {
     "dropped": _all_of(list, _text, "a list of texts"),
     "reconstructions": _or_null(Rule(_is_count, "a whole number")),

@@ -18,8 +18,10 @@ from typing import Any, get_args
 import pandas as pd
 import xarray as xr
 
+from bayes_ptsd.display import html_table
 from bayes_ptsd.errors import StoreError, nearest
-from bayes_ptsd.evidence import EvidenceKind
+from bayes_ptsd.evidence import Evidence, EvidenceKind
+from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import catalog, records, upkeep
 from bayes_ptsd.store.files import RESULTS, command, make_folders, publish, writing
 from bayes_ptsd.store.netcdf import decode, encode, write_zarr
@@ -34,6 +36,9 @@ ROOM = 32_000_000
 # bytes that are written to find out: a quota, or a limit on the size of files, shows in no free
 # space; more would be felt on a network drive
 PROBE = 1_000_000
+
+# as many lines as a notebook shows without scrolling; the whole catalog is `frame`
+SHOWN = 10
 
 
 class ResultStore:
@@ -85,6 +90,18 @@ class ResultStore:
         """Show the folder."""
         return f"ResultStore({str(self.path)!r})"
 
+    def _repr_html_(self) -> str:
+        """Show the newest results in a notebook, read from their sidecars."""
+        entries = catalog.list_results(self.path).entries
+        keys = ("model", "endpoint", "contrast", "prior", "engine")
+        rows = [
+            [one["result_id"][:10], *(one.get(key) or "" for key in keys)]
+            for one in reversed(entries[-SHOWN:])
+        ]
+        count = f"{len(entries)} {'result' if len(entries) == 1 else 'results'}"
+        shown = f", the newest {SHOWN}" if len(entries) > SHOWN else ""
+        return html_table(f"{self.path}: {count}{shown}", rows, head=["result", *keys])
+
     def check_writable(self, room: int = ROOM) -> None:
         """Create the folder where it is missing, see whether there is room, and write a file in it.
 
@@ -114,13 +131,24 @@ class ResultStore:
             with writing(probe):
                 probe.unlink(missing_ok=True)
 
-    def save(self, tree: xr.DataTree, *, keep_data: bool = False) -> str:
+    def save(
+        self,
+        tree: Any,
+        *,
+        evidence: Evidence | None = None,
+        spec: ModelSpec | str | Path | None = None,
+        keep_data: bool = False,
+    ) -> str:
         """Save a result under the id it carries, unless the store has it already.
 
         Parameters
         ----------
-        tree : xr.DataTree
-            A result; its root attributes are those of docs/guides/store.md.
+        tree : DataTree or InferenceData
+            A result; its root attributes are those of docs/guides/store.md. With `evidence` and
+            `spec`, what `pm.sample` returns of a model of `build_model`: its checks and attributes
+            are made first, its engine is "pymc (own)", and its id is also that of its draws.
+        evidence, spec : Evidence; ModelSpec, str or Path, optional
+            What a fit of one's own is of: what `build_model` took.
         keep_data : bool
             Of evidence of kind "patients", keep the rows and everything with one number per
             subject or observation. Otherwise they are left out and the attribute `dropped`
@@ -136,12 +164,18 @@ class ResultStore:
         StoreError
             If the tree lacks an attribute, holds something other than numbers and text, or cannot
             be written. Then nothing is stored.
+        SpecError
+            If a fit of one's own is not of this evidence and model; the message says which
+            variables are missing or which data differ.
 
         Warns
         -----
         UserWarning
             If rows are to be kept of a result that was stored without them.
+        StatisticalWarning
+            For every check that a fit of one's own fails.
         """
+        tree = _result(tree, evidence, spec)
         described = records.describe(tree.attrs)
         result_id = str(described["result_id"])
         kind = described["evidence_kind"]
@@ -389,6 +423,24 @@ class ResultStore:
                 UserWarning,
                 stacklevel=3,
             )
+
+
+def _result(tree: Any, evidence: Evidence | None, spec: ModelSpec | str | Path | None) -> Any:
+    """Return what is to be stored: a result as it is, or the fit that somebody's draws make."""
+    if evidence is None and spec is None:
+        if isinstance(tree, xr.DataTree) and "result_id" in tree.attrs:
+            return tree
+        raise StoreError(
+            "a result needs the attribute 'result_id' at its root; of a fit of your own, say what "
+            "it is of: store.save(fit, evidence=..., spec=...), as given to build_model"
+        )
+    if evidence is None or spec is None:
+        missing = "evidence" if evidence is None else "spec, the model or its name"
+        raise StoreError(f"evidence and spec belong together; give {missing}, as well")
+    # checks need ArviZ, which takes a second to import, and results of this package have them
+    from bayes_ptsd.own_fits import own_fit
+
+    return own_fit(tree, evidence, spec, level=4)
 
 
 def load_whole(store: ResultStore, result_ids: Iterable[str]) -> list[xr.DataTree]:

@@ -26,6 +26,7 @@ from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcomes_of
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
+from bayes_ptsd.patient_scale import occasion_scale
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.specification import Groups, ModelSpec, Problem
 from bayes_ptsd.structures.crossover import CROSSOVER
@@ -105,8 +106,25 @@ def _tails(level: float) -> FloatArray:
     return np.array([(1 - level) / 2, (1 + level) / 2])
 
 
+def _refuse_no_spread(logs: Evidence) -> None:
+    """Refuse logarithms without an SD in period 1: that of the trial file is in points."""
+    outcomes = logs.data["outcomes"].to_dataset()
+    first = outcomes["value"].sel(period=1)
+    if first[0].size > 1:  # several endpoints or visits, which the crossover refuses
+        return
+    orders = first["sequence"].values
+    arms = [first.values[orders == name].ravel() for name in sorted(set(orders))]
+    if not occasion_scale(arms, least_sd=0.0).sd > 0:
+        raise EvidenceError(
+            "the logarithms of the scores of period 1 do not vary within the sequences, or no two "
+            "patients of one have any, and their SD is what the priors are multiples of; take the "
+            "model 'crossover' with a reference_sd in the trial file"
+        )
+
+
 def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
     """Bring the logarithms and the specification together."""
+    _refuse_no_spread(logged(evidence))
     problem = CROSSOVER.problem(evidence, spec)
     units = {DIFFERENCE: problem.endpoint.unit, RATIO: "ratio, active over control"}
     attrs = {

@@ -164,7 +164,7 @@ def test_known_truth_of_a_crossover_is_recovered_by_nuts() -> None:
     """240 patients: effect and period effect within 3 posterior sd, near ML."""
     evidence = example_categories("binary", subjects=240, missing=0.2, seed=6)
     spec = load_model("binary")
-    fit = fit_model(evidence, spec)
+    fit = fit_model(evidence, spec, engine="nuts")
     summary = estimate(fit)
     for name, truth in (("log_odds_ratio", 1.2), ("period_effect", -0.5), ("sd_subject", 1.0)):
         one = summary.sel(estimand=name)

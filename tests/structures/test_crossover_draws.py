@@ -254,10 +254,10 @@ def test_improper_posteriors_are_refused() -> None:
     few = CrossoverPairs(
         np.array([[1.0, 2], [3, 5], [4, 4.5]]), np.array([True, False, True]), np.arange(3)
     )
-    with pytest.raises(FitError, match="data set 0: the posterior of the standard deviations"):
+    with pytest.raises(FitError, match=r"^the posterior of the standard deviations"):
         crossover_posterior(few, flat)
     same = CrossoverPairs(np.ones((8, 2)), np.arange(8) < 4, np.arange(8))
-    with pytest.raises(FitError, match="do not vary"):
+    with pytest.raises(FitError, match="no residual variation"):
         crossover_posterior(same, vague())
 
 

@@ -125,7 +125,7 @@ def test_nuts_meets_the_public_posteriors(
     priors = {"treatment": wide, "level": wide, "period_effect": wide}
     priors |= {"sd_subject": half, "sd_within": half}
     spec = load_model("crossover").having(priors=priors)
-    sampled = fit_model(evidence, spec, draws=3000, compiled=compiled)
+    sampled = fit_model(evidence, spec, engine="nuts", draws=3000, compiled=compiled)
     exact = exact_crossover(crossover_model(evidence, spec), seed=1)["exact"]
     for parameter in ("treatment_difference", "period_effect", "sd_subject", "sd_within"):
         close(sampled, exact, parameter)
@@ -136,7 +136,9 @@ def sampled(compiled: CompiledModels) -> xr.DataTree:
     """Return the sampled fit of the simulated example."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
-        return fit_model(example_patients(), load_model("crossover"), compiled=compiled)
+        return fit_model(
+            example_patients(), load_model("crossover"), engine="nuts", compiled=compiled
+        )
 
 
 def test_nuts_meets_the_exact_posterior(sampled: xr.DataTree) -> None:
@@ -159,7 +161,7 @@ def test_one_compilation_serves_endpoints_priors_and_data(
     assert sampled.attrs["engine"] == "nuts"
     spec = load_model("crossover").having(priors={"treatment": normal(3.0, 2.0)})
     evidence = example_patients(subjects=30, missing=5, seed=5)
-    fit = fit_model(evidence, spec, compiled=compiled)
+    fit = fit_model(evidence, spec, engine="nuts", compiled=compiled)
     exact = exact_crossover(crossover_model(evidence, spec), seed=1)["exact"]
     for parameter in ("treatment_difference", "period_effect", "sd_subject", "sd_within"):
         close(fit, exact, parameter)
@@ -169,7 +171,7 @@ def test_nuts_meets_the_exact_bivariate_posterior(compiled: CompiledModels) -> N
     """With scores that are negatively correlated the bivariate form holds and agrees."""
     evidence = example_patients(correlation=-0.8, seed=6)
     spec = load_model("crossover-bivariate")
-    fit = fit_model(evidence, spec, compiled=compiled)
+    fit = fit_model(evidence, spec, engine="nuts", compiled=compiled)
     exact = exact_crossover(crossover_model(evidence, spec), seed=1)["exact"]
     close(fit, exact, "treatment_difference")
     close(fit, exact, "correlation")

@@ -107,7 +107,10 @@ def test_nuts_under_near_reference_priors_meets_the_exact_engine(compiled: Compi
     """Means as good as flat, 1/sd within patients, some of one period: both engines agree."""
     evidence = example_patients(seed=31)
     spec = near_reference(14.4)
-    meets_exact(fit_model(evidence, spec, draws=2000, compiled=compiled), exact(evidence, spec))
+    meets_exact(
+        fit_model(evidence, spec, engine="nuts", draws=2000, compiled=compiled),
+        exact(evidence, spec),
+    )
 
 
 @pytest.mark.shared
@@ -121,7 +124,10 @@ def test_nuts_under_near_reference_priors_meets_the_published_posterior(
     trial = load_trial(Path(__file__).parents[1] / "trials" / "senn_pef.toml")
     evidence = load_patients(shared / "data" / "senn_pef.csv", trial)
     spec = near_reference(float(evidence.data["outcomes"]["value"].std(ddof=1)))
-    fit, ours = fit_model(evidence, spec, draws=2000, compiled=compiled), exact(evidence, spec)
+    fit, ours = (
+        fit_model(evidence, spec, engine="nuts", draws=2000, compiled=compiled),
+        exact(evidence, spec),
+    )
     meets_exact(fit, ours)
     treatment = rows.loc["treat posterior mean/sd/95%"]
     known = {
@@ -144,7 +150,7 @@ def test_student_t_of_many_degrees_of_freedom_is_normal() -> None:
     spec = load_model("crossover-student-t").having(
         priors={"nu": Prior("gamma", {"shape": 2500.0, "rate": 0.5})}
     )
-    meets_exact(fit_model(evidence, spec), exact(evidence, load_model("crossover")))
+    meets_exact(fit_model(evidence, spec, engine="nuts"), exact(evidence, load_model("crossover")))
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +159,9 @@ def student(compiled: CompiledModels) -> tuple[Evidence, xr.DataTree]:
     evidence = heavy_tailed(120, 4.0, seed=33)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
-        return evidence, fit_model(evidence, load_model("crossover-student-t"), compiled=compiled)
+        return evidence, fit_model(
+            evidence, load_model("crossover-student-t"), engine="nuts", compiled=compiled
+        )
 
 
 def test_student_t_recovers_truth_where_the_normal_model_does_not(
@@ -179,7 +187,7 @@ def test_compare_reads_a_stored_sampled_fit(tmp_path: Path, compiled: CompiledMo
     trial, _ = write_template(tmp_path / "trial", example_patients().trial)
     write_patients(example_patients(), tmp_path / "patients.csv")
     evidence = load_patients(tmp_path / "patients.csv", load_trial(trial))
-    fit = fit_model(evidence, load_model("crossover-student-t"), compiled=compiled)
+    fit = fit_model(evidence, load_model("crossover-student-t"), engine="nuts", compiled=compiled)
     ResultStore(tmp_path / "store").save(fit)
     arguments = ["compare", "--trial", str(trial), "--data", str(tmp_path / "patients.csv"),
                  "--model", "crossover-student-t", "--prior", "reference", "--prior", "weak",
@@ -200,7 +208,7 @@ def test_sampled_student_t_effects_equal_integrated_ones(
     """Weights and effects per patient change how it is sampled and not the posterior."""
     evidence, integrated = student
     spec = load_model("crossover-student-t").having(options={"subject_effects": "sampled"})
-    sampled = fit_model(evidence, spec)
+    sampled = fit_model(evidence, spec, engine="nuts")
     for name in (*INTERCEPT, "nu"):
         ours, theirs = moments(sampled, name), moments(integrated, name)
         for key in ("mean", "sd"):
@@ -215,7 +223,7 @@ def test_sampled_effects_equal_integrated_ones() -> None:
     """
     evidence = example_patients(seed=34)
     spec = load_model("crossover").having(options={"subject_effects": "sampled"})
-    fit = fit_model(evidence, spec)
+    fit = fit_model(evidence, spec, engine="nuts")
     model = crossover_model(evidence, load_model("crossover"))
     groups = exact_crossover(model, seed=1)
     meets_exact(fit, groups["exact"])
@@ -252,7 +260,7 @@ def joint() -> tuple[CrossoverModel, xr.DataTree]:
     evidence = late_baselines(80, 8.0, 4.0, seed=36)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
-        return crossover_model(evidence, spec), fit_model(evidence, spec)
+        return crossover_model(evidence, spec), fit_model(evidence, spec, engine="nuts")
 
 
 def joint_design(share: np.ndarray, first: float, sign: int) -> np.ndarray:

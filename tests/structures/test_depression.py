@@ -296,7 +296,7 @@ def test_sampler_agrees_with_the_exact_engine() -> None:
     """Every parameter and effect: mean and spread of NUTS within Monte Carlo error."""
     evidence = example_mediation(subjects=40, seed=5)
     exact = fit_model(evidence, SPEC, engine="exact")
-    sampled = fit_model(evidence, SPEC, draws=500, tune=600, chains=2, seed=7)
+    sampled = fit_model(evidence, SPEC, engine="nuts", draws=500, tune=600, chains=2, seed=7)
     names = estimate(exact)["estimand"].values.tolist()
     assert set(names) == set(estimate(sampled)["estimand"].values)
     draws, known = sampled["posterior"].to_dataset(), exact["exact"].to_dataset()

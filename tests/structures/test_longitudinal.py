@@ -261,7 +261,7 @@ def unstructured(evidence: Evidence, compiled: CompiledModels) -> xr.DataTree:
     """Return the fit under priors that say next to nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
-        return fit_model(evidence, flat(), draws=2500, seed=1, compiled=compiled)
+        return fit_model(evidence, flat(), engine="nuts", draws=2500, seed=1, compiled=compiled)
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +270,7 @@ def autoregressive(evidence: Evidence, compiled: CompiledModels) -> xr.DataTree:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
         spec = load_model("longitudinal-ar").having(options={"shrinkage": True})
-        return fit_model(evidence, spec, seed=1, compiled=compiled)
+        return fit_model(evidence, spec, engine="nuts", seed=1, compiled=compiled)
 
 
 def test_flat_priors_return_repeated_measures_by_reml(
@@ -360,8 +360,8 @@ def test_one_compiled_model_finds_the_truth_in_other_trials(compiled: CompiledMo
     """Six trials of other sizes and holes through one compilation: z scores are standard normal."""
     scores = []
     for seed in range(6):
-        fit = fit_model(trial(60 + 10 * seed, seed=20 + seed), flat(), draws=400, tune=400,
-                        seed=2, compiled=compiled)  # fmt: skip
+        fit = fit_model(trial(60 + 10 * seed, seed=20 + seed), flat(), engine="nuts", draws=400,
+                        tune=400, seed=2, compiled=compiled)  # fmt: skip
         draws = fit["posterior"]["visit_difference"]
         scores.append((draws.mean(("chain", "draw")) - TRUTH) / draws.std(("chain", "draw")))
     square = float(sum((score**2).sum() for score in scores))

@@ -52,7 +52,7 @@ def fitted(evidence: Evidence, spec: ModelSpec, compiled: CompiledModels) -> xr.
     """Return a short fit."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
-        return fit_model(evidence, spec, draws=700, tune=700, compiled=compiled)
+        return fit_model(evidence, spec, engine="nuts", draws=700, tune=700, compiled=compiled)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def crossover(compiled: CompiledModels) -> xr.DataTree:
     evidence = example_categories(subjects=120, missing=0.2, seed=5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
-        return fit_model(evidence, load_model("ordinal"), compiled=compiled)
+        return fit_model(evidence, load_model("ordinal"), engine="nuts", compiled=compiled)
 
 
 def near(fit: xr.DataTree, **truth: float) -> None:
@@ -233,7 +233,7 @@ def test_engines_and_improper_priors_are_refused() -> None:
     with pytest.raises(FitError, match="no closed form; take engine 'nuts'"):
         fit_model(evidence, spec, engine="exact")
     with pytest.raises(SpecError, match="only the exact engines"):
-        fit_model(evidence, spec.having(priors={"treatment": Prior("flat")}))
+        fit_model(evidence, spec.having(priors={"treatment": Prior("flat")}), engine="nuts")
 
 
 @pytest.mark.shared

@@ -57,7 +57,7 @@ def test_sampled_parts_are_those_of_least_squares_and_add_up() -> None:
     """
     evidence = example_parts(seed=2)
     spec = SPEC.having(options={"baseline": "none"}, priors=WIDE)
-    fit = fit_model(evidence, spec, draws=600, tune=600, chains=2, seed=5)
+    fit = fit_model(evidence, spec, engine="nuts", draws=600, tune=600, chains=2, seed=5)
     model = parts_model(evidence, spec)
     # lower is better: control minus active
     apart = model.score[~model.active].mean(axis=0) - model.score[model.active].mean(axis=0)

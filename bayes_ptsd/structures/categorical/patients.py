@@ -120,7 +120,10 @@ def _categories(endpoint: Endpoint, values: xr.DataArray) -> IntArray:
 def _refuse_one_arm(active: FloatArray, endpoint: str) -> None:
     """Refuse scores of one treatment only."""
     if active.all() or not active.any():
-        raise EvidenceError(f"endpoint '{endpoint}' has scores under one treatment only")
+        raise EvidenceError(
+            f"endpoint '{endpoint}' has scores under one treatment only, so that nothing compares "
+            "the treatments"
+        )
 
 
 def _baseline(outcomes: xr.Dataset, endpoint: str) -> FloatArray:

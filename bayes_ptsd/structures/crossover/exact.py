@@ -259,12 +259,13 @@ def _no_variation(score: FloatArray, active_first: BoolArray) -> str:
     rest = [np.ptp(change[first == one]) for one in np.unique(first)]
     if len(change) <= len(rest) or max(rest) > size:
         return ""
+    pairs = f"{len(gain)} within-patient differences"
     if np.ptp(gain) <= size:
-        found = f"all {len(gain)} within-patient differences between the treatments are {gain[0]:g}"
+        found = f"all {pairs} between the treatments are {gain[0] + 0.0:g}"
     elif np.ptp(change) <= size:
-        found = f"all {len(gain)} within-patient differences between the periods are {change[0]:g}"
+        found = f"all {pairs} between the periods are {change[0] + 0.0:g}"
     else:
-        found = f"the {len(gain)} within-patient differences do not vary within the sequences"
+        found = f"the {pairs} do not vary within the sequences"
     return (
         f"{found}: there is no residual variation, and nothing bounds the standard deviation "
         "within patients from below; are these scores derived or rounded?"

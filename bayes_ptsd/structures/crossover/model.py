@@ -90,6 +90,7 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
     notes = []
     if left_out := int(arrays.attrs["subjects_without_score"]):
         notes.append(f"{left_out} subjects without any score are left out")
+    _refuse_one_treatment(arrays)
     if spec.options["patients"] == "completers":
         arrays, more = _completers(arrays)
         notes += more
@@ -103,8 +104,7 @@ def crossover_model(evidence: Evidence, spec: ModelSpec) -> CrossoverModel:
 
     def prior_of(name: str, scale: OccasionScale) -> Prior:
         return in_score_units(
-            spec.priors[name], scale=scale, reference_sd=sd,
-            standard_error=standard_error,
+            spec.priors[name], scale=scale, reference_sd=sd, standard_error=standard_error,
             predictor_sd=_predictor_sd(name, pairs),
         )  # fmt: skip
 
@@ -146,6 +146,16 @@ def _completers(arrays: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
             "sequences: completers alone say nothing about the treatments; take patients = all"
         )
     return kept, [f"{count} subjects with one period are left out"] if count else []
+
+
+def _refuse_one_treatment(arrays: xr.Dataset) -> None:
+    """Refuse scores that are all under one treatment: the difference would be its prior."""
+    under = arrays["active"].values[arrays["y"].notnull().values]
+    if under.min() == under.max():
+        raise EvidenceError(
+            f"endpoint '{arrays.attrs['endpoint']}' has scores under one treatment only, so that "
+            "nothing compares the treatments"
+        )
 
 
 def _only_endpoint(evidence: Evidence) -> str:

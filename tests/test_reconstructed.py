@@ -262,7 +262,7 @@ def test_an_interrupt_ends_the_processes_and_leaves_the_store_whole(tmp_path: Pa
 
 
 def test_a_killed_process_costs_no_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where all processes are killed their models are named, and every result is there once."""
+    """All are killed while this one does something else: each model is named, no result differs."""
     tasks = [task(name, "exact", m=2) for name in ("crossover", "first-period")]
     one, two = (ResultStore(tmp_path / name) for name in ("one", "two"))
     carry_out_all(tasks, one, seed=1, workers=1, report=lambda *_: None)
@@ -283,7 +283,7 @@ def test_a_killed_process_costs_no_result(tmp_path: Path, caplog: pytest.LogCapt
 
 
 def test_two_at_once_on_one_store_end_with_whole_results(tmp_path: Path) -> None:
-    """Both do all tasks at one time: both end, and the store has each result once and whole."""
+    """Both do all tasks at the same time: both end, and the store has each result once."""
     tasks = [task(name, "exact", m=2) for name in ("crossover", "first-period")]
     store = ResultStore(tmp_path / "store")
     with WorkerPool(2) as pool:

@@ -19,6 +19,8 @@ __all__ = ["BRIEF", "LONGEST", "Quotes"]
 LONGEST = 40
 # digits that say nothing of a person, as those of a period or a category do
 TELLING_DIGITS = 3
+# where these are in the column of the ids, the ids are in another one, whatever they look like
+PERIODS = frozenset({"1", "2"})
 HIDDEN = "(not shown, as it looks like an id)"
 
 
@@ -55,6 +57,8 @@ class Quotes:
             return False
         if get_close_matches(text, known, n=1):
             return False
+        if self.ids and self.ids <= PERIODS:
+            return True
         if plain.isalpha():
             low, high = self.word_lengths
             return low <= len(plain) <= high

@@ -97,7 +97,7 @@ def reanalyze(
 
 def _room(store: ResultStore, *, quick: bool) -> int:
     """Return the bytes that a run is going to write, without those that the store has."""
-    held = sum(entry["size"] for entry in list_results(store.path).entries)
+    held: int = sum(entry["size"] for entry in list_results(store.path).entries)
     return max(ROOM, (QUICK_ROOM if quick else WHOLE_ROOM) - held)
 
 

@@ -221,7 +221,7 @@ def test_numbers_that_start_again_are_one_line(trial: Trial, words: str, tmp_pat
     ("columns", "first", "second"),
     [({"subject": "value", "value": "value"}, "subject", "value"),
      ({"baseline": "value"}, "value", "baseline"),
-     ({"treatment": "sequence"}, "sequence", "treatment")],
+     ({"treatment": "sequence", "sequence": "sequence"}, "sequence", "treatment")],
 )  # fmt: skip
 def test_one_column_has_one_role(
     columns: dict[str, str], first: str, second: str, tmp_path: Path

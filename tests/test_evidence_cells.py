@@ -548,7 +548,7 @@ CELLS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_cells_are_read_or_refused_without_an_id(data: st.DataObject) -> None:
     """Any cells below the right names: evidence, or one error of this package that tells no id."""
@@ -584,6 +584,9 @@ def test_distinct_cells_keep_types_apart() -> None:
     assert codes.tolist() == [0, 1, 2, 3, 4, 5, 0, 3]
     assert [type(cell) for cell in found] == [int, float, bool, str, type(None), list]
     assert distinct_cells(pd.Series(["a", None, "a"], dtype=object))[1] == ["a", None]
+    missing = pd.Series(["a", np.nan, None, float("nan")], dtype=object)
+    assert distinct_cells(missing)[0].tolist() == [0, 1, 1, 1]
+    assert distinct_cells(missing)[1] == ["a", None]
 
 
 @pytest.mark.parametrize("spoil", ["nothing", "value", "treatment", "subject", "everything"])

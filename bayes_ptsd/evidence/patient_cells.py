@@ -55,17 +55,23 @@ def distinct_cells(cells: pd.Series) -> tuple[Codes, list[Cell]]:
     kinds = set(map(type, values)) - {type(None)}
     if len(kinds) <= 1 and kinds <= {str, int, float, bool}:
         codes, found = pd.factorize(values, use_na_sentinel=False)
-        # pandas gives back what is missing as NaN
-        return codes.astype(np.intp), [None if cell != cell else cell for cell in found]
+        return codes.astype(np.intp), [None if _is_nan(cell) else cell for cell in found]
     place: dict[Any, int] = {}
     codes = np.array([place.setdefault(_key(cell), len(place)) for cell in values], dtype=np.intp)
     first = np.unique(codes, return_index=True)[1]
-    return codes, [values[row] for row in first]
+    return codes, [None if _is_nan(values[row]) else values[row] for row in first]
 
 
 def _key(cell: Cell) -> Hashable:
     """Return what tells a cell from cells of other types, and lists from each other."""
+    if _is_nan(cell):
+        return type(None), None
     return type(cell), cell if isinstance(cell, Hashable) else id(cell)
+
+
+def _is_nan(cell: Cell) -> bool:
+    """Tell what pandas makes of a missing cell."""
+    return isinstance(cell, float) and cell != cell
 
 
 def read_each(

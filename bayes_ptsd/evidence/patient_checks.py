@@ -153,7 +153,7 @@ def _crossover(
         once, ["subject"], "sequence", "sequence differs from row {row} of the same subject"
     )
     if labels and len(labels) != 2:
-        listed = _listed(labels, parsed, quoted)
+        listed = _listed(labels, parsed, trial, quoted)
         return orders, [*refusals, (0, f"{listed}; a crossover here needs exactly two")]
     if len(set(orders.values())) < len(labels):
         refusals.append(
@@ -190,11 +190,11 @@ def _inferred(parsed: pd.DataFrame, labels: Sequence[str], trial: Trial) -> Orde
     return {label: order if votes.get(label, 0) > 0 else order[::-1] for label in labels}
 
 
-def _listed(labels: Sequence[str], parsed: pd.DataFrame, quoted: Quotes) -> str:
+def _listed(labels: Sequence[str], parsed: pd.DataFrame, trial: Trial, quoted: Quotes) -> str:
     """Return the labels of sequences for people."""
     listed = _labels(labels, parsed, quoted)
     if len(labels) == 1:
-        return f"all rows have sequence {quoted(labels[0])}"
+        return f"all rows have sequence {quoted(labels[0], trial.sequences)}"
     return f"{len(labels)} sequences: {listed}"
 
 

@@ -140,7 +140,7 @@ def test_help_and_version_of_every_command() -> None:
 
 FAULTS = {
     "unknown model": (["models", "show", "publised"], "did you mean 'published'"),
-    "missing model file": (["models", "show", "own.toml"], "no such model file"),
+    "missing model file": (["models", "show", "own.toml"], "there is no such file"),
     "unknown key in a spec": (["models", "show", "{tmp}/bad.toml"], "unknown key 'prioors'"),
     "unknown prior": (["compare", "--prior", "sceptical"], "did you mean 'skeptical'"),
     "unknown reading": (

@@ -251,7 +251,7 @@ def test_unknown_requests_are_refused(tmp_path: Path, published: Evidence) -> No
         reconstruct(published, m=0)
     path = tmp_path / "priors.toml"
     path.write_text("schema = 1\n[common]\ncorrelation = 'normal(0)'\n")
-    with pytest.raises(SpecError, match=r"priors\.toml: \[common\]: 'correlation'"):
+    with pytest.raises(SpecError, match=r"priors\.toml \[common\]: 'correlation'"):
         load_nuisance(path)
     tree = published.data.copy()
     del tree["flow"]

@@ -199,7 +199,9 @@ def test_what_does_not_fit_is_refused(evidence: Evidence, tmp_path: Path) -> Non
         joint_model(evidence, subscales.having(priors={"treatment": "flat"}))
     with pytest.raises(SpecError, match="needs a normal prior"):
         joint_model(evidence, endpoints.having(priors={"mean": Prior("flat")}))
-    with pytest.raises(SpecError, match=r"write a number, such as 0\.5; got True"):
+    with pytest.raises(
+        SpecError, match=r"write a number from -1e15 to 1e15, such as 0\.5; got true"
+    ):
         endpoints.having(options={"correlation": True})
     with pytest.raises(SpecError, match="lies between"):
         joint_model(evidence, endpoints.having(options={"correlation": 1.0}))

@@ -113,11 +113,11 @@ def estimate(
     array([ 2.5, 22.8])
     """
     fit = described(fit, evidence=evidence, spec=spec)
+    if not {"posterior", "exact"} & set(fit.children):
+        raise SpecError("this result holds no posterior, so there is nothing to summarize")
     # an exact posterior is one of this package's, which need not be of an endpoint: two risks
     if "endpoint_constants" not in fit.attrs and "exact" not in fit.children:
         warnings.warn(NAMELESS, StatisticalWarning, stacklevel=2)
-    if not {"posterior", "exact"} & set(fit.children):
-        raise SpecError("this result holds no posterior, so there is nothing to summarize")
     constants = json.loads(fit.attrs.get("endpoint_constants", "{}"))
     labels = json.loads(fit.attrs.get("label_constants", "{}"))
     rows = []

@@ -23,6 +23,7 @@ from bayes_ptsd.errors import BayesPtsdError, SpecError, refuse_unknown_keys, sh
 __all__ = [
     "LARGEST",
     "LONGEST_TEXT",
+    "REORDERING",
     "TomlTable",
     "is_number",
     "looks_like",
@@ -41,10 +42,7 @@ LONGEST_NAME = 200
 # characters of a text that explains: a paragraph
 LONGEST_TEXT = 2000
 # characters that reorder a line or end it: no name can hold them and look like itself
-REORDERING = set("\N{LEFT-TO-RIGHT EMBEDDING}\N{RIGHT-TO-LEFT EMBEDDING}"
-                 "\N{POP DIRECTIONAL FORMATTING}\N{LEFT-TO-RIGHT OVERRIDE}"
-                 "\N{RIGHT-TO-LEFT OVERRIDE}\N{LEFT-TO-RIGHT ISOLATE}\N{RIGHT-TO-LEFT ISOLATE}"
-                 "\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}")  # fmt: skip
+REORDERING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 NO_NAME = ("Cc", "Cs", "Zl", "Zp")
 
 

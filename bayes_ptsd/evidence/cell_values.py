@@ -14,6 +14,7 @@ import numpy as np
 
 from bayes_ptsd.evidence.patient_files import Cell
 from bayes_ptsd.evidence.quoting import Quotes
+from bayes_ptsd.inputs import LARGEST
 from bayes_ptsd.trial import Endpoint
 
 __all__ = [
@@ -43,8 +44,6 @@ DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?", re.ASCII)
 MISSING_NUMBERS = {"NA", "N/A", "NaN", "nan", "."}
 # what word processors and spreadsheets write for a minus sign: hyphens, dashes, the sign itself
 DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d", "-"))
-# beyond any score, and below 2^53 = 9.0e15, up to which a float has every whole number
-LARGEST = 1e15
 
 FIGURE = r"[+-]?\d*[.,]?\d+"
 CENSORED = (

@@ -18,7 +18,7 @@ from bayes_ptsd.evidence.patient_files import Refusal
 from bayes_ptsd.evidence.quoting import Quotes
 from bayes_ptsd.trial import Trial
 
-__all__ = ["Orders", "check_design", "check_rows", "refuse"]
+__all__ = ["Orders", "check_design", "check_rows", "refuse", "unequal"]
 
 Orders = Mapping[str, tuple[str, ...]]
 """Order of treatments by sequence label; in a parallel trial the label is the treatment."""
@@ -82,7 +82,7 @@ def check_rows(
         else _parallel(parsed, once, trial)
     )
     refusals += contradictions + _duplicates(once[~averaged(once, trial)], trial)
-    refusals += _unequal(
+    refusals += unequal(
         once, ["subject", "period", "endpoint"], "baseline",
         "baseline differs from row {row} of the same subject, period and endpoint",
     )  # fmt: skip
@@ -134,7 +134,7 @@ def _parallel(
     parsed: pd.DataFrame, once: pd.DataFrame, trial: Trial
 ) -> tuple[Orders, list[Refusal]]:
     """Check that everybody has one treatment and both treatments are there."""
-    refusals = _unequal(
+    refusals = unequal(
         once, ["subject"], "treatment", "treatment differs from row {row} of the same subject"
     )
     for treatment in (trial.active, trial.control):
@@ -149,7 +149,7 @@ def _crossover(
     """Check sequences: two of them, one a subject, and the treatment of each row agrees."""
     labels = sorted(parsed["sequence"].dropna().unique())
     orders = dict(trial.sequences) or _inferred(parsed, labels, trial)
-    refusals = _unequal(
+    refusals = unequal(
         once, ["subject"], "sequence", "sequence differs from row {row} of the same subject"
     )
     if labels and len(labels) != 2:
@@ -222,7 +222,7 @@ def _duplicates(parsed: pd.DataFrame, trial: Trial) -> list[Refusal]:
     ]
 
 
-def _unequal(parsed: pd.DataFrame, keys: list[str], column: str, message: str) -> list[Refusal]:
+def unequal(parsed: pd.DataFrame, keys: list[str], column: str, message: str) -> list[Refusal]:
     """Refuse every row whose `column` is not that of the first row with the same keys."""
     known = parsed.dropna(subset=[*keys, column])
     groups = known.groupby(keys, sort=False)
@@ -232,6 +232,6 @@ def _unequal(parsed: pd.DataFrame, keys: list[str], column: str, message: str) -
         return []
     original = groups["row"].transform("first")
     return [
-        (row, message.format(row=at))
+        (row, message.replace("{row}", str(at)))  # a name in it may have braces
         for row, at in zip(known["row"][wrong], original[wrong], strict=True)
     ]

@@ -19,9 +19,17 @@ import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError, nearest
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.cell_values import cell_number, cell_text, has_comma, plain_minus
+from bayes_ptsd.evidence.cell_values import (
+    MISSING_NUMBERS,
+    cell_number,
+    cell_text,
+    has_comma,
+    plain_minus,
+)
 from bayes_ptsd.evidence.patient_cells import distinct_cells, read_each
+from bayes_ptsd.evidence.patient_checks import unequal
 from bayes_ptsd.evidence.patient_files import Cell, Refusal
+from bayes_ptsd.evidence.plain_cells import objects
 from bayes_ptsd.evidence.quoting import BRIEF, Quotes
 from bayes_ptsd.trial import DataRules
 
@@ -35,8 +43,6 @@ __all__ = [
     "read_covariates",
     "read_subjects",
 ]
-
-NO_IDS = {"NA", "N/A", "NaN", "nan", "."}
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ def known_ids(cells: pd.Series) -> Quotes:
 
     def ids() -> Iterator[str]:
         texts = (cell_text(cell)[0] for cell in distinct_cells(cells)[1])
-        return (text for text in texts if text is not None and text not in NO_IDS)
+        return (text for text in texts if text is not None and text not in MISSING_NUMBERS)
 
     return Quotes(ids)
 
@@ -82,15 +88,15 @@ def read_subjects(rows: pd.DataFrame, key: str | bytes) -> Subjects:
 
     def read(cell: Cell, _: Quotes) -> tuple[str | None, str]:
         text, problem = cell_text(cell)
-        if text is None or text in NO_IDS:
+        if text is None or text in MISSING_NUMBERS:
             # what stands in parentheses quotes the cell, which may be an id
             return None, f"subject {problem.partition(' (')[0] or 'is missing'}"
         return text, ""
 
     texts, refusals = read_each(rows["subject"], read, row=rows["row"])
     codes, ids = distinct_cells(pd.Series(texts, dtype=object))
-    labels = _filled([None if text is None else pseudonym(text, key) for text in ids])
-    alike, bare = pd.factorize(_filled([None if text is None else _bare(text) for text in ids]))
+    labels = objects([None if text is None else pseudonym(text, key) for text in ids])
+    alike, bare = pd.factorize(objects([None if text is None else _bare(text) for text in ids]))
     several = np.bincount(alike[alike >= 0], minlength=len(bare)) > 1
     of_group = np.append(several, False)[alike[codes]] if len(ids) else np.zeros(0, dtype=bool)
     why = _differences(rows["subject"][of_group], dict(zip(ids, alike.tolist(), strict=True)))
@@ -103,13 +109,6 @@ def _differences(cells: pd.Series, place: Mapping[str | None, int]) -> dict[int,
     for cell in distinct_cells(cells)[1]:
         groups.setdefault(place[cell_text(cell)[0]], []).append(cell)
     return {number: _difference(found) for number, found in groups.items()}
-
-
-def _filled(values: Sequence[Any]) -> npt.NDArray[Any]:
-    """Return values as an array of objects, which no library changes."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
 
 
 # what a program or a hand changes about an id without meaning another patient
@@ -240,14 +239,9 @@ def _mixed(wrong: Collection[str], right: Collection[float], name: str, decimal:
 
 def _changes(rows: pd.DataFrame, values: pd.Series, name: str) -> list[Refusal]:
     """Refuse values that are not those of the subject's first row."""
-    known = pd.DataFrame({"row": rows["row"], "subject": rows["subject"], "value": values}).dropna()
-    groups = known.groupby("subject", sort=False)
-    first, original = groups["value"].transform("first"), groups["row"].transform("first")
-    wrong = known["value"] != first
-    return [
-        (row, f"covariate '{name}' differs from row {at} of the same subject")
-        for row, at in zip(known["row"][wrong], original[wrong], strict=True)
-    ]
+    table = pd.DataFrame({"row": rows["row"], "subject": rows["subject"], "value": values})
+    message = f"covariate '{name}' differs from row {{row}} of the same subject"
+    return unequal(table.dropna(), ["subject"], "value", message)
 
 
 def _identifying(

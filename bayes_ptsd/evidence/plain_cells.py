@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.inputs import REORDERING
 
 __all__ = [
     "Cell",
@@ -45,9 +46,7 @@ Objects: TypeAlias = NDArray[np.object_]
 
 # characters without width or ink: zero-width space, word joiner, byte-order mark, and the marks
 # of writing direction; they make two labels differ that look the same
-INVISIBLE = dict.fromkeys(
-    [0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-)
+INVISIBLE = dict.fromkeys([0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, *map(ord, REORDERING)])
 # soft hyphen and the joiners of letters: part of the spelling within a word, nothing at its ends
 JOINERS = "\u00ad\u200c\u200d"
 # names that a header has at least: subject, treatment and score

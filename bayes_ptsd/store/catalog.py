@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bayes_ptsd.errors import ResultNotFoundError, StoreError
-from bayes_ptsd.store.files import RESULTS, RUNS, command, folder_names, read_regular, read_sealed
+from bayes_ptsd.store.files import (
+    RESULTS,
+    RUNS,
+    command,
+    folder_names,
+    read_named,
+    read_regular,
+    read_sealed,
+)
 from bayes_ptsd.store.metadata import RUN_ID, checked_manifest, checked_sidecar, is_result_id
 
 __all__ = [
@@ -128,14 +136,9 @@ def read_sidecar(root: str | Path, result_id: str) -> dict[str, Any]:
 def read_manifest(root: str | Path, run_id: str) -> dict[str, Any]:
     """Read the manifest of a run (keys of docs/guides/store.md); an altered one is refused."""
     path = Path(root) / RUNS / f"{run_id}.json"
-    try:
-        manifest = checked_manifest(read_sealed(path), f"{path}: sealed but wrong")
-        if manifest["run_id"] != run_id:
-            raise StoreError(f"{path}: damaged: it was written under another name")
-        return manifest
-    except StoreError as error:
-        words = command(f"store remove --run {run_id}", root)
-        raise StoreError(f"{error}; the results stay; remove the record with {words}") from error
+    words = command(f"store remove --run {run_id}", root)
+    remedy = f"the results stay; remove the record with {words}"
+    return read_named(path, "run_id", checked_manifest, remedy)
 
 
 def read_verified(root: str | Path, sidecar: Mapping[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ import json
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ __all__ = [
     "make_folders",
     "publish",
     "publish_once",
+    "read_named",
     "read_regular",
     "read_sealed",
     "sealed",
@@ -113,6 +114,25 @@ def read_sealed(path: Path) -> dict[str, Any]:
             "use the version of bayes_ptsd that wrote it"
         )
     return content
+
+
+def read_named(
+    path: Path,
+    key: str,
+    checked: Callable[[Mapping[str, Any], object], dict[str, Any]],
+    remedy: str,
+) -> dict[str, Any]:
+    """Read sealed metadata that `checked` takes and whose `key` is the name of its file.
+
+    Whatever is wrong with it is one StoreError that ends in the remedy.
+    """
+    try:
+        content = checked(read_sealed(path), f"{path}: sealed but wrong")
+        if content[key] != path.name.removesuffix(".json"):
+            raise StoreError(f"{path}: damaged: it was written under another name")
+        return content
+    except StoreError as error:
+        raise StoreError(f"{error}; {remedy}") from error
 
 
 def read_regular(path: Path, *, most: int | None = None) -> bytes:

@@ -28,7 +28,7 @@ from bayes_ptsd.store.files import (
     make_folders,
     publish,
     publish_once,
-    read_sealed,
+    read_named,
     sealed,
 )
 from bayes_ptsd.store.metadata import (
@@ -151,14 +151,8 @@ def bury(root: Path, result_id: str) -> None:
 def read_tombstone(root: str | Path, result_id: str) -> dict[str, Any]:
     """Read what is left of a removed result; an altered one is refused."""
     path = Path(root) / REMOVED / f"{result_id}.json"
-    try:
-        tombstone = checked_tombstone(read_sealed(path), f"{path}: sealed but wrong")
-        if tombstone["result_id"] != result_id:
-            raise StoreError(f"{path}: damaged: it was written under another name")
-        return tombstone
-    except StoreError as error:
-        words = command(f"store remove {result_id}", root)
-        raise StoreError(f"{error}; write it again with {words}") from error
+    remedy = f"write it again with {command(f'store remove {result_id}', root)}"
+    return read_named(path, "result_id", checked_tombstone, remedy)
 
 
 def sealed_text(content: Mapping[str, Any], what: str) -> bytes:

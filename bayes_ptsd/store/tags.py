@@ -16,7 +16,7 @@ from bayes_ptsd.store.files import (
     folder_names,
     make_folders,
     publish_once,
-    read_sealed,
+    read_named,
     sealed,
 )
 from bayes_ptsd.store.metadata import TAG, checked_tag
@@ -57,14 +57,8 @@ def list_tags(path: str | Path) -> Listing:
 def read_tag(path: str | Path, name: str) -> dict[str, Any]:
     """Read a tag; an altered one, or one under another name, is refused."""
     place = Path(path) / TAGS / f"{name}.json"
-    try:
-        tag = checked_tag(read_sealed(place), f"{place}: sealed but wrong")
-        if tag["tag"] != name:
-            raise StoreError(f"{place}: damaged: it was written under another name")
-        return tag
-    except StoreError as error:
-        words = command(f"store remove --tag {name}", path)
-        raise StoreError(f"{error}; remove it with {words} and tag the run again") from error
+    remedy = f"remove it with {command(f'store remove --tag {name}', path)} and tag the run again"
+    return read_named(place, "tag", checked_tag, remedy)
 
 
 def find_run(path: str | Path, run: str | None = None) -> dict[str, Any]:

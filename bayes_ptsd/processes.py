@@ -30,8 +30,6 @@ __all__ = ["WorkerPool"]
 
 # one death may be an accident, of a task that kills two processes a third would die as well
 TRIES = 2
-# a dead process is waited for in milliseconds; one that cannot be is not worth a stop
-REAPED = 1.0  # seconds
 
 logger = logging.getLogger(__name__)
 
@@ -175,11 +173,13 @@ class _Worker:
     def end(self) -> str:
         """Kill what a dead process started, and say how the process ended."""
         self.kill()
+        # The executor's own thread waits for the process. Of two threads that wait for one process,
+        # the second hears nothing until the first has noted the status: let the first one end.
+        self.executor.shutdown()
         process = self.context.process
-        if process is None:
-            return "no process"
-        process.join(REAPED)
-        code = process.exitcode or 0
+        code = None if process is None else process.exitcode
+        if code is None:
+            return "no exit status"
         return signal.Signals(-code).name if code < 0 else f"exit status {code}"
 
 

@@ -114,6 +114,23 @@ def test_a_process_that_ends_takes_no_other_task_with_it(caplog: pytest.LogCaptu
     assert caplog.records[0].levelno == logging.WARNING
 
 
+def test_the_status_of_a_dead_process_is_waited_for(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late the thread that reaps a process notes its status, it is the one that is said."""
+    waitpid = os.waitpid
+
+    def slow(pid: int, options: int) -> tuple[int, int]:
+        found = waitpid(pid, options)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(os, "waitpid", slow)
+    with WorkerPool(1) as pool, pytest.raises(WorkerError, match="the last one with exit status 7"):
+        pool.submit(os._exit, 7).result()
+    assert caplog.messages == ["a process ended early (exit status 7); another one repeats task 1"]
+
+
 def test_half_a_result_is_no_endless_wait() -> None:
     """A process that dies while it writes its result is a dead one, not one that is waited for."""
     with WorkerPool(1) as pool, pytest.raises(WorkerError, match="the last one with SIGKILL"):

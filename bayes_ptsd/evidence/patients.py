@@ -172,14 +172,17 @@ def _kind(rows: pd.DataFrame) -> tuple[PatientKind, list[Refusal]]:
 
 def _values(parsed: pd.DataFrame, trial: Trial, orders: Orders) -> xr.DataArray:
     """Return the scores as a dense array with its coordinates."""
-    subjects = sorted(parsed["subject"].unique())
     visits = [name for name in trial.visits if (parsed["visit"] == name).any()]
     visits = visits or list(parsed["visit"].unique())
     endpoints = [name for name in trial.endpoints if (parsed["endpoint"] == name).any()]
     periods = [1, 2] if trial.design == "crossover" else [1]
     label = "sequence" if trial.design == "crossover" else "treatment"
-    sequence = parsed.groupby("subject")[label].first().loc[subjects].to_numpy(dtype=str)
-    treatment = np.array([orders[name] for name in sequence], dtype=str)
+    # by now every row of a subject has the same label
+    each = parsed.drop_duplicates("subject").sort_values("subject")
+    subjects = each["subject"].to_numpy(dtype=object)
+    codes, names = pd.factorize(each[label].to_numpy(dtype=object))
+    sequence = np.array(names, dtype=str)[codes]
+    treatment = np.array([orders[name] for name in names], dtype=str)[codes]
     values = xr.DataArray(
         np.full((len(subjects), len(periods), len(visits), len(endpoints)), np.nan),
         dims=("subject", "period", "visit", "endpoint"),

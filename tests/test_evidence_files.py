@@ -14,6 +14,7 @@ import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,38 @@ def test_a_formula_that_gives_empty_text_has_a_value(tmp_path: Path) -> None:
     assert refusal(path).startswith("cell E3 is a formula without a stored value")
     edited(path, "sheet1", lambda xml: xml.replace(b'<c r="E3"><f>', b'<c r="E3" t="str"><f>'))
     assert cells(path)[1] == [*ROWS[1][:4], None]
+
+
+def test_every_type_of_a_cell_is_what_it_shows(tmp_path: Path) -> None:
+    """Types of cells by the standard (ECMA-376, 18.18.11), dates by their format, day 1 in 1904.
+
+    Rows and cells may leave their place out: they follow one another.
+    """
+    path = sheet_of(tmp_path / "f.xlsx", lambda book, sheet: None)
+    name = b'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings'
+    part = b'<Override PartName="/xl/sharedStrings.xml" ' + name + b'+xml"/></Types>'
+    edited(path, "Content_Types", lambda xml: xml.replace(b"</Types>", part))
+    space = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xl/sharedStrings.xml", space + b"<si><t>d</t></si></sst>")
+    styles = b'<cellXfs count="3"><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="46"/>'
+    edited(path, "styles", lambda xml: re.sub(rb"<cellXfs.*?(?=</cellXfs>)", styles, xml))
+    rows = b"""<sheetData><row r="1"><c t="str"><v>a</v></c><c t="inlineStr"><is><r><t>b</t></r>
+        <r><t>c</t></r></is></c><c t="s" r="D1"><v>0</v></c></row><row><c t="b"><v>1</v></c><c/>
+        <c r="D2" s="1"><v>40000</v></c></row><row r="4.0"><c s="2"><v>1.5</v></c>
+        <c t="e"><v>#N/A</v></c><c r="D4" t="d"><v>2014-05-03</v></c></row><row r="6">
+        <c><v>1E3</v></c><c><v>7</v></c><c r="D6" s="1"><v>1e12</v></c></row></sheetData>"""
+    edited(path, "sheet1", lambda xml: re.sub(rb"<sheetData>.*</sheetData>", rows, xml, flags=re.S))
+    found = read_patient_table(path)
+    assert list(found.cells) == ["a", "bc", "d"]
+    assert found.row == (2, 4, 6)
+    assert found.cells.to_numpy().tolist() == [
+        [True, None, datetime(2009, 7, 6)],
+        [timedelta(hours=36), "#N/A", date(2014, 5, 3)],
+        [1000.0, 7, "#VALUE!"],
+    ]
+    edited(path, "workbook", lambda xml: xml.replace(b"<workbookPr ", b'<workbookPr date1904="1" '))
+    assert cells(path)[0][2] == datetime(2013, 7, 7)
 
 
 def edited(path: Path, part: str, edit: Callable[[bytes], bytes]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import random
@@ -458,35 +459,30 @@ def test_several_data_sets_in_one_transport_file_are_refused(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_rows_are_counted_before_they_are_read(
-    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Too many rows are refused with the limit; raised as the message says, the file is read."""
-    path = write(tmp_path / f"f{suffix}", table_of(ROWS * 25))
-    monkeypatch.setenv("BAYES_PTSD_MAX_ROWS", "50")
-    message = refusal(path)
-    assert re.match(r"has (at least )?\d+ (rows|lines), and the limit is 50; ", message)
-    name, value = re.search(r"set the environment variable (\w+)=(\d+)$", message).groups()  # type: ignore[union-attr]
-    monkeypatch.setenv(name, value)
-    assert len(cells(path)) == 100
+@pytest.mark.parametrize(
+    ("variable", "limit", "counted", "times"),
+    [("ROWS", "50", "(rows|lines)", 1), ("BYTES", "500", "bytes", 3)],
+)
+def test_a_file_is_counted_before_it_is_read(
+    variable: str, limit: str, counted: str, times: int, suffix: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Too many rows or bytes are refused with the limit; raised as the message says, it is read.
 
-
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_bytes_are_counted_before_they_are_read(
-    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Too many bytes are refused with the limit; raised as often as asked, the file is read."""
+    Bytes are those of the file, of what it unpacks to and of its cells: raised up to three times.
+    """
     path = write(tmp_path / f"f{suffix}", table_of(ROWS * 25))
-    monkeypatch.setenv("BAYES_PTSD_MAX_BYTES", "500")
-    for _ in range(4):
-        try:
-            found = cells(path)
+    variable = f"BAYES_PTSD_MAX_{variable}"
+    monkeypatch.setenv(variable, limit)
+    assert re.search(rf"\d {counted}, and the limit is {limit}; ", refusal(path))
+    for _ in range(times):
+        with contextlib.suppress(EvidenceError):
+            cells(path)
             break
-        except EvidenceError as error:
-            name, value = str(error).split()[-1].split("=")
-            monkeypatch.setenv(name, value)
-    assert name == "BAYES_PTSD_MAX_BYTES"
-    assert len(found) == 100
+        name, value = refusal(path).split()[-1].split("=")
+        assert name == variable
+        monkeypatch.setenv(name, value)
+    assert len(cells(path)) == 100
 
 
 @pytest.mark.parametrize("value", ["many", "-1", "0", "1e6", "\u0661"])

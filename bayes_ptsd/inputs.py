@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bayes_ptsd.errors import BayesPtsdError, SpecError, refuse_unknown_keys, shown, visible
 
@@ -24,9 +24,11 @@ __all__ = [
     "LARGEST",
     "LONGEST_TEXT",
     "REORDERING",
+    "SpecialFileError",
     "TomlTable",
     "is_number",
     "looks_like",
+    "open_regular",
     "read_bytes",
     "read_text",
     "read_toml",
@@ -44,6 +46,16 @@ LONGEST_TEXT = 2000
 # characters that reorder a line or end it: no name can hold them and look like itself
 REORDERING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 NO_NAME = ("Cc", "Cs", "Zl", "Zp")
+KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+class SpecialFileError(OSError):
+    """What stands where a file should be, such as "a pipe", in its `strerror`."""
 
 
 class _Short(reprlib.Repr):
@@ -69,17 +81,28 @@ def short(value: object) -> str:
     return _Short().repr(value)
 
 
+def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
+    """Open a file that is one; a pipe or a device is a SpecialFileError, and never waited for.
+
+    So is a link unless links are followed.
+    """
+    kind = stat.S_IFMT(os.stat(path, follow_symlinks=follow).st_mode)
+    if kind != stat.S_IFREG:
+        raise SpecialFileError(0, KINDS.get(kind, "a device"))
+    # a pipe that takes the place of the file after it was looked at must not be waited for
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    return open(os.open(path, flags | (0 if follow else getattr(os, "O_NOFOLLOW", 0))), "rb")
+
+
 def read_bytes(
     path: Path | Traversable, where: str, *, error: type[BayesPtsdError] = SpecError
 ) -> bytes:
     """Return the bytes of a regular file of at most 1 MB; messages call it `where`."""
     try:
-        if isinstance(path, Path) and not stat.S_ISREG(os.stat(path).st_mode):
-            raise error(f"{where}: is a folder or a device; name a text file")
-        with path.open("rb") as file:
+        with open_regular(path) if isinstance(path, Path) else path.open("rb") as file:
             content: bytes = file.read(LARGEST_FILE + 1)
-    except BayesPtsdError:
-        raise
+    except SpecialFileError as problem:
+        raise error(f"{where}: is {problem.strerror}; name a text file") from problem
     except FileNotFoundError as problem:
         raise error(f"{where}: cannot be read: there is no such file") from problem
     except (OSError, ValueError) as problem:  # the latter for NUL in a name

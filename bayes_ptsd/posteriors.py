@@ -139,6 +139,8 @@ def own_posterior(result: Any, evidence: Evidence, spec: ModelSpec | str | Path)
     _refuse_other_data(tree, built, where)
     groups = {name: tree[name].to_dataset().drop_attrs() for name in KEPT if name in tree.children}
     groups["posterior"] = _of_model(groups["posterior"], built, where)
+    if "observed_data" in groups:
+        groups["observed_data"] = _without_made_up_dims(groups["observed_data"], built)
     if "sample_stats" in groups:
         stats = groups["sample_stats"]
         groups["sample_stats"] = stats[[n for n, v in stats.data_vars.items() if v.dtype != object]]
@@ -182,6 +184,12 @@ def _of_model(posterior: xr.Dataset, built: pm.Model, where: str) -> xr.Dataset:
     chosen = chosen.drop_vars([str(c) for c in chosen.coords if c not in chosen.dims])
     labels = {dim: list(built.coords[dim]) for dim in chosen.dims if dim in built.coords}
     return chosen.assign_coords(labels).transpose(*DRAWN, ...)
+
+
+def _without_made_up_dims(observed: xr.Dataset, built: pm.Model) -> xr.Dataset:
+    """Return observed data with numbers as numbers: ArviZ gives each of them a dim of its own."""
+    numbers = [f"{one.name}_dim_0" for one in built.observed_RVs if one.ndim == 0]
+    return observed.squeeze([dim for dim in numbers if dim in observed.dims], drop=True)
 
 
 def _refuse_other_data(tree: xr.DataTree, built: pm.Model, where: str) -> None:

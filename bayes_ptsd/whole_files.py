@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bayes_ptsd.errors import BayesPtsdError
 
 __all__ = [
     "link_new",
+    "refuse_taken",
     "sync_folder",
     "temporary_file",
     "unique_ending",
@@ -64,6 +65,13 @@ def link_new(temporary: Path, path: Path) -> bool:
     return True
 
 
+def refuse_taken(paths: Iterable[Path], *, error: type[BayesPtsdError]) -> None:
+    """Raise `error` for the first name that is taken, before what goes there is computed."""
+    for path in paths:
+        if os.path.lexists(path):
+            raise _taken(path, error)
+
+
 def write_new(
     contents: Mapping[Path, bytes], *, error: type[BayesPtsdError], parents: bool = False
 ) -> None:
@@ -77,8 +85,7 @@ def write_new(
         with contextlib.ExitStack() as held:
             ready = {}
             for here, content in contents.items():
-                if os.path.lexists(here):
-                    raise _taken(here, error)
+                refuse_taken([here], error=error)
                 made += _new_folders(here) if parents else []
                 place = here.parent / f".bayes-ptsd-{unique_ending()}"
                 ready[here] = held.enter_context(temporary_file(place, content))

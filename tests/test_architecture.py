@@ -28,6 +28,10 @@ WITH_SAMPLERS = {
     "pymc_priors", "sampler",
 }  # fmt: skip
 """Modules that import PyMC and its kin; rooms do so inside the functions that write a model out."""
+DOCUMENTED = {"os._exit"}
+"""Names with an underscore that the documentation of their library has."""
+PRIVATE = re.compile(r"(?:\w+\.)*_(?!_)\w+(?:\.\w+)*")
+"""Dotted names, without calls between them, of which a part begins with one underscore."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,10 @@ def facts(name: str, text: str, package: bool) -> Facts:
     return Facts(
         frozenset(one for node, one in found if node not in allowed),
         frozenset(one for _, one in found),
-        tuple(_shape_violations(name, tree, text, package=package)),
+        (
+            *_shape_violations(name, tree, text, package=package),
+            *_foreign_names(name, tree, [one for _, one in found]),
+        ),
     )
 
 
@@ -245,6 +252,34 @@ def _shape_violations(name: str, tree: ast.Module, text: str, *, package: bool) 
     return found
 
 
+def _foreign_names(name: str, tree: ast.Module, imported: Collection[str]) -> Iterator[str]:
+    """Yield the private modules and names of other libraries, imported or taken from a module."""
+    foreign = [one for one in imported if one.partition(".")[0] not in {PACKAGE, "__future__", ""}]
+    bound = _bound(tree, set(foreign))
+    reached = [
+        ast.unparse(one)
+        for one in ast.walk(tree)
+        if isinstance(one, ast.Attribute) and one.attr.startswith("_")
+    ]
+    for one in [*foreign, *(one for one in reached if one.partition(".")[0] in bound)]:
+        if one not in DOCUMENTED and PRIVATE.fullmatch(one):
+            yield f"{name}: {one} is private to its library"
+
+
+def _bound(tree: ast.Module, foreign: Collection[str]) -> set[str]:
+    """Return the names in a module that stand for imported ones of other libraries."""
+    bound = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            origin = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            bound |= {
+                (alias.asname or alias.name).partition(".")[0]
+                for alias in node.names
+                if f"{origin}{alias.name}" in foreign
+            }
+    return bound
+
+
 def _bare_numbers(tree: ast.Module, lines: list[str]) -> Iterator[str]:
     """Yield the numbers at the top of a module that nothing says the reason of."""
     for place, node in enumerate(tree.body):
@@ -336,6 +371,21 @@ DAMAGE = {
         "trial",
         "def late():\n    from pytensor import tensor",
         "trial: imports pytensor",
+    ),
+    "private module": (
+        "trial",
+        "from openpyxl.worksheet import _reader",
+        "trial: openpyxl.worksheet._reader is private to its library",
+    ),
+    "name of a private module": (
+        "trial",
+        "from great_tables._text import BaseText",
+        "trial: great_tables._text.BaseText is private to its library",
+    ),
+    "private name": (
+        "trial",
+        "import xarray as xr\nx = xr.core._internal",
+        "trial: xr.core._internal is private to its library",
     ),
     "module name": (
         "trial",

@@ -108,6 +108,20 @@ def test_own_patients_give_the_pattern(tmp_path: Path) -> None:
     assert document["reference_sd"] > 0
 
 
+def test_notes_on_the_patient_file_are_said(tmp_path: Path) -> None:
+    """What is odd about the file is on stderr, as in `fit`, and among the document's warnings."""
+    file = tmp_path / "made.csv"
+    runner.invoke(app, ["simulate", str(file), "--n", "8", "--seed", "4"])
+    file.write_text("sep=,\n" + file.read_text())
+    pattern = ["--trial", str(file.with_suffix(".toml")), "--data", str(file)]
+    done = runner.invoke(
+        app, ["calibrate", "crossover", "--json", "--ranks-only", "--simulations", "2", *pattern]
+    )
+    note = "line 1 (sep=,) names the separator and is not data"
+    assert json.loads(done.stdout)["warnings"] == [note]
+    assert note in done.stderr
+
+
 class Client:
     """Stands for the client of a dask cluster: two threads here."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import random
@@ -14,6 +15,7 @@ import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -209,6 +211,38 @@ def test_a_formula_that_gives_empty_text_has_a_value(tmp_path: Path) -> None:
     assert refusal(path).startswith("cell E3 is a formula without a stored value")
     edited(path, "sheet1", lambda xml: xml.replace(b'<c r="E3"><f>', b'<c r="E3" t="str"><f>'))
     assert cells(path)[1] == [*ROWS[1][:4], None]
+
+
+def test_every_type_of_a_cell_is_what_it_shows(tmp_path: Path) -> None:
+    """Types of cells by the standard (ECMA-376, 18.18.11), dates by their format, day 1 in 1904.
+
+    Rows and cells may leave their place out: they follow one another.
+    """
+    path = sheet_of(tmp_path / "f.xlsx", lambda book, sheet: None)
+    name = b'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings'
+    part = b'<Override PartName="/xl/sharedStrings.xml" ' + name + b'+xml"/></Types>'
+    edited(path, "Content_Types", lambda xml: xml.replace(b"</Types>", part))
+    space = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xl/sharedStrings.xml", space + b"<si><t>d</t></si></sst>")
+    styles = b'<cellXfs count="3"><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="46"/>'
+    edited(path, "styles", lambda xml: re.sub(rb"<cellXfs.*?(?=</cellXfs>)", styles, xml))
+    rows = b"""<sheetData><row r="1"><c t="str"><v>a</v></c><c t="inlineStr"><is><r><t>b</t></r>
+        <r><t>c</t></r></is></c><c t="s" r="D1"><v>0</v></c></row><row><c t="b"><v>1</v></c><c/>
+        <c r="D2" s="1"><v>40000</v></c></row><row r="4.0"><c s="2"><v>1.5</v></c>
+        <c t="e"><v>#N/A</v></c><c r="D4" t="d"><v>2014-05-03</v></c></row><row r="6">
+        <c><v>1E3</v></c><c><v>7</v></c><c r="D6" s="1"><v>1e12</v></c></row></sheetData>"""
+    edited(path, "sheet1", lambda xml: re.sub(rb"<sheetData>.*</sheetData>", rows, xml, flags=re.S))
+    found = read_patient_table(path)
+    assert list(found.cells) == ["a", "bc", "d"]
+    assert found.row == (2, 4, 6)
+    assert found.cells.to_numpy().tolist() == [
+        [True, None, datetime(2009, 7, 6)],
+        [timedelta(hours=36), "#N/A", date(2014, 5, 3)],
+        [1000.0, 7, "#VALUE!"],
+    ]
+    edited(path, "workbook", lambda xml: xml.replace(b"<workbookPr ", b'<workbookPr date1904="1" '))
+    assert cells(path)[0][2] == datetime(2013, 7, 7)
 
 
 def edited(path: Path, part: str, edit: Callable[[bytes], bytes]) -> Path:
@@ -425,35 +459,30 @@ def test_several_data_sets_in_one_transport_file_are_refused(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_rows_are_counted_before_they_are_read(
-    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Too many rows are refused with the limit; raised as the message says, the file is read."""
-    path = write(tmp_path / f"f{suffix}", table_of(ROWS * 25))
-    monkeypatch.setenv("BAYES_PTSD_MAX_ROWS", "50")
-    message = refusal(path)
-    assert re.match(r"has (at least )?\d+ (rows|lines), and the limit is 50; ", message)
-    name, value = re.search(r"set the environment variable (\w+)=(\d+)$", message).groups()  # type: ignore[union-attr]
-    monkeypatch.setenv(name, value)
-    assert len(cells(path)) == 100
+@pytest.mark.parametrize(
+    ("variable", "limit", "counted", "times"),
+    [("ROWS", "50", "(rows|lines)", 1), ("BYTES", "500", "bytes", 3)],
+)
+def test_a_file_is_counted_before_it_is_read(
+    variable: str, limit: str, counted: str, times: int, suffix: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Too many rows or bytes are refused with the limit; raised as the message says, it is read.
 
-
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_bytes_are_counted_before_they_are_read(
-    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Too many bytes are refused with the limit; raised as often as asked, the file is read."""
+    Bytes are those of the file, of what it unpacks to and of its cells: raised up to three times.
+    """
     path = write(tmp_path / f"f{suffix}", table_of(ROWS * 25))
-    monkeypatch.setenv("BAYES_PTSD_MAX_BYTES", "500")
-    for _ in range(4):
-        try:
-            found = cells(path)
+    variable = f"BAYES_PTSD_MAX_{variable}"
+    monkeypatch.setenv(variable, limit)
+    assert re.search(rf"\d {counted}, and the limit is {limit}; ", refusal(path))
+    for _ in range(times):
+        with contextlib.suppress(EvidenceError):
+            cells(path)
             break
-        except EvidenceError as error:
-            name, value = str(error).split()[-1].split("=")
-            monkeypatch.setenv(name, value)
-    assert name == "BAYES_PTSD_MAX_BYTES"
-    assert len(found) == 100
+        name, value = refusal(path).split()[-1].split("=")
+        assert name == variable
+        monkeypatch.setenv(name, value)
+    assert len(cells(path)) == 100
 
 
 @pytest.mark.parametrize("value", ["many", "-1", "0", "1e6", "\u0661"])

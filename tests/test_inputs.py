@@ -174,9 +174,9 @@ def test_what_is_no_file_of_text_is_refused_before_it_is_read(tmp_path: Path) ->
     (tmp_path / "large").write_bytes(b"#" * 2_000_000)
     (tmp_path / "utf16").write_bytes(document(GOOD_TRIAL).encode("utf-16"))
     wanted = {
-        tmp_path: "folder or a device",
-        tmp_path / "pipe": "folder or a device",
-        Path(os.devnull): "folder or a device",
+        tmp_path: "is a folder; name a text file",
+        tmp_path / "pipe": "is a pipe; name a text file",
+        Path(os.devnull): "is a device; name a text file",
         tmp_path / "large": "larger than 1 MB",
         tmp_path / "utf16": "save it as UTF-8",
         tmp_path / "nul\0": "cannot be read",

@@ -194,6 +194,24 @@ def test_kept_data_have_scores_and_no_id(place: Path) -> None:
     assert marks_in(place / "out") == {"score"}
 
 
+def test_a_sampled_fit_leaves_no_mark_either(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NUTS: no mark in store, log or messages, nor in what PyTensor and Numba keep of compiling."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(place / "out" / "numba"))
+    asked = ["fit", "crossover", "--trial", "../in/trial.toml", "--data", "../in/patients.csv",
+             "--endpoint", "score", "--prior", "weak", "--engine", "nuts", "--draws", "20",
+             "--tune", "20", "--chains", "2", "--log", "log.txt"]  # fmt: skip
+    # a process of its own: PyTensor looks for the folder of its cache when it is imported
+    done = subprocess.run(
+        [sys.executable, "-m", "bayes_ptsd", *asked], capture_output=True, text=True, check=False
+    )
+    [entry] = ResultStore(place / "out" / "store").catalog()
+    assert entry["engine"] == "nuts", done.stderr
+    for mark in (ID, repr(SCORE), repr(BASELINE), "43.2199"):
+        assert mark not in done.stdout + done.stderr
+    assert any((place / "out" / "home" / ".pytensor").rglob("*"))
+    assert marks_in(place / "out") == set()
+
+
 REFUSALS = {
     "an id twice": ("-0420,BA,2", "-0419,BA,2"),
     "a score out of range": (f",{SCORE},", ",-3,"),

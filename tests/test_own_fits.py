@@ -11,12 +11,16 @@ from typing import Any
 
 import arviz as az
 import numpy as np
+import pymc as pm
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
 
 import bayes_ptsd as bp
+from bayes_ptsd.cli import app
 from bayes_ptsd.errors import FitError, SpecError, StatisticalWarning, StoreError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.posteriors import as_tree
 from bayes_ptsd.provenance import OWN_ENGINE
@@ -92,6 +96,36 @@ def test_a_fit_of_ones_own_is_marked(written: dict[str, Any], patients: Evidence
     assert own.attrs["result_id"] != fit.attrs["result_id"]
     assert set(own.attrs) == set(fit.attrs)
     assert set(own.children) - set(fit.children) == {"exact", "quadrature"}
+
+
+def prior_for_replication(store: Path, result_id: str) -> dict[str, Any]:
+    """Return what the command makes of a stored result."""
+    asked = ["replicate", "prior", "--result", result_id, "--store", str(store), "--json"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.exception
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def test_the_command_makes_a_prior_of_a_fit_of_ones_own(written: dict[str, Any]) -> None:
+    """`replicate prior --result` gives the mixture that the lines of the guide end with."""
+    document = prior_for_replication(written["folder"] / "results", written["result_id"])
+    parts, prior = document["prior"]["components"], written["prior"]
+    assert [part["weight"] for part in parts] == pytest.approx(list(prior.weights))
+    for part, component in zip(parts, prior.components, strict=True):
+        assert {key: part[key] for key in ("mu", "sigma")} == pytest.approx(component.params)
+
+
+def test_a_printed_row_of_ones_own_makes_the_same_prior(tmp_path: Path) -> None:
+    """Of a printed row the likelihood is used, so own draws and the exact engine give one prior."""
+    row, store = select_contrast(load_published(), "T2.IESR.X"), bp.ResultStore(tmp_path)
+    with bp.build_model(row, "published"):
+        drawn = pm.sample(draws=200, tune=200, chains=2, random_seed=1, progressbar=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StatisticalWarning)  # so few draws fail their checks
+        saved = store.save(drawn, evidence=row, spec="published")
+    exact = store.save(bp.fit_model(row, "published"))
+    own, theirs = (prior_for_replication(tmp_path, one) for one in (saved, exact))
+    assert own["prior"] == theirs["prior"]
 
 
 def test_other_draws_are_another_result(

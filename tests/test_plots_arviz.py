@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from itertools import pairwise
 
+import arviz_stats
 import numpy as np
 import pytest
 import xarray as xr
@@ -81,6 +82,18 @@ def test_the_observed_statistic_is_marked_where_it_is(crossover: xr.DataTree) ->
     ]
     drawn += [float(x) for one in axes.collections for x, _ in np.asarray(one.get_offsets())]
     assert min(abs(x - mean) for x in drawn) < 1e-9
+
+
+def test_places_of_left_out_scores_are_those_of_the_check(crossover: xr.DataTree) -> None:
+    """By cells ArviZ finds what the check of the fit has, of each score there is; both by PSIS.
+
+    Asked for the fit itself, its `loo_pit` ends in an IndexError where a score is missing.
+    """
+    found = arviz_stats.loo_pit(cells_of_fit(crossover))
+    places = np.concatenate([found[name].values for name in found.data_vars])
+    own = crossover["loo"]["pit"].values
+    np.testing.assert_allclose(np.sort(places), np.sort(own[np.isfinite(own)]), atol=1e-12)
+    assert places.size == np.isfinite(crossover["observed_data"]["score"]).sum() < own.size
 
 
 def test_other_figures_are_drawn(crossover: xr.DataTree) -> None:

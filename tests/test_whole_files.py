@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
-from bayes_ptsd.errors import EvidenceError, SpecError, StoreError
+from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError, StoreError
 from bayes_ptsd.evidence.patient_writers import write_template
 from bayes_ptsd.replication.export import write_document
 from bayes_ptsd.store import ResultStore
@@ -124,6 +124,41 @@ def test_simulate_writes_patients_and_trial_or_neither(tmp_path: Path) -> None:
     assert (done.exit_code, "made.toml: exists already" in str(done.exception)) == (1, True)
     assert left(tmp_path) == ["made.toml"]
     assert (tmp_path / "made.toml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_calibrate_writes_ranks_and_figure_or_neither(
+    call: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that fills up at the first or the second file none is left, and one message."""
+    failing_at(call, monkeypatch)
+    files = ["--ranks", str(tmp_path / "r.csv"), "--figure", str(tmp_path / "r.svg")]
+    asked = ["calibrate", "crossover", "--simulations", "2", "--ranks-only", *files]
+    done = CliRunner().invoke(app, asked)
+    assert isinstance(done.exception, BayesPtsdError)
+    assert "cannot be written (No space left" in str(done.exception)
+    assert left(tmp_path) == []
+
+
+def test_calibrate_refuses_a_taken_name_before_it_simulates(tmp_path: Path) -> None:
+    """A file that is there is left as it is, and a million trials are not simulated for it."""
+    path = tmp_path / "r.svg"
+    path.write_text("mine")
+    asked = ["calibrate", "crossover", "--simulations", "1000000", "--figure", str(path)]
+    done = CliRunner().invoke(app, asked)
+    assert (done.exit_code, "r.svg: exists already" in str(done.exception)) == (1, True)
+    assert path.read_text() == "mine"
+
+
+def test_reconstruct_writes_all_sets_or_none(tmp_path: Path) -> None:
+    """Where the name of the second set is taken, neither the first nor the trial is written."""
+    taken = tmp_path / "change-paper-002.csv"
+    taken.write_text("mine")
+    asked = ["reconstruct", "--m", "2", "--reading", "change", "--seed", "7", "--quiet"]
+    done = CliRunner().invoke(app, [*asked, "--output", str(tmp_path)])
+    assert "002.csv: exists already and is not overwritten" in str(done.exception)
+    assert left(tmp_path) == [taken.name]
+    assert taken.read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["catalog.csv", "catalog.parquet", "result.nc", "prior.json"])

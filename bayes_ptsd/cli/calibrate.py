@@ -15,6 +15,7 @@ from bayes_ptsd.cli._options import Engine, Patients, Run, Variant, grouped
 from bayes_ptsd.cli._output import CHECK_FAILED, Talk, emit, number, show_table
 from bayes_ptsd.cli.fit import chosen_specs
 from bayes_ptsd.errors import BayesPtsdError, SpecError
+from bayes_ptsd.whole_files import refuse_taken, write_new
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -122,6 +123,7 @@ def calibrate_command(
     Exit status 3 if ranks leave the band that calibrated ones stay inside.
     """
     talk = run.talk()
+    refuse_taken(filter(None, (files.ranks, files.figure)), error=BayesPtsdError)
     variant = Variant(None if prior is None else [prior], set_, option)
     problem = _problem(model, variant, patients)
     document = _calibrated(
@@ -132,6 +134,8 @@ def calibrate_command(
         emit("calibrate", document)
     else:
         _show(document)
+    for warning in document["warnings"]:
+        talk.say(warning)
     if document["why_no_decisions"]:
         talk.say(document["why_no_decisions"])
     talk.say(f"seed {run.fixed_seed}, {document['seconds']:.1f} s")
@@ -209,6 +213,7 @@ def _calibrated(
         "seed": seed, "engine": name,
         "calibration": ranks_document(ranks),
         "operating_characteristics": rows,
+        "warnings": [*problem.evidence.notes],
         "why_no_decisions": f"no operating characteristics: {why_not}" if why_not else "",
         "versions": dict(library_versions()),
         "seconds": time.perf_counter() - start,
@@ -252,19 +257,20 @@ def _executor(workers: int, cluster: str | None) -> Iterator[tuple[Executor | No
 
 
 def _write(ranks: Any, title: str, files: Files) -> None:
-    """Write ranks and figure where they are asked for."""
-    try:
-        if files.ranks is not None:
-            frame = ranks["rank"].to_series().unstack("quantity")
-            frame[list(ranks["quantity"].values)].to_csv(files.ranks)
-        if files.figure is not None:
-            from bayes_ptsd.plots.ranks import ranks_figure
-            from bayes_ptsd.plots.style import figure_svg
+    """Write ranks and figure where they are asked for, both or neither."""
+    contents = {}
+    if files.ranks is not None:
+        frame = ranks["rank"].to_series().unstack("quantity")
+        contents[files.ranks] = (
+            frame[list(ranks["quantity"].values)].to_csv(lineterminator="\n").encode()
+        )
+    if files.figure is not None:
+        from bayes_ptsd.plots.ranks import ranks_figure
+        from bayes_ptsd.plots.style import figure_svg
 
-            svg = figure_svg(ranks_figure(ranks, title=title))
-            files.figure.write_text(svg, encoding="utf-8")
-    except OSError as error:
-        raise BayesPtsdError(f"{error.filename}: cannot be written ({error.strerror})") from error
+        contents[files.figure] = figure_svg(ranks_figure(ranks, title=title)).encode()
+    if contents:
+        write_new(contents, error=BayesPtsdError)
 
 
 def _show(document: Mapping[str, Any]) -> None:

@@ -11,6 +11,8 @@ import typer
 
 from bayes_ptsd.cli._options import Evidence_, Run, grouped
 from bayes_ptsd.cli._output import Talk, emit, say, show_table
+from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.whole_files import write_new
 
 if TYPE_CHECKING:
     from bayes_ptsd.reconstruction.run import Reconstruction
@@ -54,7 +56,8 @@ def reconstruct_command(
     share = workers or (min(os.cpu_count() or 1, m) if m >= FEW else 1)
     talk.say(f"seed {run.fixed_seed}, {share} processes")
     said = [{"place": one.place, "statement": one.statement} for one in impossibilities(printed)]
-    documents, files = [], []
+    documents = []
+    files: dict[Path, bytes] = {}
     for name in READINGS if reading == "all" else (reading,):
         running = reconstructions(
             printed, m=m, reading=name, flow_reading=flow_reading, seed=run.fixed_seed,
@@ -62,12 +65,15 @@ def reconstruct_command(
         )  # fmt: skip
         made = _watched(running, talk, f"{name}, {flow_reading}", m)
         documents.append(_document(made, m))
-        files += [] if output is None else _written(made, output)
+        files |= {} if output is None else _contents(made, output)
+    if files:
+        write_new(files, error=EvidenceError, parents=True)
+    paths = [path for path in files if path.suffix == ".csv"]
     if not run.json:
-        _show(documents, said, files)
+        _show(documents, said, paths)
         return
     content = {"seed": run.fixed_seed, "readings": documents, "findings": said}
-    emit("reconstruct", {**content, "files": [str(path) for path in files]})
+    emit("reconstruct", {**content, "files": [str(path) for path in paths]})
 
 
 def _watched(
@@ -121,21 +127,19 @@ def _numbers(made: list[Reconstruction]) -> list[dict[str, Any]]:
     ]
 
 
-def _written(made: list[Reconstruction], folder: Path) -> list[Path]:
-    """Write patients, and the trial file once, as files that the reader takes back."""
-    from bayes_ptsd.evidence.patient_writers import trial_toml, write_patients
+def _contents(made: list[Reconstruction], folder: Path) -> dict[Path, bytes]:
+    """Return files that the reader takes back: patients, and the trial unless it is there."""
+    from bayes_ptsd.evidence.patient_writers import patients_csv, trial_toml
 
-    folder.mkdir(parents=True, exist_ok=True)
-    trial, text = folder / "trial.toml", trial_toml(made[0].patients.trial)
-    if not trial.exists():
-        trial.write_text(text, encoding="utf-8")
-    paths = []
+    trial = folder / "trial.toml"
+    text = trial_toml(made[0].patients.trial)
+    files = {} if trial.exists() else {trial: text.encode()}
     for number, one in enumerate(made, start=1):
         said = one.patients.assumptions
         parts = [said["crossover_reading"], said["flow_reading"], said.get("nuisance_priors", "")]
         name = "-".join([*filter(None, parts), f"{number:03d}.csv"])
-        paths.append(write_patients(one.patients, folder / name))
-    return paths
+        files[folder / name] = patients_csv(one.patients).encode()
+    return files
 
 
 def _show(

@@ -13,7 +13,7 @@ from bayes_ptsd.cli._options import Patients, Store, Unseeded, Variant, grouped
 from bayes_ptsd.cli._output import emit, interval, number, show_table, store_path
 from bayes_ptsd.cli.fit import chosen_specs, stored_documents
 from bayes_ptsd.errors import StoreError
-from bayes_ptsd.whole_files import write_new
+from bayes_ptsd.whole_files import refuse_taken, write_new
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -91,8 +91,7 @@ def _refuse_existing(figure: Path | None, specs: Sequence[ModelSpec]) -> None:
     """Refuse to overwrite a file, and one file for several figures."""
     if figure is None:
         return
-    if figure.exists():
-        raise StoreError(f"{figure}: exists already; name a new file for the figure")
+    refuse_taken([figure], error=StoreError)
     if len(specs) > 1:
         raise StoreError(f"{figure}: a figure shows one prior; give one --prior")
 

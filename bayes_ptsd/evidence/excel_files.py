@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
+from openpyxl.cell.text import Text  # type: ignore[import-untyped]
 from openpyxl.reader.excel import ExcelReader  # type: ignore[import-untyped]
 from openpyxl.styles.numbers import (  # type: ignore[import-untyped]
     BUILTIN_FORMATS,
     is_date_format,
     is_timedelta_format,
 )
-from openpyxl.utils import get_column_letter  # type: ignore[import-untyped]
-from openpyxl.worksheet import _reader as sheet_reader  # type: ignore[import-untyped]
+from openpyxl.utils import coordinate_to_tuple, get_column_letter  # type: ignore[import-untyped]
+from openpyxl.utils.datetime import from_excel, from_ISO8601  # type: ignore[import-untyped]
 from openpyxl.xml.constants import ARC_STYLE, SHEET_MAIN_NS  # type: ignore[import-untyped]
 from openpyxl.xml.functions import fromstring, iterparse  # type: ignore[import-untyped]
 
@@ -57,6 +59,21 @@ MAX_STYLES = 2**24
 Row = tuple[int, dict[int, Cell]]
 """Number of a row, and its filled cells by number of column."""
 
+ROW, VALUE, FORMULA, INLINE, COLUMN, MERGED, FILTER = (
+    f"{{{SHEET_MAIN_NS}}}{tag}"
+    for tag in ("row", "v", "f", "is", "col", "mergeCells", "autoFilter")
+)
+
+
+@dataclass(frozen=True)
+class Book:
+    """What cells refer to: shared texts, the first day, formats of dates and of durations."""
+
+    texts: Sequence[str]
+    epoch: datetime
+    dates: Set[int]
+    spans: Set[int]
+
 
 @dataclass
 class Sheet:
@@ -75,15 +92,15 @@ def read_excel(path: Path, content: bytes) -> Content:
     check_archive(path, archive)
     if "xl/workbook.xml" not in archive.namelist():
         raise EvidenceError(f"{path}: is a zip archive, not an Excel workbook")
-    book = ExcelReader(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-    book.read_manifest()
-    book.read_strings()
-    book.read_workbook()
-    sheets = {sheet.name: (sheet.state, rel) for sheet, rel in book.parser.find_sheets()}
+    reader = ExcelReader(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
+    reader.read_manifest()
+    reader.read_strings()
+    reader.read_workbook()
+    sheets = {sheet.name: (sheet.state, rel) for sheet, rel in reader.parser.find_sheets()}
     sheets = {name: found for name, found in sheets.items() if "chartsheet" not in found[1].Type}
     name = _named(path, {name: state for name, (state, _) in sheets.items()})
     found = Sheet()
-    rows = list(_rows(path, book, sheets[name][1].target, found))
+    rows = list(_rows(path, reader, sheets[name][1].target, found))
     if not rows:
         raise EvidenceError(f"{path}: sheet '{name}' is empty")
     refuse_title(path, [(n, list(cells.values())) for n, cells in rows[:SAMPLE]], unit="row")
@@ -108,20 +125,16 @@ def _named(path: Path, states: Mapping[str, str]) -> str:
     )
 
 
-def _rows(path: Path, book: Any, part: str, found: Sheet) -> Iterator[Row]:
+def _rows(path: Path, reader: Any, part: str, found: Sheet) -> Iterator[Row]:
     """Yield the rows of a sheet that have anything in them; note the rest in `found`."""
-    dates, spans = _date_styles(path, book.archive)
-    source = io.BytesIO(EMPTY_ROW.sub(b"", book.archive.read(part)))
-    parser = sheet_reader.WorkSheetParser(
-        source, book.shared_strings, data_only=True, epoch=book.wb.epoch,
-        date_formats=dates, timedelta_formats=spans,
-    )  # fmt: skip
-    count = 0
-    for _, element in iterparse(source):
-        if element.tag != sheet_reader.ROW_TAG:
+    book = Book(reader.shared_strings, reader.wb.epoch, *_date_styles(path, reader.archive))
+    number = count = 0
+    for _, element in iterparse(io.BytesIO(EMPTY_ROW.sub(b"", reader.archive.read(part)))):
+        if element.tag != ROW:
             _note(element, found)
             continue
-        number, cells = _row(parser, element, found)
+        number = _row_number(element, number)
+        cells = _row(element, number, book, found)
         element.clear()
         if cells:
             count += 1
@@ -151,37 +164,73 @@ def _date_styles(path: Path, archive: ZipFile) -> tuple[set[int], set[int]]:
     return dates, spans
 
 
-def _row(parser: Any, element: Any, found: Sheet) -> Row:
+def _row_number(element: Any, above: int) -> int:
+    """Return the number of a row, which may be written as 3.0; the next one if it has none."""
+    given = float(element.get("r", above + 1))
+    if not given.is_integer():
+        raise ValueError(f"{given} is not the number of a row")
+    return int(given)
+
+
+def _row(element: Any, number: int, book: Book, found: Sheet) -> dict[int, Cell]:
     """Return the filled cells of a row; note whether it is hidden and its formulas."""
-    number, cells = parser.parse_row(element)
-    parser.row_dimensions.clear()
     if _is_hidden(element, "ht"):
         found.hidden_rows.add(number)
-    if next(element.iter(sheet_reader.FORMULA_TAG), None) is not None:
-        columns = (cell["column"] for cell in cells if cell["value"] is None)
-        empty = {cell["column"]: node for cell, node in zip(cells, element, strict=True)}
-        found.unvalued += [
-            f"{get_column_letter(column)}{number}"
-            for column in columns
-            if _lacks_value(empty[column])
-        ]
-    plain = ((cell["column"], plain_cell(cell["value"])) for cell in cells)
-    return number, {column: cell for column, cell in plain if cell is not None}
+    cells: dict[int, Cell] = {}
+    column = 0
+    for cell in element:
+        place = cell.get("r")
+        column = coordinate_to_tuple(place)[1] if place else column + 1
+        value = _value(cell, book)
+        if value is None and _lacks_value(cell):
+            found.unvalued.append(f"{get_column_letter(column)}{number}")
+        if (plain := plain_cell(value)) is not None:
+            cells[column] = plain
+    return cells
+
+
+def _value(cell: Any, book: Book) -> Cell:
+    """Return what a cell shows, by the type that it declares: a number where it declares none."""
+    kind = cell.get("t", "n")
+    if kind == "inlineStr":
+        text = cell.find(INLINE)
+        return None if text is None else Text.from_tree(text).content
+    written = cell.findtext(VALUE)
+    if not written:
+        return None
+    if kind == "n":
+        return _number(written, int(cell.get("s") or 0), book)
+    if kind == "s":
+        return book.texts[int(written)]
+    if kind == "b":
+        return bool(int(written))
+    return from_ISO8601(written) if kind == "d" else written
+
+
+def _number(written: str, style: int, book: Book) -> Cell:
+    """Return a number, or the date, time or duration that its format shows it as."""
+    number = float(written) if set(written) & set(".Ee") else int(written)
+    if style not in book.dates:
+        return number
+    try:
+        return from_excel(number, book.epoch, timedelta=style in book.spans)
+    except (OverflowError, ValueError):  # the program shows no date either
+        return "#VALUE!"
 
 
 def _lacks_value(cell: Any) -> bool:
     """Tell a formula that no program has computed; an empty text is a value that one computed."""
-    computed = cell.get("t") == "str" and cell.find(sheet_reader.VALUE_TAG) is not None
-    return cell.find(sheet_reader.FORMULA_TAG) is not None and not computed
+    computed = cell.get("t") == "str" and cell.find(VALUE) is not None
+    return cell.find(FORMULA) is not None and not computed
 
 
 def _note(element: Any, found: Sheet) -> None:
     """Note hidden columns, merged cells and the filter of a sheet."""
-    if element.tag == sheet_reader.COL_TAG and _is_hidden(element, "width"):
+    if element.tag == COLUMN and _is_hidden(element, "width"):
         found.hidden_columns.update(range(int(element.get("min")), int(element.get("max")) + 1))
-    elif element.tag == sheet_reader.MERGE_TAG:
+    elif element.tag == MERGED:
         found.merged += [part.get("ref") for part in element]
-    elif element.tag == sheet_reader.FILTER_TAG:
+    elif element.tag == FILTER:
         found.filtered = element.get("ref") or "the sheet"
 
 

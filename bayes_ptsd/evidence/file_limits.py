@@ -7,12 +7,11 @@ of a sheet, or made to do harm; who means it raises the limit by an environment 
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Mapping
 from pathlib import Path
 from zipfile import ZipFile
 
 from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.inputs import SpecialFileError, open_regular
 
 __all__ = [
     "MAX_BYTES",
@@ -38,13 +37,6 @@ CELL_BYTES = 16
 MAX_COLUMNS = 16_384
 # parts of a zip archive: a workbook has about three a sheet
 MAX_PARTS = 10_000
-KINDS: Mapping[int, str] = {
-    stat.S_IFDIR: "folder",
-    stat.S_IFIFO: "pipe",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
-}
 
 
 def max_rows() -> int:
@@ -55,13 +47,14 @@ def max_rows() -> int:
 def read_bytes(path: Path) -> bytes:
     """Return the content of a regular file that is there, not empty and not too large."""
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            kind = KINDS.get(stat.S_IFMT(found.st_mode), "special file")
-            raise EvidenceError(f"{path}: is a {kind}; name a file, or copy the data into one")
-        limit = _check_bytes(path, found.st_size, "is of")
-        with path.open("rb") as file:
-            content = file.read(min(found.st_size + 1, limit)) if found.st_size else b""
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            limit = _check_bytes(path, size, "is of")
+            content = file.read(min(size + 1, limit)) if size else b""
+    except SpecialFileError as error:
+        raise EvidenceError(
+            f"{path}: is {error.strerror}; name a file, or copy the data into one"
+        ) from error
     except OSError as error:
         raise EvidenceError(f"{path}: cannot be opened ({error.strerror})") from error
     if not content.strip():

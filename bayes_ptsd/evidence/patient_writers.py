@@ -18,7 +18,7 @@ from bayes_ptsd.evidence.patient_columns import KIND_COLUMN
 from bayes_ptsd.trial import DESIGNS, Endpoint, Trial
 from bayes_ptsd.whole_files import write_new
 
-__all__ = ["trial_toml", "write_patients", "write_template"]
+__all__ = ["patients_csv", "trial_toml", "write_patients", "write_template"]
 
 HEADER = """\
 # Describe the trial, then fill patients.csv. Lines that begin with # can stay or go.
@@ -76,20 +76,27 @@ def write_template(
 def write_patients(
     evidence: Evidence, path: str | Path, *, trial_file: str | Path | None = None
 ) -> Path:
-    """Write patients as a new long CSV file that `load_patients` takes back.
+    """Write `patients_csv` to a new file that `load_patients` takes back.
 
-    One row per subject, period, visit and endpoint, empty where missing. What is not a real patient
-    says so in the column ``evidence_kind``, and is read back as what it is. With `trial_file` the
-    trial is written there; both files are written, or neither.
+    With `trial_file` the trial is written there; both files are written, or neither.
     """
     path = Path(path)
     if path.suffix.lower() != ".csv":
         raise EvidenceError(f"{path}: patients are written as CSV; end the name in .csv")
-    contents = {path: _table(evidence).to_csv(index=False, lineterminator="\n")}
+    contents = {path: patients_csv(evidence)}
     if trial_file is not None:
         contents[Path(trial_file)] = trial_toml(evidence.trial)
     _write_new(contents)
     return path
+
+
+def patients_csv(evidence: Evidence) -> str:
+    """Return patients as long CSV: one row per subject, period, visit and endpoint.
+
+    Missing scores are empty. What is not a real patient says so in the column ``evidence_kind``,
+    and is read back as what it is.
+    """
+    return _table(evidence).to_csv(index=False, lineterminator="\n")
 
 
 def _to_describe(design: str) -> Trial:

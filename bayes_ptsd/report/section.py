@@ -12,7 +12,6 @@ from typing import Any
 
 import great_tables
 import pandas as pd
-from great_tables._text import BaseText
 
 __all__ = ["Figure", "Group", "Line", "Part", "Section", "Table", "block", "details", "gallery"]
 
@@ -92,7 +91,7 @@ class Table:
             table = table.tab_spanner(
                 heading, columns=list(columns), id=f"{heading} of {self.name}"
             )
-        shown: dict[str, str | BaseText] = {
+        shown: dict[str, Any] = {
             heading: heading.rpartition("|")[2] for heading in headings if heading != label
         }
         markup = BLANKS.sub("><", NOISE.sub("", table.cols_label(shown).as_raw_html()))

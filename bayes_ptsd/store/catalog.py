@@ -22,8 +22,9 @@ from bayes_ptsd.store.files import (
     read_named,
     read_regular,
     read_sealed,
+    stems,
 )
-from bayes_ptsd.store.metadata import RUN_ID, checked_manifest, checked_sidecar, is_result_id
+from bayes_ptsd.store.metadata import ID, RUN_ID, checked_manifest, checked_sidecar, is_result_id
 
 __all__ = [
     "Listing",
@@ -60,15 +61,12 @@ def list_results(path: str | Path) -> Listing:
 
 def list_runs(path: str | Path) -> Listing:
     """List the run manifests of a store, each with its `run_id`; a missing folder has no runs."""
-    names = [name.removesuffix(".json") for name in folder_names(Path(path) / RUNS)]
-    return listed(path, RUNS, filter(RUN_ID.fullmatch, names), read_manifest)
+    return listed(path, RUNS, stems(folder_names(Path(path) / RUNS), RUN_ID), read_manifest)
 
 
 def result_ids(path: str | Path) -> list[str]:
     """List the ids of the results of a store, in alphabetical order."""
-    names = folder_names(Path(path) / RESULTS)
-    stems = [name.removesuffix(".json") for name in names if name.endswith(".json")]
-    return [stem for stem in stems if is_result_id(stem)]
+    return stems(folder_names(Path(path) / RESULTS), ID)
 
 
 def listed(

@@ -11,13 +11,14 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shlex
-import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bayes_ptsd.errors import StoreError
+from bayes_ptsd.inputs import SpecialFileError, open_regular
 from bayes_ptsd.whole_files import link_new, sync_folder, temporary_file, unique_ending
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
     "read_regular",
     "read_sealed",
     "sealed",
-    "shown",
+    "stems",
     "writing",
 ]
 
@@ -75,6 +76,12 @@ def folder_names(folder: Path) -> list[str]:
         return []
     except OSError as error:
         raise StoreError(f"{folder}: cannot be read as a store ({error.strerror})") from error
+
+
+def stems(names: Iterable[str], pattern: re.Pattern[str]) -> list[str]:
+    """Return those names of JSON files, without their suffix, that have a pattern."""
+    found = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+    return [stem for stem in found if pattern.fullmatch(stem)]
 
 
 def publish(path: Path, content: bytes) -> None:
@@ -137,18 +144,16 @@ def read_named(
 
 def read_regular(path: Path, *, most: int | None = None) -> bytes:
     """Read a file that is one: no link is followed, no pipe or device opened, no giant read."""
-    # a pipe that takes the place of the file after it was looked at must not be waited for
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode):
-            raise StoreError(f"{path}: damaged: {_kind(found.st_mode)} is in place of the file")
-        if most is not None and found.st_size > most:
-            raise StoreError(
-                f"{path}: damaged: it has {found.st_size} bytes, and at most {most} were written"
-            )
-        with open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
+        with open_regular(path, follow=False) as file:
+            size = os.fstat(file.fileno()).st_size
+            if most is not None and size > most:
+                raise StoreError(
+                    f"{path}: damaged: it has {size} bytes, and at most {most} were written"
+                )
             return file.read()
+    except SpecialFileError as error:
+        raise StoreError(f"{path}: damaged: {error.strerror} is in place of the file") from error
     except PermissionError as error:
         raise StoreError(f"{path}: cannot be read (permit reading it first)") from error
     except OSError as error:
@@ -161,11 +166,6 @@ def command(words: str, root: str | Path) -> str:
     if text != shlex.quote(text):
         text = shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
     return f"'bayes-ptsd {words} --store {text}'"
-
-
-def shown(name: str) -> str:
-    """Return the name of a file with every character that is not printable as its escape."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
 
 
 @contextlib.contextmanager
@@ -187,12 +187,6 @@ def _refuse_link(folder: Path) -> None:
             f"{folder}: is a link, and no link inside a store is followed; put the folder itself "
             "in its place"
         )
-
-
-def _kind(mode: int) -> str:
-    """Say what stands where a file should be."""
-    kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
-    return kinds.get(stat.S_IFMT(mode), "a device or socket")
 
 
 def _canonical(content: Mapping[str, Any]) -> bytes:

@@ -18,6 +18,7 @@ from bayes_ptsd.store.files import (
     publish_once,
     read_named,
     sealed,
+    stems,
 )
 from bayes_ptsd.store.metadata import TAG, checked_tag
 from bayes_ptsd.store.records import timestamp
@@ -49,9 +50,7 @@ def tag_run(path: str | Path, name: str, run: str | None = None) -> dict[str, An
 
 def list_tags(path: str | Path) -> Listing:
     """List the tags of a store by name, with their `tag`, `run_id` and `created`."""
-    names = [name.removesuffix(".json") for name in folder_names(Path(path) / TAGS)
-             if name.endswith(".json")]  # fmt: skip
-    return listed(path, TAGS, filter(TAG.fullmatch, names), read_tag)
+    return listed(path, TAGS, stems(folder_names(Path(path) / TAGS), TAG), read_tag)
 
 
 def read_tag(path: str | Path, name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bayes_ptsd.errors import ResultNotFoundError, StoreError
+from bayes_ptsd.errors import ResultNotFoundError, StoreError, visible
 from bayes_ptsd.store.catalog import (
     Listing,
     find_result,
@@ -33,7 +33,7 @@ from bayes_ptsd.store.files import (
     command,
     folder_names,
     read_regular,
-    shown,
+    stems,
     writing,
 )
 from bayes_ptsd.store.metadata import DATA_FILE, ID, RUN_ID, TAG
@@ -96,7 +96,7 @@ def verify_store(path: str | Path, *, grace: float = GRACE) -> Verification:
     problems += _loose_tags(root, tags) if RUNS in names else []
     wrong, strange = verify_report(root / REPORT, root)
     sweep = _sweep(root, names, lost, grace)
-    foreign = [shown(name) for name in [*sweep.foreign, *strange]]
+    foreign = [visible(name) for name in [*sweep.foreign, *strange]]
     return Verification(len(ids), problems + wrong, sweep.swept, sweep.unfinished, foreign)
 
 
@@ -154,8 +154,7 @@ def _names(root: Path) -> tuple[dict[str, list[str]], list[str]]:
 
 def _stems(names: dict[str, list[str]], folder: str) -> list[str]:
     """Return what the JSON files of a folder are called."""
-    stems = (name.removesuffix(".json") for name in names.get(folder, ()) if name.endswith(".json"))
-    return [stem for stem in stems if SIDES[folder].fullmatch(stem)]
+    return stems(names.get(folder, ()), SIDES[folder])
 
 
 def _problem(root: Path, result_id: str) -> Iterator[str]:
@@ -308,8 +307,7 @@ def _belongs(root: Path, folder: str, name: str, lost: Collection[str]) -> bool:
     """Tell whether a name is one that the store gave."""
     if folder == TEMPORARY:
         return False
-    stem = name.removesuffix(".json")
-    if stem != name and SIDES[folder].fullmatch(stem):
+    if stems([name], SIDES[folder]):
         return True
     match = DATA_FILE.fullmatch(name) if folder == RESULTS else None
     return match is not None and _is_named(root, name, match[1], lost)

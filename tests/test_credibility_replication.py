@@ -14,7 +14,7 @@ from scipy import special, stats
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
-from bayes_ptsd.credibility import observed_replication
+from bayes_ptsd.credibility import replication_document
 from bayes_ptsd.credibility.observed_replication import sceptical_bayes_factor
 from bayes_ptsd.errors import BayesPtsdError
 
@@ -39,7 +39,7 @@ def interval(estimate: float, se: float) -> tuple[float, float, float]:
 
 def figures(original: tuple[float, float], replication: tuple[float, float]) -> dict[str, Any]:
     """Return every figure by its label."""
-    found = observed_replication(interval(*original), interval(*replication))
+    found = replication_document(interval(*original), interval(*replication))
     return {item["label"]: item["value"] for item in found["quantities"]}
 
 
@@ -49,7 +49,7 @@ BF_S = "sceptical Bayes factor, success below 1"
 
 @pytest.mark.parametrize("study", PUBLISHED)
 def test_published_bayes_factors(study: str) -> None:
-    """Both Bayes factors of published replications are those of the paper, missing where they are."""
+    """Both Bayes factors of published replications are the paper's, missing where they are."""
     to, so, tr, sr, sceptical, null = PUBLISHED[study]
     found = figures((to, so), (tr, sr))
     assert 1 / found[BF_R] == pytest.approx(null, rel=1e-4)
@@ -115,7 +115,7 @@ def test_held_2020_example() -> None:
 
 def test_other_sign_and_no_effect() -> None:
     """A replication in the other direction has no sceptical P, an original of 0 no direction."""
-    found = observed_replication(interval(3, 1), interval(-1, 1))
+    found = replication_document(interval(3, 1), interval(-1, 1))
     missing = {item["label"]: item["note"] for item in found["quantities"] if item["value"] is None}
     assert missing["one-sided sceptical P, golden"] == "the replication points the other way"
     assert figures((3, 1), (-1, 1))[
@@ -145,7 +145,7 @@ def test_command() -> None:
     extra = ("--replication", "5", "--replication-ci", "-1", "11")
     done = CliRunner().invoke(app, [*CREDIBILITY, *extra, "--json"], catch_exceptions=False)
     document = json.loads(done.stdout)
-    assert document["replication"] == observed_replication((8.6, 0.94, 16.2), (5, -1, 11))
+    assert document["replication"] == replication_document((8.6, 0.94, 16.2), (5, -1, 11))
     plain = CliRunner().invoke(app, [*CREDIBILITY, "--json"], catch_exceptions=False)
     assert json.loads(plain.stdout) == {k: v for k, v in document.items() if k != "replication"}
     text = CliRunner().invoke(app, [*CREDIBILITY, *extra], catch_exceptions=False).stdout

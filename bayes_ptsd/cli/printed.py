@@ -52,14 +52,14 @@ class Replication:
 
     def document(self, estimate: float, ci: tuple[float, float]) -> dict[str, Any]:
         """Return what it says about the original, nothing where there is none."""
-        from bayes_ptsd.credibility import observed_replication
+        from bayes_ptsd.credibility import replication_document
 
         if (self.replication is None) != (self.replication_ci is None):
             raise SpecError("a replication is an estimate and its limits: give --replication and "
                             "--replication-ci")  # fmt: skip
         if self.replication is None or self.replication_ci is None:
             return {}
-        found = observed_replication((estimate, *ci), (self.replication, *self.replication_ci))
+        found = replication_document((estimate, *ci), (self.replication, *self.replication_ci))
         return {"replication": found}
 
 

@@ -31,7 +31,7 @@ from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence.intervals import interval, p_value, se_from_interval
 from bayes_ptsd.priors import FloatArray, normal
 
-__all__ = ["REPLICATION_QUANTITIES", "observed_replication", "sceptical_bayes_factor"]
+__all__ = ["REPLICATION_QUANTITIES", "replication_document", "sceptical_bayes_factor"]
 
 # Relative variances of the skeptical prior at which its two Bayes factors are compared, before the
 # crossing is found between two of them: both are smooth in its logarithm, and cross once or twice.
@@ -87,7 +87,7 @@ REPLICATION_QUANTITIES: Mapping[str, Quantity] = {
 }  # fmt: skip
 
 
-def observed_replication(
+def replication_document(
     original: tuple[float, float, float], replication: tuple[float, float, float]
 ) -> dict[str, Any]:
     """Return what a replication says about the original as a JSON-safe document.

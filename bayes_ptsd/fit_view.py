@@ -27,19 +27,16 @@ def fit_document(
     """Return a fit as a JSON-safe document; what does not exist is None.
 
     `thresholds`, in score units, each add a probability that an estimand exceeds it. ``passed`` of
-    the diagnostics is that of every required check. A prior that is none of the family has its
-    ``prior_formula``, a fit with covariates ``covariates``, what each was read as. A fit of
-    patients has ``power_scaling``, a line for every prior, and with priors that can be drawn from
-    ``prior_scores``, what they alone make of scores. A fit with a mediator also has ``mediation``:
-    the share mediated, and direct and indirect effect by the correlation of the errors; one of
-    several endpoints ``joint``, the probabilities that at least one, two, ... of them exceed 0, or
-    their MCID.
+    the diagnostics is that of every required check. A fit with covariates has ``covariates``, what
+    each was read as. A fit of patients has ``power_scaling``, a line for every prior, and with
+    priors that can be drawn from ``prior_scores``, what they alone make of scores. A fit with a
+    mediator also has ``mediation``: the share mediated, and direct and indirect effect by the
+    correlation of the errors; one of several endpoints ``joint``, the probabilities that at least
+    one, two, ... of them exceed 0, or their MCID.
     """
     attrs = fit.attrs
     named = ("result_id", "model", "endpoint", "evidence_kind", "prior", "engine", "contrast")
     document: dict[str, Any] = {key: str(attrs[key]) for key in named if key in attrs}
-    if document["prior"] == "custom":
-        document["prior_formula"] = str(attrs["prior_formula"])
     checks = {
         str(name): {"figure": finite(figure), "threshold": finite(limit), "passed": bool(passed),
                     "role": str(role), "meaning": str(meaning)}

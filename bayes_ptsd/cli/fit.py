@@ -79,6 +79,7 @@ def fit_command(
     Exit status 3 if a required check of a result failed; the result is stored and marked.
     """
     from bayes_ptsd.models_files import load_model
+    from bayes_ptsd.priors import parse_prior
 
     talk = run.talk()
     specs = chosen_specs(load_model(model), variant)
@@ -88,6 +89,9 @@ def fit_command(
         seed=run.fixed_seed, engine=engine, sampler=vars(sampler), thresholds=threshold or [],
         keep_data=keep_data, talk=talk,
     )  # fmt: skip
+    for text, document in zip(variant.prior or [], documents, strict=False):
+        if "(" in text:
+            document["prior_formula"] = parse_prior(text).formula
     _report(documents, json=run.json, talk=talk)
 
 

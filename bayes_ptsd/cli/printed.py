@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,14 +20,23 @@ def audit(
     flow_reading: Annotated[
         str, typer.Option("--flow-reading", help="paper or registry: who completed both periods.")
     ] = "paper",
+    posteriors: Annotated[
+        Path | None,
+        typer.Option("--posteriors", help="CSV file of printed posteriors, audited instead."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check the printed numbers against each other and say where they disagree."""
-    from bayes_ptsd.audit import audit_document, audit_frame
-    from bayes_ptsd.audit import audit_evidence as run
+    from bayes_ptsd.audit import audit_document, audit_evidence, audit_frame, audit_posteriors
     from bayes_ptsd.evidence.published import load_published
 
-    tree = run(load_published(evidence), flow_reading=flow_reading)
+    if posteriors is not None and evidence is not None:
+        raise SpecError("--posteriors is a report of its own: give it or --evidence, not both")
+    tree = (
+        audit_evidence(load_published(evidence), flow_reading=flow_reading)
+        if posteriors is None
+        else audit_posteriors(posteriors)
+    )
     if json:
         emit("audit", audit_document(tree))
         return

@@ -165,7 +165,7 @@ def _arm_document(one: UpdatedArm) -> dict[str, Any]:
     """Return an arm, its prior and its posterior as JSON values."""
     arm, posterior = one.arm, one.posterior
     if arm.likelihood == "binomial":
-        data = {"n": int(arm.size[0]), "r": int(arm.events[0])}
+        data: dict[str, float] = {"n": int(arm.size[0]), "r": int(arm.events[0])}
     else:
         data = {"y": float(arm.estimate[0]), "se": float(arm.se[0])}
     quantiles = posterior.quantile(np.array(TAILS)).tolist()

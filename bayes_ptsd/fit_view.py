@@ -29,10 +29,10 @@ def fit_document(
     `thresholds`, in score units, each add a probability that an estimand exceeds it. ``passed`` of
     the diagnostics is that of every required check. A fit with covariates has ``covariates``, what
     each was read as. A fit of patients has ``power_scaling``, a line for every prior, and with
-    proper priors ``prior_scores``, what they alone make of scores. A fit with a mediator also has
-    ``mediation``: the share mediated, and direct and indirect effect by the correlation of the
-    errors; one of several endpoints ``joint``, the probabilities that at least one, two, ... of
-    them exceed 0, or their MCID.
+    priors that can be drawn from ``prior_scores``, what they alone make of scores. A fit with a
+    mediator also has ``mediation``: the share mediated, and direct and indirect effect by the
+    correlation of the errors; one of several endpoints ``joint``, the probabilities that at least
+    one, two, ... of them exceed 0, or their MCID.
     """
     attrs = fit.attrs
     named = ("result_id", "model", "endpoint", "evidence_kind", "prior", "engine", "contrast")

@@ -70,6 +70,11 @@ DISTRIBUTIONS: Mapping[str, Distribution] = {
     "gamma": Distribution(
         ("shape", "rate"), lambda shape, rate: stats.gamma(shape, 0, 1 / rate), ("shape", "rate")
     ),
+    # of a standard deviation: its precision 1/x^2 is gamma, as BUGS writes dgamma(shape, rate)
+    "gamma_precision": Distribution(
+        ("shape", "rate"), lambda shape, rate: stats.gengamma(shape, -2, 0, math.sqrt(rate)),
+        ("shape", "rate"),
+    ),
     "exponential": Distribution(("rate",), lambda rate: stats.expon(0, 1 / rate), ("rate",)),
     "beta": Distribution(
         ("shape1", "shape2"), lambda shape1, shape2: stats.beta(shape1, shape2),
@@ -109,6 +114,14 @@ class Prior:
         """Whether the density integrates to one."""
         return self.dist not in IMPROPER
 
+    @property
+    def drawable(self) -> bool:
+        """Whether draws are numbers to compute with: proper, and tails no worse than a Cauchy's.
+
+        A gamma_precision of small shape, the BUGS default, has most of its mass beyond any score.
+        """
+        return self.proper and self._moments >= 1
+
     @cached_property
     def _parts(self) -> list[tuple[float, Any]]:
         """Weights and SciPy distributions of the components (one for a simple prior)."""
@@ -146,7 +159,9 @@ class Prior:
     def quantile(self, p: ArrayLike) -> FloatArray:
         """Value below which the probability is `p`."""
         probability = np.asarray(p, dtype=float)
-        ends = np.array([part.ppf(probability) for _, part in self._parts])
+        # a gamma_precision of small shape has quantiles that no float can hold
+        with np.errstate(divide="ignore", over="ignore"):
+            ends = np.array([part.ppf(probability) for _, part in self._parts])
         if len(ends) == 1:
             return np.asarray(ends[0])
         low, high = ends.min(axis=0), ends.max(axis=0)
@@ -159,14 +174,25 @@ class Prior:
     @property
     def mean(self) -> float:
         """Expectation; NaN or infinite where the distribution has none."""
+        if self._moments <= 1:
+            return math.inf
         return float(sum(w * part.mean() for w, part in self._parts))
 
     @property
     def sd(self) -> float:
         """Standard deviation; infinite or NaN where the distribution has none."""
+        if self._moments <= 2:
+            return math.inf
         mean = self.mean
         second = sum(w * (part.var() + (part.mean() - mean) ** 2) for w, part in self._parts)
         return float(np.sqrt(second))
+
+    @property
+    def _moments(self) -> float:
+        """Order below which moments of a gamma_precision exist, which SciPy does not look at."""
+        if self.dist == "mixture":
+            return min(component._moments for component in self.components)
+        return 2 * self.params["shape"] if self.dist == "gamma_precision" else math.inf
 
     @property
     def support(self) -> tuple[float, float]:

@@ -15,6 +15,26 @@ from bayes_ptsd.scaled_priors import PriorVector
 
 __all__ = ["parameter_variable", "prior_distribution", "prior_variable"]
 
+
+def _sd_of_gamma(shape: Any, rate: Any, size: Any = None) -> Any:
+    """Return the standard deviation whose precision is gamma; PyMC derives its log density."""
+    return pm.Gamma.dist(alpha=shape, beta=rate, size=size) ** -0.5
+
+
+class GammaPrecision:
+    """A standard deviation whose precision is gamma, called as PyMC calls its distributions."""
+
+    def __new__(cls, name: str, *, shape: Any, rate: Any, dims: str | None = None) -> Any:
+        """Return it as a variable of the model in context, sampled on the log scale."""
+        log = pm.distributions.transforms.log
+        return pm.CustomDist(name, shape, rate, dist=_sd_of_gamma, transform=log, dims=dims)
+
+    @staticmethod
+    def dist(*, shape: Any, rate: Any) -> Any:
+        """Return it as an unnamed distribution."""
+        return pm.CustomDist.dist(shape, rate, dist=_sd_of_gamma)
+
+
 # PyMC's name of a distribution and its arguments, from ours
 VARIABLES: Mapping[str, tuple[Any, Callable[..., dict[str, Any]]]] = {
     "normal": (pm.Normal, lambda mu, sigma: {"mu": mu, "sigma": sigma}),
@@ -24,6 +44,7 @@ VARIABLES: Mapping[str, tuple[Any, Callable[..., dict[str, Any]]]] = {
     "half_cauchy": (pm.HalfCauchy, lambda sigma: {"beta": sigma}),
     "log_normal": (pm.LogNormal, lambda mu, sigma: {"mu": mu, "sigma": sigma}),
     "gamma": (pm.Gamma, lambda shape, rate: {"alpha": shape, "beta": rate}),
+    "gamma_precision": (GammaPrecision, lambda shape, rate: {"shape": shape, "rate": rate}),
     "exponential": (pm.Exponential, lambda rate: {"lam": rate}),
     "beta": (pm.Beta, lambda shape1, shape2: {"alpha": shape1, "beta": shape2}),
     "uniform": (pm.Uniform, lambda low, high: {"lower": low, "upper": high}),

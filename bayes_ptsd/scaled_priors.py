@@ -33,13 +33,14 @@ RESCALE: Mapping[str, Callable[..., dict[str, float]]] = {
     "half_cauchy": lambda shift, unit, sigma: {"sigma": unit * sigma},
     "log_normal": lambda shift, unit, mu, sigma: {"mu": mu + math.log(unit), "sigma": sigma},
     "gamma": lambda shift, unit, shape, rate: {"shape": shape, "rate": rate / unit},
+    "gamma_precision": lambda shift, unit, shape, rate: {"shape": shape, "rate": rate * unit**2},
     "exponential": lambda shift, unit, rate: {"rate": rate / unit},
     "uniform": lambda shift, unit, low, high: {
         "low": shift + unit * low,
         "high": shift + unit * high,
     },
 }
-POSITIVE = ("half_normal", "half_cauchy", "log_normal", "gamma", "exponential")
+POSITIVE = ("half_normal", "half_cauchy", "log_normal", "gamma", "gamma_precision", "exponential")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class PriorVector:
     def proper(self) -> bool:
         """Whether the density integrates to one."""
         return self.priors[0].proper
+
+    @property
+    def drawable(self) -> bool:
+        """Whether draws of every element are numbers to compute with."""
+        return all(one.drawable for one in self.priors)
 
     @property
     def params(self) -> dict[str, FloatArray]:

@@ -253,6 +253,34 @@ def test_printed_rows(tmp_path: Path) -> None:
     assert found["evidence_kind"] == "published"
 
 
+def test_typed_priors_of_printed_rows(tmp_path: Path) -> None:
+    """A typed prior is that of `--set`, has the normal closed form and says which it is."""
+    base = ["fit", "published-first-period", "--contrast", "T2.IESR.F", "--option", "convention=N",
+            "--store", str(tmp_path / "store")]  # fmt: skip
+    typed = ["--prior", "normal(0, 20)", "--prior", "normal(0, 5)", "--prior", "flat"]
+    found = document(*base, *typed)["fits"]
+    assert [one.get("prior_formula") for one in found] == ["N(0, 20²)", "N(0, 5²)", None]
+    mean, sd = (found[2]["estimands"]["treatment_difference"][key] for key in ("mean", "sd"))
+    for one, scale in zip(found, (20.0, 5.0), strict=False):
+        shrunk = mean * scale**2 / (scale**2 + sd**2)
+        assert one["estimands"]["treatment_difference"]["mean"] == pytest.approx(shrunk, abs=1e-6)
+    set_ = document(*base, "--set", "treatment=normal(0, 5)")
+    assert set_["result_id"] == found[1]["result_id"]
+    people = run(*base, *typed).stdout
+    assert "treatment_difference (N(0, 20²), exact)" in people
+
+
+def test_gamma_priors_of_precisions(files: Path, tmp_path: Path) -> None:
+    """The priors of published BUGS analyses are typed and fitted; nothing is drawn from them."""
+    gamma = "gamma_precision(0.001, 0.001)"
+    typed = ["--set", f"sd_within={gamma}", "--set", f"sd_subject={gamma}", "--prior", "reference"]
+    found = document("fit", "crossover", *patients(files, tmp_path / "store"), *typed)
+    mirror, one = found["frequentist"], found["estimands"]["treatment_difference"]
+    assert one["mean"] == pytest.approx(mirror["estimate"], abs=0.1 * mirror["se"])
+    assert one["sd"] == pytest.approx(mirror["se"], rel=0.1)
+    assert "prior_scores" not in found
+
+
 def test_a_store_holds_no_patient(files: Path, tmp_path: Path) -> None:
     """No id and no row in any file of the store unless asked for; then everything is there."""
     document("fit", "crossover", *patients(files, tmp_path / "lean"))
@@ -295,6 +323,9 @@ def test_a_failed_check_ends_with_3(tmp_path: Path) -> None:
         (["fit", "crossover", "--prior", "sceptical"], "did you mean 'skeptical'"),
         (["fit", "crossover", "--set", "nu=gamma(2, 1)"], "unknown key 'nu'"),
         (["fit", "crossover", "--set", "treatment"], "write NAME=DISTRIBUTION"),
+        (["fit", "crossover", "--prior", "normal(0)"], "normal takes 2 numbers"),
+        (["fit", "crossover", "--prior", "norml(0, 1)"], "write one of"),
+        (["fit", "crossover", "--set", "sd_within=gamma_precision(0, 1)"], "must be positive"),
         (["fit", "crossover", "--option", "patients=some"], "'some' not allowed"),
         (["fit", "crossover", "--option", "patients"], "write NAME=VALUE"),
         (["fit", "crossover", "--prior", "weak", "--set", "treatment=normal(0, 1)"], "both give"),

@@ -15,6 +15,7 @@ import numpy as np
 import pymc as pm
 import pytest
 import xarray as xr
+from scipy import stats as scipy_stats
 
 import bayes_ptsd
 from bayes_ptsd._stack import data_groups, native
@@ -174,6 +175,18 @@ def test_pymc_variables_have_the_density_of_the_value(dist: str) -> None:
         variable = prior_variable("x", prior)
     points = prior.quantile([0.25, 0.5, 0.75])
     assert pm.logp(variable, points).eval() == pytest.approx(prior.logpdf(points), abs=1e-6)
+
+
+def test_gamma_precision_is_drawn_and_sampled_as_a_positive_number() -> None:
+    """PyMC draws the sd whose precision is gamma, and samples it on the log scale."""
+    prior = Prior("gamma_precision", {"shape": 2.0, "rate": 3.0})
+    with pm.Model() as model:
+        variable = prior_variable("sd", prior, exchangeable=True)
+    assert list(model.initial_point()) == ["sd_log__"]
+    draws = pm.draw(variable, 2000, random_seed=4)
+    assert scipy_stats.kstest(draws**-2.0, scipy_stats.gamma(2.0, scale=1 / 3.0).cdf).pvalue > 0.001
+    model.set_data("prior_sd_rate", 12.0)
+    assert np.median(pm.draw(variable, 2000, random_seed=4)) == pytest.approx(2 * np.median(draws))
 
 
 def test_mixture_variable_has_the_density_of_the_value() -> None:

@@ -97,6 +97,30 @@ def test_every_distribution_integrates_to_one(dist: str) -> None:
     assert area == pytest.approx(0.98, abs=1e-6)
 
 
+@pytest.mark.parametrize(("shape", "rate"), [(0.001, 0.001), (0.01, 4.0), (2.0, 3.0), (40.0, 0.5)])
+def test_gamma_prior_of_a_precision(shape: float, rate: float) -> None:
+    """Density and probabilities of the sd follow from its gamma precision by change of variable."""
+    prior = parse_prior(f"gamma_precision({shape}, {rate})")
+    sd = np.array([0.03, 0.2, 1.0, 4.0, 70.0])
+    precision = stats.gamma(shape, scale=1 / rate)
+    jacobian = np.log(2) - 3 * np.log(sd)
+    np.testing.assert_allclose(prior.logpdf(sd), precision.logpdf(sd**-2.0) + jacobian, atol=1e-9)
+    np.testing.assert_allclose(prior.cdf(sd), precision.sf(sd**-2.0), atol=1e-12)
+    assert prior.drawable == (shape >= 0.5)
+
+
+def test_moments_of_a_gamma_precision() -> None:
+    """The mean square of the sd is rate / (shape - 1); moments that do not exist are infinite."""
+    prior = Prior("gamma_precision", {"shape": 3.0, "rate": 8.0})
+    assert prior.mean**2 + prior.sd**2 == pytest.approx(8.0 / 2.0)
+    heavy = Prior("gamma_precision", {"shape": 0.8, "rate": 8.0})
+    assert np.isfinite(heavy.mean)
+    assert heavy.sd == np.inf
+    assert mixture([0.5, 0.5], [prior, heavy]).sd == np.inf
+    assert Prior("gamma_precision", {"shape": 0.001, "rate": 0.001}).mean == np.inf
+    assert heavy.interval()[0] > 0
+
+
 def test_flat_has_a_density_but_no_draws() -> None:
     """The flat prior weighs all values alike and refuses to be sampled."""
     flat = Prior("flat")

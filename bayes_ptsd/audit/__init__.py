@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ from bayes_ptsd.audit.claims import (
 )
 from bayes_ptsd.audit.finding import SEVERITIES, Figure, Finding, Section
 from bayes_ptsd.audit.flow import check_flow, check_leavers, check_sizes
+from bayes_ptsd.audit.posteriors import check_likelihoods, check_order, check_shape
 from bayes_ptsd.audit.precision import check_precision
 from bayes_ptsd.audit.relations import check_mediation, check_subscales
+from bayes_ptsd.audit.report_file import read_report
 from bayes_ptsd.audit.rows import check_freedom, check_rows
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
@@ -41,6 +44,7 @@ __all__ = [
     "audit_evidence",
     "audit_findings",
     "audit_frame",
+    "audit_posteriors",
 ]
 
 TEXTS = ("check", "severity", "place", "statement")
@@ -68,6 +72,21 @@ def audit_evidence(evidence: Evidence, *, flow_reading: str = "paper") -> xr.Dat
         "trial": evidence.trial.name,
         "flow_reading": flow_reading,
     }
+    return tree
+
+
+def audit_posteriors(file: Path) -> xr.DataTree:
+    """Check the posteriors that a report prints against themselves, their priors and each other.
+
+    The file is that of `bayes_ptsd.audit.report_file.read_report`; node ``findings`` has dim
+    `finding`. Numbers that no distribution, no log-concave density or no one normal likelihood
+    behind all of them can have are contradictions.
+    """
+    posteriors = read_report(file)
+    checks = (check_order, check_shape, check_likelihoods)
+    found = [finding for check in checks for finding in check(posteriors).findings]
+    tree = xr.DataTree.from_dict({"findings": _findings(found)})
+    tree.attrs = {"evidence_kind": "published", "file": file.name, "posteriors": len(posteriors)}
     return tree
 
 

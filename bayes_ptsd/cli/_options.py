@@ -66,7 +66,8 @@ Priors = Annotated[
     list[str] | None,
     typer.Option(
         "--prior",
-        help="Prior of the family; repeatable. reference is a stand-in for flat, not a belief.",
+        help="Of the family, or 'normal(0, 20)'; repeatable. reference stands in for flat, it is "
+        "no belief.",
     ),
 ]
 Engine = Annotated[

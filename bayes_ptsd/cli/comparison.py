@@ -233,9 +233,11 @@ def compare_models_command(
 
     talk = run.talk()
     specs = {
-        f"{name} ({spec.priors['treatment']})" if len(prior or []) > 1 else name: spec
+        f"{name} ({text})" if len(prior or []) > 1 else name: spec
         for name in models
-        for spec in chosen_specs(load_model(name), Variant(prior))
+        for text, spec in zip(
+            prior or [""], chosen_specs(load_model(name), Variant(prior)), strict=True
+        )
     }
     first = next(iter(specs.values()))
     found = first.room.select(first, patients.request())

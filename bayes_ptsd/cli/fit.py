@@ -18,6 +18,7 @@ from bayes_ptsd.cli._options import (
     Store,
     Variant,
     grouped,
+    typed_prior,
 )
 from bayes_ptsd.cli._output import (
     CHECK_FAILED,
@@ -78,6 +79,7 @@ def fit_command(
     Exit status 3 if a required check of a result failed; the result is stored and marked.
     """
     from bayes_ptsd.models_files import load_model
+    from bayes_ptsd.priors import parse_prior
 
     talk = run.talk()
     specs = chosen_specs(load_model(model), variant)
@@ -87,6 +89,9 @@ def fit_command(
         seed=run.fixed_seed, engine=engine, sampler=vars(sampler), thresholds=threshold or [],
         keep_data=keep_data, talk=talk,
     )  # fmt: skip
+    for text, document in zip(variant.prior or [], documents, strict=False):
+        if "(" in text:
+            document["prior_formula"] = parse_prior(text).formula
     _report(documents, json=run.json, talk=talk)
 
 
@@ -100,7 +105,7 @@ def _report(documents: Sequence[dict[str, Any]], *, json: bool, talk: Talk) -> N
         talk.say(f"covariate {name}: {kind}")
     for document in documents:
         for warning in document["warnings"]:
-            talk.say(f"{document['prior']}: {warning}")
+            talk.say(f"{_prior_of(document)}: {warning}")
     if not all(document["diagnostics"]["passed"] for document in documents):
         talk.say("a required check failed; the result is stored and marked")
         raise typer.Exit(CHECK_FAILED)
@@ -116,7 +121,10 @@ def chosen_specs(spec: ModelSpec, variant: Variant) -> list[ModelSpec]:
         raise SpecError("--prior and --set treatment=... both give the prior of the treatment")
     own = dict(map(parse_override, overrides))
     # the priors that somebody sets stay as they are under a flat one, which sets others, too
-    return [one.having(priors=own) for one in ([spec.under(name) for name in priors] or [spec])]
+    return [
+        one.having(priors=own)
+        for one in ([spec.under(typed_prior(text)) for text in priors] or [spec])
+    ]
 
 
 def stored_documents(
@@ -164,6 +172,11 @@ def stored_documents(
     return documents
 
 
+def _prior_of(document: Mapping[str, Any]) -> str:
+    """Return the prior of the treatment: its name in the family, or its distribution."""
+    return str(document.get("prior_formula", document["prior"]))
+
+
 def _show(documents: Sequence[dict[str, Any]]) -> None:
     """Print the estimands and the frequentist mirror."""
     rows = []
@@ -171,7 +184,7 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
         for name, one in document["estimands"].items():
             rows.append(
                 [
-                    f"{name} ({document['prior']}, {document['engine']})",
+                    f"{name} ({_prior_of(document)}, {document['engine']})",
                     one["unit"],
                     number(one["mean"], 3),
                     number(one["sd"], 3),
@@ -188,7 +201,7 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
     title = f"{first['model']}, {first['endpoint']}, positive = active better"
     columns = ["estimand", "unit", "mean", "sd or SE", "95% interval", "P(better)", "P(> MCID)"]
     show_table(f"{title} ({first['evidence_kind']})", columns, rows)
-    lines = [(f"{one['prior']}, {one['engine']}", one.get("ratio")) for one in documents]
+    lines = [(f"{_prior_of(one)}, {one['engine']}", one.get("ratio")) for one in documents]
     show_ratios([*lines, (mirror["method"], mirror.get("ratio"))])
     show_periods(mirror.get("periods", ()))
     _show_priors(documents)
@@ -197,7 +210,7 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
 def _show_priors(documents: Sequence[dict[str, Any]]) -> None:
     """Print which prior moves the answer by how much, and what the priors alone make of scores."""
     rows = [
-        [f"{document['prior']}: {name.removeprefix('power_scaling_')}", number(one["figure"], 3),
+        [f"{_prior_of(document)}: {name.removeprefix('power_scaling_')}", number(one["figure"], 3),
          one["meaning"]]
         for document in documents
         for name, one in document["checks"].items()
@@ -209,7 +222,7 @@ def _show_priors(documents: Sequence[dict[str, Any]]) -> None:
             ["prior", "sensitivity", "what it says"], rows, prose=["what it says"],
         )  # fmt: skip
     rows = [
-        [f"{one['endpoint']} ({document['prior']})",
+        [f"{one['endpoint']} ({_prior_of(document)})",
          interval(one["interval95"], 1),
          number(one["share_inside_range"], 3)]
         for document in documents

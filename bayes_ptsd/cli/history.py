@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._options import Json
+from bayes_ptsd.cli._options import Json, grouped
 from bayes_ptsd.cli._output import emit, number, show_mixture, show_table, told_warnings
 from bayes_ptsd.errors import SpecError
 
 if TYPE_CHECKING:
     from bayes_ptsd.exact.history import HistoricalTrials
+    from bayes_ptsd.replication.historical import MapPrior
 
 __all__ = ["map_command"]
 
@@ -48,7 +50,30 @@ Output = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class NewTrial:
+    """The trial that the prior was made for."""
+
+    new: Annotated[
+        str | None,
+        typer.Option("--new", help="Its control arm: 'n=6,r=1', or 'n=20,y=5', 'y=5,se=2'."),
+    ] = None
+    active: Annotated[
+        str | None, typer.Option("--active", help="Its active arm: adds their difference.")
+    ] = None
+    active_prior: Annotated[
+        str | None,
+        typer.Option("--active-prior", help="Of that arm; default: beta(1, 1), or flat (normal)."),
+    ] = None
+    below: Annotated[
+        list[float] | None,
+        typer.Option("--below", help="Adds P(active - control < X); 0 by default; repeatable."),
+    ] = None
+
+
+@grouped
 def map_command(
+    *,
     file: Annotated[Path, typer.Argument(help="CSV: study,n,r or study,n,y or study,y,se.")],
     likelihood: Annotated[str, typer.Option("--likelihood", help="normal or binomial.")],
     sigma: Sigma = None,
@@ -59,9 +84,10 @@ def map_command(
     robust_sd: RobustSd = None,
     components: Components = None,
     output: Output = None,
+    new_trial: NewTrial,
     json: Json = False,
 ) -> None:
-    """Compute a MAP prior from historical trials, its mixture and its worth in patients."""
+    """Compute a MAP prior from historical trials, its mixture, its worth, and its new trial."""
     from bayes_ptsd.exact.history import parse_heterogeneity, read_trials
     from bayes_ptsd.priors import Prior, normal
     from bayes_ptsd.replication.export import write_mixture
@@ -71,6 +97,7 @@ def map_command(
     mean = Prior("flat") if prior_mean is None else normal(*prior_mean)
     if prior_mean is None and likelihood == "binomial":
         mean = normal(0, 2)
+    arms = _arms(new_trial, trials)
     with told_warnings() as told:
         found = map_prior(
             trials,
@@ -81,13 +108,47 @@ def map_command(
             robust_sd=robust_sd,
             components=components,
         )
-    document = map_document(found) | {"warnings": told}
+    document = map_document(found) | _met(found, new_trial, arms) | {"warnings": told}
     if output is not None:
         write_mixture(found.robust or found.fitted.prior, output, sigma=_known(trials))
     if json:
         emit("map", document)
         return
     _show_map(document)
+
+
+def _arms(asked: NewTrial, trials: HistoricalTrials) -> list[HistoricalTrials]:
+    """Return the control arm of a new trial and its active arm, those that were given."""
+    from bayes_ptsd.replication.new_trial import parse_arm
+
+    _check_arms(asked)
+    given = [("--new", asked.new), ("--active", asked.active)]
+    return [
+        parse_arm(text, option=option, likelihood=trials.likelihood, sigma=_known(trials))
+        for option, text in given
+        if text is not None
+    ]
+
+
+def _met(found: MapPrior, asked: NewTrial, arms: list[HistoricalTrials]) -> dict[str, Any]:
+    """Return what the arms of a new trial make of the prior, nothing where none was given."""
+    from bayes_ptsd.priors import parse_prior
+    from bayes_ptsd.replication.new_trial import DEFAULT_ACTIVE, UpdatedArm, new_trial_document
+
+    if not arms:
+        return {}
+    own = asked.active_prior
+    prior = DEFAULT_ACTIVE[found.trials.likelihood] if own is None else parse_prior(own)
+    control, *active = map(UpdatedArm, arms, (found.robust or found.fitted.prior, prior))
+    return {"new_trial": new_trial_document(control, *active, below=asked.below or (0.0,))}
+
+
+def _check_arms(asked: NewTrial) -> None:
+    """Refuse what belongs to an arm that is not there."""
+    if asked.active is not None and asked.new is None:
+        raise SpecError("--active is compared with a control arm: give it by --new")
+    if asked.active is None and (asked.active_prior is not None or asked.below):
+        raise SpecError("--active-prior and --below are about an active arm: give it by --active")
 
 
 def _default_spread(trials: HistoricalTrials) -> str:
@@ -112,12 +173,7 @@ def _show_map(document: dict[str, Any]) -> None:
     found, spread = document["map"], document["heterogeneity"]
     kind = document["evidence_kind"]
     rows = [
-        [
-            name,
-            number(item["mean"], 4),
-            number(item["sd"], 4),
-            *(number(item["quantiles"][key], 4) for key in ("0.025", "0.5", "0.975")),
-        ]
+        _place_row(name, item)
         for name, item in (("MAP prior", found), (f"heterogeneity, {spread['scale']}", spread))
     ]
     columns = ["quantity", "mean", "SD", "2.5%", "median", "97.5%"]
@@ -138,6 +194,34 @@ def _show_map(document: dict[str, Any]) -> None:
         "Distance of the mixture", ["quantity", "nats"],
         [["Kullback-Leibler", f"{document['mixture']['divergence']:.2g}"]],
     )  # fmt: skip
+    if "new_trial" in document:
+        _show_new_trial(document["new_trial"])
+
+
+def _show_new_trial(document: dict[str, Any]) -> None:
+    """Print the arms of the new trial and their difference."""
+    arms = {name: document[name]["posterior"] for name in ("control", "active") if name in document}
+    rows = []
+    for name, posterior in arms.items():
+        data = ", ".join(f"{key} = {value:g}" for key, value in document[name]["data"].items())
+        show_mixture(f"Posterior, {name} arm", posterior["components"])
+        rows.append(_place_row(f"{name} ({data})", posterior))
+    if "difference" in document:
+        rows.append(_place_row("active - control", document["difference"]))
+    show_table("After the new trial", ["quantity", "mean", "SD", "2.5%", "median", "97.5%"], rows)
+    below = document.get("difference", {}).get("prob_below", ())
+    rows = [
+        [f"P(active - control < {one['difference']:g})", f"{one['probability']:.6g}"]
+        for one in below
+    ]
+    if rows:
+        show_table("Difference between the arms", ["statement", "probability"], rows)
+
+
+def _place_row(name: str, item: dict[str, Any]) -> list[str]:
+    """Return one line of where a distribution lies."""
+    quantiles = [number(item["quantiles"][key], 4) for key in ("0.025", "0.5", "0.975")]
+    return [name, number(item["mean"], 4), number(item["sd"], 4), *quantiles]
 
 
 def _size_row(name: str, sizes: dict[str, float | None]) -> list[str]:

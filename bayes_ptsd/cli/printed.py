@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._options import Evidence_, Json, typed_prior
+from bayes_ptsd.cli._options import Evidence_, Json, grouped, typed_prior
 from bayes_ptsd.cli._output import emit, number, show_prose, show_table
+from bayes_ptsd.errors import SpecError
 
 __all__ = ["audit", "credibility", "readings_command", "sensitivity"]
 
@@ -17,14 +20,23 @@ def audit(
     flow_reading: Annotated[
         str, typer.Option("--flow-reading", help="paper or registry: who completed both periods.")
     ] = "paper",
+    posteriors: Annotated[
+        Path | None,
+        typer.Option("--posteriors", help="CSV file of printed posteriors, audited instead."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check the printed numbers against each other and say where they disagree."""
-    from bayes_ptsd.audit import audit_document, audit_frame
-    from bayes_ptsd.audit import audit_evidence as run
+    from bayes_ptsd.audit import audit_document, audit_evidence, audit_frame, audit_posteriors
     from bayes_ptsd.evidence.published import load_published
 
-    tree = run(load_published(evidence), flow_reading=flow_reading)
+    if posteriors is not None and evidence is not None:
+        raise SpecError("--posteriors is a report of its own: give it or --evidence, not both")
+    tree = (
+        audit_evidence(load_published(evidence), flow_reading=flow_reading)
+        if posteriors is None
+        else audit_posteriors(posteriors)
+    )
     if json:
         emit("audit", audit_document(tree))
         return
@@ -36,7 +48,34 @@ def audit(
     show_table("Audit of the printed numbers", columns, rows, prose=columns)
 
 
+@dataclass(frozen=True)
+class Replication:
+    """A replication that was done."""
+
+    replication: Annotated[
+        float | None, typer.Option("--replication", help="Estimate of a replication that was done.")
+    ] = None
+    replication_ci: Annotated[
+        tuple[float, float] | None,
+        typer.Option("--replication-ci", help="Its 95% limits, low high."),
+    ] = None
+
+    def document(self, estimate: float, ci: tuple[float, float]) -> dict[str, Any]:
+        """Return what it says about the original, nothing where there is none."""
+        from bayes_ptsd.credibility import replication_document
+
+        if (self.replication is None) != (self.replication_ci is None):
+            raise SpecError("a replication is an estimate and its limits: give --replication and "
+                            "--replication-ci")  # fmt: skip
+        if self.replication is None or self.replication_ci is None:
+            return {}
+        found = replication_document((estimate, *ci), (self.replication, *self.replication_ci))
+        return {"replication": found}
+
+
+@grouped
 def credibility(
+    *,
     estimate: Annotated[float, typer.Option("--estimate", help="Printed estimate.")],
     ci: Annotated[tuple[float, float], typer.Option("--ci", help="Printed 95% limits, low high.")],
     df: Annotated[float | None, typer.Option("--df", help="Degrees of freedom of the t.")] = None,
@@ -50,6 +89,7 @@ def credibility(
         list[str] | None,
         typer.Option("--prior", help="Of the family, or 'normal(0, 20)' in points; repeatable."),
     ] = None,
+    replication: Replication,
     json: Json = False,
 ) -> None:
     """Say everything that one printed interval says about its own credibility."""
@@ -64,6 +104,7 @@ def credibility(
         priors=[typed_prior(text) for text in prior] if prior else None,
         relative_size=relative_size,
     )
+    document |= replication.document(estimate, ci)
     if json:
         emit("credibility", document)
         return
@@ -72,6 +113,11 @@ def credibility(
     rows = _by_convention(document["quantities"], conventions)
     title = "Credibility of one interval, by likelihood convention"
     show_table(title, columns, rows, prose=["note"])
+    if "replication" in document:
+        items = document["replication"]["quantities"]
+        rows = [[item["label"], _figure(item["value"]), item["note"]] for item in items]
+        title = "The replication beside the original, both normal"
+        show_table(title, ["quantity", "value", "note"], rows, prose=["note"])
 
 
 def sensitivity(

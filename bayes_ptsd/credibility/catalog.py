@@ -31,10 +31,17 @@ SOURCES: Mapping[str, str] = {
     "micheloud2023": "Micheloud C, Balabdaoui F, Held L. Assessing replicability with the "
     "sceptical p-value: Type-I error control and sample size planning. Statistica Neerlandica "
     "2023, doi:10.1111/stan.12312",
+    "patil2016": "Patil P, Peng RD, Leek JT. What should researchers expect when they replicate "
+    "studies? A statistical view of replicability in psychological science. Perspectives on "
+    "Psychological Science 2016;11(4):539-544",
+    "pawel2022": "Pawel S, Held L. The sceptical Bayes factor for the assessment of replication "
+    "success. Journal of the Royal Statistical Society B 2022;84(3):879-911",
     "sellke2001": "Sellke T, Bayarri MJ, Berger JO. Calibration of p values for testing precise "
     "null hypotheses. The American Statistician 2001;55(1):62-71",
     "vanzwet2021": "van Zwet E, Schwab S, Senn S. The statistical properties of RCTs and a "
     "proposal for shrinkage. Statistics in Medicine 2021;40(27):6107-6117",
+    "verhagen2014": "Verhagen J, Wagenmakers EJ. Bayesian tests to quantify the result of a "
+    "replication attempt. Journal of Experimental Psychology: General 2014;143(4):1457-1475",
 }
 
 

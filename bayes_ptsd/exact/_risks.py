@@ -25,6 +25,7 @@ __all__ = [
     "SCALES",
     "BetaPair",
     "Scale",
+    "difference_below",
     "grid_of_estimand",
     "log_grid",
     "moments",
@@ -136,6 +137,11 @@ def _contrast(name: str, d: FloatArray) -> FloatArray:
 def prob_more(pair: BetaPair) -> float:
     """Return the probability of the larger active risk."""
     return 1 - float(_cdf(pair, SCALES["odds_ratio"], np.array(0.0)))
+
+
+def difference_below(pair: BetaPair, d: FloatArray) -> FloatArray:
+    """Return the probability that the active risk minus the control risk is below `d`."""
+    return _cdf(pair, SCALES["risk_difference"], np.asarray(d, dtype=float))
 
 
 def _cdf(pair: BetaPair, scale: Scale, d: FloatArray) -> FloatArray:

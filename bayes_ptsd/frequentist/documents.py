@@ -22,7 +22,16 @@ def analysis_document(one: xr.Dataset) -> dict[str, Any]:
         "estimands": {
             str(name): line(found.sel(estimand=name)) for name in found["estimand"].values
         },
+        **_spread(one),
     }
+
+
+def _spread(one: xr.Dataset) -> dict[str, dict[str, float]]:
+    """Return the standard deviations of a mixed model; nothing of another analysis."""
+    said = {**one.attrs, **one}
+    found = {name: float(said[name]) for name in ("sd_subject", "sd_within") if name in said}
+    known = {name: value for name, value in found.items() if np.isfinite(value)}
+    return {"standard_deviations": known} if known else {}
 
 
 def answer(name: str, document: dict[str, Any]) -> dict[str, Any]:

@@ -123,14 +123,15 @@ def robustify(prior: Prior, weak: Prior, *, weight: float) -> Prior:
 def update_normal(prior: Prior, *, estimate: float, se: float) -> Prior:
     """Return the conjugate posterior of a normal mixture after an estimate with known error.
 
-    Weights are in proportion to how well each component foretold the estimate.
+    Weights are in proportion to how well each component foretold the estimate. A flat prior leaves
+    the estimate as it is.
     """
     if not (math.isfinite(se) and se > 0):
         raise SpecError(f"a standard error is positive, got {se}")
-    if {part.dist for part in mixture_parts(prior)[1]} != {"normal"}:
+    if prior.dist != "flat" and {part.dist for part in mixture_parts(prior)[1]} != {"normal"}:
         raise SpecError(f"{prior.formula} is not normal or a mixture of normals")
     posterior = conjugate_posterior(normal(estimate, se), prior)
-    assert posterior is not None  # normal on normal has a closed form
+    assert posterior is not None  # normal or flat on normal has a closed form
     return posterior
 
 

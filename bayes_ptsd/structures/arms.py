@@ -79,7 +79,7 @@ class ArmsModel:
     @property
     def proper(self) -> bool:
         """Whether every prior is a distribution that can be drawn from."""
-        return all(prior.proper for prior in self.priors.values())
+        return all(prior.drawable for prior in self.priors.values())
 
 
 def arm_means(level: xr.DataArray, difference: xr.DataArray, model: ArmsModel) -> xr.DataArray:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.fit import frequentist_document
+from bayes_ptsd.frequentist.cumulative import maximize_likelihood
+from bayes_ptsd.frequentist.ordinal import responses
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.structures.categorical.patients import example_categories
 from bayes_ptsd.structures.crossover.example import example_patients
@@ -70,6 +74,30 @@ def test_least_squares_have_the_patients_less_the_coefficients(
     subjects = {"first-period": 23, "depression-adjusted": 60, "subscales-patients": 40}[model]
     mirror = frequentist_document(make(), load_model(model))
     assert mirror["df"] == pytest.approx(subjects - coefficients)
+
+
+@pytest.mark.parametrize("model", ["binary", "ordinal"])
+def test_mixed_models_say_their_standard_deviation(model: str) -> None:
+    """The subjects' sd is where the profile likelihood peaks; one period has none."""
+    spec = load_model(model)
+    evidence = spec.room.example(spec)
+    analysis = {"binary": "logistic", "ordinal": "cumulative_link"}[model]
+    mirror = frequentist_document(evidence, spec)["analyses"][analysis]
+    sd = mirror["standard_deviations"]["sd_subject"]
+    categories = spec.room.problem(evidence, spec).model
+    scores, active = categories.observed["score"].values, categories.scores.active == 1
+    found = responses(scores, active, None, link="logit", benefit_sign=1).data
+    data = replace(found, points=31)
+    start = np.concatenate(
+        [np.linspace(-1, 1, data.cutpoints), np.zeros(data.design.shape[2]), [1]]
+    )
+    heights = [
+        maximize_likelihood(data, start, fixed={data.size - 1: sd + shift})[1].value
+        for shift in (-0.05, 0.0, 0.05)
+    ]
+    assert heights[1] == max(heights)
+    first = frequentist_document(evidence, load_model(f"{model}-first-period"))["analyses"]
+    assert "standard_deviations" not in first[analysis]
 
 
 def test_printed_limits_are_as_read() -> None:

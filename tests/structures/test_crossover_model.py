@@ -287,6 +287,7 @@ def test_flat_makes_every_mean_flat_and_says_so() -> None:
         Prior("log_normal", {"mu": 0.3, "sigma": 0.5}),
         Prior("gamma", {"shape": 2.0, "rate": 0.5}),
         Prior("exponential", {"rate": 0.5}),
+        Prior("gamma_precision", {"shape": 2.0, "rate": 3.0}),
         Prior("uniform", {"low": 1.0, "high": 3.0}),
         Prior("half_cauchy", {"sigma": 2.0}),
     ],

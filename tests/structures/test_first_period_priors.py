@@ -61,6 +61,21 @@ def least_squares(model: FirstPeriodModel) -> tuple[float, float]:
     return float(table["estimate"]), float(table["se"])
 
 
+@pytest.mark.parametrize(("shape", "rate"), [(0.001, 0.001), (3.0, 400.0)])
+def test_gamma_prior_of_the_precision_is_conjugate(shape: float, rate: float) -> None:
+    """Flat means and a gamma precision: the difference is Student-t in closed form, to 1e-6 SE."""
+    prior = Prior("gamma_precision", {"shape": shape, "rate": rate})
+    spec = load_model("first-period").having(options={"baseline": "none"}).under("flat")
+    model = first_period_model(arms((9, 4), seed=3), spec.having(priors={"sd_residual": prior}))
+    groups = [model.score[model.active == one] for one in (True, False)]
+    df = model.score.size - 2 + 2 * shape
+    squares = sum(float(((one - one.mean()) ** 2).sum()) for one in groups) + 2 * rate
+    scale = np.sqrt(squares / df * sum(1 / one.size for one in groups))
+    mean, sd = moments(model)
+    assert mean == pytest.approx(least_squares(model)[0], abs=1e-6 * scale)
+    assert sd == pytest.approx(scale * np.sqrt(df / (df - 2)), rel=1e-6)
+
+
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("sizes", ARMS)
 def test_posterior_mean_is_that_of_the_counterpart(sizes: tuple[int, int], options: str) -> None:

@@ -83,6 +83,11 @@ class CategoricalModel:
         return self.endpoint.kind == "binary"
 
     @property
+    def drawable(self) -> bool:
+        """Whether every prior is a distribution that can be drawn from."""
+        return all(prior.drawable for prior in self.priors.values())
+
+    @property
     def coords(self) -> dict[str, Any]:
         """Labels: categories, cuts by the category at or below which they cut, gaps between."""
         return {

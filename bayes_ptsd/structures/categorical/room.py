@@ -157,7 +157,9 @@ def groups(model: CategoricalModel, found: Groups, seed: int, _: pm.Model | None
         replicated=lambda draws, rng: replicated_categories(draws, model, rng),
         log_likelihood=subject_log_likelihood(posterior, model),
         log_prior=log_priors(posterior, model),
-        prior=lambda: with_estimands(draw_priors(model, PRIOR_DRAWS, seed=seed), model),
+        prior=(lambda: with_estimands(draw_priors(model, PRIOR_DRAWS, seed=seed), model))
+        if model.drawable
+        else None,
         seed=seed,
     )
     return {"posterior": with_estimands(posterior, model), **further}
@@ -170,7 +172,7 @@ def prior_lines(model: CategoricalModel) -> tuple[dict[str, str], bool]:
     """
     lines = formulas(model.priors)
     lines["prior categories"] = "shares at the reference: Dirichlet(1, ..., 1)"
-    if not all(prior.proper for prior in model.priors.values()):
+    if not model.drawable:
         return lines, False
     lines |= treatment_interval(model.priors, unit=estimand_units(model)[model.effect])
     drawn = with_estimands(draw_priors(model, PRIOR_DRAWS, seed=DEFAULT_SEED), model)

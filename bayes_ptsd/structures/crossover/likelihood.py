@@ -119,7 +119,7 @@ def _parameters(model: CrossoverModel) -> list[Parameter]:
 
 def has_proper_priors(model: CrossoverModel) -> bool:
     """Tell whether every prior of a model is a distribution that can be drawn from."""
-    return all(prior.proper for prior in model.priors.values())
+    return all(prior.drawable for prior in model.priors.values())
 
 
 def draw_priors(model: CrossoverModel, size: int, *, seed: int) -> xr.Dataset:

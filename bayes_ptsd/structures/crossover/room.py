@@ -333,8 +333,7 @@ def _counterpart(model: CrossoverModel) -> dict[str, Any]:
     except EvidenceError as error:
         return {"method": f"none: {error}", **nothing, **beside}
     analyses = {
-        str(name): analysis_document(table.sel(analysis=name)) | _spread(table.sel(analysis=name))
-        for name in table["analysis"].values
+        str(name): analysis_document(table.sel(analysis=name)) for name in table["analysis"].values
     }
     reasons: dict[str, str] = table.attrs["not_possible"]
     if chosen in reasons:
@@ -343,12 +342,6 @@ def _counterpart(model: CrossoverModel) -> dict[str, Any]:
         said = analyses[chosen]
         found = {"method": said["method"], **said["estimands"]["treatment_difference"]}
     return {**found, **beside, "analyses": analyses, "not_possible": reasons}
-
-
-def _spread(one: xr.Dataset) -> dict[str, dict[str, float]]:
-    """Return the standard deviations of a mixed model; nothing of another analysis."""
-    found = {name: float(one[name]) for name in ("sd_subject", "sd_within")}
-    return {} if np.isnan(found["sd_within"]) else {"standard_deviations": found}
 
 
 def _analysis(model: CrossoverModel) -> str:

@@ -158,7 +158,7 @@ def _with_effects(draws: xr.Dataset, model: DepressionModel) -> xr.Dataset:
 
 def _all_proper(model: DepressionModel) -> bool:
     """Return whether every parameter has a prior that can be drawn from."""
-    return all(prior.proper for prior in model.priors.values())
+    return all(prior.drawable for prior in model.priors.values())
 
 
 def depression_checks(fit: xr.DataTree, model: DepressionModel) -> Groups:

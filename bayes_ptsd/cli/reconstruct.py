@@ -65,7 +65,8 @@ def reconstruct_command(
         )  # fmt: skip
         made = _watched(running, talk, f"{name}, {flow_reading}", m)
         documents.append(_document(made, m))
-        files |= {} if output is None else _contents(made, output)
+        if output is not None:
+            files |= _contents(made, output)
     if files:
         write_new(files, error=EvidenceError, parents=True)
     paths = [path for path in files if path.suffix == ".csv"]
@@ -133,7 +134,7 @@ def _contents(made: list[Reconstruction], folder: Path) -> dict[Path, bytes]:
 
     trial = folder / "trial.toml"
     text = trial_toml(made[0].patients.trial)
-    files = {} if trial.exists() else {trial: text.encode()}
+    files: dict[Path, bytes] = {} if trial.exists() else {trial: text.encode()}
     for number, one in enumerate(made, start=1):
         said = one.patients.assumptions
         parts = [said["crossover_reading"], said["flow_reading"], said.get("nuisance_priors", "")]

@@ -70,13 +70,13 @@ def test_the_command_prints_what_the_function_returns(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         app,
         ["models", "compare", "crossover", "--trial", str(toml), "--data",
-         str(data), "--prior", "weak", "--prior", "skeptical", "--store", str(tmp_path / "store"),
-         "--json"],
+         str(data), "--prior", "weak", "--prior", "normal(0, 3)",
+         "--store", str(tmp_path / "store"), "--json"],
     )  # fmt: skip
     assert done.exit_code == 0, (done.output, done.exception)
     found = json.loads(done.stdout)
     assert (found["command"], found["evidence_kind"]) == ("models compare", "simulated")
-    names = {"crossover (weak)", "crossover (skeptical)"}
+    names = {"crossover (weak)", "crossover (normal(0, 3))"}
     assert {one["model"] for one in found["models"]} == names
     differences = [one["elpd_diff"] for one in found["models"]]
     assert differences == sorted(differences, reverse=True)

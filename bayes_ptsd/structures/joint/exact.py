@@ -20,6 +20,7 @@ from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_DRAWS
 from bayes_ptsd.structures.joint.problem import JointModel, JointProblem
 
 __all__ = [
+    "NOTHING",
     "exact_joint",
     "joint_draws",
     "joint_marginal",
@@ -43,6 +44,8 @@ COUNTED = 200_000
 POINTS = 401
 # posterior weight of a node below which its normal does not count
 LEAST = 1e-15
+# of a variance: what rounding leaves of one that is zero is a few times 1e-16 of the largest
+NOTHING = 1e-12
 
 
 def exact_joint(model: JointModel, *, seed: int) -> dict[str, xr.Dataset]:
@@ -180,9 +183,13 @@ def normal_draws(
 
 
 def _roots(covariance: FloatArray) -> FloatArray:
-    """Return roots by eigenvalues: on a plane of zero sums a covariance has no Cholesky root."""
+    """Return symmetric roots: on a plane of zero sums a covariance has no Cholesky root.
+
+    Eigenvectors alone would be roots as well, but their signs differ from one processor to another.
+    """
     values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.clip(values, 0, None))[:, None, :])
+    kept = np.where(values > NOTHING * values[:, -1:], values, 0.0)
+    return np.asarray(vectors * np.sqrt(kept)[:, None, :] @ vectors.swapaxes(1, 2))
 
 
 def joint_probabilities(

@@ -27,6 +27,7 @@ from bayes_ptsd.specification import (
     Structure,
 )
 from bayes_ptsd.structures.joint.exact import (
+    NOTHING,
     exact_joint,
     joint_posterior,
     joint_probabilities,
@@ -166,10 +167,17 @@ def pymc_model(joint: JointModel) -> pm.Model:
 
 
 def _root(covariance: FloatArray) -> FloatArray:
-    """Return a root without the directions in which nothing varies."""
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > 1e-12 * values.max()
-    return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))
+    """Return the Cholesky root without the columns of what does not vary given those before it.
+
+    A root by eigenvectors would be another one on another processor where eigenvalues are equal.
+    """
+    left, columns = covariance.astype(float), [np.empty((len(covariance), 0))]
+    for place, variance in enumerate(covariance.diagonal()):
+        if left[place, place] > NOTHING * variance:
+            column = left[:, place] / np.sqrt(left[place, place])
+            columns.append(column[:, None])
+            left = left - np.outer(column, column)
+    return np.hstack(columns)
 
 
 def _groups(model: JointModel, groups: Groups, seed: int, _: pm.Model | None) -> Groups:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from scipy import linalg
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
@@ -153,10 +154,9 @@ def part_names(trial: Trial, total: str) -> list[str]:
 def plane_root(count: int) -> FloatArray:
     """Return a root, dims (count, count - 1), of ``I - 1/count``: of numbers that sum to zero.
 
-    Its columns are orthonormal.
+    Its columns are orthonormal: Helmert contrasts, the same on every processor.
     """
-    values, vectors = np.linalg.eigh(np.eye(count) - 1 / count)
-    return np.asarray(vectors[:, values > 0.5])
+    return np.asarray(linalg.helmert(count).T)
 
 
 def parts_model(evidence: Evidence, spec: ModelSpec) -> PartsModel:

@@ -6,10 +6,21 @@ from typing import Annotated, Any
 
 import typer
 
-from bayes_ptsd.cli._options import Evidence_, Json, typed_prior
-from bayes_ptsd.cli._output import emit, number, show_prose, show_table
+from bayes_ptsd.cli._measures import (
+    Asked,
+    Believed,
+    Printed,
+    measured_document,
+    show_measured,
+    write_plane,
+)
+from bayes_ptsd.cli._options import Evidence_, Json, grouped, typed_prior
+from bayes_ptsd.cli._output import emit, number, show_prose, show_table, told_warnings
 
 __all__ = ["audit", "credibility", "readings_command", "sensitivity"]
+
+# quantities that the posterior of a measure is shown with already
+SHOWN = ("posterior_mean", "posterior_low", "posterior_high", "prob_benefit")
 
 
 def audit(
@@ -36,41 +47,66 @@ def audit(
     show_table("Audit of the printed numbers", columns, rows, prose=columns)
 
 
+@grouped
 def credibility(
-    estimate: Annotated[float, typer.Option("--estimate", help="Printed estimate.")],
-    ci: Annotated[tuple[float, float], typer.Option("--ci", help="Printed 95% limits, low high.")],
-    df: Annotated[float | None, typer.Option("--df", help="Degrees of freedom of the t.")] = None,
+    printed: Printed,
+    beliefs: Believed,
+    asked: Asked,
     relative_size: Annotated[
         float, typer.Option("--relative-size", help="Size of a replication, original = 1.")
     ] = 1.0,
-    sd: Annotated[
-        float | None, typer.Option("--sd", help="Total SD of the score: adds the prior family.")
-    ] = None,
-    prior: Annotated[
-        list[str] | None,
-        typer.Option("--prior", help="Of the family, or 'normal(0, 20)' in points; repeatable."),
-    ] = None,
     json: Json = False,
 ) -> None:
-    """Say everything that one printed interval says about its own credibility."""
-    from bayes_ptsd.credibility import credibility_document
+    """Say everything that one printed result says, and about its own credibility.
 
+    With a --measure, or --counts, on its printed scale and under every prior; priors typed as
+    distributions are of the logarithm of a ratio. Without one, of a difference in score units.
+    """
+    if printed.measure is None and printed.counts is None:
+        _credibility_of_interval(printed, beliefs, asked, relative_size, json)
+        return
+    with told_warnings() as told:
+        found = measured_document(printed, beliefs, asked, relative_size)
+    document = found | {"warnings": told}
+    if asked.figure is not None:
+        write_plane(document, asked.figure)
+    if json:
+        emit("credibility", document)
+        return
+    show_measured(document)
+    known = [one for one in document["credibility"]["quantities"] if one["name"] not in SHOWN]
+    title = "Credibility of the interval where it is analyzed, positive = benefit"
+    _show_quantities(document["credibility"] | {"quantities": known}, title)
+
+
+def _credibility_of_interval(
+    printed: Printed, beliefs: Believed, asked: Asked, relative_size: float, json: bool
+) -> None:
+    """Print the measures of one 95% interval of a difference in score units."""
+    from bayes_ptsd.credibility import credibility_document
+    from bayes_ptsd.evidence.measures import ask_for_measure
+
+    estimate, ci = printed.difference(needing_measure=[*beliefs.needing_measure, *asked.given])
+    ask_for_measure(estimate, *ci)
     document = credibility_document(
         estimate,
-        ci[0],
-        ci[1],
-        df=df,
-        sd=sd,
-        priors=[typed_prior(text) for text in prior] if prior else None,
+        *ci,
+        df=printed.df,
+        sd=beliefs.sd,
+        priors=[typed_prior(text) for text in beliefs.prior] if beliefs.prior else None,
         relative_size=relative_size,
     )
     if json:
         emit("credibility", document)
         return
+    _show_quantities(document, "Credibility of one interval, by likelihood convention")
+
+
+def _show_quantities(document: dict[str, Any], title: str) -> None:
+    """Print the measures of credibility, a line each."""
     conventions = list(document["conventions"])
     columns = ["quantity", *conventions, "note"]
     rows = _by_convention(document["quantities"], conventions)
-    title = "Credibility of one interval, by likelihood convention"
     show_table(title, columns, rows, prose=["note"])
 
 

@@ -143,7 +143,7 @@ class PrintedResult:
         if self.counts is not None:
             return "two binomials, flat prior on the control log odds, by quadrature"
         if math.isinf(self.df):
-            return "normal: no finite degrees of freedom come with it"
+            return "normal, as no finite degrees of freedom come with it"
         return f"Student-t with {self.df:.4g} degrees of freedom"
 
 

@@ -216,7 +216,12 @@ def normal(mu: float, sigma: float) -> Prior:
 
 
 def student_t(nu: float, mu: float, sigma: float) -> Prior:
-    """Return a Student-t prior with `nu` degrees of freedom, location `mu`, scale `sigma`."""
+    """Return a Student-t prior with `nu` degrees of freedom, location `mu`, scale `sigma`.
+
+    With infinite degrees of freedom it is the normal prior.
+    """
+    if nu == math.inf:
+        return normal(mu, sigma)
     return Prior("student_t", {"nu": float(nu), "mu": float(mu), "sigma": float(sigma)})
 
 

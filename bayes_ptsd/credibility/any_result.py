@@ -33,7 +33,7 @@ from bayes_ptsd.evidence.measures import MEASURES, PrintedResult
 from bayes_ptsd.exact.grid import grid_quantile
 from bayes_ptsd.exact.summary import exact_posterior
 from bayes_ptsd.exact.two_binomials import ANSWERS, counts_log_likelihood, counts_posterior
-from bayes_ptsd.priors import FloatArray, Prior, normal, reflected, student_t
+from bayes_ptsd.priors import FloatArray, Prior, reflected, student_t
 
 __all__ = ["claims_document", "result_document", "result_likelihood", "result_posterior"]
 
@@ -48,8 +48,7 @@ def result_likelihood(result: PrintedResult) -> Prior:
     Normal, or Student-t with finite degrees of freedom; of counts the normal approximation on the
     scale of their prior.
     """
-    estimate, se = scale_of(result)
-    return normal(estimate, se) if math.isinf(result.df) else student_t(result.df, estimate, se)
+    return student_t(result.df, *scale_of(result))
 
 
 def result_posterior(result: PrintedResult, prior: Prior, *, answer: str = "") -> xr.Dataset:

@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 FloatArray: TypeAlias = NDArray[np.float64]
+# of a limit: numbers that were computed rather than printed differ by so much from their middle
+ARITHMETIC = 1e-9
 
 
 def critical_value(*, df: ArrayLike = np.inf, level: float = 0.95) -> FloatArray:
@@ -72,6 +74,7 @@ def is_middle(estimate: float, low: float, high: float, *, logarithms: bool = Fa
     of `logarithms` all must be above 0, else it is not.
     """
     half = 0.5 * 10.0 ** -max(map(_decimals, (estimate, low, high)))
+    half += ARITHMETIC * max(abs(low), abs(high))
     ends = np.array([[low - half, high - half], [low + half, high + half]])
     if not logarithms:
         least, most = ends.mean(axis=1)

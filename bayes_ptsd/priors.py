@@ -166,7 +166,9 @@ class Prior:
     def sd(self) -> float:
         """Standard deviation; infinite or NaN where the distribution has none."""
         mean = self.mean
-        second = sum(w * (part.var() + (part.mean() - mean) ** 2) for w, part in self._parts)
+        # a t with one or two degrees of freedom has none: infinity minus infinity
+        with np.errstate(invalid="ignore"):
+            second = sum(w * (part.var() + (part.mean() - mean) ** 2) for w, part in self._parts)
         return float(np.sqrt(second))
 
     @property

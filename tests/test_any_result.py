@@ -194,6 +194,24 @@ def test_the_boundary_is_exact(claim: float, sd: float, df: float) -> None:
     assert prob_beyond(evidence, mean - 1e-6 * sd, sd, claim) < 0.975
 
 
+@pytest.mark.parametrize("row", [MADRS, HR, COUNTS])
+def test_a_prior_makes_a_claim_where_the_plane_says_so(row: dict[str, Any]) -> None:
+    """Each normal prior asked about is on the side of the boundary that its own posterior is on."""
+    result = read(row)
+    scale = 1.5 if row is MADRS else 0.2
+    priors = tuple(normal(mean, scale) for mean in (-3 * scale, -scale, 0.5 * scale, 3 * scale))
+    document = result_document(
+        result, beliefs=Beliefs(priors=priors), claims=[result.of.null], claim_level=0.9
+    )
+    (claim,) = document["claims"]
+    sds = np.log(claim["prior_sd"])
+    boundary = float(np.interp(math.log(scale), sds, claim["boundary_mean"]))
+    made = [one["makes_claim"] for one in claim["priors"]]
+    assert made == [(one.params["mu"] - boundary) * result.sign > 0 for one in priors]
+    assert True in made
+    assert False in made
+
+
 @pytest.mark.parametrize("measure", ["or", "rr"])
 def test_the_boundary_of_counts_is_exact(measure: str) -> None:
     """The boundary of two binomials is one of their own posterior, to 1e-6."""
@@ -302,6 +320,17 @@ REFUSED = {
     "claim level": (
         ["--measure", "or", "--estimate", ".8", "--se", ".1", "--claim", "1", "--claim-level",
          "95"], "as 0.95",
+    ),
+    "no number": (["--measure", "md", "--estimate", "3", "--se", "1", "--df", "nan"], "df is nan"),
+    "claim without end": (
+        ["--measure", "md", "--estimate", "3", "--se", "1", "--claim=-inf"], "give a number",
+    ),
+    "prior not of a logarithm": (
+        ["--measure", "hr", "--estimate", "3", "--se", "1", "--prior", "normal(1e9, 1)"],
+        "one of its logarithm",
+    ),
+    "counts far from the prior": (
+        ["--counts", "3/9", "4/9", "--prior", "normal(1e9, 1)"], "is of a logarithm",
     ),
     "empty arm under flat": (["--counts", "0/50", "5/50"], "give --prior"),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -196,6 +197,9 @@ def measured_document(
     if beliefs.discount is not None and beliefs.historical is None:
         raise SpecError("--discount is of an earlier estimate: give --historical as well")
     row = {key: value for key, value in printed.row().items() if value is not None}
+    for key, value in row.items():
+        if value != value:
+            raise SpecError(f"{key} is nan: give a number, or leave it out where it is not printed")
     result = printed_result(row)
     null = result.of.null if result.counts is None or result.measure != "rd" else 1.0
     drawn = (null,) if asked.figure is not None else ()
@@ -220,7 +224,8 @@ def measured_document(
         claim_level=0.95 if asked.claim_level is None else asked.claim_level,
         relative_size=relative_size,
     )
-    return {"input": row} | found
+    # JSON has no infinite df: leaving it out says the same
+    return {"input": {key: value for key, value in row.items() if value != math.inf}} | found
 
 
 def write_plane(document: Mapping[str, Any], path: Path) -> None:
@@ -249,9 +254,14 @@ def show_measured(document: Mapping[str, Any]) -> None:
     rows = [[one["prior"], words[one["prior"]], *_line(one)] for one in document["posteriors"]]
     show_table("Posterior, published evidence", columns, rows, prose=columns[1:2])
     _show_absolute(document)
-    claims = [[one["claim"], one["who"]] for one in document["claims"]]
+    claims = [
+        [one["claim"], ", ".join(x["prior"] for x in one["priors"] if x["makes_claim"]) or "none",
+         one["who"]]
+        for one in document["claims"]
+    ]  # fmt: skip
     if claims:
-        show_table("Which priors make a claim", ["claim", "who makes it"], claims, prose=["who"])
+        columns = ["claim", "of these priors", "of all normal ones"]
+        show_table("Which priors make a claim", columns, claims, prose=columns)
 
 
 def _ends(limits: list[float]) -> str:

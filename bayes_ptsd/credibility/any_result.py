@@ -29,7 +29,7 @@ from bayes_ptsd.credibility.questions import (
 )
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.intervals import interval
-from bayes_ptsd.evidence.measures import MEASURES, PrintedResult
+from bayes_ptsd.evidence.measures import MEASURES, PrintedResult, bounded
 from bayes_ptsd.exact.grid import grid_quantile
 from bayes_ptsd.exact.summary import exact_posterior
 from bayes_ptsd.exact.two_binomials import ANSWERS, counts_log_likelihood, counts_posterior
@@ -37,9 +37,10 @@ from bayes_ptsd.priors import FloatArray, Prior, reflected, student_t
 
 __all__ = ["claims_document", "result_document", "result_likelihood", "result_posterior"]
 
-# Points of the curve of P(beyond t), and standard errors to which it reaches: a step of .04 is less
-# than two digits of a probability move.
-CURVE, REACH = 201, 4.0
+# Points of the curve of P(beyond t): from one to the next it moves by about a hundredth.
+CURVE = 201
+# Probabilities of the posteriors between which it runs; beyond, two digits say 0 or 1.
+ENDS = np.array([0.0005, 0.9995])
 
 
 def result_likelihood(result: PrintedResult) -> Prior:
@@ -102,7 +103,7 @@ def result_document(
             for one in priors
         ],
         "curve": _curve(result, posteriors, answer),
-        "claims": claims_document(result, claims, claim_level),
+        "claims": claims_document(result, claims, claim_level, priors=priors),
         "credibility": _credibility(result, priors, relative_size),
     }  # fmt: skip
 
@@ -171,10 +172,9 @@ def _curve(
 ) -> dict[str, Any]:
     """Return P(benefit beyond t) under every prior over values that the posteriors reach."""
     measure = MEASURES[answer]
-    means = np.array([[float(one["mean"]), float(one["sd"])] for one in posteriors.values()])
-    spread = np.where(np.isfinite(means[:, 1]), means[:, 1], result.se)
-    low, high = (means[:, 0] - REACH * spread).min(), (means[:, 0] + REACH * spread).max()
-    printed = np.asarray(measure.printed(np.linspace(min(low, 0.0), max(high, 0.0), CURVE)))
+    ends = np.array([grid_quantile(one, ENDS) for one in posteriors.values()])
+    low, high = min(float(ends.min()), 0.0), max(float(ends.max()), 0.0)
+    printed = np.asarray(measure.printed(np.linspace(low, high, CURVE)))
     return {
         "threshold": printed.tolist(),
         "prob_beyond": {
@@ -185,17 +185,39 @@ def _curve(
 
 
 def claims_document(
-    result: PrintedResult, thresholds: Sequence[float], level: float
+    result: PrintedResult,
+    thresholds: Sequence[float],
+    level: float,
+    *,
+    priors: Sequence[Prior] = (),
 ) -> list[dict[str, Any]]:
     """Return which normal priors make each claim ``P(benefit beyond t) > level`` true.
 
     Thresholds are on the printed scale of the prior. Boundary means are on it and where the prior
-    is a normal one; SDs are on the latter.
+    is a normal one; SDs are on the latter. `priors` are asked one by one as well.
     """
     if not thresholds:
         return []
-    evidence = _evidential(result)
-    return [_claim(result, evidence, one, level) for one in thresholds]
+    evidence, scale = _evidential(result), prior_measure(result)
+    posteriors = {_label(one): result_posterior(result, one, answer=scale) for one in priors}
+    return [
+        _claim(result, evidence, one, level) | {"priors": _holders(result, posteriors, one, level)}
+        for one in thresholds
+    ]
+
+
+def _holders(
+    result: PrintedResult, posteriors: Mapping[str, xr.Dataset], printed: float, level: float
+) -> list[dict[str, Any]]:
+    """Return what each prior makes of a claim."""
+    measure, at = MEASURES[prior_measure(result)], np.array([printed])
+    found = {
+        name: benefit_curve(one, measure, result.sign, at)[0] for name, one in posteriors.items()
+    }
+    return [
+        {"prior": name, "probability": one, "makes_claim": one > level}
+        for name, one in found.items()
+    ]
 
 
 def _evidential(result: PrintedResult) -> Evidential:
@@ -221,7 +243,7 @@ def _claim(
 ) -> dict[str, Any]:
     """Return the plane of one claim."""
     measure, sign = MEASURES[prior_measure(result)], result.sign
-    threshold = sign * measure.analyzed(printed)
+    threshold = sign * measure.analyzed(bounded(printed, "the threshold of a claim"))
     sds = plane_sds(evidence)
     boundary = np.array([boundary_mean(evidence, sd, threshold, level) for sd in sds])
     ranges = sds_of_belief(evidence, threshold, level, sds=sds, boundary=boundary)

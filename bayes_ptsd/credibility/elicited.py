@@ -15,7 +15,7 @@ from scipy import stats
 
 from bayes_ptsd.credibility.assess import SCALE_FREE
 from bayes_ptsd.errors import SpecError, StatisticalWarning
-from bayes_ptsd.evidence.measures import MEASURES, Measure, PrintedResult, printed_result
+from bayes_ptsd.evidence.measures import MEASURES, Measure, PrintedResult, bounded, printed_result
 from bayes_ptsd.prior_family import PRIOR_FAMILY, resolve_prior
 from bayes_ptsd.priors import Prior, normal, reflected
 
@@ -62,6 +62,8 @@ def believed(result: PrintedResult, beliefs: Beliefs) -> list[Prior]:
 
     Warned of: a prior centered on the trial's own estimate.
     """
+    for value in (beliefs.sd, beliefs.mcid, *(beliefs.mass or ()), *(beliefs.historical or ())):
+        bounded(value or 0.0, "a number of the prior")
     made: list[Prior] = []
     if beliefs.mcid is not None:
         made += three_by_three(result, beliefs.mcid)

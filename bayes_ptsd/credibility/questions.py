@@ -12,7 +12,7 @@ import xarray as xr
 from scipy import special
 
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.evidence.measures import MEASURES, Measure, PrintedResult
+from bayes_ptsd.evidence.measures import MEASURES, Measure, PrintedResult, bounded
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
 from bayes_ptsd.priors import FloatArray
 
@@ -36,7 +36,7 @@ def check_questions(asked: Questions, result: PrintedResult, answer: str) -> Non
     """Refuse questions that have no answer on the scale of `answer`."""
     measure, sign = MEASURES[answer], result.sign
     for value in (*asked.thresholds, *(asked.rope or ())):
-        measure.analyzed(value)
+        measure.analyzed(bounded(value, "a threshold or limit"))
     if asked.rope is not None and not asked.rope[0] < asked.rope[1]:
         raise SpecError(f"ROPE {asked.rope[0]:g} to {asked.rope[1]:g}: the lower limit comes first")
     if asked.margin is not None and not measure.analyzed(asked.margin) * sign < 0:
@@ -62,6 +62,11 @@ def answers(
     """Return everything that is asked of one posterior, on the printed scale of `answer`."""
     measure, beyond = MEASURES[answer], _beyond(exact, MEASURES[answer], result.sign)
     median, low, high = map(float, measure.printed(grid_quantile(exact, TAILS)))
+    if not all(map(math.isfinite, (median, low, high))):
+        raise SpecError(
+            f"the posterior of the {measure.label} lies beyond every number; is a prior typed that "
+            "is not one of its logarithm?"
+        )
     found: dict[str, Any] = {
         "median": median,
         "eti95": [low, high],

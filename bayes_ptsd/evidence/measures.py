@@ -18,6 +18,7 @@ from scipy import special
 
 from bayes_ptsd.errors import EvidenceError, StatisticalWarning, nearest, shown
 from bayes_ptsd.evidence.intervals import is_middle, se_from_interval, se_from_p
+from bayes_ptsd.inputs import LARGEST
 
 __all__ = [
     "MEASURES",
@@ -26,6 +27,7 @@ __all__ = [
     "Measure",
     "PrintedResult",
     "ask_for_measure",
+    "bounded",
     "printed_result",
     "read_counts",
 ]
@@ -57,8 +59,9 @@ class Measure:
         return math.log(printed)
 
     def printed(self, analyzed: Any) -> Any:
-        """Return values of the scale of analysis as they are printed."""
-        return np.exp(analyzed) if self.ratio else analyzed
+        """Return values of the scale of analysis as they are printed; infinite beyond floats."""
+        with np.errstate(over="ignore"):
+            return np.exp(analyzed) if self.ratio else analyzed
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -78,7 +81,11 @@ ROW = (
     "mean_active", "sd_active", "n_active", "mean_control", "sd_control", "n_control", "better",
 )  # fmt: skip
 """What a printed result may consist of: keys of a row, columns of a file, options of a command."""
+NUMBERS = set(ROW) - {"measure", "counts", "better"}
 DIRECTIONS = ("lower", "higher")
+# Standard errors of an estimate beyond which something was typed wrong, and the largest logarithm
+# of a ratio, whose exponential is still a float with room for its square.
+MOST, FARTHEST = 1e6, 100.0
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,8 @@ def printed_result(row: Mapping[str, Any]) -> PrintedResult:
     name = str(given.get("measure", ""))
     if name not in MEASURES:
         raise EvidenceError(f"unknown measure '{shown(name)}'{nearest(name, MEASURES)}")
+    for key in NUMBERS & given.keys():
+        bounded(float(given[key]), key, infinite=key == "df")
     better = str(given.get("better", MEASURES[name].better))
     if better not in DIRECTIONS:
         raise EvidenceError(f"better is '{shown(better)}': say lower or higher")
@@ -169,12 +178,21 @@ def printed_result(row: Mapping[str, Any]) -> PrintedResult:
         estimate, se, df, source = _of_arms(given, name)
     else:
         estimate, se, df, source = _of_print(given, MEASURES[name], name)
-    if not (math.isfinite(estimate) and math.isfinite(se) and se > 0):
+    farthest = FARTHEST if MEASURES[name].ratio else math.inf
+    if not (0 < se < farthest and abs(estimate) < min(MOST * se, farthest)):
         raise EvidenceError(
-            f"{MEASURES[name].label}: estimate {estimate:g} with standard error {se:g}; check what "
-            "was typed, a standard error must be above 0"
+            f"{MEASURES[name].label}: estimate {estimate:g} with standard error {se:g}, where it "
+            "is analyzed: no trial prints that; a standard error is above 0, of a ratio it is that "
+            "of the logarithm"
         )
     return PrintedResult(name, estimate, se, df, better, "better" not in given, source, counts)
+
+
+def bounded(value: float, what: str, *, infinite: bool = False) -> float:
+    """Return a number that can be computed with, or refuse it by what it is."""
+    if abs(value) <= LARGEST or (infinite and value == math.inf):
+        return value
+    raise EvidenceError(f"{what} is {value:g}: give a number of at most {LARGEST:g} in size")
 
 
 def _is_given(value: Any) -> bool:

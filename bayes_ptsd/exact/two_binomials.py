@@ -115,6 +115,10 @@ def _check(counts: Counts, prior: Prior, scale: str, answer: str) -> None:
         raise SpecError(f"unknown scale '{scale}'{nearest(scale, PRIOR_SCALES)}")
     if answer not in ANSWERS:
         raise SpecError(f"unknown answer '{answer}'{nearest(answer, ANSWERS)}")
+    if prior.proper and not abs(float(prior.quantile(0.5))) < FARTHEST:
+        raise SpecError(
+            f"prior {prior.formula} is of a logarithm: its middle lies beyond {FARTHEST:g}"
+        )
     empty = not (
         0 < counts.events_active < counts.n_active and 0 < counts.events_control < counts.n_control
     )

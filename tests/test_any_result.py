@@ -391,3 +391,23 @@ def test_a_document_of_arms_is_json() -> None:
     assert [one["prior"] for one in document["posteriors"]] == [
         "flat", "reference", "weak", "skeptical", "enthusiastic", "cochrane",
     ]  # fmt: skip
+
+
+def test_the_guide_says_what_the_program_answers() -> None:
+    """The numbers of the guide are those of its commands."""
+    guide = (Path(__file__).parents[1] / "docs/guides/any-printed-result.md").read_text("utf-8")
+    beliefs, asked = Beliefs(mass=(1, 0.525, 0.05)), Questions(thresholds=(0.9,))
+    flat, skeptic = result_document(read(HR), beliefs=beliefs, asked=asked)["posteriors"]
+    who = claims_document(read(MADRS), [0], 0.975)[0]["who"]
+    numbers = [
+        (flat["prob_benefit"], "P(benefit) under a flat prior is {:.4f}"),
+        (flat["beyond"][0]["probability"], "9) is {:.3f}"),
+        (skeptic["prob_benefit"], "and P(benefit) {:.3f}"),
+    ]
+    texts = [text.format(one).replace(" 0.", " .") for one, text in numbers]
+    texts += [
+        f"{skeptic['median']:.2f} ({skeptic['eti95'][0]:.2f} to {skeptic['eti95'][1]:.2f})",
+        f"SD is above {who.split()[-1]}",
+    ]
+    plain = " ".join(guide.split())
+    assert [one for one in texts if one not in plain] == []

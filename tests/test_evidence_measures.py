@@ -137,6 +137,8 @@ def test_counts_are_read_as_people_write_them(text: str) -> None:
         ((1.27, 0.99, 1.63), True),
         ((0.98, 0.93, 1.03), True),
         ((4, 1, 16), True),
+        ((3, 1, 5), False),
+        ((3, 1, math.inf), False),
         ((12.7, 2.5, 22.8), False),
         ((8.6, 0.94, 16.2), False),
         ((10, 9.5, 10.5), False),
@@ -146,7 +148,7 @@ def test_counts_are_read_as_people_write_them(text: str) -> None:
 def test_an_interval_that_may_be_of_a_ratio_is_asked_about(
     printed: tuple[float, float, float], asked: bool
 ) -> None:
-    """Symmetric as logarithms and not otherwise, or around 1: a question instead of an answer."""
+    """Symmetric as logarithms and not otherwise, or either and around 1: a question, no answer."""
     if not asked:
         ask_for_measure(*printed)
         return

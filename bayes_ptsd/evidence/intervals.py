@@ -20,6 +20,7 @@ __all__ = [
     "FloatArray",
     "center",
     "critical_value",
+    "half_unit",
     "interval",
     "is_middle",
     "p_value",
@@ -73,8 +74,7 @@ def is_middle(estimate: float, low: float, high: float, *, logarithms: bool = Fa
     The three are taken to be printed with as many decimals as the one that has most. On the scale
     of `logarithms` all must be above 0, else it is not.
     """
-    half = 0.5 * 10.0 ** -max(map(_decimals, (estimate, low, high)))
-    half += ARITHMETIC * max(abs(low), abs(high))
+    half = half_unit(estimate, low, high)
     ends = np.array([[low - half, high - half], [low + half, high + half]])
     if not logarithms:
         least, most = ends.mean(axis=1)
@@ -84,6 +84,11 @@ def is_middle(estimate: float, low: float, high: float, *, logarithms: bool = Fa
     # what rounds to a positive number may be next to 0, where its logarithm has no end
     least, most = np.exp(np.log(np.maximum(ends, np.finfo(float).tiny)).mean(axis=1))
     return bool(least <= estimate + half and estimate - half <= most)
+
+
+def half_unit(*printed: float) -> float:
+    """Return half a unit of the last digit of numbers that are printed with as many decimals."""
+    return 0.5 * 10.0 ** -max(map(_decimals, printed)) + ARITHMETIC * max(map(abs, printed))
 
 
 def _decimals(value: float) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import special
 
 from bayes_ptsd.errors import EvidenceError, StatisticalWarning, nearest, shown
-from bayes_ptsd.evidence.intervals import is_middle, se_from_interval, se_from_p
+from bayes_ptsd.evidence.intervals import half_unit, is_middle, se_from_interval, se_from_p
 from bayes_ptsd.inputs import LARGEST
 
 __all__ = [
@@ -359,12 +359,14 @@ def _interval_source(given: Mapping[str, Any], measure: Measure) -> str:
 def ask_for_measure(estimate: float, low: float, high: float) -> None:
     """Refuse an interval that may be one of a ratio, where nobody has said what it is of.
 
-    That is: the estimate is its middle as logarithms, and is not its middle otherwise or 1 lies
-    inside, so that a ratio and a difference would be judged by another null value.
+    That is: the estimate is its middle as logarithms and not otherwise. Where print does not tell
+    the two middles apart, it is refused if it holds 1, the null value of a ratio.
     """
-    if not is_middle(estimate, low, high, logarithms=True):
+    finite = all(map(math.isfinite, (estimate, low, high)))
+    if not (finite and is_middle(estimate, low, high, logarithms=True)):
         return
-    if is_middle(estimate, low, high) and not low <= 1 <= high:
+    alike = (low + high) / 2 - math.sqrt(low * high) <= half_unit(estimate, low, high)
+    if is_middle(estimate, low, high) and not (alike and low <= 1 <= high):
         return
     raise EvidenceError(
         f"what is {estimate:g} ({low:g} to {high:g})? Its interval is symmetric on the log scale, "

@@ -30,6 +30,7 @@ __all__ = [
     "normal",
     "parse_prior",
     "prior_from_table",
+    "reflected",
     "student_t",
 ]
 
@@ -184,7 +185,9 @@ class Prior:
         if self._moments <= 2:
             return math.inf
         mean = self.mean
-        second = sum(w * (part.var() + (part.mean() - mean) ** 2) for w, part in self._parts)
+        # a t with one or two degrees of freedom has none: infinity minus infinity
+        with np.errstate(invalid="ignore"):
+            second = sum(w * (part.var() + (part.mean() - mean) ** 2) for w, part in self._parts)
         return float(np.sqrt(second))
 
     @property
@@ -241,13 +244,35 @@ def normal(mu: float, sigma: float) -> Prior:
 
 
 def student_t(nu: float, mu: float, sigma: float) -> Prior:
-    """Return a Student-t prior with `nu` degrees of freedom, location `mu`, scale `sigma`."""
+    """Return a Student-t prior with `nu` degrees of freedom, location `mu`, scale `sigma`.
+
+    With infinite degrees of freedom it is the normal prior.
+    """
+    if nu == math.inf:
+        return normal(mu, sigma)
     return Prior("student_t", {"nu": float(nu), "mu": float(mu), "sigma": float(sigma)})
 
 
 def mixture(weights: list[float], components: list[Prior]) -> Prior:
     """Return a mixture of priors, none flat, of positive weights that sum to one within 1e-8."""
     return Prior("mixture", components=tuple(components), weights=tuple(map(float, weights)))
+
+
+def reflected(prior: Prior) -> Prior:
+    """Return the prior of the negative of a quantity, such as of a difference taken around."""
+    if prior.dist == "mixture":
+        parts = tuple(map(reflected, prior.components))
+        return replace(prior, components=parts)
+    params = dict(prior.params)
+    if prior.dist == "uniform":
+        return replace(prior, params={"low": -params["high"], "high": -params["low"]})
+    if (params and "mu" not in params) or prior.dist in ("log_normal", "inverse_sd", *MATRICES):
+        raise SpecError(
+            f"the prior {prior.formula} lies on one side of 0: take normal, student_t, cauchy, "
+            "uniform or a mixture of them for a treatment difference"
+        )
+    # 0.0 rather than -0.0, which a formula would show
+    return replace(prior, params=params | ({"mu": 0.0 - params["mu"]} if params else {}))
 
 
 def prior_from_table(table: Mapping[str, Any], where: str = "prior", *, depth: int = 0) -> Prior:

@@ -22,6 +22,7 @@ from bayes_ptsd.credibility import (
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.priors import normal, student_t
 from bayes_ptsd.trial import load_trial
 
@@ -296,6 +297,16 @@ def test_published_rows() -> None:
     assert "RG.DEP.MADRS24" not in kinds
     limits = table["critical_limit"].sel(contrast=["T2.IESR.X", "T2.IESR.F"]).values
     assert limits == pytest.approx([13.65, 14.92], abs=0.005)
+
+
+def test_infinite_df_is_no_df() -> None:
+    """Infinite degrees of freedom are the normal: no convention T, and its likelihood is N's."""
+    bare, infinite = (credibility_document(*CROSSOVER, df=df) for df in (None, math.inf))
+    assert bare == infinite
+    row = xr.Dataset({"estimate": 12.65, "interval_low": 2.5, "interval_high": 22.8, "df": np.inf})
+    one, other = (likelihood_of(row, convention) for convention in "TN")
+    assert one.dist == other.dist == "normal"
+    assert one.params == pytest.approx(other.params)
 
 
 def test_rows_without_df(printed: Evidence) -> None:

@@ -8,11 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
+from bayes_ptsd.cli._measures import (
+    Asked,
+    Believed,
+    Printed,
+    measured_document,
+    show_measured,
+    write_plane,
+)
 from bayes_ptsd.cli._options import Evidence_, Json, grouped, typed_prior
-from bayes_ptsd.cli._output import emit, number, show_prose, show_table
+from bayes_ptsd.cli._output import emit, number, show_prose, show_table, told_warnings
 from bayes_ptsd.errors import SpecError
 
 __all__ = ["audit", "credibility", "readings_command", "sensitivity"]
+
+# quantities that the posterior of a measure is shown with already
+SHOWN = ("posterior_mean", "posterior_low", "posterior_high", "prob_benefit")
 
 
 def audit(
@@ -60,58 +71,99 @@ class Replication:
         typer.Option("--replication-ci", help="Its 95% limits, low high."),
     ] = None
 
-    def document(self, estimate: float, ci: tuple[float, float]) -> dict[str, Any]:
-        """Return what it says about the original, nothing where there is none."""
+    def document(self, original: tuple[float, float, float], measure: str) -> dict[str, Any]:
+        """Return what it says about an original as analyzed, nothing where there is none.
+
+        The replication is on the printed scale of `measure`.
+        """
         from bayes_ptsd.credibility import replication_document
+        from bayes_ptsd.evidence.measures import MEASURES
 
         if (self.replication is None) != (self.replication_ci is None):
             raise SpecError("a replication is an estimate and its limits: give --replication and "
                             "--replication-ci")  # fmt: skip
         if self.replication is None or self.replication_ci is None:
             return {}
-        found = replication_document((estimate, *ci), (self.replication, *self.replication_ci))
+        analyzed = MEASURES[measure].analyzed
+        low, high = map(analyzed, self.replication_ci)
+        found = replication_document(original, (analyzed(self.replication), low, high))
         return {"replication": found}
 
 
 @grouped
 def credibility(
-    *,
-    estimate: Annotated[float, typer.Option("--estimate", help="Printed estimate.")],
-    ci: Annotated[tuple[float, float], typer.Option("--ci", help="Printed 95% limits, low high.")],
-    df: Annotated[float | None, typer.Option("--df", help="Degrees of freedom of the t.")] = None,
+    printed: Printed,
+    beliefs: Believed,
+    asked: Asked,
     relative_size: Annotated[
         float, typer.Option("--relative-size", help="Size of a replication, original = 1.")
     ] = 1.0,
-    sd: Annotated[
-        float | None, typer.Option("--sd", help="Total SD of the score: adds the prior family.")
-    ] = None,
-    prior: Annotated[
-        list[str] | None,
-        typer.Option("--prior", help="Of the family, or 'normal(0, 20)' in points; repeatable."),
-    ] = None,
+    *,
     replication: Replication,
     json: Json = False,
 ) -> None:
-    """Say everything that one printed interval says about its own credibility."""
-    from bayes_ptsd.credibility import credibility_document
+    """Say everything that one printed result says, and about its own credibility.
 
-    document = credibility_document(
-        estimate,
-        ci[0],
-        ci[1],
-        df=df,
-        sd=sd,
-        priors=[typed_prior(text) for text in prior] if prior else None,
-        relative_size=relative_size,
+    With a --measure, or --counts, on its printed scale and under every prior; priors typed as
+    distributions are of the logarithm of a ratio. Without one, of a difference in score units.
+    """
+    if printed.measure is None and printed.counts is None:
+        _credibility_of_interval(printed, beliefs, asked, replication, relative_size, json)
+        return
+    from bayes_ptsd.evidence.intervals import interval
+
+    with told_warnings() as told:
+        found = measured_document(printed, beliefs, asked, relative_size)
+    original = interval(found["result"]["analyzed_estimate"], found["result"]["se"])
+    done = replication.document(
+        (found["result"]["analyzed_estimate"], *original), found["result"]["measure"]
     )
-    document |= replication.document(estimate, ci)
+    document = found | done | {"warnings": told}
+    if asked.figure is not None:
+        write_plane(document, asked.figure)
     if json:
         emit("credibility", document)
         return
+    show_measured(document)
+    known = [one for one in document["credibility"]["quantities"] if one["name"] not in SHOWN]
+    title = "Credibility of the interval where it is analyzed, positive = benefit"
+    _show_quantities(document["credibility"] | done | {"quantities": known}, title)
+
+
+def _credibility_of_interval(
+    printed: Printed,
+    beliefs: Believed,
+    asked: Asked,
+    replication: Replication,
+    relative_size: float,
+    json: bool,
+) -> None:
+    """Print the measures of one 95% interval of a difference in score units."""
+    from bayes_ptsd.credibility import credibility_document
+    from bayes_ptsd.evidence.measures import ask_for_measure
+
+    estimate, ci = printed.difference(needing_measure=[*beliefs.needing_measure, *asked.given])
+    ask_for_measure(estimate, *ci)
+    document = credibility_document(
+        estimate,
+        *ci,
+        df=printed.df,
+        sd=beliefs.sd,
+        priors=[typed_prior(text) for text in beliefs.prior] if beliefs.prior else None,
+        relative_size=relative_size,
+    )
+    document |= replication.document((estimate, *ci), "md")
+    if json:
+        emit("credibility", document)
+        return
+    _show_quantities(document, "Credibility of one interval, by likelihood convention")
+
+
+def _show_quantities(document: dict[str, Any], title: str) -> None:
+    """Print the measures of credibility, a line each."""
     conventions = list(document["conventions"])
     columns = ["quantity", *conventions, "note"]
     rows = _by_convention(document["quantities"], conventions)
-    title = "Credibility of one interval, by likelihood convention"
     show_table(title, columns, rows, prose=["note"])
     if "replication" in document:
         items = document["replication"]["quantities"]

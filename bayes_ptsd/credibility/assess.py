@@ -56,14 +56,15 @@ def assess_interval(
 ) -> xr.Dataset:
     """Return every credibility measure of one printed 95% interval, in score units.
 
-    Positive when the active treatment is better. `df` adds convention T, `sd` (of the score) the
-    priors that are multiples of it. `relative_size` is the variance of the estimate over that of a
-    replication, whose z value is by default that of the same estimate, ``z sqrt(relative_size)``.
-    Dims ``convention`` (N, T), ``prior``, ``method`` (held, matthews), ``calibration`` (nominal,
-    golden, controlled); measures without the dim ``convention`` are of convention N. The attributes
-    of each say its label, formula, source, unit and why it may be missing. A replication that
-    points the other way is refused.
+    Positive when the active treatment is better. A finite `df` adds convention T, `sd` (of the
+    score) the priors that are multiples of it. `relative_size` is the variance of the estimate over
+    that of a replication, whose z value is by default that of the same estimate,
+    ``z sqrt(relative_size)``. Dims ``convention`` (N, T), ``prior``, ``method`` (held, matthews),
+    ``calibration`` (nominal, golden, controlled); measures without the dim ``convention`` are of
+    convention N. The attributes of each say its label, formula, source, unit and why it may be
+    missing. A replication that points the other way is refused.
     """
+    df = None if df == math.inf else df
     _check(estimate, low, high, df, relative_size)
     row = xr.Dataset(
         {

@@ -48,7 +48,7 @@ def credibility_document(
         "input": {
             "estimate": estimate,
             "ci95": [low, high],
-            "df": df,
+            "df": None if df == math.inf else df,
             "sd": sd,
             "relative_size": relative_size,
             "replication_z": replication_z,

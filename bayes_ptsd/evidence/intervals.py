@@ -7,6 +7,7 @@ views of one standard error. `df` infinite is the normal distribution (conventio
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TypeAlias
 
 import numpy as np
@@ -19,7 +20,9 @@ __all__ = [
     "FloatArray",
     "center",
     "critical_value",
+    "half_unit",
     "interval",
+    "is_middle",
     "p_value",
     "rounding_box",
     "se_from_interval",
@@ -28,6 +31,8 @@ __all__ = [
 ]
 
 FloatArray: TypeAlias = NDArray[np.float64]
+# of a limit: numbers that were computed rather than printed differ by so much from their middle
+ARITHMETIC = 1e-9
 
 
 def critical_value(*, df: ArrayLike = np.inf, level: float = 0.95) -> FloatArray:
@@ -61,6 +66,35 @@ def se_from_interval(
         )
     result: FloatArray = width / (2 * critical_value(df=df, level=level))
     return result
+
+
+def is_middle(estimate: float, low: float, high: float, *, logarithms: bool = False) -> bool:
+    """Tell whether an estimate can be the middle of its interval, but for the rounding of print.
+
+    The three are taken to be printed with as many decimals as the one that has most. On the scale
+    of `logarithms` all must be above 0, else it is not.
+    """
+    half = half_unit(estimate, low, high)
+    ends = np.array([[low - half, high - half], [low + half, high + half]])
+    if not logarithms:
+        least, most = ends.mean(axis=1)
+        return bool(least <= estimate + half and estimate - half <= most)
+    if min(estimate, low) <= 0:
+        return False
+    # what rounds to a positive number may be next to 0, where its logarithm has no end
+    least, most = np.exp(np.log(np.maximum(ends, np.finfo(float).tiny)).mean(axis=1))
+    return bool(least <= estimate + half and estimate - half <= most)
+
+
+def half_unit(*printed: float) -> float:
+    """Return half a unit of the last digit of numbers that are printed with as many decimals."""
+    return 0.5 * 10.0 ** -max(map(_decimals, printed)) + ARITHMETIC * max(map(abs, printed))
+
+
+def _decimals(value: float) -> int:
+    """Return the digits after the point that a number needs."""
+    exponent = Decimal(repr(float(value))).normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def t_statistic(estimate: ArrayLike, se: ArrayLike) -> FloatArray:

@@ -30,8 +30,9 @@ __all__ = [
 def likelihood_of(row: xr.Dataset, convention: str) -> Prior:
     """Return the likelihood of one printed row as a distribution over the treatment difference.
 
-    N: normal around the printed estimate; T: Student-t around the center of the interval. Both are
-    symmetric in estimate and difference, so the posterior under a flat prior is this distribution.
+    N: normal around the printed estimate; T: Student-t around the center of the interval, normal
+    with infinite degrees of freedom. Both are symmetric in estimate and difference, so the
+    posterior under a flat prior is this distribution.
     """
     low, high, df = (float(row[name]) for name in ("interval_low", "interval_high", "df"))
     if convention == "N":

@@ -9,6 +9,7 @@ from bayes_ptsd.plots.curves import benefit_figure
 from bayes_ptsd.plots.forest import forest_figure
 from bayes_ptsd.plots.mediation import error_correlation_figure
 from bayes_ptsd.plots.patients import drawn_estimand, patient_update_figure, predictive_figure
+from bayes_ptsd.plots.prior_plane import prior_plane_figure
 from bayes_ptsd.plots.style import PRIOR_STYLES, PriorStyle, figure_svg, prior_style
 from bayes_ptsd.plots.trajectories import trajectory_figure, visit_forest_figure
 from bayes_ptsd.plots.update import update_figure, update_reach
@@ -26,6 +27,7 @@ __all__ = [
     "forest_figure",
     "patient_update_figure",
     "predictive_figure",
+    "prior_plane_figure",
     "prior_style",
     "trajectory_figure",
     "update_figure",

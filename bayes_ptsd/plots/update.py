@@ -23,7 +23,7 @@ from bayes_ptsd.plots.style import (
     remove_y,
     row_title,
 )
-from bayes_ptsd.priors import FloatArray, Prior, normal, prior_from_table, student_t
+from bayes_ptsd.priors import FloatArray, Prior, prior_from_table, student_t
 
 __all__ = ["likelihood_of_fit", "update_figure", "update_reach"]
 
@@ -82,7 +82,7 @@ def likelihood_of_fit(fit: xr.DataTree) -> Prior:
     """Return the likelihood over the difference, score units: normal if df is infinite, else t."""
     center = float(fit["observed_data"]["estimate"])
     se, df = (float(fit["constant_data"][name]) for name in ("se", "df"))
-    return normal(center, se) if np.isinf(df) else student_t(df, center, se)
+    return student_t(df, center, se)
 
 
 def _panel(axes: Axes, fit: xr.DataTree, x: FloatArray) -> None:

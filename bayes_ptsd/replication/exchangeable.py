@@ -147,7 +147,7 @@ def own_effect(fit: xr.DataTree) -> OwnEffect:
     if {"se", "df"} <= set(data):
         se, df = float(data["se"]), float(data["df"])
         estimate = float(fit["observed_data"]["estimate"])
-        exact = normal(estimate, se) if math.isinf(df) else student_t(df, estimate, se)
+        exact = student_t(df, estimate, se)
         return OwnEffect.of_normal(exact, stated_prior(fit))
     return OwnEffect.of_posterior(posterior_mixture(fit), stated_prior(fit))
 

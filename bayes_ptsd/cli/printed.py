@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bayes_ptsd.cli._options import Evidence_, Json, typed_prior
 from bayes_ptsd.cli._output import emit, number, show_prose, show_table
+from bayes_ptsd.errors import SpecError
 
 __all__ = ["audit", "credibility", "readings_command", "sensitivity"]
 
@@ -37,8 +40,16 @@ def audit(
 
 
 def credibility(
-    estimate: Annotated[float, typer.Option("--estimate", help="Printed estimate.")],
-    ci: Annotated[tuple[float, float], typer.Option("--ci", help="Printed 95% limits, low high.")],
+    estimate: Annotated[
+        float | None, typer.Option("--estimate", help="Printed estimate; or --evidence.")
+    ] = None,
+    ci: Annotated[
+        tuple[float, float] | None, typer.Option("--ci", help="Printed 95% limits, low high.")
+    ] = None,
+    evidence: Evidence_ = None,
+    contrast: Annotated[
+        str | None, typer.Option("--contrast", help="Printed row of --evidence, where it has more.")
+    ] = None,
     df: Annotated[float | None, typer.Option("--df", help="Degrees of freedom of the t.")] = None,
     relative_size: Annotated[
         float, typer.Option("--relative-size", help="Size of a replication, original = 1.")
@@ -55,6 +66,12 @@ def credibility(
     """Say everything that one printed interval says about its own credibility."""
     from bayes_ptsd.credibility import credibility_document
 
+    if evidence is not None or contrast is not None:
+        if estimate is not None or ci is not None or df is not None:
+            raise SpecError("--evidence and --contrast name a printed row; drop --estimate, --ci, --df")
+        estimate, ci, df, sd = _row_interval(evidence, contrast, sd)
+    if estimate is None or ci is None:
+        raise SpecError("give --estimate E and --ci LOW HIGH, or a row by --evidence and --contrast")
     document = credibility_document(
         estimate,
         ci[0],
@@ -74,8 +91,26 @@ def credibility(
     show_table(title, columns, rows, prose=["note"])
 
 
+def _row_interval(
+    folder: Path | None, contrast: str | None, sd: float | None
+) -> tuple[float, tuple[float, float], float | None, float | None]:
+    """Return estimate, 95% limits, degrees of freedom and total SD of a printed row."""
+    from bayes_ptsd.evidence.published import load_published, select_contrast, sole_contrast
+
+    printed = load_published(folder)
+    name = sole_contrast(printed) if contrast is None else contrast
+    row = select_contrast(printed, name).data["effects"].to_dataset()
+    estimate, low, high, df = (
+        float(row[key]) for key in ("estimate", "interval_low", "interval_high", "df")
+    )
+    own = printed.trial.endpoint(str(row["endpoint"].item())).reference_sd
+    return estimate, (low, high), df if df < math.inf else None, own if sd is None else sd
+
+
 def sensitivity(
-    contrast: Annotated[str, typer.Argument(help="Printed row, T2.IESR.X.")],
+    contrast: Annotated[
+        str | None, typer.Argument(help="Printed row, T2.IESR.X; may be left out if it is the only one.")
+    ] = None,
     crossover_reading: Annotated[
         str, typer.Option("--crossover-reading", help="How a crossover row is read.")
     ] = "as_published",
@@ -93,10 +128,11 @@ def sensitivity(
 
     Models, carryover, readings and flow are changed on reconstructions of the printed numbers.
     """
-    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.evidence.published import load_published, sole_contrast
     from bayes_ptsd.sensitivity import ranked_assumptions, ranking_frame, tipping_points
 
     printed = load_published(evidence)
+    contrast = sole_contrast(printed) if contrast is None else contrast
     frame = ranking_frame(
         ranked_assumptions(
             printed, contrast, crossover_reading=crossover_reading, flow_reading=flow_reading,

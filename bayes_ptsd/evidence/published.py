@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from bayes_ptsd.display import listed
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.csv_table import Table, read_table
@@ -24,11 +25,19 @@ from bayes_ptsd.evidence.readings import crossover_reading_of
 from bayes_ptsd.evidence.side_tables import SIDE_TABLES, read_side_table
 from bayes_ptsd.trial import PRINTED_SIGNS, Trial, load_trial, printed_sign
 
-__all__ = ["ANALYSES", "contrast_names", "load_published", "select_contrast"]
+__all__ = [
+    "ANALYSES",
+    "contrast_names",
+    "load_published",
+    "primary_contrasts",
+    "select_contrast",
+    "sole_contrast",
+]
 
 ANALYSES = (
     "crossover", "first_period", "first_period_adjusted", "first_period_longitudinal", "parallel"
 )  # fmt: skip
+MAIN_ANALYSES = ("crossover", "first_period", "parallel")
 REQUIRED = ("id", "endpoint", "analysis", "estimate", "sign_as_printed")
 OPTIONAL = (
     "ci_low", "ci_high", "p_value", "timepoint", "term", "n", "n_active", "n_control", "df",
@@ -297,6 +306,30 @@ def _standard_errors(
         else:
             se[index] = se_from_interval(low[index], high[index], df=degrees)
     return {"se": se, "interval_low": low, "interval_high": high}
+
+
+def sole_contrast(evidence: Evidence) -> str:
+    """Return the id of the only printed treatment contrast; refuse where one has to be named."""
+    names = contrast_names(evidence)
+    if len(names) != 1:
+        known = f"one of {listed(names)}" if names else "but no treatment contrast is printed"
+        raise SpecError(f"{evidence.source}: name a printed row (--contrast), {known}")
+    return names[0]
+
+
+def primary_contrasts(evidence: Evidence) -> list[str]:
+    """Return the main rows of the first endpoint that has any: crossover, first period, parallel.
+
+    All its treatment rows where it has none of these.
+    """
+    effects = evidence.data["effects"].to_dataset()
+    names = contrast_names(evidence)
+    label = {one: dict(zip(effects["contrast"].values.tolist(), effects[one].values.tolist(),
+                           strict=True)) for one in ("endpoint", "analysis")}  # fmt: skip
+    printed = [label["endpoint"][name] for name in names]
+    first = next((one for one in evidence.trial.endpoints if one in printed), None)
+    own = [name for name in names if label["endpoint"][name] == first]
+    return [name for name in own if label["analysis"][name] in MAIN_ANALYSES] or own
 
 
 def contrast_names(evidence: Evidence, *, endpoint: str | None = None) -> list[str]:

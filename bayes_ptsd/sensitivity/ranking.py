@@ -116,7 +116,7 @@ def _row(evidence: Evidence, contrast: str, reading: str) -> _Row:
     if endpoint.reference_sd is None:
         raise EvidenceError(
             f"endpoint '{endpoint.id}' has no 'reference_sd' in {evidence.trial.source}; priors "
-            "and biases here are multiples of it"
+            "and biases here are multiples of it; add it"
         )
     return _Row(
         likelihood_of(row, "T"),

@@ -151,7 +151,7 @@ def test_unhalved_readings_are_a_two_sample_t_test(published: Evidence, reading:
 
 def test_adjusted_rows_have_the_degrees_of_freedom_of_their_analysis(published: Evidence) -> None:
     """36 with the MADRS baseline, 37 without; 39 for CGI-I and 34 for QIDS-SR, as in the rows."""
-    plan = plan_of(published, without_baseline=["cgi_i"])
+    plan = plan_of(published)
     assert {row.df for row in plan.adjusted_rows.values()} == {36}
     assert plan.stated_df == 37
     effects = published.data["effects"].to_dataset()

@@ -353,7 +353,7 @@ def _freedom_finding(
     place = ", ".join(used)
     figures: dict[str, Figure] = {"rows": len(used), "left_out": ", ".join(left_out)}
     words = f"{analysis}: intervals and P values of {len(used)} rows"
-    if joint.sum() == 0:
+    if not used or joint.sum() == 0:
         text = f"{words} fit no common degrees of freedom from {DF_GRID[0]} to {DF_GRID[-1]}."
         return Finding(f"freedom.{analysis}", "freedom", "contradiction", place, text, figures)
     possible = DF_GRID[joint > 0]

@@ -89,7 +89,8 @@ def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
         hdi95_low=low["hdi95"], hdi95_high=high["hdi95"],
     )  # fmt: skip
     frame = flat.to_dataframe().reset_index()
-    frame = frame[frame["mean"].notna()]
+    # a posterior may have no mean, it always has a median
+    frame = frame[frame["median"].notna()]
     return frame.assign(
         evidence_kind=table.attrs["evidence_kind"], convention=table.attrs["convention"]
     ).reset_index(drop=True)
@@ -114,7 +115,8 @@ def gap_reason(row: xr.Dataset, *, mean: float, center: float, prior: str) -> st
         parts.append(f"{printed / float(row['scale']):g} read as {printed:g}")
     if not np.isclose(center, printed, atol=1e-9):
         parts.append(f"center of the interval {center - printed:+.3g}")
-    parts.append(f"prior {mean - center:+.3g}")
+    # a Student-t likelihood of one degree of freedom has no mean, nor has what a flat prior adds
+    parts.append(f"prior {mean - center:+.3g}" if np.isfinite(mean) else "the posterior has no mean")
     return "; ".join(parts)
 
 
@@ -149,7 +151,7 @@ def _posterior_row(
         "recomputed_t": estimate / se,
         "recomputed_p": float(p_value(estimate, se, df=float(printed["df"]))),
         **_told(summary),
-        "gap": gap_reason(printed, mean=summary["mean"], center=center,
+        "gap": gap_reason(printed, mean=_or_nan(summary["mean"]), center=center,
                           prior=_label(spec.priors["treatment"])),
         "result_id": result_id,
     }  # fmt: skip
@@ -175,7 +177,7 @@ def _averaged_row(
         READ: AVERAGED,
         # a mixture of two scales has no standard error of its own
         "recomputed_se": np.nan,
-        "gap": gap_reason(one, mean=summary["mean"], center=center, prior=_label(prior)),
+        "gap": gap_reason(one, mean=_or_nan(summary["mean"]), center=center, prior=_label(prior)),
         "result_id": "",
     }  # fmt: skip
 

@@ -27,6 +27,7 @@ from bayes_ptsd.trial import PRINTED_SIGNS, Trial, load_trial, printed_sign
 
 __all__ = [
     "ANALYSES",
+    "EFFECTS",
     "contrast_names",
     "load_published",
     "primary_contrasts",
@@ -37,12 +38,15 @@ __all__ = [
 ANALYSES = (
     "crossover", "first_period", "first_period_adjusted", "first_period_longitudinal", "parallel"
 )  # fmt: skip
+EFFECTS = (
+    "id", "endpoint", "analysis", "timepoint", "term", "estimate", "ci_low", "ci_high", "p_value",
+    "n", "n_active", "n_control", "df", "df_basis", "n_stated", "df_stated", "sign_as_printed",
+    "section", "cell", "provenance",
+)  # fmt: skip
+"""Columns of effects.csv, in the order of a template."""
 MAIN_ANALYSES = ("crossover", "first_period", "parallel")
 REQUIRED = ("id", "endpoint", "analysis", "estimate", "sign_as_printed")
-OPTIONAL = (
-    "ci_low", "ci_high", "p_value", "timepoint", "term", "n", "n_active", "n_control", "df",
-    "df_basis", "n_stated", "df_stated", "section", "cell", "provenance",
-)  # fmt: skip
+OPTIONAL = tuple(name for name in EFFECTS if name not in REQUIRED)
 IntArray: TypeAlias = NDArray[np.int64]
 TEXTS = (
     "endpoint", "analysis", "timepoint", "term", "section", "cell", "provenance",
@@ -60,8 +64,8 @@ def load_published(folder: str | Path | None = None) -> Evidence:
     ----------
     folder : str or Path, optional
         A folder with `trial.toml` and `effects.csv`, and any of `baseline.csv`, `flow.csv`,
-        `adverse_events.csv`, `design.csv` and `claims.csv`; without it, the numbers of Feder et
-        al. 2014 [1]_.
+        `adverse_events.csv`, `design.csv` and `claims.csv`, which may be without rows; without it,
+        the numbers of Feder et al. 2014 [1]_. A row needs its estimate with an interval or a P.
 
     Returns
     -------
@@ -107,7 +111,8 @@ def load_published(folder: str | Path | None = None) -> Evidence:
     for name in SIDE_TABLES:
         path = place / f"{name}.csv"
         if path.is_file():
-            nodes[name] = read_side_table(name, path, f"{source}/{name}.csv", trial=trial)
+            read = read_side_table(name, path, f"{source}/{name}.csv", trial=trial)
+            nodes |= {} if read is None else {name: read}
     return Evidence("published", trial, xr.DataTree.from_dict(nodes), source=source)
 
 
@@ -209,6 +214,11 @@ def _check_words(table: Table, trial: Trial) -> None:
     table.one_of("analysis", ANALYSES)
     for index, row in enumerate(table.rows):
         sign, is_treatment = row["sign_as_printed"], row.get("term", "") in ("", "treatment")
+        if is_treatment and not sign:
+            table.refuse(
+                index, "sign_as_printed",
+                f"is empty; say which way the difference is printed: {', '.join(PRINTED_SIGNS)}",
+            )  # fmt: skip
         if is_treatment and sign not in PRINTED_SIGNS:
             table.refuse(
                 index, "sign_as_printed", f"'{sign}' is not allowed{nearest(sign, PRINTED_SIGNS)}"

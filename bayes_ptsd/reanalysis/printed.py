@@ -107,7 +107,7 @@ def headline_rows(
             rows += [
                 _headline_row(name, str(reading), cell, prior)
                 for prior in HEADLINE_PRIORS
-                if bool(cell["mean"].sel(prior=prior).notnull())
+                if bool(cell["median"].sel(prior=prior).notnull())
             ]
     order = {AVERAGED: 0, "as_published": 1}
     return sorted(rows, key=lambda row: order.get(row["crossover_reading"], 2))

@@ -82,8 +82,8 @@ def add_crossover(
     if order_claims:
         contrasts += _orders(goal, plan, row, first, second, reading=reading)
     goal.contrasts.extend(contrasts)
-    least = LEAST_COVARIANCE * (plan.evidence.trial.endpoint(row.endpoint).reference_sd or 1) ** 2
-    _add_covariance(goal, plan, first, second, least=least * row.df)
+    least = LEAST_COVARIANCE * plan.unit(row.endpoint) ** 2
+    _add_covariance(goal, plan, first, second, least=least * (plan.completer.sum() - 2))
 
 
 def _design(plan: Plan) -> FloatArray:

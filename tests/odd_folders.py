@@ -152,9 +152,7 @@ def _baseline(
     return row
 
 
-def _flow(
-    rng: np.random.Generator, _endpoints: list[str], sequences: list[str]
-) -> dict[str, Any]:
+def _flow(rng: np.random.Generator, _endpoints: list[str], sequences: list[str]) -> dict[str, Any]:
     """Return a line of the flow of patients."""
     return {"item": "somebody", "stage": rng.choice(FLOW_STAGES), "count": rng.integers(0, 30),
             "sequence": rng.choice(["", *sequences]),

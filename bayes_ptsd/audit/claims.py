@@ -144,9 +144,7 @@ def _claim_finding(claim: xr.Dataset, row: xr.Dataset, alpha: float) -> Finding:
         "absent": "names no effect",
         "unchanged": "names no change",
     }[word]
-    text = (
-        f"The text {says}; the row prints {prints}, the paper's level is {alpha:g}."
-    )
+    text = f"The text {says}; the row prints {prints}, the paper's level is {alpha:g}."
     if p != p:
         p = float(p_value(float(row["estimate"]), float(row["se"]), df=float(row["df"])))
         text += f" P from its interval is {p:.3g}."

@@ -50,7 +50,8 @@ class Original:
     contrast: Annotated[
         str | None,
         typer.Option(
-            "--contrast", help="Printed row; else the first endpoint's, of groups of patients first."
+            "--contrast",
+            help="Printed row; else the first endpoint's, of groups of patients first.",
         ),
     ] = None
     center: Annotated[

@@ -68,10 +68,14 @@ def credibility(
 
     if evidence is not None or contrast is not None:
         if estimate is not None or ci is not None or df is not None:
-            raise SpecError("--evidence and --contrast name a printed row; drop --estimate, --ci, --df")
+            raise SpecError(
+                "--evidence and --contrast name a printed row; drop --estimate, --ci, --df"
+            )
         estimate, ci, df, sd = _row_interval(evidence, contrast, sd)
     if estimate is None or ci is None:
-        raise SpecError("give --estimate E and --ci LOW HIGH, or a row by --evidence and --contrast")
+        raise SpecError(
+            "give --estimate E and --ci LOW HIGH, or a row by --evidence and --contrast"
+        )
     document = credibility_document(
         estimate,
         ci[0],
@@ -109,7 +113,8 @@ def _row_interval(
 
 def sensitivity(
     contrast: Annotated[
-        str | None, typer.Argument(help="Printed row, T2.IESR.X; may be left out if it is the only one.")
+        str | None,
+        typer.Argument(help="Printed row, T2.IESR.X; may be left out if it is the only one."),
     ] = None,
     crossover_reading: Annotated[
         str, typer.Option("--crossover-reading", help="How a crossover row is read.")

@@ -116,7 +116,9 @@ def gap_reason(row: xr.Dataset, *, mean: float, center: float, prior: str) -> st
     if not np.isclose(center, printed, atol=1e-9):
         parts.append(f"center of the interval {center - printed:+.3g}")
     # a Student-t likelihood of one degree of freedom has no mean, nor has what a flat prior adds
-    parts.append(f"prior {mean - center:+.3g}" if np.isfinite(mean) else "the posterior has no mean")
+    parts.append(
+        f"prior {mean - center:+.3g}" if np.isfinite(mean) else "the posterior has no mean"
+    )
     return "; ".join(parts)
 
 

@@ -323,7 +323,7 @@ def sole_contrast(evidence: Evidence) -> str:
     names = contrast_names(evidence)
     if len(names) != 1:
         known = f"one of {listed(names)}" if names else "but no treatment contrast is printed"
-        raise SpecError(f"{evidence.source}: name a printed row (--contrast), {known}")
+        raise SpecError(f"{evidence.source}: name a printed row: add --contrast, {known}")
     return names[0]
 
 

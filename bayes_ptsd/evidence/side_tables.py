@@ -98,9 +98,7 @@ def _check_counts(table: Table, columns: tuple[str, ...], *, least: int = 0) -> 
     for column in columns:
         for index, value in enumerate(table.number(column)):
             if np.isfinite(value) and (value < least or value != int(value)):
-                table.refuse(
-                    index, column, f"{value:g} is not a number of people, {least} or more"
-                )
+                table.refuse(index, column, f"{value:g} is not a number of people, {least} or more")
 
 
 def _baseline(table: Table, trial: Trial) -> xr.Dataset:

@@ -59,7 +59,8 @@ def counted_in(averaged: Mapping[str, Any], printed: Mapping[str, Any], share: f
     `share` is its weight among all readings; `averaged` also names the prior.
     """
     mean, better, beyond = (
-        math.nan if None in (printed[key], averaged[key])
+        math.nan
+        if None in (printed[key], averaged[key])
         else share * printed[key] + (1 - share) * averaged[key]
         for key in ("mean", "prob_benefit", "prob_gt_mcid")
     )

@@ -9,6 +9,7 @@ import xarray as xr
 
 from bayes_ptsd.comparison import compare
 from bayes_ptsd.contrasts import Analysis, analyses
+from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import primary_contrasts
 from bayes_ptsd.evidence.readings import AVERAGED
@@ -36,7 +37,13 @@ SAMPLER = {"engine": "nuts", "draws": 1000, "tune": 1000, "chains": 4}
 
 def headline_contrasts(evidence: Evidence) -> list[str]:
     """Return the ids of the first endpoint's main printed contrasts; others if it has none."""
-    return primary_contrasts(evidence)
+    names = primary_contrasts(evidence)
+    if not names:
+        raise EvidenceError(
+            f"{evidence.source}: no printed treatment contrast to reanalyze; effects.csv needs a "
+            "row whose term is 'treatment'"
+        )
+    return names
 
 
 def exact_posteriors(

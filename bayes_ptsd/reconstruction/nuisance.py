@@ -47,9 +47,7 @@ class Nuisance:
         """Tell whether a section has a prior of that name."""
         return name in self.priors.get(section, {})
 
-    def open(
-        self, plan: Plan, endpoint: str, name: str, rng: np.random.Generator
-    ) -> float:
+    def open(self, plan: Plan, endpoint: str, name: str, rng: np.random.Generator) -> float:
         """Draw what print leaves open of an endpoint, as if lower scores were better.
 
         From its own section, where scores are as recorded; else from ``any``, in SDs of the

@@ -369,8 +369,11 @@ def is_joint(
             for analysis in ("first_period", "crossover")]  # fmt: skip
     terms = {"treatment", f"{mediator}_24h", f"{total}_baseline"}
     lower = all(evidence.trial.endpoint(e).better == "lower" for e, _ in rows)
-    named = tables and bool(np.char.count(
-        np.char.lower(evidence.data["design"]["name"].values.astype(str)), "eligibility").any())
+    named = tables and bool(
+        np.char.count(
+            np.char.lower(evidence.data["design"]["name"].values.astype(str)), "eligibility"
+        ).any()
+    )
     ranges = all(evidence.trial.endpoint(e).range is not None for e, _ in rows)
     effects = evidence.data["effects"].to_dataset()
     crossed = effects["timepoint"].values[effects["analysis"].values == "crossover"]

@@ -92,9 +92,7 @@ def _draw_alone(plan: Plan, nuisance: Nuisance, rng: np.random.Generator) -> Dra
         if (name, "first_period") not in plan.rows and (name, "crossover") not in plan.rows:
             continue
         here = _with_change(plan, name, baseline)
-        found = draw_single(
-            here, nuisance, name, lead, rng, baseline=baseline, restarts=RESTARTS
-        )
+        found = draw_single(here, nuisance, name, lead, rng, baseline=baseline, restarts=RESTARTS)
         if found is None:
             return None
         columns = found.columns

@@ -44,9 +44,7 @@ def standardized(plan: Plan, columns: Columns, period: int) -> FloatArray:
     return scaled
 
 
-def _shared(
-    plan: Plan, total: Columns, period: int, rng: np.random.Generator
-) -> FloatArray:
+def _shared(plan: Plan, total: Columns, period: int, rng: np.random.Generator) -> FloatArray:
     """Return what other endpoints share of a period: the total, or noise for the first endpoint."""
     if plan.joint or any(name.endswith(f".{period}") for name in total):
         return standardized(plan, total, period)

@@ -178,7 +178,9 @@ def _numbers(contents: Contents) -> pd.DataFrame:
 
 def _priors(contents: Contents) -> list[str]:
     """Return the headline priors that the page has."""
-    return [prior for prior in HEADLINE_PRIORS if prior in contents.priors_of(contents.primary[0][0])]
+    return [
+        prior for prior in HEADLINE_PRIORS if prior in contents.priors_of(contents.primary[0][0])
+    ]
 
 
 def _ranges(contents: Contents) -> list[Part]:

@@ -73,7 +73,9 @@ def missing_shares(
     flow, reading = evidence.data["flow"].to_dataset(), flow_reading_of(flow_reading).name
     shares = dict.fromkeys((True, False), 0.0)
     if evidence.trial.design == "parallel" or not evidence.trial.sequences:
-        raise EvidenceError(f"{evidence.source}: no second period; it needs sequences of a crossover")
+        raise EvidenceError(
+            f"{evidence.source}: no second period; it needs sequences of a crossover"
+        )
     for sequence, treatments in evidence.trial.sequences.items():
         randomized, completed = (
             total_count(flow, stage, sequence=sequence, reading=reading)

@@ -1,8 +1,8 @@
-"""Folders of printed numbers as somebody may fill them in: every command answers or has one message.
+"""Folders of printed numbers as somebody fills them in: a command answers or has one message.
 
 Run by hand: `python benchmarks/folders.py --folders 500`. The folders are those of
-`tests/odd_folders.py`, the same for the same seed; the commands that write a page, which take seconds
-each, have every twenty-fifth of them. A line a failure; the status is 1 if there is any.
+`tests/odd_folders.py`, the same for the same seed; the commands that write a page, which take
+seconds each, have every twenty-fifth of them. A line a failure; the status is 1 if there is any.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
     start = time.perf_counter()
     found = count(asked.first, asked.folders)
     seconds = time.perf_counter() - start
-    print(*found, f"{asked.folders} folders, {len(found)} failures, {seconds:.0f} s", sep="\n")  # noqa: T201
+    print(*found, f"{asked.folders} folders, {len(found)} failures, {seconds:.0f} s", sep="\n")
     raise SystemExit(bool(found))
 
 

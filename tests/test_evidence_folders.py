@@ -1,4 +1,4 @@
-"""Folders of other papers: one row or everything, from a template, and as somebody fills them in."""
+"""Folders of other papers: one row or all, from a template, and as somebody fills them in."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ def test_a_template_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_one_row_without_p_and_df_is_normal(tmp_path: Path) -> None:
-    """Under a flat prior the posterior is the printed interval; P and priors that need an SD are
-    named as missing.
-    """
+    """Under a flat prior the posterior is the interval; a missing P and priors are named."""
     evidence = load_published(filled(tmp_path / "paper"))
     table = compare(evidence)
     flat = table.sel(contrast="SCORE", crossover_reading="as_published", prior="flat")
@@ -114,6 +112,6 @@ def test_shares_are_those_of_the_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [3, 13, 28])
 def test_odd_folders_are_taken_or_refused_in_one_line(seed: int, tmp_path: Path) -> None:
-    """Whatever is filled in, a command answers or has one message; `benchmarks/folders.py` has 500."""
+    """A command answers or has one message; `benchmarks/folders.py` goes through 500."""
     folder = write_folder(tmp_path / f"seed-{seed}", seed)
     assert failures(folder, QUICK, tmp_path / "store") == []

@@ -102,8 +102,8 @@ def _without_sd(spec: ModelSpec, row: Evidence, talk: Talk) -> ModelSpec:
         return spec
     talk.say(
         f"endpoint '{endpoint.id}' has no 'reference_sd' in {row.trial.source}, of which the prior "
-        f"'{spec.priors['treatment']}' is a multiple: fitted under 'flat' instead; --prior cochrane "
-        "needs none either"
+        f"'{spec.priors['treatment']}' is a multiple: fitted under 'flat' instead; --prior "
+        "cochrane needs none either"
     )
     return spec.under("flat")
 

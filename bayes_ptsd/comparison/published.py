@@ -223,8 +223,7 @@ def _label(prior: object) -> str:
 
 def _labelled(frame: pd.DataFrame, names: list[str], priors: list[str]) -> xr.Dataset:
     """Return the lines as a Dataset on named dims, with the intervals on dim bound."""
-    index = dict(contrast=names, prior=priors)
-    table = xr.Dataset.from_dataframe(frame).reindex(index)
+    table = xr.Dataset.from_dataframe(frame).reindex(contrast=names, prior=priors)
     # of a row, whichever prior it was analyzed under: some priors may not apply to it
     rows = xr.Dataset.from_dataframe(frame.groupby(level=["contrast", READ]).first())
     rows = rows.reindex(contrast=names)

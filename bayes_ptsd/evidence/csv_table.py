@@ -92,8 +92,8 @@ def read_table(
 ) -> Table:
     """Read a CSV file with a header, unique ids and a row at least; messages call it `file`.
 
-    A table that `may_be_empty` needs no row. Refused: no UTF-8 CSV, an unknown, missing or repeated column, a row of another length than the
-    header, an empty or repeated id (column `key`).
+    A table that `may_be_empty` needs no row. Refused: no UTF-8 CSV, an unknown, missing or repeated
+    column, a row of another length than the header, an empty or repeated id (column `key`).
     """
     header, body, lines = _parse(path, file)
     _check_header(header, file, required, optional)

@@ -236,7 +236,7 @@ class Plan:
         return reference or self._row_sd(endpoint)
 
     def _row_sd(self, endpoint: str) -> float:
-        """Return the SD between patients behind a row; of differences of pairs that correlate .5."""
+        """Return the SD between patients behind a row, of a crossover row at a correlation of .5."""
         rng = np.random.default_rng(0)  # any number that prints: a scale, not a target
         crossed = (endpoint, "first_period") not in self.rows and (endpoint, LATER) not in self.rows
         who = self.completer if crossed else np.ones(self.size, bool)
@@ -378,8 +378,8 @@ def is_joint(
     effects = evidence.data["effects"].to_dataset()
     crossed = effects["timepoint"].values[effects["analysis"].values == "crossover"]
     return bool(
-        tables and named and (crossed != "24h").any() and lower and ranges and len(parts) > 1 and mediator
-        and set(tied) <= set(rows) and terms <= set(adjusted)
+        tables and named and (crossed != "24h").any() and lower and ranges and len(parts) > 1
+        and mediator and set(tied) <= set(rows) and terms <= set(adjusted)
         and evidence.trial.design == "crossover" and evidence.trial.sequences
     )  # fmt: skip
 

@@ -146,7 +146,7 @@ def _first(
 
 
 def _drawn_baseline(plan: Plan, nuisance: Nuisance, name: str) -> bool:
-    """Tell whether a baseline that is not printed is drawn: an own prior, or a row adjusts for it."""
+    """Tell whether a baseline is drawn: it has a prior, or a row adjusts for it."""
     alone = not plan.joint and (name, "first_period") in plan.rows and plan.adjusts(name)
     return nuisance.has(name, "baseline_mean") or alone
 

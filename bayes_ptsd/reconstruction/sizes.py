@@ -54,7 +54,7 @@ def patients_of(
     twice = everybody if evidence.trial.design == "parallel" else twice or (0, 0)
     found = {}
     for name, count, both in zip(names, everybody, twice, strict=True):
-        if not FEWEST <= count or both > count:
+        if not count >= FEWEST or both > count:
             raise EvidenceError(
                 f"{evidence.source}: {count} patients of sequence '{name}', {both} of them rated "
                 f"in both periods; give {FEWEST} or more, in flow.csv or as n_active and n_control"

@@ -83,8 +83,8 @@ def missing_shares(
         )
         if not 0 < completed <= randomized:
             raise EvidenceError(
-                f"{evidence.source}/flow.csv: sequence '{sequence}' has {randomized} randomized and "
-                f"{completed} who completed both periods; give both stages by sequence"
+                f"{evidence.source}/flow.csv: sequence '{sequence}' has {randomized} randomized "
+                f"and {completed} who completed both periods; give both stages by sequence"
             )
         if reason == "all":
             missing = randomized - completed

@@ -121,8 +121,8 @@ def _row(evidence: Evidence, contrast: str, reading: str) -> _Row:
         )
     if float(row["df"]) <= FEWEST_DF:
         raise EvidenceError(
-            f"row '{contrast}': Student's t of {float(row['df']):g} degrees of freedom has no standard "
-            "deviation, so assumptions cannot be compared by means"
+            f"row '{contrast}': Student's t of {float(row['df']):g} degrees of freedom has no "
+            "standard deviation, so assumptions cannot be compared by means"
         )
     return _Row(
         likelihood_of(row, "T"),

@@ -154,7 +154,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     for name, (row, message) in cases.items():
         evidence = folder(tmp_path / name, "crossover", [MADRS_SCALE], row)
         with pytest.raises(EvidenceError, match=message):
-            plan_of(evidence)
+            reconstruct(evidence, m=1)
 
 
 def test_rows_that_are_not_matched_are_named(tmp_path: Path) -> None:

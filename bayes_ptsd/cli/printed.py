@@ -66,16 +66,7 @@ def credibility(
     """Say everything that one printed interval says about its own credibility."""
     from bayes_ptsd.credibility import credibility_document
 
-    if evidence is not None or contrast is not None:
-        if estimate is not None or ci is not None or df is not None:
-            raise SpecError(
-                "--evidence and --contrast name a printed row; drop --estimate, --ci, --df"
-            )
-        estimate, ci, df, sd = _row_interval(evidence, contrast, sd)
-    if estimate is None or ci is None:
-        raise SpecError(
-            "give --estimate E and --ci LOW HIGH, or a row by --evidence and --contrast"
-        )
+    estimate, ci, df, sd = _asked_interval(estimate, ci, df, sd, folder=evidence, contrast=contrast)
     document = credibility_document(
         estimate,
         ci[0],
@@ -95,20 +86,32 @@ def credibility(
     show_table(title, columns, rows, prose=["note"])
 
 
-def _row_interval(
-    folder: Path | None, contrast: str | None, sd: float | None
+def _asked_interval(
+    estimate: float | None,
+    ci: tuple[float, float] | None,
+    df: float | None,
+    sd: float | None,
+    *,
+    folder: Path | None,
+    contrast: str | None,
 ) -> tuple[float, tuple[float, float], float | None, float | None]:
-    """Return estimate, 95% limits, degrees of freedom and total SD of a printed row."""
+    """Return estimate, 95% limits, degrees of freedom and total SD, typed or of a printed row."""
     from bayes_ptsd.evidence.published import load_published, select_contrast, sole_contrast
 
+    if folder is None and contrast is None:
+        if estimate is None or ci is None:
+            raise SpecError("give --estimate E and --ci LOW HIGH, or --evidence and --contrast")
+        return estimate, ci, df, sd
+    if estimate is not None or ci is not None or df is not None:
+        raise SpecError("--evidence and --contrast name a row; drop --estimate, --ci and --df")
     printed = load_published(folder)
     name = sole_contrast(printed) if contrast is None else contrast
     row = select_contrast(printed, name).data["effects"].to_dataset()
-    estimate, low, high, df = (
+    found, low, high, freedom = (
         float(row[key]) for key in ("estimate", "interval_low", "interval_high", "df")
     )
     own = printed.trial.endpoint(str(row["endpoint"].item())).reference_sd
-    return estimate, (low, high), df if df < math.inf else None, own if sd is None else sd
+    return found, (low, high), freedom if freedom < math.inf else None, own if sd is None else sd
 
 
 def sensitivity(

@@ -153,7 +153,7 @@ def _tasks(evidence: Evidence, *, m: int, quick: bool, seed: int, workers: int) 
             evidence, m=m, reading=reading, flow_reading=flow, seed=seed, workers=workers
         )
     first = made["as_published", "paper"]
-    endpoint = str(first[0].data["outcomes"]["endpoint"].values[0])
+    endpoint = str(first[0].data["outcomes"].to_dataset()["endpoint"].values[0])
 
     def task(name: str, sets: list[Evidence], engine: str, prior: str = "") -> Task:
         spec = load_model(name)

@@ -60,6 +60,6 @@ def outcome_for(spec: ModelSpec, patients: Evidence, endpoint: str, visit: str =
     """
     if spec.room.reads == "visits":
         return select_endpoint(patients, endpoint)
-    scores = patients.data["outcomes"]["value"].sel(endpoint=endpoint)
+    scores = patients.data["outcomes"].to_dataset()["value"].sel(endpoint=endpoint)
     known = scores["visit"].values[scores.notnull().any(("subject", "period")).values].tolist()
     return select_outcome(patients, endpoint, visit=visit if visit in known else str(known[0]))

@@ -27,7 +27,6 @@ from bayes_ptsd.reconstruction.sizes import (
     orders_of,
     patients_of,
     patients_of_flow,
-    refuse_impossible,
 )
 
 __all__ = ["READINGS", "WITHOUT_CHANGE", "Claim", "Plan", "PrintedBaseline", "halves_of", "plan_of"]
@@ -236,7 +235,7 @@ class Plan:
         return reference or self._row_sd(endpoint)
 
     def _row_sd(self, endpoint: str) -> float:
-        """Return the SD between patients behind a row, of a crossover row at a correlation of .5."""
+        """Return the SD between patients behind a row, of pairs at a correlation of .5."""
         rng = np.random.default_rng(0)  # any number that prints: a scale, not a target
         crossed = (endpoint, "first_period") not in self.rows and (endpoint, LATER) not in self.rows
         who = self.completer if crossed else np.ones(self.size, bool)
@@ -315,7 +314,7 @@ def plan_of(
                  for line in groups[s]]  # fmt: skip
     fate = tuple(line[1] for line in everybody)
     twice = np.isin(fate, ["completed_second", "delayed"])
-    plan = Plan(
+    return Plan(
         evidence,
         reading,
         flow_reading,
@@ -333,9 +332,6 @@ def plan_of(
         joint,
         tuple(left),
     )
-    if not joint:
-        refuse_impossible(plan, halves_of(reading))
-    return plan
 
 
 def total_of(evidence: Evidence) -> str:
@@ -371,7 +367,8 @@ def is_joint(
     lower = all(evidence.trial.endpoint(e).better == "lower" for e, _ in rows)
     named = tables and bool(
         np.char.count(
-            np.char.lower(evidence.data["design"]["name"].values.astype(str)), "eligibility"
+            np.char.lower(evidence.data["design"].to_dataset()["name"].values.astype(str)),
+            "eligibility",
         ).any()
     )
     ranges = all(evidence.trial.endpoint(e).range is not None for e, _ in rows)

@@ -29,6 +29,7 @@ from bayes_ptsd.reconstruction.nuisance import Nuisance, load_nuisance
 from bayes_ptsd.reconstruction.plan import Plan, plan_of
 from bayes_ptsd.reconstruction.single import draw_single, standardized
 from bayes_ptsd.reconstruction.sizes import orders_of
+from bayes_ptsd.reconstruction.targets import refuse_impossible
 from bayes_ptsd.reconstruction.total import Columns, TotalDraw, draw_total
 from bayes_ptsd.reconstruction.two_week_threshold import draw_baseline, draw_two_weeks
 from bayes_ptsd.reconstruction.verification import Checked, verify
@@ -366,6 +367,8 @@ def reconstructions(
         raise EvidenceError(f"'m' and 'workers' must be at least 1; got {m} and {workers}")
     printed = load_published() if evidence is None else evidence
     plan = plan_of(printed, reading=reading, flow_reading=flow_reading)
+    if not plan.joint:
+        refuse_impossible(plan)
     priors = load_nuisance(nuisance, joint=plan.joint)
     one = partial(_one, plan, priors, seed)
     yield from map(one, range(m)) if workers == 1 else _shared(one, m, workers)

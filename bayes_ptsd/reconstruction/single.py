@@ -75,7 +75,7 @@ def draw_single(
         start = _first(plan, nuisance, name, total, baseline, rng)
         if start is None:
             continue
-        second = start[0] | (given or {}), {}
+        second: tuple[Columns, dict[str, float]] = start[0] | (given or {}), {}
         if (name, "crossover") in plan.rows:
             again = add_period_two(plan, nuisance, name, second[0], total, rng)
             if again is None:
@@ -99,15 +99,11 @@ def _first(
     """Draw period 1, exact for its row before rounding."""
     accepted = {"first_loading": nuisance.draw("common", "first_loading", rng)}
     shape = tied(_shared(plan, total, 1, rng), accepted["first_loading"], rng)
-    baseline = given
-    if given is None and _drawn_baseline(plan, nuisance, name):
-        for key in ("baseline_mean", "baseline_sd"):
-            accepted[key] = nuisance.open(plan, name, key, rng)
-        z = tied(rng.normal(size=plan.size), 0.0, rng)
-        scores = accepted["baseline_mean"] + accepted["baseline_sd"] * z
-        baseline = plan.scores(name, scores)
+    baseline = _open_baseline(plan, nuisance, name, accepted, rng) if given is None else given
     adjusted = baseline is not None and plan.adjusts(name)
-    has = np.isfinite(baseline) if adjusted else np.ones(plan.size, bool)
+    has = np.ones(plan.size, bool)
+    if baseline is not None and adjusted:
+        has = np.isfinite(baseline)
     columns = np.column_stack([np.ones(plan.size), plan.ket])
     fixed = np.zeros(plan.size)
     if baseline is None:
@@ -145,10 +141,17 @@ def _first(
     return found, accepted
 
 
-def _drawn_baseline(plan: Plan, nuisance: Nuisance, name: str) -> bool:
-    """Tell whether a baseline is drawn: it has a prior, or a row adjusts for it."""
+def _open_baseline(
+    plan: Plan, nuisance: Nuisance, name: str, accepted: dict[str, float], rng: np.random.Generator
+) -> FloatArray | None:
+    """Draw a baseline that is not printed, where it has a prior or a row adjusts for it."""
     alone = not plan.joint and (name, "first_period") in plan.rows and plan.adjusts(name)
-    return nuisance.has(name, "baseline_mean") or alone
+    if not (nuisance.has(name, "baseline_mean") or alone):
+        return None
+    for key in ("baseline_mean", "baseline_sd"):
+        accepted[key] = nuisance.open(plan, name, key, rng)
+    z = tied(rng.normal(size=plan.size), 0.0, rng)
+    return plan.scores(name, accepted["baseline_mean"] + accepted["baseline_sd"] * z)
 
 
 def _row_targets(
@@ -231,19 +234,24 @@ def add_period_two(
             break
     else:
         return None
-    analyzed = second[:, 0]
-    found = dict(columns)
+    again = given
     if change and given is None and baseline is not None:
-        filled = np.where(np.isfinite(baseline), baseline, np.nanmean(baseline))
-        given = period_two_baseline(
-            plan.scores(name, filled), analyzed, bounds, rng, whole=plan.whole(name)
-        )
-        found[f"{name}.base2"] = given
-    score = analyzed + (np.nan_to_num(given) if change and given is not None else 0.0)
+        again = _second_baseline(plan, name, baseline, second[:, 0], rng)
+    found = columns if again is None else columns | {f"{name}.base2": again}
+    score = second[:, 0] + (np.nan_to_num(again) if change and again is not None else 0.0)
     if not change and plan.whole(name):
         score = score + fitting_level(score, bounds)
-    found[f"{name}.2"] = plan.scores(name, score)
-    return found, accepted
+    return found | {f"{name}.2": plan.scores(name, score)}, accepted
+
+
+def _second_baseline(
+    plan: Plan, name: str, baseline: FloatArray, change: FloatArray, rng: np.random.Generator
+) -> FloatArray:
+    """Return baselines of period 2 that leave room for a change."""
+    filled = np.where(np.isfinite(baseline), baseline, np.nanmean(baseline))
+    return period_two_baseline(
+        plan.scores(name, filled), change, plan.bounds(name), rng, whole=plan.whole(name)
+    )
 
 
 def _power(

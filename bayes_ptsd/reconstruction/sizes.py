@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from bayes_ptsd.audit.flow import pick_steps, total_count
-from bayes_ptsd.audit.precision import largest_sd
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.reconstruction.boxes import PrintedRow
 from bayes_ptsd.trial import Trial
 
-if TYPE_CHECKING:
-    from bayes_ptsd.reconstruction.plan import Plan
-
-__all__ = ["orders_of", "patients_of", "patients_of_flow", "refuse_impossible"]
+__all__ = ["FEWEST", "orders_of", "patients_of", "patients_of_flow"]
 
 Rows = Mapping[tuple[str, str], PrintedRow]
 Patients = dict[str, list[tuple[str, str]]]
@@ -100,44 +95,6 @@ def _of_rows(
     both = max(n[0] for n in twice), max(n[1] for n in twice)
     everybody = max(n[0] for n in (*once, both)), max(n[1] for n in (*once, both))
     return everybody, both
-
-
-def refuse_impossible(plan: Plan, halves: float) -> None:
-    """Refuse baselines of other patients, small groups, and a spread that no scores have.
-
-    `halves` is how often a printed crossover contrast goes into a sum of two differences.
-    """
-    names = {True: plan.evidence.trial.active, False: plan.evidence.trial.control}
-    for endpoint, pair in plan.baselines.items():
-        for first, printed in zip((True, False), pair, strict=True):
-            here = int((plan.active_first == first).sum())
-            if not FEWEST <= printed.n <= here:
-                raise EvidenceError(
-                    f"baseline.csv has n = {printed.n} of '{endpoint}' for {names[first]} first, "
-                    f"where {here} patients are reconstructed; correct n in baseline.csv, flow.csv "
-                    "or effects.csv"
-                )
-    for (endpoint, analysis), row in plan.rows.items():
-        crossed = analysis == "crossover"
-        who = plan.completer if crossed else np.ones(plan.size, bool)
-        sizes = np.bincount(plan.active_first[who].astype(int), minlength=2)
-        low, high = plan.bounds(endpoint)
-        if sizes.min() < FEWEST:
-            raise EvidenceError(
-                f"row '{row.id}': {sizes[1]} and {sizes[0]} patients in its groups; give "
-                f"{FEWEST} or more in each, as n or in flow.csv"
-            )
-        se = float(row.targets(1, np.random.default_rng(0))[1, 0])
-        spread = se / float(np.sqrt((1 / sizes).sum())) * (halves if crossed else 1.0)
-        most = largest_sd((low, high), {str(k): int(n) for k, n in enumerate(sizes)})
-        limit = (2 if crossed else 1) * most
-        if plan.whole(endpoint) and spread > limit:
-            what = "differences between periods" if crossed else "scores"
-            raise EvidenceError(
-                f"row '{row.id}' needs an SD of {spread:.3g} of {what}; with {sizes.sum()} "
-                f"patients the range of '{endpoint}' allows at most {limit:.3g}: correct the row, "
-                "its n or the range"
-            )
 
 
 def patients_of_flow(evidence: Evidence, reading: str) -> Patients:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import product
 
 import xarray as xr
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import contrast_names, select_contrast
+from bayes_ptsd.exact.printed import needs_sd
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.trial import Endpoint
 
-__all__ = ["READINGS", "Analysis", "analyses", "model_of"]
+__all__ = ["READINGS", "Analysis", "analyses", "left_out", "model_of"]
 
 READINGS = ("as_published", "unhalved")
 """The two scales on which every crossover claim in score units is reported."""
@@ -48,7 +51,8 @@ def analyses(
 ) -> Iterator[Analysis]:
     """Yield every analysis of the printed evidence: a selected row and the model for it.
 
-    Readings apply to crossover rows; other rows have one.
+    Readings apply to crossover rows; other rows have one. Priors that are multiples of a reference
+    SD are left out where the endpoint has none (`left_out` says so).
     """
     for name in contrast_names(evidence) if contrasts is None else contrasts:
         for reading in readings:
@@ -56,8 +60,29 @@ def analyses(
             if not crossover and reading != "as_published":
                 continue
             row = select_contrast(evidence, name, crossover_reading=reading)
-            for convention, prior in product(conventions, priors):
+            kept = [prior for prior in priors if not needs_sd(prior, _endpoint_of(evidence, name))]
+            for convention, prior in product(conventions, kept):
                 yield row, model_of(row, convention=convention, prior=prior)
+
+
+def left_out(evidence: Evidence, priors: Sequence[str | Prior] = tuple(PRIOR_FAMILY)) -> list[str]:
+    """Say in a line an endpoint under which priors its rows are not analyzed, and what to add."""
+    endpoints = {one.id: one for one in map(partial(_endpoint_of, evidence),
+                                            contrast_names(evidence))}  # fmt: skip
+    lines = []
+    for endpoint in endpoints.values():
+        names = [str(prior) for prior in priors if needs_sd(prior, endpoint)]
+        if names:
+            lines.append(
+                f"endpoint '{endpoint.id}' has no 'reference_sd' in {evidence.trial.source}: left "
+                f"out {', '.join(names)}, which are multiples of it"
+            )
+    return lines
+
+
+def _endpoint_of(evidence: Evidence, name: str) -> Endpoint:
+    """Return the endpoint of a printed row."""
+    return evidence.trial.endpoint(str(_row_of(evidence, name)["endpoint"].item()))
 
 
 def _row_of(evidence: Evidence, name: str) -> xr.Dataset:

@@ -20,6 +20,7 @@ __all__ = [
     "COCHRANE_WEIGHTS",
     "DESIGN_EFFECT",
     "PRIOR_FAMILY",
+    "WITHOUT_SD",
     "elir_ess",
     "ess_patients",
     "resolve_prior",
@@ -43,11 +44,15 @@ PRIOR_FAMILY: Mapping[str, str] = {
     "this row's own standard error, so it is a statement about the study",
 }
 
+WITHOUT_SD = ("flat", "cochrane")
+"""Members of the family that are no multiple of the endpoint's total SD."""
 
-def resolve_prior(name: str, *, sd: float, se: float | None = None) -> Prior:
+
+def resolve_prior(name: str, *, sd: float | None, se: float | None = None) -> Prior:
     """Return a prior of the family in score units, with its name and source.
 
-    `sd` is the endpoint's total SD; `cochrane` [1]_ scales with the standard error `se` instead.
+    `sd` is the endpoint's total SD, None where it is not known: `flat` needs none, and `cochrane`
+    [1]_ scales with the standard error `se` instead.
     `skeptical` and `enthusiastic` are those of [2]_.
 
     References
@@ -59,13 +64,16 @@ def resolve_prior(name: str, *, sd: float, se: float | None = None) -> Prior:
     """
     if name not in PRIOR_FAMILY:
         raise SpecError(f"unknown prior '{name}'{nearest(name, PRIOR_FAMILY)}")
-    if not sd > 0:
+    if sd is not None and not sd > 0:
         raise SpecError(f"prior '{name}': the endpoint's reference SD must be positive, got {sd}")
     if name == "cochrane":
         return _cochrane(se).named(name, PRIOR_FAMILY[name])
+    if name == "flat":
+        return Prior("flat").named(name, PRIOR_FAMILY[name])
+    if sd is None:
+        raise SpecError(f"prior '{name}' is a multiple of the endpoint's reference SD; give one")
     doubt = DESIGN_EFFECT * sd / float(stats.norm.ppf(0.95))
     family = {
-        "flat": Prior("flat"),
         "reference": normal(0, 10 * sd),
         "weak": normal(0, 2 * sd),
         "skeptical": normal(0, doubt),

@@ -151,7 +151,7 @@ def test_unhalved_readings_are_a_two_sample_t_test(published: Evidence, reading:
 
 def test_adjusted_rows_have_the_degrees_of_freedom_of_their_analysis(published: Evidence) -> None:
     """36 with the MADRS baseline, 37 without; 39 for CGI-I and 34 for QIDS-SR, as in the rows."""
-    plan = plan_of(published, without_baseline=["cgi_i"])
+    plan = plan_of(published)
     assert {row.df for row in plan.adjusted_rows.values()} == {36}
     assert plan.stated_df == 37
     effects = published.data["effects"].to_dataset()
@@ -242,7 +242,7 @@ def test_regression_needs_another_baseline(tmp_path: Path, published: Evidence) 
 
 
 def test_unknown_requests_are_refused(tmp_path: Path, published: Evidence) -> None:
-    """An unknown reading, a bad file of priors and evidence without a flow are named."""
+    """An unknown reading and a bad file of priors are named; other evidence is no print."""
     with pytest.raises(EvidenceError, match="'change_halved'; did you mean 'change"):
         reconstruct(published, m=1, reading="change_halved")
     with pytest.raises(EvidenceError, match="flow_reading"):
@@ -253,26 +253,20 @@ def test_unknown_requests_are_refused(tmp_path: Path, published: Evidence) -> No
     path.write_text("schema = 1\n[common]\ncorrelation = 'normal(0)'\n")
     with pytest.raises(SpecError, match=r"priors\.toml \[common\]: 'correlation'"):
         load_nuisance(path)
+    with pytest.raises(EvidenceError, match="of kind 'patients'"):
+        plan_of(replace(published, kind="patients"))
+
+
+def test_without_what_ties_endpoints_they_stand_alone(published: Evidence) -> None:
+    """Without the flow of patients the subscales give way to their total, and n comes from rows."""
     tree = published.data.copy()
     del tree["flow"]
-    with pytest.raises(EvidenceError, match="without flow"):
-        plan_of(replace(published, data=tree))
-
-
-def test_higher_is_better_is_refused(published: Evidence, patients: Evidence) -> None:
-    """Benefit is control minus active here: an endpoint that rises with it is refused by name."""
-
-    def reversed_(evidence: Evidence) -> Evidence:
-        madrs = replace(evidence.trial.endpoint("madrs"), better="higher")
-        endpoints = {**evidence.trial.endpoints, "madrs": madrs}
-        return replace(evidence, trial=replace(evidence.trial, endpoints=endpoints))
-
-    with pytest.raises(EvidenceError, match="'madrs': a higher score is better"):
-        reconstruct(reversed_(published), m=1)
-    with pytest.raises(EvidenceError, match="'madrs': a higher score is better"):
-        verify(reversed_(patients), published)
-    with pytest.raises(EvidenceError, match="'madrs': a higher score is better"):
-        verify(patients, reversed_(published))
+    plan = plan_of(replace(published, data=tree))
+    assert plan_of(published).joint
+    assert not plan.joint
+    assert (plan.total, plan.parts, plan.claims) == ("", (), ())
+    assert "ies_r_avoidance" not in plan.endpoints
+    assert (plan.size, int(plan.completer.sum()), int(plan.active_first.sum())) == (41, 29, 22)
 
 
 def test_own_priors_are_used_and_kept(tmp_path: Path) -> None:

@@ -33,13 +33,17 @@ def check_adverse_events(evidence: Evidence) -> Section:
     """
     events = evidence.data["adverse_events"].to_dataset()
     largest = _largest(evidence, events)
-    denominators = np.arange(SMALLEST, largest + 1)
+    denominators = np.arange(min(SMALLEST, largest), largest + 1)
     treatments = events["treatment"].values.tolist()
     tables = [_one_treatment(events.sel(treatment=name), denominators) for name in treatments]
     table = xr.concat(tables, xr.DataArray(treatments, dims="treatment", name="treatment"))
     table = table.assign_coords(name=("event", events["name"].values))
     section = sections_of(events.isel(event=np.isfinite(events["percent"].values).any(axis=1)))
-    findings = [_denominator_finding(table, name, section) for name in treatments]
+    findings = [
+        _denominator_finding(table, name, section)
+        for name in treatments
+        if int(table["printed"].sel(treatment=name))
+    ]
     for name in treatments:
         findings += _event_findings(events.sel(treatment=name), table.sel(treatment=name), name)
     findings += _caption_findings(evidence, events)
@@ -53,7 +57,7 @@ def _largest(evidence: Evidence, events: xr.Dataset) -> int:
         flow = evidence.data["flow"].to_dataset()
         counts = flow["count"].values[flow["stage"].values == "randomized"]
         if len(counts):
-            return int(counts.max())
+            return max(int(counts.max()), 1)
     stated = events["n"].values[np.isfinite(events["n"].values)]
     return int(stated.max()) if len(stated) else 100
 
@@ -69,7 +73,7 @@ def _one_treatment(events: xr.Dataset, denominators: np.ndarray) -> xr.Dataset:
         ]
         for n in denominators
     ]
-    fits = np.array(possible, dtype=int).sum(axis=1)
+    fits = np.array(possible, dtype=int).reshape(len(denominators), -1).sum(axis=1)
     n = int(denominators[int(np.argmax(fits))])
     found = [
         counts_printing(p, int(d), n) if ok else []

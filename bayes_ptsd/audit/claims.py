@@ -137,15 +137,18 @@ def _claim_finding(claim: xr.Dataset, row: xr.Dataset, alpha: float) -> Finding:
     p, digits = float(row["p_value"]), int(row["p_value_decimals"])
     word, contrast = str(claim["claim"].item()), str(claim["contrast"].item())
     section, below = str(claim["section"].item()), p < alpha
+    prints = f"P {p:.{max(digits, 0)}f}" if p == p else "no P"
     says = {
         "present": "names the effect as found",
         "near": "describes the effect as nearly found",
         "absent": "names no effect",
         "unchanged": "names no change",
     }[word]
-    text = (
-        f"The text {says}; the row prints P {p:.{max(digits, 0)}f}, the paper's level is {alpha:g}."
-    )
+    text = f"The text {says}; the row prints {prints}, the paper's level is {alpha:g}."
+    if p != p:
+        p = float(p_value(float(row["estimate"]), float(row["se"]), df=float(row["df"])))
+        text += f" P from its interval is {p:.3g}."
+        below = p < alpha
     holds = below if word == "present" else (not below and word != "near")
     name = str(claim["claim_row"].item())
     return Finding(

@@ -205,10 +205,8 @@ def exposures(evidence: Evidence, *, flow_reading: str = "paper") -> dict[str, i
     flow = evidence.data["flow"].to_dataset()
     people = dict.fromkeys((evidence.trial.active, evidence.trial.control), 0)
     for sequence, order in evidence.trial.sequences.items():
-        people[order[0]] += total_count(flow, "randomized", sequence=sequence, reading=flow_reading)
-        people[order[1]] += total_count(
-            flow, "second_infusion", sequence=sequence, reading=flow_reading
-        )
+        for treatment, stage in zip(order, ("randomized", "second_infusion"), strict=False):
+            people[treatment] += total_count(flow, stage, sequence=sequence, reading=flow_reading)
     return people
 
 

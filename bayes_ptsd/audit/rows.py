@@ -191,10 +191,9 @@ def _with_interval(name: str, row: xr.Dataset, printed: Printed, check: RowCheck
         figures |= {f"repair_{column}": ", ".join(values) for column, values in found.items()}
         text = _disagreement(printed, check, found)
         return _row_finding(name, "contradiction", text, figures, row)
-    text = f"Estimate, limits and P agree within rounding{derived}: P from the width is "
-    text += f"{check.p:.3g}"
-    if printed.p == printed.p:
-        text += f", printed {_p_text(printed)}"
+    shown = "Estimate, limits and P" if printed.p == printed.p else "Estimate and limits"
+    text = f"{shown} agree within rounding{derived}: P from the width is {check.p:.3g}"
+    text += f", printed {_p_text(printed)}" if printed.p == printed.p else "; no P printed"
     if check.share < LOW_SHARE:
         text += (
             f"; only {check.share:.0%} of the unrounded numbers that print as this estimate and "
@@ -354,7 +353,7 @@ def _freedom_finding(
     place = ", ".join(used)
     figures: dict[str, Figure] = {"rows": len(used), "left_out": ", ".join(left_out)}
     words = f"{analysis}: intervals and P values of {len(used)} rows"
-    if joint.sum() == 0:
+    if not used or joint.sum() == 0:
         text = f"{words} fit no common degrees of freedom from {DF_GRID[0]} to {DF_GRID[-1]}."
         return Finding(f"freedom.{analysis}", "freedom", "contradiction", place, text, figures)
     possible = DF_GRID[joint > 0]

@@ -32,6 +32,7 @@ __all__ = [
     "emit",
     "interval",
     "number",
+    "printed_words",
     "say",
     "show_mixture",
     "show_periods",
@@ -75,6 +76,14 @@ def number(value: float | None, digits: int = 2) -> str:
 def interval(limits: Sequence[float | None], digits: int = 3) -> str:
     """Return an interval for people."""
     return " to ".join(number(limit, digits) for limit in limits)
+
+
+def printed_words(
+    estimate: float, low: float | None, high: float | None, p: float | None = None
+) -> str:
+    """Return a printed row for people: the estimate, and interval and P where they are printed."""
+    words = f"{estimate:g}" + ("" if low is None or high is None else f" ({low:g} to {high:g})")
+    return words + ("" if p is None else f", P {p:g}")
 
 
 def show_periods(lines: Sequence[Mapping[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from bayes_ptsd.cli._options import Evidence_, Store
 from bayes_ptsd.cli._output import store_path
-from bayes_ptsd.errors import SpecError
+from bayes_ptsd.errors import SpecError, StatisticalWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,8 +48,12 @@ class Original:
     """What is replicated, a printed row or stored results, and how its posterior is weakened."""
 
     contrast: Annotated[
-        str, typer.Option("--contrast", help="Printed row; the primary endpoint's first period.")
-    ] = "T2.IESR.F"
+        str | None,
+        typer.Option(
+            "--contrast",
+            help="Printed row; else the first endpoint's, of groups of patients first.",
+        ),
+    ] = None
     center: Annotated[
         str, typer.Option("--center", help="Prior the row is analyzed with: cochrane, flat, ...")
     ] = "cochrane"
@@ -158,10 +163,29 @@ class Aim:
     ] = "flat"
 
 
+def asked_contrast(original: Original, evidence: Path | None) -> str:
+    """Return the printed row that is replicated: patients compared with others, by default."""
+    from bayes_ptsd.evidence.published import load_published, primary_contrasts
+
+    if original.contrast is not None:
+        return original.contrast
+    printed = load_published(evidence)
+    analysis = printed.data["effects"]["analysis"]
+    names = primary_contrasts(printed)
+    if not names:
+        raise SpecError(f"{printed.source}: no printed treatment contrast to replicate")
+    crossed = [str(analysis.sel(contrast=name).item()) == "crossover" for name in names]
+    return names[crossed.index(False) if False in crossed else 0]
+
+
 def asked_readings(original: Original, evidence: Path | None) -> dict[str, float]:
-    """Return the readings of a row with their weights; those of the average by default."""
+    """Return the readings of a row with their weights; those of the average by default.
+
+    As published, with a warning, where print does not weigh them.
+    """
     from bayes_ptsd.evidence.published import load_published, select_contrast
     from bayes_ptsd.evidence.readings import AVERAGED, parse_weights
+    from bayes_ptsd.readings.weights import chosen_weights
     from bayes_ptsd.replication.readings import averaged_weights
 
     asked, weights = original.reading, original.reading_weights
@@ -172,10 +196,14 @@ def asked_readings(original: Original, evidence: Path | None) -> dict[str, float
             )
         return _stated_weights(asked)
     printed = load_published(evidence)
-    row = select_contrast(printed, original.contrast).data["effects"]
+    row = select_contrast(printed, asked_contrast(original, evidence)).data["effects"]
     if str(row["analysis"].item()) != "crossover":
         return {"as_published": 1.0}
-    return averaged_weights(printed, None if weights is None else parse_weights(weights))
+    given, source = chosen_weights(printed, None if weights is None else parse_weights(weights))
+    if not given:
+        warnings.warn(f"{source}; taken as published here", StatisticalWarning, stacklevel=2)
+        return {"as_published": 1.0}
+    return averaged_weights(printed, given)
 
 
 def _stated_weights(asked: list[str]) -> dict[str, float]:
@@ -209,7 +237,8 @@ def asked_prior(
         fits = asked_results(original.result, sources.store)
     else:
         fits = row_fits(
-            load_published(sources.evidence), original.contrast, center=original.center,
+            load_published(sources.evidence), asked_contrast(original, sources.evidence),
+            center=original.center,
             convention=original.convention, readings=list(readings),
         )  # fmt: skip
         weights = {name: readings[name] for name in fits} if len(fits) > 1 else None

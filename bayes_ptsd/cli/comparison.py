@@ -28,6 +28,7 @@ from bayes_ptsd.cli._output import (
     emit,
     interval,
     number,
+    printed_words,
     show_periods,
     show_prose,
     show_ratios,
@@ -127,6 +128,7 @@ def _show_printed(document: dict[str, Any], convention: str) -> None:
     title = f"Published and Bayesian, convention {convention}, positive = active treatment better"
     columns += ["P(better)", "gap in the mean"]
     show_table(title, columns, rows, prose=["reading", "prior", "gap in the mean"])
+    show_prose(*document.get("notes", []))
     said = document["reading_weights"]
     if said["weights"] and any(row["crossover_reading"] == "averaged" for row in document["rows"]):
         from bayes_ptsd.readings.notes import average_note
@@ -134,19 +136,13 @@ def _show_printed(document: dict[str, Any], convention: str) -> None:
         show_prose(average_note(said["weights"], said["source"]))
 
 
-def _published(row: dict[str, Any]) -> str:
-    """Return what was printed: the estimate, and the interval if there is one."""
-    estimate, low, high = (row[f"published_{key}"] for key in ("estimate", "low", "high"))
-    return f"{estimate:g}" + ("" if low is None else f" ({low:g} to {high:g})")
-
-
 def _comparison_line(row: dict[str, Any]) -> list[str]:
     """Return one line of the comparison for people."""
     return [
         row["contrast"],
         row["crossover_reading"].replace("_", " ") if row["analysis"] == "crossover" else "",
-        _published(row),
-        f"{row['published_p']:g}",
+        printed_words(*(row[f"published_{key}"] for key in ("estimate", "low", "high"))),
+        "" if row["published_p"] is None else f"{row['published_p']:g}",
         row["prior"],
         number(row["mean"]),
         f"{number(row['eti95_low'])} to {number(row['eti95_high'])}",

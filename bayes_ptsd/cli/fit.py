@@ -84,8 +84,11 @@ def fit_command(
     talk = run.talk()
     specs = chosen_specs(load_model(model), variant)
     asked = patients.request(contrast=contrast, folder=evidence)
+    found = specs[0].room.select(specs[0], asked)
+    if specs[0].room.reads == "rows" and not variant.prior:
+        specs = [_without_sd(spec, found, talk) for spec in specs]
     documents = stored_documents(
-        specs[0].room.select(specs[0], asked), specs, store=store_path(store),
+        found, specs, store=store_path(store),
         seed=run.fixed_seed, engine=engine, sampler=vars(sampler), thresholds=threshold or [],
         keep_data=keep_data, talk=talk,
     )  # fmt: skip
@@ -93,6 +96,21 @@ def fit_command(
         if "(" in text:
             document["prior_formula"] = parse_prior(text).formula
     _report(documents, json=run.json, talk=talk)
+
+
+def _without_sd(spec: ModelSpec, row: Evidence, talk: Talk) -> ModelSpec:
+    """Return a specification under flat where its own prior needs an SD that the endpoint lacks."""
+    from bayes_ptsd.exact.printed import needs_sd
+
+    endpoint = row.trial.endpoint(str(row.data["effects"]["endpoint"].item()))
+    if not needs_sd(spec.priors["treatment"], endpoint):
+        return spec
+    talk.say(
+        f"endpoint '{endpoint.id}' has no 'reference_sd' in {row.trial.source}, of which the prior "
+        f"'{spec.priors['treatment']}' is a multiple: fitted under 'flat' instead; --prior "
+        "cochrane needs none either"
+    )
+    return spec.under("flat")
 
 
 def _report(documents: Sequence[dict[str, Any]], *, json: bool, talk: Talk) -> None:

@@ -107,13 +107,23 @@ def template(
     folder: Folder,
     trial: OwnTrial = None,
     design: Annotated[str, typer.Option("--design", help="crossover or parallel.")] = "crossover",
+    printed: Annotated[
+        bool, typer.Option("--printed", help="For the printed numbers of a paper, not patients.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Write an empty trial file and an empty patient file to fill in."""
-    from bayes_ptsd.evidence.patients import write_template
+    """Write an empty trial file and an empty patient file, or tables of a paper, to fill in."""
+    from bayes_ptsd.evidence.patient_writers import write_printed_template, write_template
     from bayes_ptsd.trial import load_trial
 
     described = None if trial is None else load_trial(trial)
+    if printed:
+        files = write_printed_template(folder, described, design=design)
+        if json:
+            emit("template", {"files": [str(path) for path in files]})
+        else:
+            say(f"fill in {files[0]} and {files[1]}, then audit --evidence {folder}")
+        return
     trial_file, patient_file = write_template(folder, described, design=design)
     if json:
         emit("template", {"trial": str(trial_file), "patients": str(patient_file)})

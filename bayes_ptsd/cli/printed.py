@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,9 +91,42 @@ class Replication:
         return {"replication": found}
 
 
+@dataclass(frozen=True)
+class Row:
+    """A printed row of a folder, in place of what is typed."""
+
+    evidence: Evidence_ = None
+    contrast: Annotated[
+        str | None, typer.Option("--contrast", help="Printed row of --evidence, where it has more.")
+    ] = None
+
+    def fill(self, printed: Printed, beliefs: Believed) -> tuple[Printed, Believed]:
+        """Return estimate, 95% limits, degrees of freedom and total SD of the row, if one is named.
+
+        A total SD that was typed stays.
+        """
+        from bayes_ptsd.evidence.published import load_published, select_contrast, sole_contrast
+
+        if self.evidence is None and self.contrast is None:
+            return printed, beliefs
+        if printed != Printed():
+            raise SpecError("--evidence and --contrast name a row; drop --estimate, --ci, --df and "
+                            "whatever else says what was printed")  # fmt: skip
+        folder = load_published(self.evidence)
+        name = sole_contrast(folder) if self.contrast is None else self.contrast
+        row = select_contrast(folder, name).data["effects"].to_dataset()
+        estimate, low, high, df = (
+            float(row[key]) for key in ("estimate", "interval_low", "interval_high", "df")
+        )
+        own = folder.trial.endpoint(str(row["endpoint"].item())).reference_sd
+        found = Printed(estimate=estimate, ci=(low, high), df=df if df < math.inf else None)
+        return found, replace(beliefs, sd=own if beliefs.sd is None else beliefs.sd)
+
+
 @grouped
 def credibility(
     printed: Printed,
+    row: Row,
     beliefs: Believed,
     asked: Asked,
     relative_size: Annotated[
@@ -107,6 +141,7 @@ def credibility(
     With a --measure, or --counts, on its printed scale and under every prior; priors typed as
     distributions are of the logarithm of a ratio. Without one, of a difference in score units.
     """
+    printed, beliefs = row.fill(printed, beliefs)
     if printed.measure is None and printed.counts is None:
         _credibility_of_interval(printed, beliefs, asked, replication, relative_size, json)
         return
@@ -114,10 +149,9 @@ def credibility(
 
     with told_warnings() as told:
         found = measured_document(printed, beliefs, asked, relative_size)
-    original = interval(found["result"]["analyzed_estimate"], found["result"]["se"])
-    done = replication.document(
-        (found["result"]["analyzed_estimate"], *original), found["result"]["measure"]
-    )
+    original = found["result"]["analyzed_estimate"]
+    low, high = map(float, interval(original, found["result"]["se"]))
+    done = replication.document((original, low, high), found["result"]["measure"])
     document = found | done | {"warnings": told}
     if asked.figure is not None:
         write_plane(document, asked.figure)
@@ -173,7 +207,10 @@ def _show_quantities(document: dict[str, Any], title: str) -> None:
 
 
 def sensitivity(
-    contrast: Annotated[str, typer.Argument(help="Printed row, T2.IESR.X.")],
+    contrast: Annotated[
+        str | None,
+        typer.Argument(help="Printed row, T2.IESR.X; may be left out if it is the only one."),
+    ] = None,
     crossover_reading: Annotated[
         str, typer.Option("--crossover-reading", help="How a crossover row is read.")
     ] = "as_published",
@@ -191,10 +228,11 @@ def sensitivity(
 
     Models, carryover, readings and flow are changed on reconstructions of the printed numbers.
     """
-    from bayes_ptsd.evidence.published import load_published
+    from bayes_ptsd.evidence.published import load_published, sole_contrast
     from bayes_ptsd.sensitivity import ranked_assumptions, ranking_frame, tipping_points
 
     printed = load_published(evidence)
+    contrast = sole_contrast(printed) if contrast is None else contrast
     frame = ranking_frame(
         ranked_assumptions(
             printed, contrast, crossover_reading=crossover_reading, flow_reading=flow_reading,

@@ -49,12 +49,13 @@ def reconstruct_command(
     """Reconstruct patients that print every number of the paper, and verify each set."""
     from bayes_ptsd.evidence.published import load_published
     from bayes_ptsd.reconstruction.exclusions import impossibilities
-    from bayes_ptsd.reconstruction.plan import READINGS
+    from bayes_ptsd.reconstruction.plan import READINGS, plan_of
     from bayes_ptsd.reconstruction.run import reconstructions
 
     talk, printed = run.talk(), load_published(evidence)
     share = workers or (min(os.cpu_count() or 1, m) if m >= FEW else 1)
     talk.say(f"seed {run.fixed_seed}, {share} processes")
+    unmatched = plan_of(printed, flow_reading=flow_reading).unmatched
     said = [{"place": one.place, "statement": one.statement} for one in impossibilities(printed)]
     documents = []
     files: dict[Path, bytes] = {}
@@ -72,8 +73,10 @@ def reconstruct_command(
     paths = [path for path in files if path.suffix == ".csv"]
     if not run.json:
         _show(documents, said, paths)
+        say(*(f"not matched: {one}" for one in unmatched))
         return
     content = {"seed": run.fixed_seed, "readings": documents, "findings": said}
+    content |= {"unmatched": list(unmatched)} if unmatched else {}
     emit("reconstruct", {**content, "files": [str(path) for path in paths]})
 
 

@@ -57,8 +57,8 @@ def prior(
     from bayes_ptsd.replication.document import prior_document
     from bayes_ptsd.replication.export import write_mixture
 
-    readings = asked_readings(original, sources.evidence)
     with told_warnings() as told:
+        readings = asked_readings(original, sources.evidence)
         found = asked_prior(original, sources, readings, sd=scale.sd, robust_sd=robust_sd)
     total = float(found.about["sd"])
     designs = {}
@@ -92,9 +92,9 @@ def predict(
 ) -> None:
     """Foretell what a replication would print, for a relative size or a number of patients."""
     _check_size(n, relative_size)
-    readings = asked_readings(original, sources.evidence)
     rows, priors = [], []
     with told_warnings() as told:
+        readings = asked_readings(original, sources.evidence)
         for name in [""] if original.result else readings:
             found = asked_prior(original, sources, {name: 1.0}, sd=plan.sd)
             planned = asked_design(design, plan, sd=float(found.about["sd"]))
@@ -133,8 +133,8 @@ def assurance(
     from bayes_ptsd.replication.assurance import assurance_curve
     from bayes_ptsd.replication.document import curve_document
 
-    readings = asked_readings(original, sources.evidence)
     with told_warnings() as told:
+        readings = asked_readings(original, sources.evidence)
         found = asked_prior(original, sources, readings, sd=plan.sd)
     planned = asked_design(design, plan, sd=float(found.about["sd"]))
     sizes = sorted(set(n or [20, 40, 60, 80, 120, 160, 240, 320]))
@@ -165,8 +165,8 @@ def sample_size(
     from bayes_ptsd.replication.designs import DESIGNS
     from bayes_ptsd.replication.sample_size import expected_size
 
-    readings = asked_readings(original, sources.evidence)
     with told_warnings() as told:
+        readings = asked_readings(original, sources.evidence)
         found = asked_prior(original, sources, readings, sd=plan.sd)
     goal = asked_goal(aim, found)
     sd = float(found.about["sd"])

@@ -23,6 +23,7 @@ from bayes_ptsd.cli._output import (
     emit,
     interval,
     number,
+    printed_words,
     show_prose,
     show_table,
     store_path,
@@ -148,14 +149,13 @@ def _show_headline(done: dict[str, Any]) -> None:
     """Print the headline table."""
     rows = []
     for row in done["headline"]:
-        estimate, low, high, p = row["published"]
         label = f"{row['contrast']} {row['analysis'].replace('_', ' ')}"
         if row["analysis"] == "crossover":
             label += f", {row['crossover_reading'].replace('_', ' ')}"
         rows.append(
             [
                 label,
-                f"{estimate:g} ({low:g} to {high:g}), P {p:g}",
+                printed_words(*row["published"]),
                 row["prior"],
                 number(row["mean"]),
                 interval(row["eti95"], 2),

@@ -16,8 +16,8 @@ import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.comparison.averaged import averaged_posterior, averaged_summary
-from bayes_ptsd.contrasts import READINGS, analyses
-from bayes_ptsd.errors import SpecError, StoreError
+from bayes_ptsd.contrasts import READINGS, analyses, left_out
+from bayes_ptsd.errors import EvidenceError, SpecError, StoreError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import p_value
 from bayes_ptsd.evidence.published import contrast_names
@@ -35,6 +35,7 @@ from bayes_ptsd.store.catalog import read_sidecar
 __all__ = ["compare_published", "comparison_document", "comparison_frame", "gap_reason"]
 
 READ, PRINTED = "crossover_reading", "as_published"
+ADD = "add it to trial.toml"
 QUANTITIES = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid")
 
 
@@ -55,8 +56,9 @@ def compare_published(
     posterior and ``gap``. Reading ``averaged`` is the mixture of the posteriors under the readings
     of the treatment difference, and no stored result: it has no id. Its weights, by default those
     that the printed standard errors give, and where they are from are in attribute
-    ``reading_weights`` (JSON). NaN where a reading does not apply. What `store` lacks is computed
-    by the exact engine and not stored.
+    ``reading_weights`` (JSON). NaN where a reading does not apply, or a prior that is a multiple of
+    a reference SD that the endpoint lacks: attribute ``notes`` says so in lines. What `store` lacks
+    is computed by the exact engine and not stored.
     """
     names = contrast_names(evidence, endpoint=endpoint)
     if not names:
@@ -67,11 +69,15 @@ def compare_published(
         rows.append(_posterior_row(row, spec, store=store, seed=seed))
         if weights and rows[-1]["analysis"] == "crossover" and rows[-1][READ] == PRINTED:
             rows.append(_averaged_row(evidence, rows[-1], spec, of_treatment(weights)))
+    notes = left_out(evidence, priors)
+    if not rows:
+        raise EvidenceError(f"nothing to compare: {'; '.join(notes)}; {ADD}")
     frame = pd.DataFrame(rows).set_index(["contrast", "crossover_reading", "prior"])
     table = _labelled(frame, names, [_label(prior) for prior in priors])
+    said = {"notes": [f"{note}; {ADD}" for note in notes]} if notes else {}
     return table.assign_attrs(
         evidence_kind=evidence.kind, convention=convention, trial=evidence.trial.name,
-        reading_weights=json.dumps({"weights": weights, "source": source}),
+        reading_weights=json.dumps({"weights": weights, "source": source}), **said,
     )  # fmt: skip
 
 
@@ -83,7 +89,8 @@ def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
         hdi95_low=low["hdi95"], hdi95_high=high["hdi95"],
     )  # fmt: skip
     frame = flat.to_dataframe().reset_index()
-    frame = frame[frame["mean"].notna()]
+    # a posterior may have no mean, it always has a median
+    frame = frame[frame["median"].notna()]
     return frame.assign(
         evidence_kind=table.attrs["evidence_kind"], convention=table.attrs["convention"]
     ).reset_index(drop=True)
@@ -91,9 +98,9 @@ def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
 
 def comparison_document(table: xr.Dataset) -> dict[str, Any]:
     """Return a comparison as a JSON-safe document, a list of rows, None for missing numbers."""
-    frame = comparison_frame(table).astype(object)
+    frame = comparison_frame(table).replace(np.inf, np.nan).astype(object)
     rows = frame.where(frame.notna(), None).to_dict("records")
-    about = {str(key): value for key, value in table.attrs.items()}
+    about: dict[str, Any] = {str(key): value for key, value in table.attrs.items()}
     return {**about, "reading_weights": json.loads(about["reading_weights"]), "rows": rows}
 
 
@@ -108,7 +115,10 @@ def gap_reason(row: xr.Dataset, *, mean: float, center: float, prior: str) -> st
         parts.append(f"{printed / float(row['scale']):g} read as {printed:g}")
     if not np.isclose(center, printed, atol=1e-9):
         parts.append(f"center of the interval {center - printed:+.3g}")
-    parts.append(f"prior {mean - center:+.3g}")
+    # a Student-t likelihood of one degree of freedom has no mean, nor has what a flat prior adds
+    parts.append(
+        f"prior {mean - center:+.3g}" if np.isfinite(mean) else "the posterior has no mean"
+    )
     return "; ".join(parts)
 
 
@@ -131,7 +141,7 @@ def _posterior_row(
         "endpoint": str(printed["endpoint"].item()),
         "analysis": str(printed["analysis"].item()),
         "timepoint": str(printed["timepoint"].item()),
-        "n": int(printed["n"]),
+        "n": float(printed["n"]),
         "published_estimate": estimate / scale,
         "published_low": float(printed["ci_low"]) / scale,
         "published_high": float(printed["ci_high"]) / scale,
@@ -143,7 +153,7 @@ def _posterior_row(
         "recomputed_t": estimate / se,
         "recomputed_p": float(p_value(estimate, se, df=float(printed["df"]))),
         **_told(summary),
-        "gap": gap_reason(printed, mean=summary["mean"], center=center,
+        "gap": gap_reason(printed, mean=_or_nan(summary["mean"]), center=center,
                           prior=_label(spec.priors["treatment"])),
         "result_id": result_id,
     }  # fmt: skip
@@ -169,7 +179,7 @@ def _averaged_row(
         READ: AVERAGED,
         # a mixture of two scales has no standard error of its own
         "recomputed_se": np.nan,
-        "gap": gap_reason(one, mean=summary["mean"], center=center, prior=_label(prior)),
+        "gap": gap_reason(one, mean=_or_nan(summary["mean"]), center=center, prior=_label(prior)),
         "result_id": "",
     }  # fmt: skip
 
@@ -177,12 +187,17 @@ def _averaged_row(
 def _told(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return the cells of one posterior."""
     return {
-        **{key: summary[key] for key in QUANTITIES},
-        "rope_narrow": summary["rope"]["narrow"],
-        "rope_clinical": summary["rope"]["clinical"],
+        **{key: _or_nan(summary[key]) for key in QUANTITIES},
+        "rope_narrow": _or_nan(summary["rope"]["narrow"]),
+        "rope_clinical": _or_nan(summary["rope"]["clinical"]),
         **{f"{key}_{side}": value for key in ("eti95", "hdi95")
            for side, value in zip(("low", "high"), summary[key], strict=True)},
     }  # fmt: skip
+
+
+def _or_nan(value: float | None) -> float:
+    """Return a number, NaN where a summary has none."""
+    return np.nan if value is None else value
 
 
 def _summary(
@@ -209,8 +224,11 @@ def _label(prior: object) -> str:
 def _labelled(frame: pd.DataFrame, names: list[str], priors: list[str]) -> xr.Dataset:
     """Return the lines as a Dataset on named dims, with the intervals on dim bound."""
     table = xr.Dataset.from_dataframe(frame).reindex(contrast=names, prior=priors)
+    # of a row, whichever prior it was analyzed under: some priors may not apply to it
+    rows = xr.Dataset.from_dataframe(frame.groupby(level=["contrast", READ]).first())
+    rows = rows.reindex(contrast=names)
     order = [name for name in (AVERAGED, *READINGS) if name in table[READ].values]
-    table = table.sel({READ: order})
+    table, rows = table.sel({READ: order}), rows.sel({READ: order})
     for key in ("eti95", "hdi95"):
         sides = [table[f"{key}_{side}"] for side in ("low", "high")]
         table[key] = xr.concat(sides, dim=pd.Index(["low", "high"], name="bound"))
@@ -220,6 +238,6 @@ def _labelled(frame: pd.DataFrame, names: list[str], priors: list[str]) -> xr.Da
     of_row = ("published_", "read_", "recomputed_")
     by_row = ["n", *(str(key) for key in table.data_vars if str(key).startswith(of_row))]
     for key in by_row:
-        table[key] = table[key].isel(prior=0, drop=True)
-    first = table[["endpoint", "analysis", "timepoint"]].sel(crossover_reading="as_published")
-    return table.assign(first.isel(prior=0, drop=True).drop_vars("crossover_reading"))
+        table[key] = rows[key]
+    first = rows[["endpoint", "analysis", "timepoint"]].sel(crossover_reading="as_published")
+    return table.assign(first.drop_vars("crossover_reading"))

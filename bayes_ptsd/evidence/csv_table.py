@@ -88,11 +88,12 @@ def read_table(
     required: Sequence[str],
     optional: Sequence[str] = (),
     key: str = "id",
+    may_be_empty: bool = False,
 ) -> Table:
     """Read a CSV file with a header, unique ids and a row at least; messages call it `file`.
 
-    Refused: no UTF-8 CSV, an unknown, missing or repeated column, a row of another length than the
-    header, an empty or repeated id (column `key`).
+    A table that `may_be_empty` needs no row. Refused: no UTF-8 CSV, an unknown, missing or repeated
+    column, a row of another length than the header, an empty or repeated id (column `key`).
     """
     header, body, lines = _parse(path, file)
     _check_header(header, file, required, optional)
@@ -105,7 +106,7 @@ def read_table(
     rows = tuple(
         {name: _clean(cell) for name, cell in zip(header, cells, strict=True)} for cells in body
     )
-    if not rows:
+    if not rows and not may_be_empty:
         raise EvidenceError(f"{file}: has a header and no rows; add at least one")
     table = Table(file, rows, tuple(lines), key)
     _check_ids(table)

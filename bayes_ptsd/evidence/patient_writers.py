@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,35 @@ from bayes_ptsd.errors import EvidenceError, SpecError, shown
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_arrays import outcomes_of
 from bayes_ptsd.evidence.patient_columns import KIND_COLUMN
+from bayes_ptsd.evidence.published import EFFECTS
+from bayes_ptsd.evidence.side_tables import COLUMNS
 from bayes_ptsd.trial import DESIGNS, Endpoint, Trial
 from bayes_ptsd.whole_files import write_new
 
-__all__ = ["patients_csv", "trial_toml", "write_patients", "write_template"]
+__all__ = [
+    "patients_csv",
+    "trial_toml",
+    "write_patients",
+    "write_printed_template",
+    "write_template",
+]
 
 HEADER = """\
 # Describe the trial, then fill patients.csv. Lines that begin with # can stay or go.
 # In patients.csv: one row per subject, period, visit and endpoint; an empty score is a missing one.
 """
+PRINTED_HEADER = """\
+# Describe the trial, then fill effects.csv: a row per printed difference, with its interval or P.
+# The other tables are optional; a row there is a printed line. Lines that begin with # can go.
+"""
+PRINTED_HINTS = """\
+# range = [0, 60]        # lowest and highest possible score, whole numbers; optional
+# mcid = 5.0             # minimal clinically important difference; optional
+# reference_sd = 9.0     # total SD of the score, of which most priors are multiples; optional
+"""
 # the endpoint of a template: every field that a trial file can give has a value to be replaced
 SCORE = Endpoint("score", "Name for people", "continuous", "lower", range=(0.0, 100.0), mcid=5.0)
+PRINTED_SCORE = Endpoint("score", "Name for people", "continuous", "lower")
 # a spreadsheet computes these; -7d and +24h are labels of visits
 FORMULA = re.compile(r"[=@\t\r]|[-+](?!\d[\w.]*$)")
 HINTS = {
@@ -73,6 +92,33 @@ def write_template(
     return files
 
 
+def write_printed_template(
+    folder: str | Path, trial: Trial | None = None, *, design: str = "crossover"
+) -> list[Path]:
+    """Write ``trial.toml`` and the tables of a folder of printed numbers, to be filled in.
+
+    ``effects.csv`` has a row per endpoint with its id and analysis, the other tables their header.
+    Files that exist are not overwritten. Without a trial, the trial file has places to fill in.
+    """
+    described = trial or replace(_to_describe(design), endpoints={"score": PRINTED_SCORE})
+    text = trial_toml(described)
+    contents = {"trial.toml": text if trial else PRINTED_HEADER + _with_hints(text, PRINTED_HINTS)}
+    contents["effects.csv"] = "\n".join([",".join(EFFECTS), *_rows_to_fill(described)]) + "\n"
+    for name, (required, optional) in COLUMNS.items():
+        contents[f"{name}.csv"] = ",".join((*required, *optional)) + "\n"
+    files = {Path(folder) / name: content for name, content in contents.items()}
+    _write_new(files)
+    return list(files)
+
+
+def _rows_to_fill(trial: Trial) -> list[str]:
+    """Return a row of effects.csv per endpoint, empty but for its id, endpoint and analysis."""
+    analysis = "crossover" if trial.design == "crossover" else "parallel"
+    known = {"analysis": analysis}
+    rows = [known | {"id": key.upper(), "endpoint": key} for key in trial.endpoints]
+    return [",".join(row.get(column, "") for column in EFFECTS) for row in rows]
+
+
 def write_patients(
     evidence: Evidence, path: str | Path, *, trial_file: str | Path | None = None
 ) -> Path:
@@ -116,9 +162,10 @@ def _to_describe(design: str) -> Trial:
     )
 
 
-def _with_hints(text: str) -> str:
-    """Put a hint behind the lines that need one."""
-    lines = [*text.splitlines(), "", "# [visits]", HINTS["[visits]"], '# "24h" = 24.0']
+def _with_hints(text: str, more: str = "") -> str:
+    """Put a hint behind the lines that need one, and `more` behind the endpoint."""
+    lines = [*text.splitlines(), *more.splitlines()]
+    lines += ["", "# [visits]", HINTS["[visits]"], '# "24h" = 24.0']
     hinted = (
         f"{line}  {hint}" if (hint := HINTS.get(line.partition(" ")[0])) else line for line in lines
     )

@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from bayes_ptsd.display import listed
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.csv_table import Table, read_table
@@ -24,16 +25,28 @@ from bayes_ptsd.evidence.readings import crossover_reading_of
 from bayes_ptsd.evidence.side_tables import SIDE_TABLES, read_side_table
 from bayes_ptsd.trial import PRINTED_SIGNS, Trial, load_trial, printed_sign
 
-__all__ = ["ANALYSES", "contrast_names", "load_published", "select_contrast"]
+__all__ = [
+    "ANALYSES",
+    "EFFECTS",
+    "contrast_names",
+    "load_published",
+    "primary_contrasts",
+    "select_contrast",
+    "sole_contrast",
+]
 
 ANALYSES = (
     "crossover", "first_period", "first_period_adjusted", "first_period_longitudinal", "parallel"
 )  # fmt: skip
-REQUIRED = ("id", "endpoint", "analysis", "estimate", "sign_as_printed")
-OPTIONAL = (
-    "ci_low", "ci_high", "p_value", "timepoint", "term", "n", "n_active", "n_control", "df",
-    "df_basis", "n_stated", "df_stated", "section", "cell", "provenance",
+EFFECTS = (
+    "id", "endpoint", "analysis", "timepoint", "term", "estimate", "ci_low", "ci_high", "p_value",
+    "n", "n_active", "n_control", "df", "df_basis", "n_stated", "df_stated", "sign_as_printed",
+    "section", "cell", "provenance",
 )  # fmt: skip
+"""Columns of effects.csv, in the order of a template."""
+MAIN_ANALYSES = ("crossover", "first_period", "parallel")
+REQUIRED = ("id", "endpoint", "analysis", "estimate", "sign_as_printed")
+OPTIONAL = tuple(name for name in EFFECTS if name not in REQUIRED)
 IntArray: TypeAlias = NDArray[np.int64]
 TEXTS = (
     "endpoint", "analysis", "timepoint", "term", "section", "cell", "provenance",
@@ -51,8 +64,8 @@ def load_published(folder: str | Path | None = None) -> Evidence:
     ----------
     folder : str or Path, optional
         A folder with `trial.toml` and `effects.csv`, and any of `baseline.csv`, `flow.csv`,
-        `adverse_events.csv`, `design.csv` and `claims.csv`; without it, the numbers of Feder et
-        al. 2014 [1]_.
+        `adverse_events.csv`, `design.csv` and `claims.csv`, which may be without rows; without it,
+        the numbers of Feder et al. 2014 [1]_. A row needs its estimate with an interval or a P.
 
     Returns
     -------
@@ -98,7 +111,8 @@ def load_published(folder: str | Path | None = None) -> Evidence:
     for name in SIDE_TABLES:
         path = place / f"{name}.csv"
         if path.is_file():
-            nodes[name] = read_side_table(name, path, f"{source}/{name}.csv", trial=trial)
+            read = read_side_table(name, path, f"{source}/{name}.csv", trial=trial)
+            nodes |= {} if read is None else {name: read}
     return Evidence("published", trial, xr.DataTree.from_dict(nodes), source=source)
 
 
@@ -200,6 +214,11 @@ def _check_words(table: Table, trial: Trial) -> None:
     table.one_of("analysis", ANALYSES)
     for index, row in enumerate(table.rows):
         sign, is_treatment = row["sign_as_printed"], row.get("term", "") in ("", "treatment")
+        if is_treatment and not sign:
+            table.refuse(
+                index, "sign_as_printed",
+                f"is empty; say which way the difference is printed: {', '.join(PRINTED_SIGNS)}",
+            )  # fmt: skip
         if is_treatment and sign not in PRINTED_SIGNS:
             table.refuse(
                 index, "sign_as_printed", f"'{sign}' is not allowed{nearest(sign, PRINTED_SIGNS)}"
@@ -297,6 +316,30 @@ def _standard_errors(
         else:
             se[index] = se_from_interval(low[index], high[index], df=degrees)
     return {"se": se, "interval_low": low, "interval_high": high}
+
+
+def sole_contrast(evidence: Evidence) -> str:
+    """Return the id of the only printed treatment contrast; refuse where one has to be named."""
+    names = contrast_names(evidence)
+    if len(names) != 1:
+        known = f"one of {listed(names)}" if names else "but no treatment contrast is printed"
+        raise SpecError(f"{evidence.source}: name a printed row: add --contrast, {known}")
+    return names[0]
+
+
+def primary_contrasts(evidence: Evidence) -> list[str]:
+    """Return the main rows of the first endpoint that has any: crossover, first period, parallel.
+
+    All its treatment rows where it has none of these.
+    """
+    effects = evidence.data["effects"].to_dataset()
+    names = contrast_names(evidence)
+    label = {one: dict(zip(effects["contrast"].values.tolist(), effects[one].values.tolist(),
+                           strict=True)) for one in ("endpoint", "analysis")}  # fmt: skip
+    printed = [label["endpoint"][name] for name in names]
+    first = next((one for one in evidence.trial.endpoints if one in printed), None)
+    own = [name for name in names if label["endpoint"][name] == first]
+    return [name for name in own if label["analysis"][name] in MAIN_ANALYSES] or own
 
 
 def contrast_names(evidence: Evidence, *, endpoint: str | None = None) -> list[str]:

@@ -17,7 +17,7 @@ from bayes_ptsd.evidence.csv_table import Table, read_table
 from bayes_ptsd.evidence.readings import FLOW_READINGS
 from bayes_ptsd.trial import Trial
 
-__all__ = ["FLOW_STAGES", "SIDE_TABLES", "read_side_table"]
+__all__ = ["COLUMNS", "FLOW_STAGES", "SIDE_TABLES", "read_side_table"]
 
 FLOW_STAGES = (
     "screened", "excluded", "randomized", "rated_first", "left_after_first", "completed_first",
@@ -54,15 +54,16 @@ COLUMNS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyTyp
 )
 
 
-def read_side_table(name: str, path: Traversable, file: str, *, trial: Trial) -> xr.Dataset:
-    """Read one of the tables beside the effects, NaN where nothing is printed.
+def read_side_table(name: str, path: Traversable, file: str, *, trial: Trial) -> xr.Dataset | None:
+    """Read one of the tables beside the effects, NaN where nothing is printed; None without a row.
 
     ``baseline``: n, value, spread (SD, or percentage for a count) over `characteristic` and
     `treatment`. ``flow``: count over `step`. ``adverse_events``: percent, count, n over `event` and
     `treatment`. ``design``: value (text) and number over `item`. ``claims``: n over `claim_row`.
     """
     required, optional = COLUMNS[name]
-    return SIDE_TABLES[name](read_table(path, file, required=required, optional=optional), trial)
+    table = read_table(path, file, required=required, optional=optional, may_be_empty=True)
+    return SIDE_TABLES[name](table, trial) if table.rows else None
 
 
 def _two_arms(table: Table, columns: tuple[str, ...], row_dim: str) -> dict[str, xr.Variable]:
@@ -92,12 +93,12 @@ def _check_filled(table: Table, columns: Sequence[str]) -> None:
                 table.refuse(index, column, "is empty; write the printed number")
 
 
-def _check_counts(table: Table, columns: tuple[str, ...]) -> None:
-    """Refuse numbers of people that are negative or not whole."""
+def _check_counts(table: Table, columns: tuple[str, ...], *, least: int = 0) -> None:
+    """Refuse numbers of people below `least` or not whole."""
     for column in columns:
         for index, value in enumerate(table.number(column)):
-            if np.isfinite(value) and (value < 0 or value != int(value)):
-                table.refuse(index, column, f"{value:g} is not a number of people")
+            if np.isfinite(value) and (value < least or value != int(value)):
+                table.refuse(index, column, f"{value:g} is not a number of people, {least} or more")
 
 
 def _baseline(table: Table, trial: Trial) -> xr.Dataset:
@@ -105,7 +106,7 @@ def _baseline(table: Table, trial: Trial) -> xr.Dataset:
     kinds = table.one_of("kind", BASELINE_KINDS)
     table.one_of("endpoint", tuple(trial.endpoints), empty=True)
     _check_filled(table, TWO_ARMS)
-    _check_counts(table, tuple(f"n_{arm}" for arm in ARMS))
+    _check_counts(table, tuple(f"n_{arm}" for arm in ARMS), least=1)
     for index, kind in enumerate(kinds):
         for arm in ARMS:
             value = table.number(f"value_{arm}")[index]
@@ -133,7 +134,8 @@ def _flow(table: Table, trial: Trial) -> xr.Dataset:
 def _adverse_events(table: Table, trial: Trial) -> xr.Dataset:
     """Adverse events: percentages, and counts where stated."""
     for arm in ARMS:
-        _check_counts(table, (f"count_{arm}", f"n_{arm}"))
+        _check_counts(table, (f"count_{arm}",))
+        _check_counts(table, (f"n_{arm}",), least=1)
         for index, percent in enumerate(table.number(f"percent_{arm}")):
             if percent < 0 or percent > 100:
                 table.refuse(index, f"percent_{arm}", f"{percent:g} is not between 0 and 100")

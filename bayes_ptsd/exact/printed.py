@@ -20,7 +20,7 @@ from bayes_ptsd.exact.summary import (
     prior_predictive_tail,
     sampling_error,
 )
-from bayes_ptsd.prior_family import resolve_prior
+from bayes_ptsd.prior_family import WITHOUT_SD, resolve_prior
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.provenance import (
     DEFAULT_SEED,
@@ -31,8 +31,9 @@ from bayes_ptsd.provenance import (
 )
 from bayes_ptsd.scaled_priors import ScaledPrior
 from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.trial import Endpoint
 
-__all__ = ["accepted_row", "describe_row", "fit_exact", "row_prior", "summarize_exact"]
+__all__ = ["accepted_row", "describe_row", "fit_exact", "needs_sd", "row_prior", "summarize_exact"]
 
 # As many draws as a sampled fit has of its prior; prior draws are only looked at.
 PRIOR_DRAWS = 1000
@@ -46,23 +47,30 @@ RESOLVED, OUTSIDE = 1e-8, 1e-6
 def row_prior(spec: ModelSpec, evidence: Evidence) -> Prior:
     """Return the prior on the treatment difference for one selected row, in score units.
 
-    A member of the family is resolved at the endpoint's reference SD (and, for cochrane, the row's
-    standard error); an endpoint without one is refused.
+    A member of the family is resolved at the endpoint's reference SD, `cochrane` at the row's
+    standard error; an endpoint without a reference SD is refused where the prior needs it.
     """
     asked = spec.priors["treatment"]
     if isinstance(asked, Prior):
         return asked
     row = evidence.data["effects"].to_dataset()
     endpoint = evidence.trial.endpoint(str(row["endpoint"].item()))
-    if endpoint.reference_sd is None:
+    if needs_sd(asked, endpoint):
         raise EvidenceError(
             f"endpoint '{endpoint.id}' has no 'reference_sd' in {evidence.trial.source}: the prior "
-            f"'{asked}' is a multiple of it; add it or give the prior in full"
+            f"'{asked}' is a multiple of it; add it, take {' or '.join(WITHOUT_SD)}, or give the "
+            "prior in full"
         )
     if isinstance(asked, ScaledPrior):
-        return asked.resolve(sd=endpoint.reference_sd, location=0.0)
+        return asked.resolve(sd=endpoint.reference_sd or 1.0, location=0.0)
     scale = likelihood_of(row, spec.options["convention"]).params["sigma"]
     return resolve_prior(asked, sd=endpoint.reference_sd, se=scale)
+
+
+def needs_sd(asked: Prior | ScaledPrior | str, endpoint: Endpoint) -> bool:
+    """Tell whether a prior is a multiple of a reference SD that the endpoint lacks."""
+    multiple = not isinstance(asked, Prior) and asked not in WITHOUT_SD
+    return multiple and endpoint.reference_sd is None
 
 
 def fit_exact(evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED) -> xr.DataTree:

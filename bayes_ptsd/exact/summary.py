@@ -31,13 +31,14 @@ def likelihood_of(row: xr.Dataset, convention: str) -> Prior:
     """Return the likelihood of one printed row as a distribution over the treatment difference.
 
     N: normal around the printed estimate; T: Student-t around the center of the interval, normal
-    with infinite degrees of freedom. Both are symmetric in estimate and difference, so the
+    with infinite or no degrees of freedom. Both are symmetric in estimate and difference, so the
     posterior under a flat prior is this distribution.
     """
     low, high, df = (float(row[name]) for name in ("interval_low", "interval_high", "df"))
     if convention == "N":
         return normal(float(row["estimate"]), (high - low) / (2 * float(stats.norm.ppf(0.975))))
-    return student_t(df, (low + high) / 2, (high - low) / (2 * float(stats.t.ppf(0.975, df))))
+    center, se = (low + high) / 2, (high - low) / (2 * float(stats.t.ppf(0.975, df)))
+    return student_t(df, center, se) if np.isfinite(df) else normal(center, se)
 
 
 def conjugate_posterior(likelihood: Prior, prior: Prior) -> Prior | None:

@@ -59,7 +59,9 @@ def counted_in(averaged: Mapping[str, Any], printed: Mapping[str, Any], share: f
     `share` is its weight among all readings; `averaged` also names the prior.
     """
     mean, better, beyond = (
-        share * printed[key] + (1 - share) * averaged[key]
+        math.nan
+        if None in (printed[key], averaged[key])
+        else share * printed[key] + (1 - share) * averaged[key]
         for key in ("mean", "prob_benefit", "prob_gt_mcid")
     )
     margin = "" if math.isnan(beyond) else f" and P(> MCID) {_bare(beyond, 3)}"

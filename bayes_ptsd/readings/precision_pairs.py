@@ -87,8 +87,8 @@ def row_pairs(evidence: Evidence) -> tuple[RowPair, ...]:
     if not pairs:
         raise EvidenceError(
             f"{evidence.source}: no endpoint has both a crossover and a first_period row with an "
-            "interval at the same timepoint, so the readings cannot be weighed; give weights by "
-            "hand, as --reading-weights as_published=0.5,unhalved=0.5"
+            "interval at the same timepoint, so the readings cannot be weighed; where a command "
+            "takes weights, give them by hand, as --reading-weights as_published=0.5,unhalved=0.5"
         )
     return tuple(pairs)
 

@@ -9,10 +9,12 @@ import xarray as xr
 
 from bayes_ptsd.comparison import compare
 from bayes_ptsd.contrasts import Analysis, analyses
+from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.published import contrast_names
+from bayes_ptsd.evidence.published import primary_contrasts
 from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.exact.printed import fit_exact
+from bayes_ptsd.frequentist.documents import finite
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS
 from bayes_ptsd.reanalysis.stages import Outcome, Progress, kept, silent
@@ -34,12 +36,14 @@ SAMPLER = {"engine": "nuts", "draws": 1000, "tune": 1000, "chains": 4}
 
 
 def headline_contrasts(evidence: Evidence) -> list[str]:
-    """Return the ids of the first endpoint's printed first-period and crossover contrasts."""
-    primary = next(iter(evidence.trial.endpoints))
-    analysis = evidence.data["effects"]["analysis"]
-    names = contrast_names(evidence, endpoint=primary)
-    kept = ("crossover", "first_period")
-    return [name for name in names if str(analysis.sel(contrast=name).item()) in kept]
+    """Return the ids of the first endpoint's main printed contrasts; others if it has none."""
+    names = primary_contrasts(evidence)
+    if not names:
+        raise EvidenceError(
+            f"{evidence.source}: no printed treatment contrast to reanalyze; effects.csv needs a "
+            "row whose term is 'treatment'"
+        )
+    return names
 
 
 def exact_posteriors(
@@ -96,20 +100,22 @@ def headline_rows(
 
     The average over readings comes first, with weights of `reading_weights` or else of print.
     """
-    primary = next(iter(evidence.trial.endpoints))
+    names = headline_contrasts(evidence)
+    endpoint = evidence.data["effects"]["endpoint"].sel(contrast=names[0])
     table = compare(
-        evidence, endpoint=primary, priors=HEADLINE_PRIORS, store=store, seed=seed,
+        evidence, endpoint=str(endpoint.item()), priors=HEADLINE_PRIORS, store=store, seed=seed,
         reading_weights=reading_weights,
     )  # fmt: skip
     rows = []
-    for name in headline_contrasts(evidence):
+    for name in names:
         one = table.sel(contrast=name)
         for reading in one["crossover_reading"].values:
             cell = one.sel(crossover_reading=reading)
-            if bool(cell["mean"].notnull().any()):
-                rows += [
-                    _headline_row(name, str(reading), cell, prior) for prior in HEADLINE_PRIORS
-                ]
+            rows += [
+                _headline_row(name, str(reading), cell, prior)
+                for prior in HEADLINE_PRIORS
+                if bool(cell["median"].sel(prior=prior).notnull())
+            ]
     order = {AVERAGED: 0, "as_published": 1}
     return sorted(rows, key=lambda row: order.get(row["crossover_reading"], 2))
 
@@ -123,11 +129,12 @@ def _headline_row(name: str, reading: str, cell: xr.Dataset, prior: str) -> dict
         "analysis": str(one["analysis"].item()),
         "crossover_reading": reading if crossover else "as_published",
         "prior": prior,
-        "published": [float(one[f"published_{key}"]) for key in ("estimate", "low", "high", "p")],
+        "published": [finite(one[f"published_{key}"].item())
+                      for key in ("estimate", "low", "high", "p")],
         "mean": float(one["mean"]),
         "eti95": one["eti95"].values.tolist(),
         "prob_benefit": float(one["prob_benefit"]),
-        "prob_gt_mcid": float(one["prob_gt_mcid"]),
+        "prob_gt_mcid": finite(one["prob_gt_mcid"].item()),
         # an average over readings is no stored result
         "result_id": str(one["result_id"].item()) or None,
-    }
+    }  # fmt: skip

@@ -93,6 +93,9 @@ def fitting_patients(
     tasks: list[Task] = []
     try:
         tasks = list(_tasks(evidence, m=m, quick=quick, seed=seed, workers=workers))
+        if not is_shipped(evidence):
+            tasks, lines = _possible(tasks)
+            outcome["notes"] += lines
     except EvidenceError as error:
         if is_shipped(evidence):
             raise
@@ -110,7 +113,7 @@ def fitting_patients(
                 progress(STAGE, 0, total)
             work(report)
             return outcome | {
-                "pooled": [task.pooled_id(seed) for task in tasks],
+                "pooled": [one for task in tasks if store.has(one := task.pooled_id(seed))],
                 "failed": [one for one in outcome["computed"] + outcome["found"]
                            if not read_sidecar(store.path, one)["checks_passed"]],
             }  # fmt: skip
@@ -144,13 +147,13 @@ def describe_pooled(store: ResultStore, ids: list[str]) -> list[dict[str, Any]]:
 
 def _tasks(evidence: Evidence, *, m: int, quick: bool, seed: int, workers: int) -> Iterator[Task]:
     """Yield the work, the longest pieces first."""
-    endpoint = next(iter(evidence.trial.endpoints))
     made: dict[tuple[str, str], list[Evidence]] = {}
     for reading, flow in _readings(is_shipped(evidence), quick=quick):
         made[reading, flow] = reconstructed_sets(
             evidence, m=m, reading=reading, flow_reading=flow, seed=seed, workers=workers
         )
     first = made["as_published", "paper"]
+    endpoint = str(first[0].data["outcomes"].to_dataset()["endpoint"].values[0])
 
     def task(name: str, sets: list[Evidence], engine: str, prior: str = "") -> Task:
         spec = load_model(name)
@@ -173,6 +176,21 @@ def _tasks(evidence: Evidence, *, m: int, quick: bool, seed: int, workers: int) 
                 evidence, m=m, reading=reading, flow_reading=flow, nuisance=file
             )
             yield from (task(name, sets, "exact", PRIORS[0]) for name in BETWEEN_FILES)
+
+
+def _possible(tasks: list[Task]) -> tuple[list[Task], list[str]]:
+    """Return the tasks whose model takes the patients, and a line for every other model."""
+    kept, lines = [], {}
+    for task in tasks:
+        try:
+            task.spec.room.problem(task.patients[0], task.spec)
+        except (EvidenceError, SpecError) as error:
+            lines[task.spec.name] = (
+                f"not fitted to reconstructed patients: {task.spec.name}: {error}"
+            )
+            continue
+        kept.append(task)
+    return kept, list(lines.values())
 
 
 def _readings(shipped: bool, *, quick: bool) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bayes_ptsd.contrasts import left_out
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.evidence.readings import of_treatment
@@ -82,6 +83,7 @@ def reanalyze(
     asked = {"quick": quick, "seed": seed, "evidence": printed.digest, "reconstructions": sets,
              "reading_weights": by_hand}  # fmt: skip
     made = _describe_outcomes(store, outcomes)
+    made["notes"] = [*left_out(printed), *made["notes"]]
     notes, results = {"seconds": seconds, "reading_weights": weights}, made["results"]
     store.record_run("reanalyze", asked, results=results, versions=library_versions(), notes=notes)
     return {

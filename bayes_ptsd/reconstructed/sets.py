@@ -54,7 +54,12 @@ def sets_digest(patients: Sequence[Evidence]) -> str:
 
 
 def outcome_for(spec: ModelSpec, patients: Evidence, endpoint: str, visit: str = "24h") -> Evidence:
-    """Select the endpoint and visit that a model analyzes; a longitudinal one has all visits."""
+    """Select the endpoint and visit that a model analyzes; a longitudinal one has all visits.
+
+    The first visit that has scores where the trial has none called `visit`.
+    """
     if spec.room.reads == "visits":
         return select_endpoint(patients, endpoint)
-    return select_outcome(patients, endpoint, visit=visit)
+    scores = patients.data["outcomes"].to_dataset()["value"].sel(endpoint=endpoint)
+    known = scores["visit"].values[scores.notnull().any(("subject", "period")).values].tolist()
+    return select_outcome(patients, endpoint, visit=visit if visit in known else str(known[0]))

@@ -68,7 +68,7 @@ def carry_out(task: Task, store: ResultStore, *, seed: int, report: Report) -> N
     """Compute and store what a store lacks of a task, each result as soon as it is there.
 
     `report` is told of every result ``("computed" or "found", id)``, and of every set that could
-    not be sampled ``("lost", reason)``.
+    not be sampled, or pooled posterior not computed, ``("lost", reason)``.
     """
     name = task.pooled_id(seed)
     if store.has(name):
@@ -76,7 +76,11 @@ def carry_out(task: Task, store: ResultStore, *, seed: int, report: Report) -> N
             report("found", one)
         return
     if task.engine == "exact":
-        pooled = pooled_exact(task.patients, task.spec, printed=task.printed, seed=seed)
+        try:
+            pooled = pooled_exact(task.patients, task.spec, printed=task.printed, seed=seed)
+        except FitError as error:
+            report("lost", f"{task.spec.name}: {error}")
+            return
     else:
         pooled = _sampled(task, store, seed=seed, report=report)
     report("computed", store.save(pooled))

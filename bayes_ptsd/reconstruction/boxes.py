@@ -7,7 +7,6 @@ from one box after the other.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +15,8 @@ import xarray as xr
 from bayes_ptsd.audit.polygon import admissible_polygon, slopes_printing_p
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.intervals import FloatArray, critical_value, rounding_box
-from bayes_ptsd.trial import Trial
 
-__all__ = ["Box", "PrintedRow", "printed_row", "refuse_higher"]
+__all__ = ["Box", "PrintedRow", "printed_row"]
 
 Box = tuple[float, float]
 ANYTHING: Box = (-np.inf, np.inf)
@@ -166,14 +164,3 @@ def _text(printed: tuple[float, ...], digits: list[int]) -> str:
     )
     interval = "" if digits[1] < 0 else f" ({low} to {high})"
     return f"{estimate}{interval}" + ("" if digits[3] < 0 else f", P = {p}")
-
-
-def refuse_higher(trial: Trial, endpoints: Collection[str]) -> None:
-    """Refuse endpoints of which a higher score is better: benefit is control minus active here."""
-    higher = [e for e, one in trial.endpoints.items() if e in endpoints and one.better == "higher"]
-    if higher:
-        raise EvidenceError(
-            f"endpoint '{higher[0]}': a higher score is better; reconstruction takes endpoints of "
-            "which a lower score is better: reverse the scores and their printed rows, and set "
-            "better = 'lower' in trial.toml"
-        )

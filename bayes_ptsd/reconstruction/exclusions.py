@@ -28,12 +28,15 @@ def impossibilities(evidence: Evidence) -> list[Finding]:
     """Return what no patients can print.
 
     Rows whose estimate, limits and P value no symmetric interval prints, and the adjusted
-    regression if its printed terms alone cannot hold beside the first-period row.
+    regression if its printed terms alone cannot hold beside the first-period row (of endpoints
+    that are reconstructed together).
     """
     effects = printed_rows(evidence)
     rows = [printed_row(effects, name) for name in effects["contrast"].values.tolist()]
     found = [_row_finding(row) for row in rows if not _prints(row)]
     plan = plan_of(evidence)
+    if not plan.joint:
+        return found
     gap = adjusted_gap(plan)
     return [*found, _regression_finding(plan, gap)] if gap > 0 else found
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes_ptsd.evidence.intervals import FloatArray
-from bayes_ptsd.evidence.readings import crossover_reading_of
-from bayes_ptsd.reconstruction.plan import Plan
+from bayes_ptsd.reconstruction.plan import Plan, halves_of
 from bayes_ptsd.reconstruction.statistics import equicorrelated, orthogonal, with_gram
 
-__all__ = ["CrossoverTargets", "exact_period_two", "first_difference", "halves_of"]
+__all__ = ["CrossoverTargets", "exact_period_two", "first_difference"]
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,6 @@ class CrossoverTargets:
     se: FloatArray
     total_se: float
     reading: str
-
-
-def halves_of(reading: str) -> float:
-    """Return how often a printed contrast goes into the sum of the two period differences."""
-    if reading == "carryover_covariate":  # a difference of the first period, nothing is halved
-        return 1.0
-    return 2 * crossover_reading_of(reading).scale
 
 
 def first_difference(plan: Plan, first: FloatArray) -> FloatArray:

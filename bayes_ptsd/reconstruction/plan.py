@@ -1,4 +1,10 @@
-"""What has to be reconstructed: printed results, patients by fate, baselines and claims."""
+"""What has to be reconstructed: printed results, patients by fate, baselines and claims.
+
+A trial that prints subscales with their total, a mediator and its regression, and who went on is
+reconstructed as one piece (`Plan.joint`). Of any other trial each endpoint is matched to its own
+rows. Inside the search a lower score is better: scores of an endpoint of which higher is better
+have the other sign until they are laid out as patients.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +18,23 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayes_ptsd.audit.finding import printed_rows
-from bayes_ptsd.audit.flow import total_count
 from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence import ONLY_VISIT, Evidence
 from bayes_ptsd.evidence.intervals import FloatArray, rounding_box
 from bayes_ptsd.evidence.readings import crossover_reading_of, flow_reading_of
-from bayes_ptsd.reconstruction.boxes import Box, PrintedRow, printed_row, refuse_higher
+from bayes_ptsd.reconstruction.boxes import Box, PrintedRow, printed_row
+from bayes_ptsd.reconstruction.sizes import (
+    orders_of,
+    patients_of,
+    patients_of_flow,
+)
 
-__all__ = ["READINGS", "WITHOUT_CHANGE", "Claim", "Plan", "PrintedBaseline", "plan_of"]
+__all__ = ["READINGS", "WITHOUT_CHANGE", "Claim", "Plan", "PrintedBaseline", "halves_of", "plan_of"]
 
 READINGS = ("as_published", "unhalved", "change", "change_unhalved", "carryover_covariate")
 WITHOUT_CHANGE = {"change": "as_published", "change_unhalved": "unhalved"}
 """How a row is read that has no baseline to change from, by the readings that analyze change."""
+LATER = "first_period_longitudinal"
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 
@@ -68,6 +79,10 @@ class Plan:
         Rows of the regression that adjusts for another outcome, by term.
     baselines : mapping
         Printed baselines by endpoint, active first and control first.
+    joint : bool
+        Total, parts, mediator and who went on are reconstructed together.
+    unmatched : tuple of str
+        Printed rows that are not matched, with the reason.
     """
 
     evidence: Evidence
@@ -84,6 +99,24 @@ class Plan:
     adjusted: Mapping[str, PrintedRow]
     baselines: Mapping[str, tuple[PrintedBaseline, PrintedBaseline]]
     claims: tuple[Claim, ...]
+    joint: bool = True
+    unmatched: tuple[str, ...] = ()
+
+    @property
+    def endpoints(self) -> list[str]:
+        """Endpoints that get scores: all, or those with a row of their own."""
+        with_rows = dict.fromkeys(endpoint for endpoint, _ in self.rows)
+        return list(self.evidence.trial.endpoints) if self.joint else list(with_rows)
+
+    @property
+    def visits(self) -> dict[str, float]:
+        """Visits of the trial in order with their hours; one without a name where it has none."""
+        return dict(self.evidence.trial.visits) or {ONLY_VISIT: np.nan}
+
+    @property
+    def periods(self) -> int:
+        """Two, or one of a parallel trial."""
+        return 1 if self.evidence.trial.design == "parallel" else 2
 
     @property
     def infused_twice(self) -> BoolArray:
@@ -107,21 +140,18 @@ class Plan:
 
     @cached_property
     def total(self) -> str:
-        """The endpoint that is the sum of others."""
-        names = list(self.evidence.trial.endpoints)
-        found = [name for name in names if any(n.startswith(f"{name}_") for n in names)]
-        return found[0]
+        """The endpoint that is the sum of others, empty where endpoints stand alone."""
+        return total_of(self.evidence) if self.joint else ""
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
         """The endpoints that add up to it."""
-        return tuple(n for n in self.evidence.trial.endpoints if n.startswith(f"{self.total}_"))
+        return parts_of(self.evidence, self.total) if self.joint else ()
 
     @cached_property
     def mediator(self) -> str:
         """The outcome that the adjusted regression adjusts for."""
-        names = [t.partition("_24h")[0] for t in self.adjusted if t.endswith("_24h")]
-        return names[0]
+        return mediator_of(self.adjusted) if self.joint else ""
 
     @property
     def stated_df(self) -> float:
@@ -144,11 +174,12 @@ class Plan:
 
     @cached_property
     def threshold_endpoint(self) -> str:
-        """The endpoint that decides about the second infusion."""
+        """The endpoint that decides about the second infusion, empty where none is known to."""
         later = [
-            e for (e, a), row in self.rows.items() if a == "crossover" and self.visit(e) != "24h"
-        ]
-        return later[0]
+            e for (e, a), row in self.rows.items()
+            if a == "crossover" and self.joint and self.visit(e) != "24h"
+        ]  # fmt: skip
+        return later[0] if later else ""
 
     @cached_property
     def threshold(self) -> float:
@@ -158,16 +189,71 @@ class Plan:
         return float(design["number"].values[names][0])
 
     def visit(self, endpoint: str) -> str:
-        """Return the visit at which an endpoint's crossover row was scored."""
+        """Return the visit at which an endpoint's row was scored, the crossover row's first."""
         effects = self.evidence.data["effects"].to_dataset()
-        return str(effects["timepoint"].sel(contrast=self.rows[endpoint, "crossover"].id).item())
+        rows = [self.rows[endpoint, a] for a in ("crossover", "first_period", LATER)
+                if (endpoint, a) in self.rows]  # fmt: skip
+        time = str(effects["timepoint"].sel(contrast=rows[0].id).item())
+        return time if time in self.visits else next(iter(self.visits))
 
     def bounds(self, endpoint: str) -> tuple[float, float]:
-        """Return lowest and highest score of an endpoint."""
-        limits = self.evidence.trial.endpoint(endpoint).range
-        if limits is None:
-            raise EvidenceError(f"endpoint '{endpoint}': give its range in trial.toml")
-        return float(limits[0]), float(limits[1])
+        """Return lowest and highest score, of the sign in which lower is better."""
+        described = self.evidence.trial.endpoint(endpoint)
+        if described.range is None:
+            return -np.inf, np.inf
+        low, high = described.range
+        return (float(low), float(high)) if self.sign(endpoint) > 0 else (-float(high), -float(low))
+
+    def sign(self, endpoint: str) -> float:
+        """Return 1 where a lower score is better, -1 where a higher one is."""
+        return -float(self.evidence.trial.endpoint(endpoint).benefit_sign)
+
+    def whole(self, endpoint: str) -> bool:
+        """Tell whether scores are whole numbers: those of an endpoint with a range."""
+        return self.evidence.trial.endpoint(endpoint).range is not None
+
+    def scores(self, endpoint: str, values: FloatArray) -> FloatArray:
+        """Return values as scores: whole numbers inside the range, others as they are."""
+        if not self.whole(endpoint):
+            return values
+        result: FloatArray = np.clip(np.rint(values), *self.bounds(endpoint))
+        return result
+
+    def middle(self, endpoint: str) -> float:
+        """Return the middle of the range, 0 without one, as an arbitrary origin."""
+        low, high = self.bounds(endpoint)
+        return (low + high) / 2 if self.whole(endpoint) else 0.0
+
+    def unit(self, endpoint: str) -> float:
+        """Return the SD of a score that priors of what print leaves open are multiples of.
+
+        The reference SD, else that of the printed baseline, else the one behind a printed row.
+        """
+        reference = self.evidence.trial.endpoint(endpoint).reference_sd
+        if reference is None and endpoint in self.baselines:
+            reference = float(np.mean([pair.sd for pair in self.baselines[endpoint]]))
+        return reference or self._row_sd(endpoint)
+
+    def _row_sd(self, endpoint: str) -> float:
+        """Return the SD between patients behind a row, of pairs at a correlation of .5."""
+        rng = np.random.default_rng(0)  # any number that prints: a scale, not a target
+        crossed = (endpoint, "first_period") not in self.rows and (endpoint, LATER) not in self.rows
+        who = self.completer if crossed else np.ones(self.size, bool)
+        names = ("crossover",) if crossed else ("first_period", LATER)
+        row = next(self.rows[endpoint, name] for name in names if (endpoint, name) in self.rows)
+        root = float(np.sqrt((1 / np.bincount(self.active_first[who].astype(int))).sum()))
+        halves = halves_of(self.reading) if crossed else 1.0
+        return halves * float(row.targets(1, rng)[1, 0]) / root
+
+    def adjusts(self, endpoint: str) -> bool:
+        """Tell whether the first-period row has a slope on baseline: a df more than two is gone."""
+        row = self.rows.get((endpoint, "first_period"))
+        if row is None:
+            return True
+        if not np.isfinite(row.df):
+            return False
+        printed = self.baselines.get(endpoint, ())
+        return (sum(one.n for one in printed) or self.size) - row.df > 2
 
     def among(self, who: BoolArray, endpoint: str) -> Plan:
         """Return the same plan for an endpoint that only some of those rated twice have."""
@@ -189,36 +275,41 @@ class Plan:
         )
 
 
+def halves_of(reading: str) -> float:
+    """Return how often a printed contrast goes into the sum of the two period differences."""
+    if reading == "carryover_covariate":  # a difference of the first period, nothing is halved
+        return 1.0
+    return 2 * crossover_reading_of(reading).scale
+
+
 def plan_of(
-    evidence: Evidence,
-    *,
-    reading: str = "as_published",
-    flow_reading: str = "paper",
-    without_baseline: Collection[str] = (),
+    evidence: Evidence, *, reading: str = "as_published", flow_reading: str = "paper"
 ) -> Plan:
     """Collect from printed evidence what reconstructed patients have to match.
 
-    First-period rows of endpoints `without_baseline` have no slope. Refused: a missing table or
-    row, an unknown reading, an endpoint of which higher is better, a flow that does not close.
+    Refused: no row that can be matched, a row without a number of patients, an unknown reading, a
+    flow that does not close.
     """
-    _check(evidence, reading, flow_reading)
-    effects = printed_rows(evidence, corrected=True, treatment_only=False)
-    groups = _patients(evidence, flow_reading)
+    if evidence.kind != "published":
+        raise EvidenceError(
+            f"reconstruction needs printed evidence; this is of kind '{evidence.kind}'"
+        )
+    crossover_reading_of(reading)
+    flow_reading_of(flow_reading)
+    rows, adjusted, left = _rows(evidence)
+    joint = is_joint(evidence, rows, adjusted)
+    if not joint:
+        rows, left = _alone(evidence, rows, adjusted, left)
     baselines = _baselines(evidence)
-    randomized = int(sum(len(stages) for stages in groups.values()))
-    rows, adjusted = {}, {}
-    for contrast in effects["contrast"].values.tolist():
-        row = printed_row(effects, contrast)
-        if row.analysis == "first_period_adjusted":
-            adjusted[row.term] = row
-        elif row.term == "treatment":
-            # a baseline that some patients lack leaves the analysis without them
-            with_baseline = sum(b.n for b in baselines.get(row.endpoint, ())) or randomized
-            df = with_baseline - (2 if row.endpoint in without_baseline else 3)
-            freedom = df if row.analysis == "first_period" else None
-            rows[row.endpoint, row.analysis] = printed_row(effects, contrast, df=freedom)
+    scored = [(one.n for one in pair) for pair in baselines.values()]
+    groups = (
+        patients_of_flow(evidence, flow_reading)
+        if joint
+        else patients_of(evidence, rows, [tuple(pair) for pair in scored], flow_reading)
+    )
     active = evidence.trial.active
-    first = {name: order[0] == active for name, order in evidence.trial.sequences.items()}
+    orders = orders_of(evidence.trial)
+    first = {name: orders[name][0] == active for name in groups}
     everybody = [(first[s], *line) for s in sorted(groups, key=lambda s: not first[s])
                  for line in groups[s]]  # fmt: skip
     fate = tuple(line[1] for line in everybody)
@@ -235,107 +326,142 @@ def plan_of(
         np.array(fate) == "completed_first",
         ~np.isin(fate, ["left_after_first"]),
         rows,
-        adjusted,
+        adjusted if joint else {},
         baselines,
-        _claims(evidence),
+        _claims(evidence) if joint else (),
+        joint,
+        tuple(left),
     )
 
 
-def _check(evidence: Evidence, reading: str, flow_reading: str) -> None:
-    """Refuse evidence without patients' flow, and readings that cannot be reconstructed."""
-    needed = ("effects", "baseline", "flow", "claims", "design")
-    missing = [name for name in needed if name not in evidence.data.children]
-    if evidence.kind != "published" or missing:
+def total_of(evidence: Evidence) -> str:
+    """Return the endpoint whose id begins those of others, empty if there is none."""
+    names = list(evidence.trial.endpoints)
+    found = [name for name in names if any(n.startswith(f"{name}_") for n in names)]
+    return found[0] if found else ""
+
+
+def parts_of(evidence: Evidence, total: str) -> tuple[str, ...]:
+    """Return the endpoints that add up to a total."""
+    return tuple(n for n in evidence.trial.endpoints if total and n.startswith(f"{total}_"))
+
+
+def mediator_of(adjusted: Collection[str]) -> str:
+    """Return the outcome among the terms of a regression, empty if there is none."""
+    names = [t.partition("_24h")[0] for t in adjusted if t.endswith("_24h")]
+    return names[0] if names else ""
+
+
+def is_joint(
+    evidence: Evidence,
+    rows: Mapping[tuple[str, str], PrintedRow],
+    adjusted: Mapping[str, PrintedRow],
+) -> bool:
+    """Tell whether the print has all that ties the endpoints together: see `Plan.joint`."""
+    tables = {"baseline", "flow", "claims", "design"} <= set(evidence.data.children)
+    total, mediator = total_of(evidence), mediator_of(adjusted)
+    parts = parts_of(evidence, total)
+    tied = [(name, analysis) for name in (total, *parts, mediator)
+            for analysis in ("first_period", "crossover")]  # fmt: skip
+    terms = {"treatment", f"{mediator}_24h", f"{total}_baseline"}
+    lower = all(evidence.trial.endpoint(e).better == "lower" for e, _ in rows)
+    named = tables and bool(
+        np.char.count(
+            np.char.lower(evidence.data["design"].to_dataset()["name"].values.astype(str)),
+            "eligibility",
+        ).any()
+    )
+    ranges = all(evidence.trial.endpoint(e).range is not None for e, _ in rows)
+    effects = evidence.data["effects"].to_dataset()
+    crossed = effects["timepoint"].values[effects["analysis"].values == "crossover"]
+    return bool(
+        tables and named and (crossed != "24h").any() and lower and ranges and len(parts) > 1
+        and mediator and set(tied) <= set(rows) and terms <= set(adjusted)
+        and evidence.trial.design == "crossover" and evidence.trial.sequences
+    )  # fmt: skip
+
+
+def _rows(
+    evidence: Evidence,
+) -> tuple[dict[tuple[str, str], PrintedRow], dict[str, PrintedRow], list[str]]:
+    """Return treatment rows by endpoint and analysis, those of the regression by term, and others.
+
+    Groups of a parallel trial are compared as those of a first period.
+    """
+    effects = printed_rows(evidence, corrected=True, treatment_only=False)
+    rows: dict[tuple[str, str], PrintedRow] = {}
+    adjusted: dict[str, PrintedRow] = {}
+    left: list[str] = []
+    for contrast in effects["contrast"].values.tolist():
+        row = printed_row(effects, contrast)
+        analysis = "first_period" if row.analysis == "parallel" else row.analysis
+        if row.analysis == "first_period_adjusted":
+            adjusted[row.term] = row
+        elif row.term == "treatment" and (row.endpoint, analysis) in rows:
+            left.append(f"{row.id}: one row an endpoint and analysis is matched, the first")
+        elif row.term == "treatment":
+            rows[row.endpoint, analysis] = row
+    return rows, adjusted, left
+
+
+def _alone(
+    evidence: Evidence,
+    rows: Mapping[tuple[str, str], PrintedRow],
+    adjusted: Mapping[str, PrintedRow],
+    left: list[str],
+) -> tuple[dict[tuple[str, str], PrintedRow], list[str]]:
+    """Return the rows that endpoints alone can match, and the others with the reason."""
+    trial = evidence.trial
+    parts = parts_of(evidence, total_of(evidence))
+    why = {row.id: "regressions on other outcomes are not matched" for row in adjusted.values()}
+    for (endpoint, analysis), row in rows.items():
+        described = trial.endpoint(endpoint)
+        if described.kind == "binary":
+            why[row.id] = "scores are reconstructed, not events"
+        elif described.kind == "ordinal" and described.range is None:
+            why[row.id] = f"give the range of '{endpoint}' in trial.toml"
+        elif endpoint in parts and (total_of(evidence), analysis) in rows:
+            why[row.id] = "its total is matched instead"
+        elif analysis == "crossover" and trial.design == "parallel":
+            why[row.id] = "a parallel trial has no crossover"
+        elif analysis == LATER and not (
+            len(trial.visits) > 1 and (endpoint, "first_period") in rows and described.range
+        ):
+            why[row.id] = "an average over visits needs [visits], a first_period row and a range"
+    kept = {key: row for key, row in rows.items() if row.id not in why}
+    left = [*left, *(f"{name}: {text}" for name, text in why.items())]
+    if not kept:
         raise EvidenceError(
-            f"reconstruction needs printed evidence with {', '.join(needed)}; this is of kind "
-            f"'{evidence.kind}'" + (f" without {', '.join(missing)}" if missing else "")
+            f"{evidence.source}: nothing to reconstruct patients from; a treatment row of analysis "
+            f"crossover, first_period or parallel is needed{'; ' if left else ''}{'; '.join(left)}"
         )
-    crossover_reading_of(reading)
-    flow_reading_of(flow_reading)
-    refuse_higher(
-        evidence.trial, set(evidence.data["effects"].to_dataset()["endpoint"].values.tolist())
-    )
-
-
-def _patients(evidence: Evidence, reading: str) -> dict[str, list[tuple[str, str]]]:
-    """Return fate and reason of every patient by sequence, as the flow has them."""
-    flow = evidence.data["flow"].to_dataset()
-    unplaced = _unplaced(evidence, flow, reading)
-    found = {}
-    for sequence in evidence.trial.sequences:
-        done = total_count(flow, "completed_second", sequence=sequence, reading=reading)
-        lines = _lines(flow, "delayed", sequence)
-        both = [("completed_second", "second infusion completed")] * (done - len(lines))
-        second = total_count(flow, "second_infusion", sequence=sequence, reading=reading)
-        after = _lines(flow, "left_after_second", sequence)
-        ended = _lines(flow, "completed_first", sequence)
-        randomized = total_count(flow, "randomized", sequence=sequence, reading=reading)
-        early = randomized - len(ended) - second
-        mine = [line for line in unplaced if line[2] == sequence] if len(unplaced) else []
-        leavers = [("left_after_first", reason) for _, reason, _ in mine]
-        if len(leavers) != early or done + len(after) != second:
-            raise EvidenceError(
-                f"flow of patients, {sequence}, flow_reading '{reading}': {randomized} randomized, "
-                f"{second} infused twice, {done} rated twice do not close; see the audit"
-            )
-        found[sequence] = [*both, *lines, *ended, *after, *leavers]
-    return found
-
-
-def _lines(flow: xr.Dataset, stage: str, sequence: str) -> list[tuple[str, str]]:
-    """Return one line per patient of a stage."""
-    here = flow.isel(step=(flow["stage"].values == stage) & (flow["sequence"].values == sequence))
-    pairs = zip(here["item"].values.tolist(), here["count"].values.tolist(), strict=True)
-    return [(stage, str(item)) for item, count in pairs for _ in range(int(count))]
-
-
-def _unplaced(evidence: Evidence, flow: xr.Dataset, reading: str) -> list[tuple[str, str, str]]:
-    """Return who left after the first infusion, in the sequences that the reading has room in."""
-    here = flow.isel(step=flow["stage"].values == "left_after_first")
-    lines = [
-        (str(step), str(item), str(sequence))
-        for step, item, sequence, count in zip(
-            *(here[name].values.tolist() for name in ("step", "item", "sequence", "count")),
-            strict=True,
-        )
-        for _ in range(int(count))
-    ]
-    room = {}
-    for sequence in evidence.trial.sequences:
-        counts = [
-            total_count(flow, stage, sequence=sequence, reading=reading)
-            for stage in ("randomized", "completed_first", "second_infusion")
-        ]
-        room[sequence] = counts[0] - counts[1] - counts[2]
-    placed = []
-    for step, item, sequence in lines:
-        # under another reading of the flow the same people belong to the other sequence
-        other = next((name for name, left in room.items() if left > 0), sequence)
-        chosen = sequence if room.get(sequence, 0) > 0 else other
-        room[chosen] -= 1
-        placed.append((step, item, chosen))
-    return placed
+    return kept, left
 
 
 def _baselines(evidence: Evidence) -> dict[str, tuple[PrintedBaseline, PrintedBaseline]]:
-    """Return the printed means and SDs of endpoints at baseline."""
+    """Return the printed means and SDs of endpoints at baseline, as if lower were better."""
+    if "baseline" not in evidence.data.children:
+        return {}
     table = evidence.data["baseline"].to_dataset()
     found = {}
     for index, endpoint in enumerate(table["endpoint"].values.tolist()):
         row = table.isel(characteristic=index)
         if endpoint and row["kind"].item() == "mean_sd":
-            pair = [_baseline(row.isel(treatment=arm)) for arm in range(2)]
+            higher = evidence.trial.endpoint(str(endpoint)).better == "higher"
+            pair = [_baseline(row.isel(treatment=arm), mirrored=higher) for arm in range(2)]
             found[str(endpoint)] = (pair[0], pair[1])
     return found
 
 
-def _baseline(row: xr.Dataset) -> PrintedBaseline:
+def _baseline(row: xr.Dataset, *, mirrored: bool) -> PrintedBaseline:
     """Return one group's boxes."""
     boxes = [
         tuple(map(float, rounding_box(row[name], row[f"{name}_decimals"])))
         for name in ("value", "spread")
     ]
-    return PrintedBaseline(int(row["n"]), (boxes[0][0], boxes[0][1]), (boxes[1][0], boxes[1][1]))
+    mean, sd = boxes
+    mean = (-mean[1], -mean[0]) if mirrored else mean
+    return PrintedBaseline(int(row["n"]), (mean[0], mean[1]), (sd[0], sd[1]))
 
 
 def _claims(evidence: Evidence) -> tuple[Claim, ...]:

@@ -84,12 +84,16 @@ class Refits:
         """How often the treatment difference goes into what the crossover rows print."""
         return 2.0 if self.reading.endswith("unhalved") else 1.0
 
-    def first_period(self, endpoint: str) -> Result:
-        """Difference after the first infusion, given the baseline if the endpoint has one."""
+    def sign(self, endpoint: str) -> float:
+        """Return the factor that turns active minus control into benefit."""
+        return float(self.trial.endpoint(endpoint).benefit_sign)
+
+    def first_period(self, endpoint: str, *, adjusted: bool = True) -> Result:
+        """Difference in period 1, given the baseline if the endpoint has one and `adjusted`."""
         own = self.baseline(endpoint)
         columns = {"active": self.active[:, 0]}
-        columns |= {"baseline": own} if np.isfinite(own).any() else {}
-        return _ols(self.score(endpoint, 1), columns, "active").scaled(-1)
+        columns |= {"baseline": own} if adjusted and np.isfinite(own).any() else {}
+        return _ols(self.score(endpoint, 1), columns, "active").scaled(self.sign(endpoint))
 
     def adjusted(self, endpoint: str, mediator: str, term: str, *, product: bool = False) -> Result:
         """Coefficient of the first-period regression on another outcome, with both baselines."""
@@ -135,7 +139,8 @@ class Refits:
         x = np.column_stack([np.ones(keep.sum()), active[keep, 0] - 0.5])
         fit = sm.OLS(y[keep], x).fit()
         which = int(what == "carryover")
-        return Result(float(fit.params[which]), float(fit.bse[which]), float(fit.df_resid))
+        found = Result(float(fit.params[which]), float(fit.bse[which]), float(fit.df_resid))
+        return found.scaled(-self.sign(endpoint)) if what == "treatment" else found
 
     def crossover(self, endpoint: str, *, late: bool = True) -> Result:
         """Treatment contrast of two periods under a random intercept, as the reading has it."""
@@ -147,7 +152,7 @@ class Refits:
         x = np.column_stack([np.ones(2 * count), 1 - active.ravel(), period, last])
         estimate, covariance = _mixed(pair[keep].ravel(), x, np.repeat(np.arange(count), 2))
         result = Result(float(estimate[1]), float(np.sqrt(covariance[1, 1])), count - 2.0)
-        return result.scaled(self.printed)
+        return result.scaled(-self.sign(endpoint) * self.printed)
 
     def visits(self, endpoint: str) -> tuple[Result, Mapping[str, float]]:
         """Difference over all visits of period 1, and P of time and of treatment by time."""
@@ -165,7 +170,7 @@ class Refits:
             here = slice(start, start + last)
             wald = estimate[here] @ np.linalg.solve(covariance[here, here], estimate[here])
             tests[term] = float(stats.f.sf(wald / last, last, last * (count - 2)))
-        return difference.scaled(-1), tests
+        return difference.scaled(self.sign(endpoint)), tests
 
 
 def _ols(y: FloatArray, columns: Mapping[str, FloatArray], term: str) -> Result:

@@ -28,6 +28,8 @@ from bayes_ptsd.reconstruction.mediator import draw_mediator
 from bayes_ptsd.reconstruction.nuisance import Nuisance, load_nuisance
 from bayes_ptsd.reconstruction.plan import Plan, plan_of
 from bayes_ptsd.reconstruction.single import draw_single, standardized
+from bayes_ptsd.reconstruction.sizes import orders_of
+from bayes_ptsd.reconstruction.targets import refuse_impossible
 from bayes_ptsd.reconstruction.total import Columns, TotalDraw, draw_total
 from bayes_ptsd.reconstruction.two_week_threshold import draw_baseline, draw_two_weeks
 from bayes_ptsd.reconstruction.verification import Checked, verify
@@ -36,6 +38,11 @@ from bayes_ptsd.reconstruction.visits import ANALYSIS, draw_visits
 __all__ = ["Drawn", "Reconstruction", "arrange", "draw_patients", "reconstruct", "reconstructions"]
 
 Blocks = dict[str, TotalDraw]
+# of an endpoint alone: of 30 sets of the AB/BA trial in tests/test_reconstruct_any.py every first
+# start led to scores
+RESTARTS = 25
+# digits of measured scores below their SD: a limit printed with two digits needs four
+FINE = 5
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,8 @@ def draw_patients(
     plan: Plan, nuisance: Nuisance, rng: np.random.Generator, *, attempts: int = 60
 ) -> Drawn | None:
     """Draw whole scores of all endpoints that print every result, None if no start led to any."""
+    if not plan.joint:
+        return _draw_alone(plan, nuisance, rng)
     for attempt in range(1, attempts + 1):
         total = draw_total(plan, nuisance, rng)
         if total is None:
@@ -73,6 +82,25 @@ def draw_patients(
         if _singles(plan, nuisance, blocks, rng) and _later(plan, nuisance, blocks, rng):
             return _together(blocks, attempt)
     return None
+
+
+def _draw_alone(plan: Plan, nuisance: Nuisance, rng: np.random.Generator) -> Drawn | None:
+    """Draw endpoints that stand alone, one after the other; the others follow the first."""
+    blocks: Blocks = {}
+    lead: Columns = {}
+    for name in plan.endpoints:
+        baseline = draw_baseline(plan, name, rng) if name in plan.baselines else None
+        if (name, "first_period") not in plan.rows and (name, "crossover") not in plan.rows:
+            continue
+        here = _with_change(plan, name, baseline)
+        found = draw_single(here, nuisance, name, lead, rng, baseline=baseline, restarts=RESTARTS)
+        if found is None:
+            return None
+        columns = found.columns
+        columns = _filled(plan, name, columns, rng) if f"{name}.2" in columns else columns
+        blocks[name] = replace(found, columns=columns)
+        lead = lead or {key: columns[key] for key in (f"{name}.1", f"{name}.2") if key in columns}
+    return _together(blocks, 1) if _later(plan, nuisance, blocks, rng) else None
 
 
 def _singles(plan: Plan, nuisance: Nuisance, blocks: Blocks, rng: np.random.Generator) -> bool:
@@ -107,7 +135,8 @@ def _filled(plan: Plan, name: str, columns: Columns, rng: np.random.Generator) -
 
 def _with_change(plan: Plan, name: str, baseline: FloatArray | None) -> Plan:
     """Return the plan without those who have no change to analyze for want of a baseline."""
-    if baseline is None or not plan.analyzes_change:
+    crossed = (name, "crossover") in plan.rows
+    if baseline is None or not plan.analyzes_change or not crossed:
         return plan
     who = plan.completer & np.isfinite(baseline)
     return plan.among(who, name)
@@ -154,9 +183,10 @@ def arrange(
     columns, order = _with_totals(plan, drawn), rng.permutation(plan.size)
     values, baseline = _arrays(plan, columns, order)
     decides = plan.threshold_endpoint
+    two_weeks = {f"{decides}_2_weeks": columns[f"{decides}.base2"][order]} if decides else {}
     covariates = xr.Dataset(
-        {
-            f"{decides}_2_weeks": ("subject", columns[f"{decides}.base2"][order]),
+        {name: ("subject", scores) for name, scores in two_weeks.items()}
+        | {
             "reason": ("subject", np.array(plan.reason)[order]),
             "late": ("subject", plan.late[order].astype(float)),
         },
@@ -172,22 +202,22 @@ def arrange(
     if priors:
         assumptions["nuisance_priors"] = priors
     tree = outcome_tree(values, baseline=baseline, covariates=covariates)
-    return Evidence(
-        "reconstructed", plan.evidence.trial, tree, assumptions=assumptions, source="reconstruct"
-    )
+    trial = plan.evidence.trial
+    if trial.design == "crossover" and not trial.sequences:
+        trial = replace(trial, sequences=orders_of(trial))
+    return Evidence("reconstructed", trial, tree, assumptions=assumptions, source="reconstruct")
 
 
 def _arrays(
     plan: Plan, columns: dict[str, np.ndarray], order: np.ndarray
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Return scores and baselines of the patients in a new order."""
-    trial = plan.evidence.trial
-    endpoints, visits = list(trial.endpoints), list(trial.visits)
-    values = np.full((plan.size, 2, len(visits), len(endpoints)), np.nan)
-    baseline = np.full((plan.size, 2, len(endpoints)), np.nan)
-    for column, scores in columns.items():
+    endpoints, visits = plan.endpoints, list(plan.visits)
+    values = np.full((plan.size, plan.periods, len(visits), len(endpoints)), np.nan)
+    baseline = np.full((plan.size, plan.periods, len(endpoints)), np.nan)
+    for column, drawn in columns.items():
         name, _, what = column.partition(".")
-        place = endpoints.index(name)
+        place, scores = endpoints.index(name), _recorded(plan, name, drawn)
         if what.startswith("base"):
             second = int(what[-1]) - 1
             took_place = plan.infused_twice if second else np.ones(plan.size, bool)
@@ -203,19 +233,27 @@ def _arrays(
     return scored, before.rename("baseline")
 
 
+def _recorded(plan: Plan, name: str, scores: FloatArray) -> FloatArray:
+    """Return scores as recorded, measured ones with digits enough for what is printed."""
+    recorded: FloatArray = plan.sign(name) * scores
+    if not plan.whole(name):
+        recorded = np.round(recorded, FINE - int(np.floor(np.log10(plan.unit(name)))))
+    return recorded
+
+
 def _coords(plan: Plan, order: np.ndarray) -> dict[str, Any]:
     """Return the labels of patients, periods, visits and endpoints."""
-    trial = plan.evidence.trial
-    active = {turn[0] == trial.active: name for name, turn in trial.sequences.items()}
+    trial, orders = plan.evidence.trial, orders_of(plan.evidence.trial)
+    active = {turn[0] == trial.active: name for name, turn in orders.items()}
     sequence = [active[bool(first)] for first in plan.active_first[order]]
     return {
         "subject": [f"R{number:02d}" for number in range(1, plan.size + 1)],
-        "period": [1, 2],
-        "visit": list(trial.visits),
-        "endpoint": list(trial.endpoints),
+        "period": list(range(1, plan.periods + 1)),
+        "visit": list(plan.visits),
+        "endpoint": plan.endpoints,
         "sequence": ("subject", sequence),
-        "treatment": (("subject", "period"), [list(trial.sequences[name]) for name in sequence]),
-        "hours": ("visit", list(trial.visits.values())),
+        "treatment": (("subject", "period"), [list(orders[name]) for name in sequence]),
+        "hours": ("visit", list(plan.visits.values())),
     }
 
 
@@ -296,8 +334,8 @@ def reconstruct(
     Raises
     ------
     EvidenceError
-        If the printed numbers contradict each other, a reading is unknown, or no
-        patients are found.
+        If the printed numbers contradict each other, something that a reconstruction needs is not
+        printed, a reading is unknown, or no patients are found.
     SpecError
         If the file of priors is not valid.
 
@@ -328,13 +366,10 @@ def reconstructions(
     if m < 1 or workers < 1:
         raise EvidenceError(f"'m' and 'workers' must be at least 1; got {m} and {workers}")
     printed = load_published() if evidence is None else evidence
-    priors = load_nuisance(nuisance)
-    plan = plan_of(
-        printed,
-        reading=reading,
-        flow_reading=flow_reading,
-        without_baseline=priors.without_baseline,
-    )
+    plan = plan_of(printed, reading=reading, flow_reading=flow_reading)
+    if not plan.joint:
+        refuse_impossible(plan)
+    priors = load_nuisance(nuisance, joint=plan.joint)
     one = partial(_one, plan, priors, seed)
     yield from map(one, range(m)) if workers == 1 else _shared(one, m, workers)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from bayes_ptsd.audit.precision import largest_sd
+from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.intervals import FloatArray
 from bayes_ptsd.evidence.readings import crossover_reading_of
 from bayes_ptsd.reconstruction.boxes import ANYTHING, Box, PrintedRow
-from bayes_ptsd.reconstruction.plan import WITHOUT_CHANGE, Plan
+from bayes_ptsd.reconstruction.plan import WITHOUT_CHANGE, Plan, halves_of
 from bayes_ptsd.reconstruction.search import Contrast, Goal
+from bayes_ptsd.reconstruction.sizes import FEWEST
 from bayes_ptsd.reconstruction.statistics import Analysis, Response, least_squares
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "add_first_period",
     "printed_contrast",
     "reading_of",
+    "refuse_impossible",
 ]
 
 # two-sided, by which the paper calls an effect present or absent (item D.ALPHA of its design)
@@ -82,8 +86,8 @@ def add_crossover(
     if order_claims:
         contrasts += _orders(goal, plan, row, first, second, reading=reading)
     goal.contrasts.extend(contrasts)
-    least = LEAST_COVARIANCE * (plan.evidence.trial.endpoint(row.endpoint).reference_sd or 1) ** 2
-    _add_covariance(goal, plan, first, second, least=least * row.df)
+    least = LEAST_COVARIANCE * plan.unit(row.endpoint) ** 2
+    _add_covariance(goal, plan, first, second, least=least * (plan.completer.sum() - 2))
 
 
 def _design(plan: Plan) -> FloatArray:
@@ -159,3 +163,42 @@ def _with_boxes(contrast: Contrast, boxes: tuple[Box, Box, Box, Box]) -> Contras
     """Return the same contrast with other boxes."""
     fields = (contrast.linear, contrast.quadratic, contrast.scale, contrast.factor)
     return Contrast(*fields, contrast.quantile, boxes)
+
+
+def refuse_impossible(plan: Plan) -> None:
+    """Refuse baselines of other patients, small groups, and a spread that no scores have."""
+    names = {True: plan.evidence.trial.active, False: plan.evidence.trial.control}
+    for endpoint, pair in plan.baselines.items():
+        for first, printed in zip((True, False), pair, strict=True):
+            here = int((plan.active_first == first).sum())
+            if not FEWEST <= printed.n <= here:
+                raise EvidenceError(
+                    f"baseline.csv has n = {printed.n} of '{endpoint}' for {names[first]} first, "
+                    f"where {here} patients are reconstructed; correct n in baseline.csv, flow.csv "
+                    "or effects.csv"
+                )
+    for (_, analysis), row in plan.rows.items():
+        _refuse_spread(plan, row, crossed=analysis == "crossover")
+
+
+def _refuse_spread(plan: Plan, row: PrintedRow, *, crossed: bool) -> None:
+    """Refuse a row of too few patients, or with a spread that no scores of the range have."""
+    who = plan.completer if crossed else np.ones(plan.size, bool)
+    sizes = np.bincount(plan.active_first[who].astype(int), minlength=2)
+    low, high = plan.bounds(row.endpoint)
+    if sizes.min() < FEWEST:
+        raise EvidenceError(
+            f"row '{row.id}': {sizes[1]} and {sizes[0]} patients in its groups; give "
+            f"{FEWEST} or more in each, as n or in flow.csv"
+        )
+    se = float(row.targets(1, np.random.default_rng(0))[1, 0])
+    spread = se / float(np.sqrt((1 / sizes).sum())) * (halves_of(plan.reading) if crossed else 1.0)
+    most = largest_sd((low, high), {str(k): int(n) for k, n in enumerate(sizes)})
+    limit = (2 if crossed else 1) * most
+    if plan.whole(row.endpoint) and spread > limit:
+        what = "differences between periods" if crossed else "scores"
+        raise EvidenceError(
+            f"row '{row.id}' needs an SD of {spread:.3g} of {what}; with {sizes.sum()} "
+            f"patients the range of '{row.endpoint}' allows at most {limit:.3g}: correct the row, "
+            "its n or the range"
+        )

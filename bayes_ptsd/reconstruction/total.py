@@ -262,14 +262,18 @@ def period_two_baseline(
     change: FloatArray,
     bounds: tuple[float, float],
     rng: np.random.Generator,
+    *,
+    whole: bool = True,
 ) -> FloatArray:
     """Return baselines of period 2 near those of period 1 that leave room for a change."""
     low, high = bounds
     spread = 0.25 * float(np.std(baseline[np.isfinite(baseline)]))
-    near = np.rint(baseline + rng.normal(0, spread, size=len(baseline)))
-    whole = np.rint(change)
+    near = baseline + rng.normal(0, spread, size=len(baseline))
+    if not whole:
+        return np.where(np.isfinite(change), near, np.nan)
+    near, moved = np.rint(near), np.rint(change)
     result: FloatArray = np.clip(
-        near, np.clip(low - whole, low, high), np.clip(high - whole, low, high)
+        near, np.clip(low - moved, low, high), np.clip(high - moved, low, high)
     )
     return np.where(np.isfinite(change), result, np.nan)
 

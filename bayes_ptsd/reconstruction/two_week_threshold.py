@@ -18,8 +18,15 @@ SWAPS = 40_000
 def whole_scores(
     printed: PrintedBaseline, bounds: tuple[float, float], rng: np.random.Generator
 ) -> FloatArray:
-    """Return whole scores with a printed mean and SD, dim (subject,), or raise if none is found."""
+    """Return whole scores with a printed mean and SD, dim (subject,), or raise if none is found.
+
+    Without bounds scores are any numbers.
+    """
     mean, sd = np.mean(printed.mean), np.mean(printed.sd)
+    if not np.isfinite(bounds).all():
+        free = rng.normal(size=printed.n)
+        exact: FloatArray = mean + sd * (free - free.mean()) / free.std(ddof=1)
+        return exact
     scores = np.clip(np.rint(rng.normal(mean, sd, size=printed.n)), *bounds)
     loss = _misfit(scores, printed)
     for _ in range(SWAPS):
@@ -51,7 +58,7 @@ def _misfit(scores: FloatArray, printed: PrintedBaseline) -> float:
 def draw_baseline(plan: Plan, name: str, rng: np.random.Generator) -> FloatArray:
     """Return baselines of an endpoint whose mean and SD are printed, NaN where it is missing."""
     low, high = plan.bounds(name)
-    if name == plan.threshold_endpoint:
+    if name and name == plan.threshold_endpoint:
         low = max(low, plan.threshold)
     scores = np.full(plan.size, np.nan)
     for active, printed in zip((True, False), plan.baselines[name], strict=True):

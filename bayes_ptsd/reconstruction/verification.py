@@ -6,7 +6,7 @@ A set of patients of which one number does not print as the paper has it is neve
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +17,6 @@ from bayes_ptsd.audit.flow import total_count
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import rounding_box
-from bayes_ptsd.reconstruction.boxes import refuse_higher
 from bayes_ptsd.reconstruction.plan import Plan, plan_of
 from bayes_ptsd.reconstruction.refit import Refits, Result
 
@@ -47,14 +46,13 @@ class Checked:
 def verify(patients: Evidence, published: Evidence, *, plan: Plan | None = None) -> list[Checked]:
     """Recompute every printed number and claim from reconstructed patients.
 
-    Effects by least squares and by REML, claims of the text, baseline means and SDs, flow of
-    patients, whole scores inside their bounds. Other evidence, or an endpoint of which higher is
-    better, is refused.
+    Effects by least squares and by REML, baseline means and SDs, scores inside their bounds; of
+    endpoints reconstructed together also claims of the text and the flow of patients. Other
+    evidence is refused.
     """
     if patients.kind != "reconstructed":
         raise EvidenceError(f"verify takes reconstructed patients; these are {patients.kind}")
     refits = Refits(patients)
-    refuse_higher(patients.trial, refits.outcomes["endpoint"].values.tolist())
     if plan is None:
         plan = plan_of(published, reading=refits.reading, flow_reading=refits.flow_reading)
     visits = {
@@ -64,8 +62,9 @@ def verify(patients: Evidence, published: Evidence, *, plan: Plan | None = None)
     }
     found = list(_effects(refits, plan, visits))
     found += _claims(refits, plan, visits)
-    found += _baselines(refits, published)
-    return [*found, *_flow(refits, published, plan.threshold), _whole(refits)]
+    found += _baselines(refits, published, plan)
+    found += _flow(refits, published, plan.threshold) if plan.joint else []
+    return [*found, _whole(refits)]
 
 
 def verified(patients: Evidence, published: Evidence) -> bool:
@@ -74,28 +73,41 @@ def verified(patients: Evidence, published: Evidence) -> bool:
 
 
 def _effects(refits: Refits, plan: Plan, visits: Visits) -> Iterator[Checked]:
-    """Yield the printed effects."""
+    """Yield the printed effects that are matched, in the order of print."""
     effects = printed_rows(plan.evidence, corrected=True, treatment_only=False)
+    matched = {row.id for row in (*plan.rows.values(), *plan.adjusted.values())}
     for contrast in effects["contrast"].values.tolist():
         row = effects.sel(contrast=contrast)
         endpoint, analysis = str(row["endpoint"].item()), str(row["analysis"].item())
-        if analysis == "first_period":
-            yield from _compared(row, "OLS", refits.first_period(endpoint))
+        if contrast not in matched:
+            continue
+        if analysis in ("first_period", "parallel"):
+            result = refits.first_period(endpoint, adjusted=plan.adjusts(endpoint))
+            yield from _compared(row, "OLS", result)
         elif analysis == ADJUSTED:
             result = refits.adjusted(endpoint, plan.mediator, str(row["term"].item()))
             yield from _compared(row, "OLS, both baselines", result)
         elif analysis == LONGITUDINAL:
             yield from _compared(row, "REML over visits", visits[endpoint][0])
         elif analysis == "crossover":
+            fewer = float(plan.completer.sum()) - 2
             if refits.reading != "carryover_covariate":
                 result = refits.differences(endpoint, what="treatment")
                 result = result.scaled(refits.printed)
-                yield from _compared(row, "OLS of differences", result)
-            yield from _compared(row, "REML over periods", refits.crossover(endpoint))
+                yield from _compared(row, "OLS of differences", result, fewer=fewer)
+            yield from _compared(row, "REML over periods", refits.crossover(endpoint), fewer=fewer)
 
 
-def _compared(row: xr.Dataset, method: str, result: Result) -> Iterator[Checked]:
-    """Yield the printed numbers of a row beside the recomputed ones."""
+def _compared(
+    row: xr.Dataset, method: str, result: Result, *, fewer: float | None = None
+) -> Iterator[Checked]:
+    """Yield the printed numbers of a row beside the recomputed ones, by the row's own t or normal.
+
+    Where patients have nothing to analyze, its degrees of freedom are less by theirs: `fewer` are
+    those of everybody rated twice.
+    """
+    lost = 0.0 if fewer is None else fewer - result.df
+    result = replace(result, df=float(row["df"]) - lost)
     for quantity, value in result.numbers().items():
         digits = int(row[f"{quantity}_decimals"])
         if digits >= 0:
@@ -156,12 +168,14 @@ def _unchanged(refits: Refits, plan: Plan) -> Iterator[Checked]:
         yield Checked(f"{row.id} without late patients", "p_value", method, side, p, agrees)
 
 
-def _baselines(refits: Refits, published: Evidence) -> Iterator[Checked]:
+def _baselines(refits: Refits, published: Evidence, plan: Plan) -> Iterator[Checked]:
     """Yield the printed baseline means and SDs of endpoints."""
+    if not plan.baselines:
+        return
     table = published.data["baseline"].to_dataset()
     for index, endpoint in enumerate(table["endpoint"].values.tolist()):
         row = table.isel(characteristic=index)
-        if not endpoint or row["kind"].item() != "mean_sd":
+        if endpoint not in plan.endpoints or row["kind"].item() != "mean_sd":
             continue
         for arm, first in ((0, 1.0), (1, 0.0)):
             scores = refits.baseline(str(endpoint))[refits.active[:, 0] == first]
@@ -193,13 +207,16 @@ def _flow(refits: Refits, published: Evidence, limit: float) -> Iterator[Checked
 
 
 def _whole(refits: Refits) -> Checked:
-    """Return whether all scores are whole numbers inside their bounds."""
+    """Return whether all scores with a range are whole numbers inside it."""
     outside = 0
     for name in ("value", "baseline"):
-        for endpoint, described in refits.trial.endpoints.items():
+        for endpoint in map(str, refits.outcomes["endpoint"].values):
+            limits = refits.trial.endpoint(endpoint).range
             values = refits.outcomes[name].sel(endpoint=endpoint).values
             values = values[np.isfinite(values)]
-            low, high = described.range or (-np.inf, np.inf)
+            if limits is None:
+                continue
+            low, high = limits
             outside += int(((values < low) | (values > high) | (values % 1 != 0)).sum())
     return Checked(
         "scores", "count", "not whole or out of bounds", "0", float(outside), not outside

@@ -61,17 +61,17 @@ def _start(
     arms = np.column_stack([np.ones(plan.size), plan.ket])
     factor = float(np.linalg.inv(arms.T @ arms)[1, 1])
     inside = orthogonal(score[:, None], arms)[:, 0]
-    squares = row.df * se**2 / factor
+    squares = (plan.size - 2) * se**2 / factor
     share = accepted["visit_correlation"] * np.sqrt(squares / float(inside @ inside))
     left = np.array([[squares * (1 - accepted["visit_correlation"] ** 2)]])
     columns = np.column_stack([arms, inside])
     free = residuals(rng.normal(size=(plan.size, 1)), columns, left)
     if free is None:
         return None
-    names = list(plan.evidence.trial.visits)
+    names = list(plan.visits)
     later = len(names) - 1
     # a course over the visits that is the same in both groups, steep enough to be seen
-    spread = (plan.evidence.trial.endpoint(name).reference_sd or 1.0) * accepted["visit_sd"]
+    spread = plan.unit(name) * accepted["visit_sd"]
     slope = rng.choice([-1.0, 1.0]) * spread * rng.uniform(0.25, 0.45)
     mean = share * inside + free[:, 0] - estimate * (plan.ket - plan.ket.mean())
     level = float(score.mean()) + slope * later / 2

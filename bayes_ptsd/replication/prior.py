@@ -295,7 +295,10 @@ def _total_sd(about: Mapping[str, Any], given: float | None) -> float:
     """Return the standard deviation that scales are multiples of."""
     sd = about["reference_sd"] if given is None else given
     if sd is None:
-        raise SpecError("the fit does not know the endpoint's reference SD; give sd")
+        raise SpecError(
+            f"endpoint '{about['endpoint']}' has no reference SD, of which heterogeneity and the "
+            "robust component are multiples: give sd (--sd), or 'reference_sd' in trial.toml"
+        )
     if not (math.isfinite(sd) and sd > 0):
         raise SpecError(f"the sd of the score must be positive, got {sd}")
     return float(sd)

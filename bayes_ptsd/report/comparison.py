@@ -77,7 +77,7 @@ def _recomputed(contents: Contents) -> Table:
 def _recomputed_line(contents: Contents, name: str) -> dict[str, str]:
     """Return one contrast of the recomputed table."""
     row = contents.rows[name]
-    cell = contents.cells["T", name, "as_published", contents.priors[0]]
+    cell = contents.cells["T", name, "as_published", contents.priors_of(name)[0]]
     digits = contents.digits(name) + 1
     return {
         "contrast": contents.row_name(name),
@@ -116,7 +116,7 @@ def _posterior_table(
     lines = [
         _posterior_line(contents, convention, name, readings, prior)
         for name in names
-        for prior in contents.priors
+        for prior in contents.priors_of(name)
     ]
     spanners = {
         READING_HEADS[reading]: [c for c in lines[0] if c.startswith(f"{reading}|")]

@@ -16,9 +16,9 @@ from bayes_ptsd.comparison import compare, comparison_frame
 from bayes_ptsd.contrasts import READINGS, model_of
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.published import contrast_names, select_contrast
+from bayes_ptsd.evidence.published import contrast_names, primary_contrasts, select_contrast
 from bayes_ptsd.evidence.readings import AVERAGED
-from bayes_ptsd.exact.printed import fit_exact
+from bayes_ptsd.exact.printed import fit_exact, needs_sd
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, OWN_ENGINE, make_result_id
 from bayes_ptsd.readings.weights import chosen_weights
@@ -40,7 +40,6 @@ __all__ = [
 
 HEADLINE_PRIORS = ("flat", "skeptical", "enthusiastic", "cochrane")
 PATIENT_KINDS = ("patients", "simulated")
-MAIN_ANALYSES = ("crossover", "first_period", "parallel")
 Cell = tuple[str, str, str, str]
 Row = tuple[str, str]
 """A contrast and the reading it is seen under."""
@@ -193,6 +192,10 @@ class Contents:
         sd = self.endpoint(contrast).reference_sd
         return 1 if sd is None or sd >= 3 else 2
 
+    def priors_of(self, contrast: str) -> list[str]:
+        """Return the priors that a contrast has: all, or those that need no reference SD."""
+        return [one for one in self.priors if not needs_sd(one, self.endpoint(contrast))]
+
     def row_name(self, contrast: str) -> str:
         """Return the name of a contrast for people: endpoint, analysis, time."""
         star = " *" if contrast.endswith("*") else ""
@@ -215,7 +218,7 @@ class Contents:
         """Return the exact fits of one headline row, from the store where it has them."""
         selected = select_contrast(self.evidence, row[0], crossover_reading=row[1])
         fits = []
-        for prior in self.priors:
+        for prior in self.priors_of(row[0]):
             spec = model_of(selected, convention="T", prior=prior)
             result_id = make_result_id(selected, spec, settings=EXACT_SETTINGS, seed=self.seed)
             known = [result_id] if result_id in self.sidecars else []
@@ -239,16 +242,10 @@ def primary_rows(evidence: Evidence) -> list[Row]:
 
     All rows of that endpoint if it has no crossover, first-period or parallel one.
     """
-    effects = evidence.data["effects"].to_dataset()
-    names = contrast_names(evidence)
-    of = {name: effects.sel(contrast=name) for name in names}
-    printed = [str(of[name]["endpoint"].item()) for name in names]
-    first = next(endpoint for endpoint in evidence.trial.endpoints if endpoint in printed)
-    own = [name for name, endpoint in zip(names, printed, strict=True) if endpoint == first]
-    main = [name for name in own if str(of[name]["analysis"].item()) in MAIN_ANALYSES] or own
+    analysis = evidence.data["effects"]["analysis"]
     rows = []
-    for name in main:
-        crossover = str(of[name]["analysis"].item()) == "crossover"
+    for name in primary_contrasts(evidence):
+        crossover = str(analysis.sel(contrast=name).item()) == "crossover"
         rows += [(name, reading) for reading in (READINGS if crossover else READINGS[:1])]
     return rows
 

@@ -27,8 +27,11 @@ UPDATE_PRIORS = ("skeptical", "enthusiastic", "cochrane", "weak")
 Panel = tuple[str, str, str, list[str]]
 
 
-def forest_section(contents: Contents) -> Section:
-    """Return forest plots of every contrast and prior, all on one axis in reference SDs."""
+def forest_section(contents: Contents) -> Section | None:
+    """Return forest plots of every contrast and prior, all on one axis in reference SDs.
+
+    None without a reference SD.
+    """
     reach = _reach(contents)
     figures = []
     for name, title, reading, rows in _panels(contents):
@@ -42,6 +45,8 @@ def forest_section(contents: Contents) -> Section:
             "comparison tables."
         )
         figures.append(Figure(name, figure_svg(figure), alt))
+    if not figures:
+        return None
     text = (
         "Each band is a printed 95% confidence interval, its line the printed estimate; inside it, "
         "from top to bottom, the posterior mean and 95% interval under each prior. Differences are "
@@ -76,8 +81,13 @@ def update_section(contents: Contents) -> Section:
     return Section("updates", title, [paragraph(text), gallery(figures)])
 
 
-def curve_section(contents: Contents) -> Section:
-    """Return P(difference > margin) of the headline rows, a figure each and one table of all."""
+def curve_section(contents: Contents) -> Section | None:
+    """Return P(difference > margin) of the headline rows, a figure each and one table of all.
+
+    None without a reference SD, which scales the margins.
+    """
+    if contents.main.reference_sd is None:
+        return None
     figures, lines = [], []
     for row, fits in contents.fits.items():
         lines += [_curve_frame(row, fit) for fit in fits]
@@ -100,7 +110,8 @@ def curve_section(contents: Contents) -> Section:
 
 def _panels(contents: Contents) -> Iterator[Panel]:
     """Yield file name, title, reading and rows of each forest plot that has rows."""
-    of = {name: contents.analysis(name) for name in contents.contrasts}
+    scaled = [name for name in contents.contrasts if contents.endpoint(name).reference_sd]
+    of = {name: contents.analysis(name) for name in scaled}
     crossover = [name for name, analysis in of.items() if analysis == "crossover"]
     main = [name for name, analysis in of.items() if analysis in ("first_period", "parallel")]
     other = [name for name in of if name not in (*crossover, *main)]

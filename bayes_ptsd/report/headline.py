@@ -178,7 +178,9 @@ def _numbers(contents: Contents) -> pd.DataFrame:
 
 def _priors(contents: Contents) -> list[str]:
     """Return the headline priors that the page has."""
-    return [prior for prior in HEADLINE_PRIORS if prior in contents.priors]
+    return [
+        prior for prior in HEADLINE_PRIORS if prior in contents.priors_of(contents.primary[0][0])
+    ]
 
 
 def _ranges(contents: Contents) -> list[Part]:
@@ -201,7 +203,8 @@ def _average(contents: Contents) -> list[str]:
     weights, source = contents.weights
     text = average_note(weights, source)
     if (share := weights.get("carryover_covariate", 0.0)) > 0:
-        prior = _priors(contents)[0] if _priors(contents) else contents.priors[0]
+        kept = contents.priors_of(averaged[0])
+        prior = _priors(contents)[0] if _priors(contents) else kept[0]
         printed = _cell(contents, (averaged[0], "as_published"), prior)
         text = f"{text} {counted_in(_cell(contents, averaged, prior), printed, share)}"
     return [paragraph(text)]

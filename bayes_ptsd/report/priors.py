@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from html import escape
 
 import pandas as pd
 
-from bayes_ptsd.contrasts import READINGS, model_of
+from bayes_ptsd.contrasts import READINGS, left_out, model_of
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.printed import row_prior
 from bayes_ptsd.prior_family import elir_ess
@@ -51,7 +52,11 @@ def priors_section(contents: Contents) -> Section:
         caption=f"Priors for {endpoint.label}, {endpoint.unit}.", convention="T",
         left=["formula", "where it comes from"], notes=notes,
     )  # fmt: skip
-    return Section("priors", "Priors", [paragraph(text), family, _predictive(contents)])
+    missing = [
+        paragraph(escape(f"{line}; so are figures and sections that are scaled by it."))
+        for line in left_out(contents.evidence)
+    ]
+    return Section("priors", "Priors", [paragraph(text), *missing, family, _predictive(contents)])
 
 
 def _shown(contents: Contents, numbers: pd.DataFrame) -> list[Line]:
@@ -73,10 +78,9 @@ def _row(line: Line) -> Row:
 def _row_priors(contents: Contents, row: Row) -> list[Prior]:
     """Return the priors of one row."""
     selected = select_contrast(contents.evidence, row[0], crossover_reading=row[1])
-    spec = model_of(selected, convention="T", prior=contents.priors[0])
-    return [
-        row_prior(spec.having(priors={"treatment": name}), selected) for name in contents.priors
-    ]
+    kept = contents.priors_of(row[0])
+    spec = model_of(selected, convention="T", prior=kept[0])
+    return [row_prior(spec.having(priors={"treatment": name}), selected) for name in kept]
 
 
 def _texts(contents: Contents, line: Line) -> Line:
@@ -157,7 +161,8 @@ def _predictive(contents: Contents) -> Table:
         for row, fits in contents.fits.items()
         for fit in fits
     ])  # fmt: skip
-    lines: dict[str, dict[str, str]] = {prior: {"prior": prior} for prior in contents.priors}
+    shown = contents.priors_of(contents.primary[0][0])
+    lines: dict[str, dict[str, str]] = {prior: {"prior": prior} for prior in shown}
     for one in frame.to_dict("records"):
         lines[one["prior"]][row_heading(contents, _row(one))] = probability(one[TAIL])
     return Table(

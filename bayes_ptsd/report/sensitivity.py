@@ -16,7 +16,7 @@ from bayes_ptsd.report.headline import row_file_name, row_heading
 from bayes_ptsd.report.markup import around, number, paragraph, probability
 from bayes_ptsd.report.section import Figure, Line, Part, Section, Table, gallery
 from bayes_ptsd.sensitivity import missing_contour, missing_shares, ranked_assumptions
-from bayes_ptsd.sensitivity.ranking import ranking_frame
+from bayes_ptsd.sensitivity.ranking import FEWEST_DF, ranking_frame
 from bayes_ptsd.sensitivity.tipping import tipping_points
 
 __all__ = ["sensitivity_section"]
@@ -41,9 +41,11 @@ BASES = (
 def sensitivity_section(contents: Contents) -> Section | None:
     """Return the ranking of assumptions for the headline rows, and tipping points.
 
-    None without a reference SD.
+    None without a reference SD, or where Student's t of a row has no standard deviation.
     """
     if any(contents.endpoint(row[0]).reference_sd is None for row in contents.primary):
+        return None
+    if any(contents.rows[name]["df"] <= FEWEST_DF for name, _ in contents.primary):
         return None
     ranked = {
         row: ranked_assumptions(

@@ -18,6 +18,7 @@ import numpy as np
 import xarray as xr
 from scipy import optimize, special
 
+from bayes_ptsd.audit.flow import total_count
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.readings import flow_reading_of
@@ -69,12 +70,24 @@ def missing_shares(
         raise EvidenceError(f"reason '{reason}' is none of {', '.join(REASONS)}")
     if "flow" not in evidence.data.children:
         raise EvidenceError(f"{evidence.source}: no flow of patients; add flow.csv")
-    flow, reading = evidence.data["flow"].to_dataset(), flow_reading_of(flow_reading)
-    shares = {}
+    flow, reading = evidence.data["flow"].to_dataset(), flow_reading_of(flow_reading).name
+    shares = dict.fromkeys((True, False), 0.0)
+    if evidence.trial.design == "parallel" or not evidence.trial.sequences:
+        raise EvidenceError(
+            f"{evidence.source}: no second period; it needs sequences of a crossover"
+        )
     for sequence, treatments in evidence.trial.sequences.items():
-        randomized = reading.randomized[sequence]
+        randomized, completed = (
+            total_count(flow, stage, sequence=sequence, reading=reading)
+            for stage in ("randomized", "completed_second")
+        )
+        if not 0 < completed <= randomized:
+            raise EvidenceError(
+                f"{evidence.source}/flow.csv: sequence '{sequence}' has {randomized} randomized "
+                f"and {completed} who completed both periods; give both stages by sequence"
+            )
         if reason == "all":
-            missing = randomized - reading.completers[sequence]
+            missing = randomized - completed
         else:
             rows = (flow["stage"] == "completed_first") & (flow["sequence"] == sequence)
             missing = int(flow["count"].where(rows, 0).sum())

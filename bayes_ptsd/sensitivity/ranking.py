@@ -31,7 +31,7 @@ from bayes_ptsd.sensitivity.missing import MissingShares, linear_summary, missin
 from bayes_ptsd.sensitivity.reconstructed import reconstructed_changes
 from bayes_ptsd.trial import Endpoint
 
-__all__ = ["ranked_assumptions", "ranking_frame"]
+__all__ = ["FEWEST_DF", "ranked_assumptions", "ranking_frame"]
 
 FLAT = Prior("flat")
 PRIORS = ("weak", "skeptical", "enthusiastic", "cochrane")
@@ -40,6 +40,7 @@ PRIORS = ("weak", "skeptical", "enthusiastic", "cochrane")
 BIASES = ((0.0, 0.15), (0.15, 0.15), (0.3, 0.15))
 # (mean, sd) of believing against not believing: the largest of these biases, if beliefs part fully
 STRENGTH = (0.3, 0.15)
+FEWEST_DF = 2  # Student's t has a variance above it
 BELIEF = "AE.DISS"
 """Dissociation, the only printed event that could have told patients what they had received."""
 
@@ -116,7 +117,12 @@ def _row(evidence: Evidence, contrast: str, reading: str) -> _Row:
     if endpoint.reference_sd is None:
         raise EvidenceError(
             f"endpoint '{endpoint.id}' has no 'reference_sd' in {evidence.trial.source}; priors "
-            "and biases here are multiples of it"
+            "and biases here are multiples of it; add it"
+        )
+    if float(row["df"]) <= FEWEST_DF:
+        raise EvidenceError(
+            f"row '{contrast}': Student's t of {float(row['df']):g} degrees of freedom has no "
+            "standard deviation, so assumptions cannot be compared by means"
         )
     return _Row(
         likelihood_of(row, "T"),

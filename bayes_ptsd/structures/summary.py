@@ -21,9 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.evidence.published import contrast_names, load_published, select_contrast
+from bayes_ptsd.evidence.published import (
+    contrast_names,
+    load_published,
+    select_contrast,
+    sole_contrast,
+)
 from bayes_ptsd.exact.printed import accepted_row, describe_row, fit_exact, row_prior
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.frequentist.documents import COLUMNS, finite
@@ -55,11 +60,10 @@ class PrintedModel:
 
 def _select(spec: ModelSpec, request: Request) -> Evidence:
     """Return the printed row that is asked for, read as the model reads it."""
-    if request.contrast is None:
-        raise SpecError(f"model '{spec.name}' analyzes a printed row: add --contrast, T2.IESR.X")
-    reading = str(spec.options["crossover_reading"])
     evidence = load_published(request.folder)
-    return select_contrast(evidence, request.contrast, crossover_reading=reading)
+    name = sole_contrast(evidence) if request.contrast is None else request.contrast
+    reading = str(spec.options["crossover_reading"])
+    return select_contrast(evidence, name, crossover_reading=reading)
 
 
 def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
@@ -108,7 +112,8 @@ def _counterpart(model: PrintedModel) -> dict[str, Any]:
     row = model.row
     printed: Mapping[str, Any] = {key: finite(row[key].item()) for key in COLUMNS}
     limits = [finite(row[key].item()) for key in ("interval_low", "interval_high")]
-    return {"method": f"as printed: {row['cell'].item()}", **printed, "ci95": limits}
+    place = row["cell"].item() or f"row {row['contrast'].item()}"
+    return {"method": f"as printed: {place}", **printed, "ci95": limits}
 
 
 def _prior_lines(model: PrintedModel) -> tuple[dict[str, str], bool]:

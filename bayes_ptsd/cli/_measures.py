@@ -99,7 +99,7 @@ class Printed:
             )
         if self.estimate is None or self.ci is None:
             raise typer.BadParameter(
-                "give --estimate with --ci, --measure with what was printed, --counts, or --evidence"
+                "give --estimate with --ci, --measure with what was printed, --counts or --evidence"
             )
         return self.estimate, self.ci
 

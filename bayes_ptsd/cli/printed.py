@@ -202,7 +202,7 @@ def _show_quantities(document: dict[str, Any], title: str) -> None:
     if "replication" in document:
         items = document["replication"]["quantities"]
         rows = [[item["label"], _figure(item["value"]), item["note"]] for item in items]
-        title = "The replication beside the original, both normal"
+        title = "The replication beside the original, both normal, on the scale of analysis"
         show_table(title, ["quantity", "value", "note"], rows, prose=["note"])
 
 

@@ -192,22 +192,27 @@ def _sampler_violations(name: str, one: Facts) -> list[str]:
 
 def _structure_violations(paths: dict[str, Path]) -> list[str]:
     """Return dictionaries keyed by structures, and comparisons with their names, outside rooms."""
-    names = _structure_names(paths[ROOMS])
+    names = frozenset(_structure_names(paths[ROOMS]))
+    texts = {module: path.read_text(encoding="utf-8") for module, path in paths.items()}
+    return [one for module, text in texts.items() for one in _of_structures(module, text, names)]
+
+
+@cache
+def _of_structures(module: str, text: str, names: frozenset[str]) -> tuple[str, ...]:
+    """Return those of one module; of a text that was read before, without parsing it again."""
     found = []
-    for module, path in paths.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Dict) and module != ROOMS:
-                keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
-                if len(keys & names) > len(AMBIGUOUS):
-                    found.append(f"{module}: line {node.lineno} is keyed by structures")
-            if isinstance(node, ast.Compare) and module.partition(".")[0] != ROOMS:
-                text = ast.unparse(node)
-                if re.search(r"\bstructure\b|structure_of_fit\(\w+\)\.name", text) and any(
-                    repr(name) in text for name in names
-                ):
-                    found.append(f"{module}: line {node.lineno} compares with a structure: {text}")
-    return found
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Dict) and module != ROOMS:
+            keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+            if len(keys & names) > len(AMBIGUOUS):
+                found.append(f"{module}: line {node.lineno} is keyed by structures")
+        if isinstance(node, ast.Compare) and module.partition(".")[0] != ROOMS:
+            said = ast.unparse(node)
+            if re.search(r"\bstructure\b|structure_of_fit\(\w+\)\.name", said) and any(
+                repr(name) in said for name in names
+            ):
+                found.append(f"{module}: line {node.lineno} compares with a structure: {said}")
+    return tuple(found)
 
 
 AMBIGUOUS = ("crossover", "first_period", "summary")

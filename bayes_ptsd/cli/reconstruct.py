@@ -15,6 +15,7 @@ from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.whole_files import write_new
 
 if TYPE_CHECKING:
+    from bayes_ptsd.evidence import Evidence
     from bayes_ptsd.reconstruction.run import Reconstruction
 
 __all__ = ["reconstruct_command"]
@@ -48,15 +49,13 @@ def reconstruct_command(
 ) -> None:
     """Reconstruct patients that print every number of the paper, and verify each set."""
     from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.reconstruction.exclusions import impossibilities
-    from bayes_ptsd.reconstruction.plan import READINGS, plan_of
+    from bayes_ptsd.reconstruction.plan import READINGS
     from bayes_ptsd.reconstruction.run import reconstructions
 
     talk, printed = run.talk(), load_published(evidence)
     share = workers or (min(os.cpu_count() or 1, m) if m >= FEW else 1)
     talk.say(f"seed {run.fixed_seed}, {share} processes")
-    unmatched = plan_of(printed, flow_reading=flow_reading).unmatched
-    said = [{"place": one.place, "statement": one.statement} for one in impossibilities(printed)]
+    limits = _limits(printed, flow_reading)
     documents = []
     files: dict[Path, bytes] = {}
     for name in READINGS if reading == "all" else (reading,):
@@ -70,14 +69,25 @@ def reconstruct_command(
             files |= _contents(made, output)
     if files:
         write_new(files, error=EvidenceError, parents=True)
-    paths = [path for path in files if path.suffix == ".csv"]
-    if not run.json:
-        _show(documents, said, paths)
-        say(*(f"not matched: {one}" for one in unmatched))
-        return
-    content = {"seed": run.fixed_seed, "readings": documents, "findings": said}
-    content |= {"unmatched": list(unmatched)} if unmatched else {}
-    emit("reconstruct", {**content, "files": [str(path) for path in paths]})
+    written = [str(path) for path in files if path.suffix == ".csv"]
+    content = {"seed": run.fixed_seed, "readings": documents, **limits, "files": written}
+    if run.json:
+        emit("reconstruct", content)
+    else:
+        _show(content)
+
+
+def _limits(printed: Evidence, flow_reading: str) -> dict[str, Any]:
+    """Return what no patients can print and, if there are any, the rows that none were matched to.
+
+    A trial whose print does not suffice is refused here, before anything is drawn.
+    """
+    from bayes_ptsd.reconstruction.exclusions import impossibilities
+    from bayes_ptsd.reconstruction.plan import plan_of
+
+    unmatched = plan_of(printed, flow_reading=flow_reading).unmatched
+    found = [{"place": one.place, "statement": one.statement} for one in impossibilities(printed)]
+    return {"findings": found} | ({"unmatched": list(unmatched)} if unmatched else {})
 
 
 def _watched(
@@ -146,9 +156,7 @@ def _contents(made: list[Reconstruction], folder: Path) -> dict[Path, bytes]:
     return files
 
 
-def _show(
-    documents: list[dict[str, Any]], findings: list[dict[str, Any]], files: list[Path]
-) -> None:
+def _show(content: dict[str, Any]) -> None:
     """Print counts, then printed beside recomputed numbers, then what cannot be printed."""
     columns = ["reading", "flow", "verified", "drawn", "starts", "seconds (median)", "max"]
     rows = [
@@ -158,10 +166,10 @@ def _show(
             f"{document['attempts_per_success']:.2f}",
             f"{document['seconds']['median']:.2f}", f"{document['seconds']['max']:.2f}",
         ]
-        for document in documents
+        for document in content["readings"]
     ]  # fmt: skip
     show_table("Reconstructed patients; starts per set", columns, rows, prose=["flow"])
-    for document in documents:
+    for document in content["readings"]:
         title = f"Printed and recomputed (reconstructed, {document['crossover_reading']})"
         lines = [
             [
@@ -172,7 +180,9 @@ def _show(
         ]  # fmt: skip
         heads = ["row", "number", "analysis", "printed", "lowest", "highest"]
         show_table(title, heads, lines, prose=["number", "analysis"])
-    for finding in findings:
+    for finding in content["findings"]:
         say(f"no patients print: {finding['statement']}")
-    for path in files:
+    for path in content["files"]:
         say(f"written: {path}")
+    for row in content.get("unmatched", ()):
+        say(f"not matched: {row}")

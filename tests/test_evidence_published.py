@@ -252,7 +252,7 @@ def test_conversion_keeps_the_interval_around_the_estimate(
         ("r1,pain,parallel,0,,,.5,50,52,benefit-positive", "p_value", "give ci_low and ci_high"),
         ("r1,pain,parallel,2,1,3,,50,5.5,benefit-positive", "n", "number of patients"),
         ("r1,pain,parallel,2,1,3,,50,52,benefit", "sign_as_printed", "benefit-positive"),
-        ("r1,pain,parallel,2,1,3,,50,52,", "sign_as_printed", "not allowed"),
+        ("r1,pain,parallel,2,1,3,,50,52,", "sign_as_printed", "is empty; say which way"),
         (",pain,parallel,2,1,3,,50,52,benefit-positive", "id", "is empty"),
     ],
 )

@@ -350,9 +350,11 @@ def test_settings_of_a_pool_are_no_settings_of_a_fit() -> None:
 
 
 def test_evidence_that_cannot_be_reconstructed_is_said_in_one_line(tmp_path: Path) -> None:
-    """One printed row is no trial to reconstruct: nothing is fitted, one note says why."""
+    """A row without its number of patients is no trial: nothing is fitted, one note says why."""
     everything = load_published()
     effects = everything.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
+    numbers = ("n", "n_active", "n_control")
+    effects = effects.assign({name: effects[name] * np.nan for name in numbers})
     one = Evidence("published", everything.trial, xr.DataTree.from_dict({"effects": effects}))
     done = reconstructed_patients(one, ResultStore(tmp_path), m=2, quick=True)
     assert done["computed"] == done["pooled"] == []

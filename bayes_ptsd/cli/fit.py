@@ -99,9 +99,14 @@ def fit_command(
 
 
 def _without_sd(spec: ModelSpec, row: Evidence, talk: Talk) -> ModelSpec:
-    """Return a specification under flat where its own prior needs an SD that the endpoint lacks."""
+    """Return a specification under flat where its own prior needs an SD that the endpoint lacks.
+
+    A model of several rows stays as it is: it says itself what its endpoints lack.
+    """
     from bayes_ptsd.exact.printed import needs_sd
 
+    if row.data["effects"]["endpoint"].ndim:
+        return spec
     endpoint = row.trial.endpoint(str(row.data["effects"]["endpoint"].item()))
     if not needs_sd(spec.priors["treatment"], endpoint):
         return spec

@@ -85,7 +85,8 @@ def _of_rows(
         if np.isnan(whole):
             raise EvidenceError(
                 f"{evidence.source or 'evidence'}, row '{row.id}': patients cannot be "
-                "reconstructed without their number; fill in n, or n_active and n_control, in effects.csv"
+                "reconstructed without their number; fill in n, or n_active and n_control, in "
+                "effects.csv"
             )
         # in a crossover both groups of a row are all its patients
         separate = not np.isnan(sum(arms)) and analysis != "crossover"

@@ -19,7 +19,8 @@ from bayes_ptsd.cli._measures import (
 )
 from bayes_ptsd.cli._options import Evidence_, Json, grouped, typed_prior
 from bayes_ptsd.cli._output import emit, number, show_prose, show_table, told_warnings
-from bayes_ptsd.errors import SpecError
+from bayes_ptsd.errors import BayesPtsdError, SpecError
+from bayes_ptsd.whole_files import refuse_taken
 
 __all__ = ["audit", "credibility", "readings_command", "sensitivity"]
 
@@ -147,6 +148,7 @@ def credibility(
         return
     from bayes_ptsd.evidence.intervals import interval
 
+    refuse_taken(filter(None, (asked.figure,)), error=BayesPtsdError)
     with told_warnings() as told:
         found = measured_document(printed, beliefs, asked, relative_size)
     original = found["result"]["analyzed_estimate"]

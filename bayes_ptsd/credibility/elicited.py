@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from scipy import stats
 
 from bayes_ptsd.credibility.assess import SCALE_FREE
+from bayes_ptsd.credibility.replication import CRITICAL_Z
 from bayes_ptsd.errors import SpecError, StatisticalWarning
 from bayes_ptsd.evidence.measures import MEASURES, Measure, PrintedResult, bounded, printed_result
 from bayes_ptsd.prior_family import PRIOR_FAMILY, resolve_prior
@@ -38,8 +39,6 @@ STRENGTHS: Mapping[str, tuple[float, float]] = {
 }
 """Of Zampieri's grid: what an optimist leaves to harm (a pessimist to benefit), and the ratio that
 bounds the central 95% of a neutral prior, as printed reanalyses have them."""
-# Two-sided 95%, in standard deviations.
-Z = float(stats.norm.ppf(0.975))
 # Standard errors within which a prior's mean is the trial's own estimate: print rounds a logarithm
 # to two digits, which is less than this for a standard error above 0.1.
 OWN = 0.05
@@ -143,7 +142,7 @@ def three_by_three(result: PrintedResult, mcid: float) -> list[Prior]:
         name: abs(center) / float(stats.norm.isf(left)) for name, (left, _) in STRENGTHS.items()
     }
     neutral = {
-        name: math.log(limit) / Z if measure.ratio else spreads[name]
+        name: math.log(limit) / CRITICAL_Z if measure.ratio else spreads[name]
         for name, (_, limit) in STRENGTHS.items()
     }
     centers = {"optimistic": (center, spreads), "neutral": (0.0, neutral),

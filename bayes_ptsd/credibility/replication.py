@@ -26,6 +26,7 @@ from bayes_ptsd.errors import SpecError, nearest
 from bayes_ptsd.priors import Prior
 
 __all__ = [
+    "CRITICAL_Z",
     "SCEPTICAL_CALIBRATIONS",
     "conditional_replication_probability",
     "replication_probability",

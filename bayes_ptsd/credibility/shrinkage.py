@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy import special, stats
+from scipy import special
 from scipy.optimize import brentq
 
+from bayes_ptsd.credibility.replication import CRITICAL_Z
 from bayes_ptsd.exact.summary import conjugate_posterior
 from bayes_ptsd.prior_family import COCHRANE_SDS, COCHRANE_WEIGHTS
 from bayes_ptsd.priors import Prior, mixture, normal
@@ -33,8 +34,6 @@ __all__ = [
 COCHRANE_SNR = mixture(list(COCHRANE_WEIGHTS), [normal(0, sd) for sd in COCHRANE_SDS])
 """Distribution of the signal-to-noise ratio of trials in the Cochrane database."""
 
-# of two-sided P < .05
-CRITICAL_Z = float(stats.norm.ppf(0.975))
 # stands for 0: the factor, even in z, is within about 1e-12 of its limit there
 LEAST_Z = 1e-6
 

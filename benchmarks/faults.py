@@ -83,7 +83,7 @@ def kills(count: int, folder: Path) -> Line:
     """Kill writers of results, two thirds inside a write and the rest between the steps of one."""
     store, wrong, inside, whole = ResultStore(folder), [], 0, 0
     rng = np.random.default_rng(1)
-    steps = itertools.cycle(range(1, 14))
+    steps = itertools.cycle(range(1, first_step_unreached(store)))
     for number in range(count):
         tree = small_tree(f"{number:012x}", seed=number)
         if number % 3:
@@ -98,6 +98,22 @@ def kills(count: int, folder: Path) -> Line:
         wrong += [found] if found not in ("whole", "absent") else []
     wrong += store.verify(grace=0.0).problems
     return Line("writers killed", count, f"{inside} inside a write, {whole} results whole", wrong)
+
+
+def first_step_unreached(store: ResultStore) -> int:
+    """Return the first change of the file system that a save into this store does not come to."""
+    return next(
+        step
+        for step in itertools.count(1)
+        if not _killed(lambda step=step: _save_until(store, step))
+    )
+
+
+def _save_until(store: ResultStore, step: int) -> None:
+    """Save one more result and die at a step, if the save comes to it."""
+    tree = small_tree(f"ffff{step:08x}", seed=step)
+    driver["die_at"](step)
+    store.save(tree)
 
 
 def _killed(work: Callable[[], object]) -> bool:

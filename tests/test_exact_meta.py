@@ -214,3 +214,14 @@ def test_half_with_the_event_is_log_odds_zero() -> None:
     trials = binomial_trials(["A"], n=[20], r=[10])
     mean, _ = binomial_nodes(trials, np.array([0.1, 1.0]), center=0, sigma=2).moments()
     np.testing.assert_allclose(mean, 0.0, atol=1e-9)
+
+
+def test_alike_trials_are_counted_and_many_trials_pin_the_mean() -> None:
+    """400 trials of 40 in 100, each named: tau near 0, the mean that of 16,000 in 40,000."""
+    names = [f"trial {number}" for number in range(400)]
+    trials = binomial_trials(names, n=[100] * 400, r=[40] * 400)
+    found = map_posterior(trials, mean=normal(0, 2), heterogeneity=Heterogeneity("half-normal", 1))
+    # a Jeffreys posterior of the sum has log odds of sd 1 / sqrt(40,000 x .24)
+    assert float(found["mu_mean"]) == pytest.approx(np.log(0.4 / 0.6), abs=0.002)
+    assert float(found["mu_sd"]) == pytest.approx(1 / np.sqrt(40_000 * 0.24), rel=0.02)
+    assert float(found["tau_mean"]) < 0.06

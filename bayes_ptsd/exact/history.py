@@ -183,7 +183,9 @@ def parse_heterogeneity(text: str) -> Heterogeneity:
 
 def log_binomial(theta: FloatArray, *, size: float, events: float) -> FloatArray:
     """Return the log likelihood of log odds, without the binomial coefficient."""
-    return np.asarray(events * theta - size * np.logaddexp(0, theta))
+    # log(1 + exp(theta)) by two functions that NumPy has for whole vectors, as logaddexp is not
+    above = np.maximum(theta, 0) + np.log(1 + np.exp(-np.abs(theta)))
+    return np.asarray(events * theta - size * above)
 
 
 def rough_logit(trials: HistoricalTrials) -> tuple[FloatArray, FloatArray]:

@@ -10,7 +10,7 @@ out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from scipy import special
 from scipy.interpolate import make_interp_spline
 
 from bayes_ptsd.errors import FitError, SpecError
-from bayes_ptsd.exact._meta_binomial import binomial_nodes
+from bayes_ptsd.exact._meta_binomial import BinomialNodes, binomial_nodes
 from bayes_ptsd.exact.grid import spread_grid
 from bayes_ptsd.exact.history import Heterogeneity, HistoricalTrials
 from bayes_ptsd.priors import FloatArray, Prior
@@ -119,14 +119,17 @@ def _binomial(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneit
     """Return the predictive distribution of binomial trials, on the probability scale."""
     center, sigma = mean.params["mu"], mean.params["sigma"]
 
+    last: list[BinomialNodes] = []
+
     def log_density(tau: FloatArray) -> FloatArray:
-        found = binomial_nodes(trials, tau, center=center, sigma=sigma)
-        return found.log_likelihood + heterogeneity.logpdf(tau)
+        # what was found at the nodes, which are asked for last, is wanted again
+        last[:] = [binomial_nodes(trials, tau, center=center, sigma=sigma)]
+        return last[0].log_likelihood + heterogeneity.logpdf(tau)
 
     partial = (trials.events > 0) & (trials.events < trials.size)
     order = heterogeneity.tail + float(partial.sum())
     nodes = _tau_nodes(log_density, heterogeneity, scale=0.5, power=order)
-    given = binomial_nodes(trials, nodes.tau, center=center, sigma=sigma)
+    given = last[0]
     mu_mean, mu_variance = given.moments()
     spread = np.sqrt(mu_variance + nodes.tau**2)
     middle, sd = _moments(nodes, mu_mean, spread**2)
@@ -208,17 +211,49 @@ def _tau_nodes(
         return log_density(tau_of(x)) + (slope if bounded else x)
 
     middle = 0.0 if bounded else math.log(min(scale, heterogeneity.scale))
-    scan = middle + np.linspace(-45, 45, 181)
-    height = log_weight(scan)
     # far enough to the right for the second moment of tau, where it has one
     moment = 0 if bounded or power <= 2 else 1 if power <= 3 else 2
-    lifted = height + moment * scan
-    low = scan[height > height.max() - DEPTH][0]
-    high = scan[lifted > lifted.max() - DEPTH][-1]
+    low, high = _reach(log_weight, middle, moment)
     x = np.linspace(low - 0.5, high + 0.5, NODES)
     logs = log_weight(x)
     weight = np.exp(logs - logs.max())
     return TauNodes(x, tau_of(x), weight / weight.sum())
+
+
+def _reach(
+    log_weight: Callable[[FloatArray], FloatArray], middle: float, moment: int
+) -> tuple[float, float]:
+    """Return the first and last places of a scan at which the posterior of log tau is not nothing.
+
+    Every sixth place is asked first, then those beside the highest and beside where it falls off.
+    """
+    scan = middle + np.linspace(-45, 45, 181)
+    height = np.full(len(scan), -np.inf)
+    height[::6] = log_weight(scan[::6])
+    for lift in (0, moment):
+        peak = int((height + lift * scan).argmax())
+        _fill(height, scan, log_weight, range(peak - 6, peak + 7))
+    lifted = height + moment * scan
+    low = int((height > height.max() - DEPTH).argmax())
+    high = len(scan) - 1 - int((lifted > lifted.max() - DEPTH)[::-1].argmax())
+    _fill(height, scan, log_weight, [*range(low - 6, low), *range(high + 1, high + 7)])
+    lifted = height + moment * scan
+    return (
+        float(scan[height > height.max() - DEPTH][0]),
+        float(scan[lifted > lifted.max() - DEPTH][-1]),
+    )
+
+
+def _fill(
+    height: FloatArray,
+    scan: FloatArray,
+    log_weight: Callable[[FloatArray], FloatArray],
+    places: Iterable[int],
+) -> None:
+    """Ask for the heights at some places of a scan that have not been asked for."""
+    wanted = [one for one in places if 0 <= one < len(scan) and np.isneginf(height[one])]
+    if wanted:
+        height[wanted] = log_weight(scan[wanted])
 
 
 def _moments(nodes: TauNodes, mean: FloatArray, variance: FloatArray) -> tuple[float, float]:

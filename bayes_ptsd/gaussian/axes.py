@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -38,6 +38,12 @@ TAIL, HEAVY = 1e-12, 1e6
 def inverse_sd(sd: FloatArray) -> FloatArray:
     """Return the log density of the improper prior 1/sd at `sd` (score units, positive)."""
     return -np.log(sd)
+
+
+def half_normal_logpdf(sd: FloatArray, *, sigma: float) -> FloatArray:
+    """Return the log density of a half-normal at `sd`; SciPy's takes a seventh of a whole batch."""
+    logs = 0.5 * np.log(2 / np.pi) - np.log(sigma) - 0.5 * (sd / sigma) ** 2
+    return np.asarray(np.where(sd < 0, -np.inf, logs))
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,8 @@ class Axis:
         """The log density; SciPy takes a millisecond to make a distribution, so it is kept."""
         if not isinstance(self.prior, Prior):
             return self.prior
+        if self.prior.dist == "half_normal":
+            return partial(half_normal_logpdf, sigma=self.prior.params["sigma"])
         if self.prior.dist in ("flat", "mixture"):
             return self.prior.logpdf
         density: Callable[[FloatArray], FloatArray]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -94,7 +95,14 @@ class LinearPosterior:
     log_marginal: FloatArray
     # (row, column) of the lower Cholesky factor of the precision
     factor: dict[tuple[int, int], FloatArray]
-    mean: list[FloatArray]  # by coefficient
+    half: list[FloatArray]  # by coefficient, the mean less its center before the factor's transpose
+    center: FloatArray  # of the coefficients, dims (dataset, coefficient)
+
+    @cached_property
+    def mean(self) -> list[FloatArray]:
+        """Posterior means by coefficient; a search for the box needs none."""
+        parts = _backward(self.factor, self.half)
+        return [part + self.center[:, i, None, None] for i, part in enumerate(parts)]
 
     def combination(self, vector: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and sd of a linear combination of the coefficients at each node."""
@@ -137,15 +145,14 @@ def solve(
         entry[i, i] = entry[i, i] + prior.precision[None, :, i, None]
     factor = _cholesky(entry, size)
     half = _forward(factor, [entry[size, i] + pull[:, :, i] for i in range(size)])
-    fit = sum((part**2 for part in half), np.zeros(1))
+    fit = sum(part**2 for part in half)
     total = entry[size, size] + (prior.precision * shift**2).sum(axis=2)[:, :, None]
     # flat coefficients keep the sqrt(2 pi) of their integral; log_norm cancels it for proper ones
     log_marginal = prior.log_norm[None, :, None] - 0.5 * (
         (count[:, None, None] - size) * LOG_2PI + log_det[:, None, :] + total - fit
     )
-    log_marginal = log_marginal - sum((np.log(factor[i, i]) for i in range(size)), np.zeros(1))
-    mean = [part + center[:, i, None, None] for i, part in enumerate(_backward(factor, half))]
-    return LinearPosterior(log_marginal, factor, mean)
+    log_marginal = log_marginal - sum(np.log(factor[i, i]) for i in range(size))
+    return LinearPosterior(log_marginal, factor, half, center)
 
 
 def _entries(moments: FloatArray, weights: FloatArray) -> dict[tuple[int, int], FloatArray]:
@@ -156,18 +163,24 @@ def _entries(moments: FloatArray, weights: FloatArray) -> dict[tuple[int, int], 
     return {pair: weighted[:, number, None, :] for number, pair in enumerate(pairs)}
 
 
+def _less(value: FloatArray, terms: Iterable[FloatArray]) -> FloatArray:
+    """Subtract the sum of terms, nothing where there is none: a pass over all nodes costs."""
+    known = list(terms)
+    return value - sum(known[1:], known[0]) if known else value
+
+
 def _cholesky(
     entry: Mapping[tuple[int, int], FloatArray], size: int
 ) -> dict[tuple[int, int], FloatArray]:
     """Factor symmetric matrices given by their lower entries."""
     factor: dict[tuple[int, int], FloatArray] = {}
     for j in range(size):
-        square = entry[j, j] - sum((factor[j, k] ** 2 for k in range(j)), np.zeros(1))
+        square = _less(entry[j, j], (factor[j, k] ** 2 for k in range(j)))
         # lost to rounding: such nodes, at the rim of the widest box, count as impossible
         factor[j, j] = np.sqrt(np.where(square > PIVOT * entry[j, j], square, np.nan))
         for i in range(j + 1, size):
-            cross = sum((factor[i, k] * factor[j, k] for k in range(j)), np.zeros(1))
-            factor[i, j] = (entry[i, j] - cross) / factor[j, j]
+            rest = _less(entry[i, j], (factor[i, k] * factor[j, k] for k in range(j)))
+            factor[i, j] = rest / factor[j, j]
     return factor
 
 
@@ -177,8 +190,8 @@ def _forward(
     """Solve with the lower factor."""
     found: list[FloatArray] = []
     for i, value in enumerate(right):
-        known = sum((factor[i, k] * found[k] for k in range(i)), np.zeros(1))
-        found.append((value - known) / factor[i, i])
+        known = (factor[i, k] * found[k] for k in range(i))
+        found.append(_less(value, known) / factor[i, i])
     return found
 
 
@@ -189,6 +202,6 @@ def _backward(
     size = len(right)
     found: list[FloatArray] = [np.zeros(1)] * size
     for i in reversed(range(size)):
-        known = sum((factor[k, i] * found[k] for k in range(i + 1, size)), np.zeros(1))
-        found[i] = (right[i] - known) / factor[i, i]
+        known = (factor[k, i] * found[k] for k in range(i + 1, size))
+        found[i] = _less(right[i], known) / factor[i, i]
     return found

@@ -70,18 +70,13 @@ class Problem:
             center=self.center,
         )
 
-    def log_prior(self, coordinate: FloatArray) -> FloatArray:
+    def log_prior(self, coordinate: FloatArray, value: FloatArray) -> FloatArray:
         """Return the log prior density of the coordinates, dims ``(dataset, node)``."""
-        scale, value = self.scale[:, None], self.values(coordinate)
+        scale = self.scale[:, None]
         total = np.zeros(coordinate[:, 0].shape)
         for i, axis in enumerate(self.axes):
             total += axis.log_prior(value[:, i]) + axis.log_jacobian(coordinate[:, i], scale)
         return total
-
-    def log_density(self, coordinate: FloatArray) -> FloatArray:
-        """Return the log posterior density of the coordinates, up to a constant."""
-        logs = self.log_prior(coordinate) + _add(self.linear(self.values(coordinate)).log_marginal)
-        return np.asarray(np.where(np.isnan(logs), -np.inf, logs))
 
 
 @dataclass(frozen=True)
@@ -133,12 +128,10 @@ def solve_problem(
     largest; integrals are accurate to about its square. `first` is the number of the first data
     set of a batch, for messages.
     """
-    quadrature = _resolved(problem, tolerance, nodes, wider=False)
+    quadrature, value, linear = _resolved(problem, tolerance, nodes, wider=False)
     if not (quadrature.edge <= EDGE_TOLERANCE[len(problem.axes)]).all():
-        quadrature = _resolved(problem, tolerance, nodes, wider=True)
+        quadrature, value, linear = _resolved(problem, tolerance, nodes, wider=True)
     refuse_inexact(quadrature, problem.axes, tolerance=max(tolerance, ACCEPTED), first=first)
-    value = problem.values(quadrature.coordinate)
-    linear = problem.linear(value)
     lost = np.asarray(np.isnan(linear.log_marginal).any(axis=1))
     if lost.any():
         # nodes that are singular to rounding have no weight; a number there keeps sums finite
@@ -149,16 +142,26 @@ def solve_problem(
     return Solution(problem, quadrature, value, linear, share * quadrature.weight[:, None])
 
 
-def _resolved(problem: Problem, tolerance: float, nodes: int | None, *, wider: bool) -> Quadrature:
-    """Integrate with as few of the nodes as resolve the density, else with the most."""
-    counts = NODES[len(problem.axes)] if nodes is None else (nodes,)
-    for count in counts:
-        found = integrate(
-            problem.log_density, problem.axes, problem.scale, nodes=count, wider=wider
-        )
+def _resolved(
+    problem: Problem, tolerance: float, nodes: int | None, *, wider: bool
+) -> tuple[Quadrature, FloatArray, LinearPosterior]:
+    """Integrate with as few of the nodes as resolve the density, else with the most.
+
+    With the parameters and the coefficients' posterior at the nodes, the last that were asked for.
+    """
+    last: list[tuple[FloatArray, LinearPosterior]] = []
+
+    def log_density(coordinate: FloatArray) -> FloatArray:
+        value = problem.values(coordinate)
+        last[:] = [(value, problem.linear(value))]
+        logs = problem.log_prior(coordinate, value) + _add(last[0][1].log_marginal)
+        return np.asarray(np.where(np.isnan(logs), -np.inf, logs))
+
+    for count in NODES[len(problem.axes)] if nodes is None else (nodes,):
+        found = integrate(log_density, problem.axes, problem.scale, nodes=count, wider=wider)
         if float(found.resolution.max()) <= tolerance:
             break
-    return found
+    return found, *last[0]
 
 
 def _add(logs: FloatArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -14,7 +14,13 @@ from bayes_ptsd.gaussian.problem import Problem, Solution, solve_problem
 from bayes_ptsd.gaussian.quadrature import series_cdf, series_pdf
 from bayes_ptsd.priors import FloatArray
 
-__all__ = ["DRAW_TOLERANCE", "exact_group", "posterior_tree", "solution_summaries"]
+__all__ = [
+    "DRAW_TOLERANCE",
+    "batch_summaries",
+    "exact_group",
+    "posterior_tree",
+    "solution_summaries",
+]
 
 # Points of every stored density; spaced in sinh, they give a normal's quantiles to 1e-6 sd.
 GRID = 401
@@ -45,13 +51,39 @@ def posterior_tree(problem: Problem, *, draws: int, seed: int) -> xr.DataTree:
 
 
 def solution_summaries(solution: Solution, thresholds: Sequence[float]) -> xr.Dataset:
-    """Return moments and probabilities of a batch of posteriors.
+    """Return moments and probabilities of a batch of posteriors, as `batch_summaries`."""
+    return batch_summaries([solution], thresholds)
+
+
+def batch_summaries(solutions: Iterable[Solution], thresholds: Sequence[float]) -> xr.Dataset:
+    """Return moments and probabilities of one batch of posteriors that is solved in parts.
 
     ``mean, sd`` on dims ``(dataset, estimand)``; ``prob_greater`` than the thresholds (score units)
     on ``(dataset, estimand, threshold)``, NaN for standard deviations; ``log_marginal_likelihood``.
     """
+    limits, parts, names = np.asarray(thresholds, dtype=float), [], []
+    # a solution is thirty times as large as what is told of it: none is kept
+    for solution in solutions:
+        parts.append((*_moments(solution, limits), solution.quadrature.log_evidence))
+        names = _names(solution.problem)
+    mean, sd, above, log_evidence = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return xr.Dataset(
+        {
+            "mean": (("dataset", "estimand"), mean),
+            "sd": (("dataset", "estimand"), sd),
+            "prob_greater": (("dataset", "estimand", "threshold"), above),
+            "log_marginal_likelihood": ("dataset", log_evidence),
+        },
+        coords={"estimand": names, "threshold": limits},
+    )
+
+
+def _moments(solution: Solution, limits: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return means, standard deviations and probabilities above limits, dataset and estimand first.
+
+    Limits are a third dim; the probabilities of standard deviations are NaN.
+    """
     mean, sd, above = [], [], []
-    limits = np.asarray(thresholds, dtype=float)
     for vector in solution.problem.design.estimands.values():
         center, spread = solution.linear.combination(vector)
         mean.append((solution.weight * center).sum(axis=(1, 2)))
@@ -64,15 +96,7 @@ def solution_summaries(solution: Solution, thresholds: Sequence[float]) -> xr.Da
         mean.append((weight * center).sum(axis=1))
         sd.append(np.sqrt((weight * (center - mean[-1][:, None]) ** 2).sum(axis=1)))
         above.append(np.full((len(center), len(limits)), np.nan))
-    return xr.Dataset(
-        {
-            "mean": (("dataset", "estimand"), np.stack(mean, axis=1)),
-            "sd": (("dataset", "estimand"), np.stack(sd, axis=1)),
-            "prob_greater": (("dataset", "estimand", "threshold"), np.stack(above, axis=1)),
-            "log_marginal_likelihood": ("dataset", solution.quadrature.log_evidence),
-        },
-        coords={"estimand": _names(solution.problem), "threshold": limits},
-    )
+    return np.stack(mean, axis=1), np.stack(sd, axis=1), np.stack(above, axis=1)
 
 
 def _names(problem: Problem) -> list[str]:

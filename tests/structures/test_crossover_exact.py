@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from crossover_cases import COVARIANCE_PRIORS, FLAT, estimand, half_normal, simulated, vague
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,10 +20,11 @@ from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.evidence.pairs import CrossoverPairs, crossover_pairs
 from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
 from bayes_ptsd.frequentist import first_period, hills_armitage, reml_crossover
-from bayes_ptsd.gaussian.axes import inverse_sd
+from bayes_ptsd.gaussian.axes import half_normal_logpdf, inverse_sd
 from bayes_ptsd.gaussian.problem import solve_problem
 from bayes_ptsd.gaussian.summaries import solution_summaries
 from bayes_ptsd.priors import Prior, mixture, normal, student_t
+from bayes_ptsd.structures.crossover import exact
 from bayes_ptsd.structures.crossover.carryover import (
     carryover_sweep,
     carryover_tipping,
@@ -531,3 +533,22 @@ def test_first_period_is_the_analysis_of_covariance() -> None:
     theirs = stats.t(float(row["df"]), float(row["estimate"]), float(row["se"]))
     p = np.array([0.001, 0.025, 0.5, 0.9, 0.999])
     np.testing.assert_allclose(grid_quantile(ours, p), theirs.ppf(p), rtol=1e-6)
+
+
+def test_half_normal_is_scipys() -> None:
+    """The written-out log density of a half-normal is SciPy's, and none below zero."""
+    sd = np.array([-1.0, 0.0, 0.3, 15.0, 400.0])
+    expected = stats.halfnorm(0, 15).logpdf(sd)
+    np.testing.assert_allclose(half_normal_logpdf(sd, sigma=15.0), expected, rtol=1e-14)
+
+
+def test_blocks_of_a_batch_are_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven data sets, each with its baseline, are in blocks of three what they are in one."""
+    rng = np.random.default_rng(5)
+    score = 40 + rng.normal(0, 8, (7, 12, 1)) + rng.normal(0, 5, (7, 12, 2))
+    pairs = CrossoverPairs(score, np.arange(12) < 6, np.arange(12), rng.normal(0, 1, (7, 12)))
+    half = half_normal(20.0)
+    priors = vague() | {"sd_subject": half, "sd_within": half, "baseline_slope": normal(0, 1)}
+    whole = crossover_batch(pairs, priors)
+    monkeypatch.setattr(exact, "BLOCK", 3)
+    xr.testing.assert_allclose(crossover_batch(pairs, priors), whole, rtol=1e-9)

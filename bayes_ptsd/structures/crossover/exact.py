@@ -7,7 +7,8 @@ quadrature. Equations in ``docs/methods/crossover.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from bayes_ptsd.errors import EvidenceError, FitError, SpecError
 from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
 from bayes_ptsd.gaussian.axes import DispersionPrior, inverse_sd
 from bayes_ptsd.gaussian.draws import draw_posterior
-from bayes_ptsd.gaussian.problem import Problem, Solution, solve_problem
-from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE, posterior_tree, solution_summaries
+from bayes_ptsd.gaussian.problem import Solution, solve_problem
+from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE, batch_summaries, posterior_tree
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.provenance import EXACT_DRAWS
 from bayes_ptsd.structures.crossover.design import crossover_problem
@@ -42,6 +43,9 @@ CrossoverPriors = Mapping[str, Prior | DispersionPrior]
 # Data sets solved at once, by number of axes: with 32 nodes on two axes an array of 24 takes 200
 # kB, one of 20 nodes on three axes 64 kB, and both stay in the processor's cache.
 CHUNK = {1: 24, 2: 24, 3: 1}
+# Data sets whose scores are reduced to cross-products at once: of 30 patients 40 MB with what
+# that takes, so that a million data sets need no more than their scores and answers.
+BLOCK = 4800
 # Highest Legendre coefficients accepted in a batch, relative to the largest: means and
 # probabilities are accurate to about its square, 1e-2.
 BATCH_TOLERANCE = 0.1
@@ -196,14 +200,10 @@ def crossover_batch(
     sd`` are on ``(dataset, estimand)``; ``prob_greater`` than the thresholds (score units) has one
     dim more and is NaN for standard deviations.
     """
-    problem = crossover_problem(pairs, priors, benefit_sign=benefit_sign, covariance=covariance)
-    return xr.concat(
-        [
-            solution_summaries(solution, thresholds)
-            for solution in _chunks(problem, BATCH_TOLERANCE)
-        ],
-        dim="dataset",
+    solutions = _solutions(
+        pairs, priors, BATCH_TOLERANCE, benefit_sign=benefit_sign, covariance=covariance
     )
+    return batch_summaries(solutions, thresholds)
 
 
 def crossover_batch_draws(
@@ -216,12 +216,11 @@ def crossover_batch_draws(
     seed: int = 20140601,
 ) -> xr.Dataset:
     """Draw from the posteriors of many crossovers for calibration, dims ``(dataset, draw)``."""
-    problem = crossover_problem(pairs, priors, benefit_sign=benefit_sign, covariance=covariance)
+    solutions = _solutions(
+        pairs, priors, DRAW_TOLERANCE, benefit_sign=benefit_sign, covariance=covariance
+    )
     rng = np.random.default_rng(seed)
-    parts = [
-        draw_posterior(solution, draws=draws, rng=rng)
-        for solution in _chunks(problem, DRAW_TOLERANCE)
-    ]
+    parts = [draw_posterior(solution, draws=draws, rng=rng) for solution in solutions]
     return xr.concat(parts, dim="dataset")
 
 
@@ -272,10 +271,22 @@ def _no_variation(score: FloatArray, active_first: BoolArray) -> str:
     )
 
 
-def _chunks(problem: Problem, tolerance: float) -> list[Solution]:
-    """Solve a batch in parts that stay in the processor's cache."""
-    size = CHUNK[len(problem.axes)]
-    return [
-        solve_problem(problem.part(slice(first, first + size)), tolerance=tolerance, first=first)
-        for first in range(0, len(problem.scale), size)
-    ]
+def _solutions(
+    pairs: CrossoverPairs, priors: CrossoverPriors, tolerance: float, **settings: Any
+) -> Iterator[Solution]:
+    """Solve a batch in parts that stay in the processor's cache, one block of scores at a time."""
+    for start in range(0, len(pairs.score) if pairs.batched else 1, BLOCK):
+        block = _block(pairs, slice(start, start + BLOCK)) if pairs.batched else pairs
+        problem = crossover_problem(block, priors, **settings)
+        size = CHUNK[len(problem.axes)]
+        for first in range(0, len(problem.scale), size):
+            part = problem.part(slice(first, first + size))
+            yield solve_problem(part, tolerance=tolerance, first=start + first)
+
+
+def _block(pairs: CrossoverPairs, chosen: slice) -> CrossoverPairs:
+    """Return some of the data sets of a batch; one baseline may be that of all of them."""
+    baseline = pairs.baseline
+    if baseline is not None and baseline.ndim == 2:
+        baseline = baseline[chosen]
+    return replace(pairs, score=pairs.score[chosen], baseline=baseline)

@@ -30,6 +30,7 @@ from bayes_ptsd.checks.sensitivity import (
     sensitivity_table,
 )
 from bayes_ptsd.errors import FitError
+from bayes_ptsd.gaussian import blocks
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 from bayes_ptsd.structures.crossover.exact import exact_crossover
@@ -98,6 +99,27 @@ def test_a_model_that_fits_passes(fit: xr.DataTree, model: CrossoverModel) -> No
                 "loo_pit_uniformity", "power_scaling_treatment", "power_scaling_nuisance",
                 "power_scaling_likelihood", "sd_subject_at_zero"}  # fmt: skip
     assert expected <= set(checks["check"].values.tolist())
+
+
+def test_many_patients_keep_every_so_many_draws(
+    fit: xr.DataTree, model: CrossoverModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 4,000 draws every fifth, told by its number: the same checks to Monte Carlo error."""
+    monkeypatch.setattr(blocks, "MOST_POINTWISE", 60 * 800)
+    some = fit_of(model)
+    assert some["posterior"].sizes["draw"] == 4000
+    for group in ("log_likelihood", "log_prior", "posterior_predictive"):
+        assert some[group]["draw"].values.tolist() == list(range(0, 4000, 5)), group
+    assert some["prior_predictive"]["draw"].values.tolist() == list(range(0, 1000, 2))
+    kept = fit["log_likelihood"]["score"].isel(draw=slice(None, None, 5))
+    xr.testing.assert_equal(some["log_likelihood"]["score"], kept)
+    loo, whole = (loo_groups(one)["loo"] for one in (some, fit))
+    # the spread of the density of a patient over 800 draws, added up over 60 patients
+    error = float(np.sqrt((kept.var(("chain", "draw")) / 800).sum()))
+    assert float(loo["elpd"]) == pytest.approx(float(whole["elpd"]), abs=4 * error)
+    moved, of_all = (sensitivity_table(one)["moved"].sel(part="likelihood") for one in (some, fit))
+    sd = float(fit["posterior"]["treatment_difference"].std())
+    np.testing.assert_allclose(moved, of_all, atol=4 * sd / np.sqrt(800))
 
 
 def test_unequal_periods_are_seen(model: CrossoverModel) -> None:

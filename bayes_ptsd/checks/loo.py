@@ -124,4 +124,7 @@ def _loo(fit: xr.DataTree) -> Any:
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Estimated shape parameter")
-        return arviz_stats.loo(fit, var_name=LIKELIHOOD, pointwise=True)
+        # every k-th draw is nearly independent; ArviZ would divide by the number of all of them
+        kept, every = (fit[group].sizes["draw"] for group in ("log_likelihood", "posterior"))
+        reff = 1.0 if kept < every else None
+        return arviz_stats.loo(fit, var_name=LIKELIHOOD, pointwise=True, reff=reff)

@@ -71,6 +71,8 @@ def sensitivity_table(fit: xr.DataTree, *, beliefs: Collection[str] = BELIEFS) -
     """
     posterior = fit["posterior"].to_dataset()
     drawn = posterior[[name for name in ESTIMANDS if name in posterior]]
+    if (kept := fit["log_prior"].to_dataset()).sizes["draw"] < drawn.sizes["draw"]:
+        drawn = drawn.sel(draw=kept["draw"])
     alone = {str(name): _by_draw(one) for name, one in fit["log_prior"].data_vars.items()}
     kinds = {name: _kind(name, beliefs) for name in alone}
     parts = {

@@ -27,7 +27,13 @@ __all__ = [
     "patient_means",
     "replicated_cells",
     "subject_log_likelihood",
+    "thinned",
 ]
+
+# Numbers of patients by draw that a group holds, 32 MB of one cell: 4,000 draws of 1,000 patients.
+MOST_POINTWISE = 4_000_000
+# Draws that are kept of any number of patients: a tail of half a percent is two of them.
+FEWEST_DRAWS = 400
 
 
 @dataclass(frozen=True)
@@ -180,8 +186,8 @@ def patient_groups(
     observed: xr.Dataset,
     constants: xr.Dataset,
     replicated: Callable[[xr.Dataset, np.random.Generator], xr.Dataset],
-    log_likelihood: xr.DataArray,
-    log_prior: xr.Dataset,
+    log_likelihood: Callable[[xr.Dataset], xr.DataArray],
+    log_prior: Callable[[xr.Dataset], xr.Dataset],
     prior: Callable[[], xr.Dataset] | None,
     seed: int,
 ) -> dict[str, xr.Dataset]:
@@ -195,10 +201,10 @@ def patient_groups(
         Groups ``observed_data`` and ``constant_data``.
     replicated : callable
         Draws and a generator to the scores of new patients.
-    log_likelihood : xr.DataArray
-        Of each patient, dims (chain, draw, subject).
-    log_prior : xr.Dataset
-        Log prior density by parameter.
+    log_likelihood : callable
+        Draws to that of each patient, dims (chain, draw, subject).
+    log_prior : callable
+        Draws to the log prior density by parameter.
     prior : callable, optional
         Draws the parameters from their priors; None where one of these is improper, and then there
         are no ``prior`` and ``prior_predictive``.
@@ -209,20 +215,39 @@ def patient_groups(
     -------
     dict of str to xr.Dataset
         ``observed_data, constant_data, posterior_predictive, log_likelihood, log_prior`` and,
-        where there are proper priors, ``prior, prior_predictive``.
+        where there are proper priors, ``prior, prior_predictive``. Of more than a thousand patients
+        they have every second, third, ... draw (`thinned`), whose numbers are their coordinate.
     """
     after, before = np.random.default_rng(seed).spawn(2)
+    patients = observed.sizes["subject"]
+    draws = thinned(posterior, patients)
     found = {
         "observed_data": observed,
         "constant_data": constants,
-        "posterior_predictive": replicated(posterior, after),
-        "log_likelihood": xr.Dataset({"score": log_likelihood}),
-        "log_prior": log_prior,
+        "posterior_predictive": replicated(draws, after),
+        "log_likelihood": xr.Dataset({"score": log_likelihood(draws)}),
+        "log_prior": log_prior(draws),
     }
     if prior is None:
         return found
     drawn = prior()
-    return found | {"prior": drawn, "prior_predictive": replicated(drawn, before)}
+    return found | {
+        "prior": drawn, "prior_predictive": replicated(thinned(drawn, patients), before)
+    }  # fmt: skip
+
+
+def thinned(draws: xr.Dataset, patients: int) -> xr.Dataset:
+    """Return all draws, or every k-th where all would give patients too many numbers to keep.
+
+    Examples
+    --------
+    >>> draws = xr.Dataset({"level": (("chain", "draw"), np.zeros((1, 4000)))})
+    >>> [thinned(draws, patients).sizes["draw"] for patients in (29, 1000, 2900, 29_000)]
+    [4000, 4000, 1334, 400]
+    """
+    total = draws.sizes["chain"] * draws.sizes["draw"]
+    step = min(-(-total * patients // MOST_POINTWISE), total // FEWEST_DRAWS)
+    return draws.isel(draw=slice(None, None, step)) if step > 1 else draws
 
 
 def _patterns(

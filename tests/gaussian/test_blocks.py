@@ -116,8 +116,8 @@ def test_improper_priors_leave_out_the_prior_groups() -> None:
         "replicated": lambda one, rng: xr.Dataset(
             {"score": (("chain", "draw", "subject", "cell"), replicated_cells(one, blocks, rng))}
         ),
-        "log_likelihood": subject_log_likelihood(draws, blocks),
-        "log_prior": xr.Dataset(),
+        "log_likelihood": lambda one: subject_log_likelihood(one, blocks),
+        "log_prior": lambda one: xr.Dataset(),
         "seed": 1,
     }
     without = patient_groups(draws, prior=None, **shared)

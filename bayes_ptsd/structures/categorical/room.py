@@ -155,8 +155,8 @@ def groups(model: CategoricalModel, found: Groups, seed: int, _: pm.Model | None
         observed=model.observed[["score"]],
         constants=model.observed[["active"]],
         replicated=lambda draws, rng: replicated_categories(draws, model, rng),
-        log_likelihood=subject_log_likelihood(posterior, model),
-        log_prior=log_priors(posterior, model),
+        log_likelihood=lambda draws: subject_log_likelihood(draws, model),
+        log_prior=lambda draws: log_priors(draws, model),
         prior=(lambda: with_estimands(draw_priors(model, PRIOR_DRAWS, seed=seed), model))
         if model.drawable
         else None,

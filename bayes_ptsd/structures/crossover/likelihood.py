@@ -162,8 +162,8 @@ def crossover_groups(
         observed=model.observed,
         constants=xr.Dataset(constants, coords={"subject": model.pairs.subject}),
         replicated=lambda draws, rng: replicated_scores(draws, model, rng),
-        log_likelihood=subject_log_likelihood(posterior, model),
-        log_prior=log_priors(posterior, model),
+        log_likelihood=lambda draws: subject_log_likelihood(draws, model),
+        log_prior=lambda draws: log_priors(draws, model),
         prior=drawn if has_proper_priors(model) else None,
         seed=seed,
     )

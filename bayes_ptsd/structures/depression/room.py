@@ -143,8 +143,8 @@ def depression_groups(posterior: xr.Dataset, model: DepressionModel, *, seed: in
         observed=model.observed,
         constants=xr.Dataset(constants, coords={"subject": model.subject}),
         replicated=lambda draws, rng: replicated_scores(draws, model, rng),
-        log_likelihood=subject_log_likelihood(posterior, model),
-        log_prior=log_prior_densities(posterior, list(model.parameters.values())),
+        log_likelihood=lambda draws: subject_log_likelihood(draws, model),
+        log_prior=lambda draws: log_prior_densities(draws, list(model.parameters.values())),
         prior=before if _all_proper(model) else None,
         seed=seed,
     )

@@ -101,8 +101,8 @@ def _groups(model: FirstPeriodModel, groups: Groups, seed: int, _: pm.Model | No
         observed=model.observed,
         constants=constant_data(model, covariates=model.covariates),
         replicated=lambda draws, rng: replicated_scores(draws, model, rng),
-        log_likelihood=subject_log_likelihood(posterior, patient_blocks(model)),
-        log_prior=log_prior_densities(posterior, list(model.parameters.values())),
+        log_likelihood=lambda draws: subject_log_likelihood(draws, patient_blocks(model)),
+        log_prior=lambda draws: log_prior_densities(draws, list(model.parameters.values())),
         prior=(lambda: draw_priors(model, PRIOR_DRAWS, seed=seed)) if model.proper else None,
         seed=seed,
     )

@@ -130,8 +130,8 @@ def _groups(model: PartsModel, groups: Groups, seed: int, _: pm.Model | None) ->
         observed=model.observed,
         constants=constant_data(model, dims=("subject", "endpoint")),
         replicated=lambda draws, rng: replicated_scores(draws, model, rng),
-        log_likelihood=subject_log_likelihood(posterior, patient_blocks(model)),
-        log_prior=log_priors(posterior, model),
+        log_likelihood=lambda draws: subject_log_likelihood(draws, patient_blocks(model)),
+        log_prior=lambda draws: log_priors(draws, model),
         prior=(lambda: draw_priors(model, PRIOR_DRAWS, seed=seed)) if model.proper else None,
         seed=seed,
     )

@@ -55,12 +55,13 @@ def analyses(
     SD are left out where the endpoint has none (`left_out` says so).
     """
     for name in contrast_names(evidence) if contrasts is None else contrasts:
+        crossover = str(_row_of(evidence, name)["analysis"].item()) == "crossover"
+        endpoint = _endpoint_of(evidence, name)
+        kept = [prior for prior in priors if not needs_sd(prior, endpoint)]
         for reading in readings:
-            crossover = str(_row_of(evidence, name)["analysis"].item()) == "crossover"
             if not crossover and reading != "as_published":
                 continue
             row = select_contrast(evidence, name, crossover_reading=reading)
-            kept = [prior for prior in priors if not needs_sd(prior, _endpoint_of(evidence, name))]
             for convention, prior in product(conventions, kept):
                 yield row, model_of(row, convention=convention, prior=prior)
 

@@ -21,11 +21,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import minimize_scalar
 
 from bayes_ptsd.errors import SpecError, StatisticalWarning
 from bayes_ptsd.evidence import Evidence
-from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
+from bayes_ptsd.exact.grid import GridPosterior, on_grid
 from bayes_ptsd.posteriors import described
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.specification import ModelSpec
@@ -168,7 +167,7 @@ def prob_benefit(
     True
     """
     known = described(fit, evidence=evidence, spec=spec)
-    return float(1 - _below(known, "treatment_difference", np.array(margin)))
+    return float(1 - _below(_posterior(known, "treatment_difference"), np.array(margin)))
 
 
 def benefit_curve(fit: xr.DataTree, *, margins: FloatArray | None = None) -> xr.DataArray:
@@ -178,7 +177,8 @@ def benefit_curve(fit: xr.DataTree, *, margins: FloatArray | None = None) -> xr.
         if sd is None:
             raise SpecError("the endpoint has no reference SD; give the margins of the curve")
         margins = np.linspace(0, CURVE_REACH * sd, CURVE_POINTS)
-    above = 1 - _below(fit, "treatment_difference", np.asarray(margins, dtype=float))
+    posterior = _posterior(fit, "treatment_difference")
+    above = 1 - _below(posterior, np.asarray(margins, dtype=float))
     return xr.DataArray(above, coords={"margin": margins}, dims="margin", name="prob_gt")
 
 
@@ -269,37 +269,37 @@ def _summary(
     fit: xr.DataTree, name: str, constants: dict[str, Any], thresholds: list[float]
 ) -> xr.Dataset:
     """Summarize one estimand."""
-    center = _moments(fit, name)
-    tails = _quantile(fit, name, np.array([0.025, 0.5, 0.975]))
+    posterior = _posterior(fit, name)
+    tails = _quantile(posterior, np.array([0.025, 0.5, 0.975]))
     mcid, sd = constants.get("mcid"), constants.get("reference_sd")
     contrast, null = _stem(name) in CONTRASTS, _nulls(fit).get(_stem(name))
     narrow = ROPE_SD * sd if sd else None
     summary = xr.Dataset(
         {
-            **center,
+            **_moments(posterior),
             "median": tails[1],
             "eti95": ("bound", tails[[0, 2]]),
-            "hdi95": ("bound", _hdi(fit, name)),
+            "hdi95": ("bound", _hdi(posterior)),
             "null": float("nan") if null is None else null,
-            "prob_benefit": _above(fit, name, null),
-            "prob_gt_mcid": _above(fit, name, mcid if contrast or name == INTERACTION else None),
-            "rope_narrow": _within(fit, name, narrow if contrast else None),
-            "rope_clinical": _within(fit, name, mcid if contrast else None),
+            "prob_benefit": _above(posterior, null),
+            "prob_gt_mcid": _above(posterior, mcid if contrast or name == INTERACTION else None),
+            "rope_narrow": _within(posterior, narrow if contrast else None),
+            "rope_clinical": _within(posterior, mcid if contrast else None),
         },
         coords={"bound": ["low", "high"]},
     )
     if thresholds:
-        above = 1 - _below(fit, name, np.array(thresholds))
+        above = 1 - _below(posterior, np.array(thresholds))
         summary = summary.assign_coords(threshold=thresholds)
         summary["prob_gt"] = ("threshold", above)
     return summary
 
 
-def _exact(fit: xr.DataTree, name: str) -> xr.Dataset | None:
-    """Return the exact posterior of one estimand, if the fit has one."""
+def _posterior(fit: xr.DataTree, name: str) -> GridPosterior | xr.DataArray:
+    """Return the exact posterior of one estimand, if the fit has one, else its draws."""
     if "exact" not in fit.children or name not in _group(fit, "exact")["estimand"].values:
-        return None
-    return _group(fit, "exact").sel(estimand=name)
+        return _draws(fit, name)
+    return on_grid(_group(fit, "exact").sel(estimand=name))
 
 
 def _draws(fit: xr.DataTree, name: str) -> xr.DataArray:
@@ -324,59 +324,57 @@ def _group(fit: xr.DataTree, name: str) -> xr.Dataset:
     return fit.children[name].to_dataset()
 
 
-def _moments(fit: xr.DataTree, name: str) -> dict[str, float]:
+def _moments(posterior: GridPosterior | xr.DataArray) -> dict[str, float]:
     """Return mean, sd and the Monte Carlo standard error of the mean."""
-    exact = _exact(fit, name)
-    if exact is not None:
-        return {"mean": float(exact["mean"]), "sd": float(exact["sd"]), "mcse_mean": 0.0}
+    if isinstance(posterior, GridPosterior):
+        return {"mean": posterior.mean, "sd": posterior.sd, "mcse_mean": 0.0}
     from arviz_stats import mcse  # slow to import, and only sampled fits need it
 
-    draws = _draws(fit, name)
-    error = mcse(draws.to_dataset(name="x"), method="mean")["x"]
-    return {"mean": float(draws.mean()), "sd": float(draws.std(ddof=1)), "mcse_mean": float(error)}
+    error = mcse(posterior.to_dataset(name="x"), method="mean")["x"]
+    mean, sd = float(posterior.mean()), float(posterior.std(ddof=1))
+    return {"mean": mean, "sd": sd, "mcse_mean": float(error)}
 
 
-def _quantile(fit: xr.DataTree, name: str, p: FloatArray) -> FloatArray:
+def _quantile(posterior: GridPosterior | xr.DataArray, p: FloatArray) -> FloatArray:
     """Return quantiles of one estimand."""
-    exact = _exact(fit, name)
-    if exact is not None:
-        return grid_quantile(exact, p)
-    return np.asarray(_draws(fit, name).quantile(p).values)
+    if isinstance(posterior, GridPosterior):
+        return posterior.quantile(p)
+    return np.asarray(posterior.quantile(p).values)
 
 
-def _below(fit: xr.DataTree, name: str, x: FloatArray) -> FloatArray:
+def _below(posterior: GridPosterior | xr.DataArray, x: FloatArray) -> FloatArray:
     """Return probabilities below values."""
-    exact = _exact(fit, name)
-    if exact is not None:
-        return grid_cdf(exact, x)
-    draws = np.sort(_draws(fit, name).values.ravel())
+    if isinstance(posterior, GridPosterior):
+        return posterior.below(x)
+    draws = np.sort(posterior.values.ravel())
     return np.asarray(np.searchsorted(draws, x, side="right") / draws.size)
 
 
-def _above(fit: xr.DataTree, name: str, value: float | None) -> float:
+def _above(posterior: GridPosterior | xr.DataArray, value: float | None) -> float:
     """Return the probability above a value, NaN if there is no value to compare with."""
-    return float("nan") if value is None else float(1 - _below(fit, name, np.array(value)))
+    return float("nan") if value is None else float(1 - _below(posterior, np.array(value)))
 
 
-def _within(fit: xr.DataTree, name: str, half_width: float | None) -> float:
+def _within(posterior: GridPosterior | xr.DataArray, half_width: float | None) -> float:
     """Return the probability within a distance of zero, NaN if there is no distance."""
     if half_width is None:
         return float("nan")
-    low, high = _below(fit, name, np.array([-half_width, half_width]))
+    low, high = _below(posterior, np.array([-half_width, half_width]))
     return float(high - low)
 
 
-def _hdi(fit: xr.DataTree, name: str) -> FloatArray:
+def _hdi(posterior: GridPosterior | xr.DataArray) -> FloatArray:
     """Return the shortest interval of probability 0.95 (one interval, also if two modes exist)."""
-
-    def width(lower: float) -> float:
-        low, high = _quantile(fit, name, np.array([lower, lower + LEVEL]))
-        return float(high - low)
-
-    if _exact(fit, name) is None:
+    if not isinstance(posterior, GridPosterior):
         from arviz_stats import hdi  # slow to import, and only sampled fits need it
 
-        return np.asarray(hdi(_draws(fit, name).to_dataset(name="x"), prob=LEVEL)["x"].values)
+        return np.asarray(hdi(posterior.to_dataset(name="x"), prob=LEVEL)["x"].values)
+    from scipy.optimize import minimize_scalar
+
+    def width(lower: float) -> float:
+        low, high = posterior.quantile(np.array([lower, lower + LEVEL]))
+        return float(high - low)
+
     edge = 1e-9
     best = minimize_scalar(width, bounds=(edge, 1 - LEVEL - edge), method="bounded")
-    return _quantile(fit, name, np.array([best.x, best.x + LEVEL]))
+    return posterior.quantile(np.array([best.x, best.x + LEVEL]))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import integrate, stats
+from scipy import special
 
 from bayes_ptsd.errors import SpecError, nearest
 from bayes_ptsd.priors import FloatArray, Prior, mixture, normal
@@ -72,7 +72,7 @@ def resolve_prior(name: str, *, sd: float | None, se: float | None = None) -> Pr
         return Prior("flat").named(name, PRIOR_FAMILY[name])
     if sd is None:
         raise SpecError(f"prior '{name}' is a multiple of the endpoint's reference SD; give one")
-    doubt = DESIGN_EFFECT * sd / float(stats.norm.ppf(0.95))
+    doubt = DESIGN_EFFECT * sd / float(special.ndtri(0.95))
     family = {
         "reference": normal(0, 10 * sd),
         "weak": normal(0, 2 * sd),
@@ -121,6 +121,8 @@ def elir_ess(prior: Prior, *, information: float) -> float:
 
 def _mixture_information(prior: Prior) -> float:
     """Integrate the squared score of a mixture, panel by panel over its components' bulk."""
+    from scipy import integrate
+
     # a panel a standard deviation near each center, wide ones where its tail is all there is
     steps = np.array([-1e4, -40, -8, -4, -2, -1, 0, 1, 2, 4, 8, 40, 1e4])
     weight, parts = np.array(prior.weights), prior.components
@@ -142,6 +144,8 @@ def _standard_density(distance: FloatArray, nu: FloatArray) -> FloatArray:
     """Return the density of standard normal (`nu` infinite) or Student-t variables, last dim."""
     if np.isinf(nu).all():
         return np.asarray(np.exp(-(distance**2) / 2) / math.sqrt(2 * math.pi))
+    from scipy import stats
+
     return np.asarray(stats.t.pdf(distance, nu))
 
 

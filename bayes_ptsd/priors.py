@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from scipy.optimize import elementwise
 
 from bayes_ptsd.errors import SpecError, nearest, refuse_unknown_keys, shown
 from bayes_ptsd.inputs import LARGEST, short
+from bayes_ptsd.location_scale import LocationScale
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -53,36 +52,45 @@ LARGEST_LOG = 300.0
 # mixtures within mixtures: a mixture of mixtures is one more mixture, deeper ones nobody means
 DEEPEST = 3
 
+
+def _frozen(name: str, *parameters: float) -> Any:
+    """Return a frozen distribution of `scipy.stats`, imported by the priors that need it."""
+    from scipy import stats
+
+    return getattr(stats, name)(*parameters)
+
+
 DISTRIBUTIONS: Mapping[str, Distribution] = {
     "flat": Distribution((), lambda: None, ()),
     "inverse_sd": Distribution((), lambda: None, ()),  # density 1/x, for standard deviations
     "lkj": Distribution(("shape",), lambda shape: None, ("shape",)),
     "uniform_correlations": Distribution((), lambda: None, ()),  # each one uniform on (-1, 1)
-    "normal": Distribution(("mu", "sigma"), lambda mu, sigma: stats.norm(mu, sigma)),
+    "normal": Distribution(("mu", "sigma"), LocationScale),
     "student_t": Distribution(
-        ("nu", "mu", "sigma"), lambda nu, mu, sigma: stats.t(nu, mu, sigma), ("nu", "sigma")
+        ("nu", "mu", "sigma"), lambda nu, mu, sigma: LocationScale(mu, sigma, nu), ("nu", "sigma")
     ),
-    "cauchy": Distribution(("mu", "sigma"), lambda mu, sigma: stats.cauchy(mu, sigma)),
-    "half_normal": Distribution(("sigma",), lambda sigma: stats.halfnorm(0, sigma)),
-    "half_cauchy": Distribution(("sigma",), lambda sigma: stats.halfcauchy(0, sigma)),
+    "cauchy": Distribution(("mu", "sigma"), lambda mu, sigma: _frozen("cauchy", mu, sigma)),
+    "half_normal": Distribution(("sigma",), lambda sigma: _frozen("halfnorm", 0, sigma)),
+    "half_cauchy": Distribution(("sigma",), lambda sigma: _frozen("halfcauchy", 0, sigma)),
     "log_normal": Distribution(
-        ("mu", "sigma"), lambda mu, sigma: stats.lognorm(sigma, 0, math.exp(mu))
+        ("mu", "sigma"), lambda mu, sigma: _frozen("lognorm", sigma, 0, math.exp(mu))
     ),
     "gamma": Distribution(
-        ("shape", "rate"), lambda shape, rate: stats.gamma(shape, 0, 1 / rate), ("shape", "rate")
+        ("shape", "rate"), lambda shape, rate: _frozen("gamma", shape, 0, 1 / rate),
+        ("shape", "rate"),
     ),
     # of a standard deviation: its precision 1/x^2 is gamma, as BUGS writes dgamma(shape, rate)
     "gamma_precision": Distribution(
-        ("shape", "rate"), lambda shape, rate: stats.gengamma(shape, -2, 0, math.sqrt(rate)),
+        ("shape", "rate"), lambda shape, rate: _frozen("gengamma", shape, -2, 0, math.sqrt(rate)),
         ("shape", "rate"),
     ),
-    "exponential": Distribution(("rate",), lambda rate: stats.expon(0, 1 / rate), ("rate",)),
+    "exponential": Distribution(("rate",), lambda rate: _frozen("expon", 0, 1 / rate), ("rate",)),
     "beta": Distribution(
-        ("shape1", "shape2"), lambda shape1, shape2: stats.beta(shape1, shape2),
+        ("shape1", "shape2"), lambda shape1, shape2: _frozen("beta", shape1, shape2),
         ("shape1", "shape2"),
     ),
     "uniform": Distribution(
-        ("low", "high"), lambda low, high: stats.uniform(low, high - low), ()
+        ("low", "high"), lambda low, high: _frozen("uniform", low, high - low), ()
     ),
 }  # fmt: skip
 
@@ -143,7 +151,7 @@ class Prior:
         if not self.proper:
             return -np.log(points) if self.dist == "inverse_sd" else np.zeros_like(points)
         logs = [math.log(w) + part.logpdf(points) for w, part in self._parts]
-        return np.asarray(np.logaddexp.reduce(logs, axis=0))
+        return np.asarray(logs[0] if len(logs) == 1 else _log_sum(np.array(logs)))
 
     def pdf(self, x: ArrayLike) -> FloatArray:
         """Density at `x`; one everywhere for the flat prior, 1/x for ``inverse_sd``."""
@@ -169,6 +177,8 @@ class Prior:
         # rounding can give both ends of the bracket one sign; a hair more room cannot
         room = 1e-9 * (np.abs(low) + np.abs(high) + 1e-300)
         bracket = (low - room, high + room)
+        from scipy.optimize import elementwise
+
         root = elementwise.find_root(lambda x, q: self.cdf(x) - q, bracket, args=(probability,))
         return np.asarray(np.where(root.success, root.x, low))
 
@@ -236,6 +246,14 @@ class Prior:
     def named(self, name: str, source: str = "") -> Prior:
         """Return the same value under a name of the family."""
         return replace(self, name=name, source=source)
+
+
+def _log_sum(logs: FloatArray) -> FloatArray:
+    """Return the logarithm of the sum over the first axis of what `logs` are the logarithms of."""
+    top = logs.max(axis=0)
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(top + np.log(np.exp(logs - top).sum(axis=0)))
 
 
 def normal(mu: float, sigma: float) -> Prior:

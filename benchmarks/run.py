@@ -1,25 +1,40 @@
-"""Seconds of start-up and of one posterior; a row without a checked number is refused.
+"""Seconds of start-up, of one posterior and of storing it; an unchecked row is refused.
 
-Run by `make benchmarks`. CPU seconds include child processes; the first call of each command is
-not counted, because it writes bytecode.
+Each stands beside a peer of the same run: the imports that nobody can do without, the
+Gauss-Legendre rule of 100 nodes, the same values written and read by h5py alone. Run by `make
+benchmarks`. CPU seconds include child processes; the first call of each command is not counted,
+because it writes bytecode.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import h5py
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from bayes_ptsd.evidence.published import load_published, select_contrast
+from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.exact.summary import exact_posterior
+from bayes_ptsd.models_files import load_model
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior, normal, student_t
+from bayes_ptsd.store.netcdf import decode, encode
 
 REPEATS = 5
+# of the peer of a posterior, made once as anybody would
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(100)
 SD = 14.4
 PROGRAM = Path(sys.executable).with_name("bayes-ptsd")
 # IES-R first period, 8.6 (0.94 to 16.2): convention N, then T.
@@ -61,6 +76,91 @@ def posterior_seconds(likelihood: Prior, prior: Prior, mean: float) -> float:
     return median(seconds[1:])
 
 
+def least_cpu(call: Callable[[], object]) -> float:
+    """Return the least CPU seconds of several calls, which a busy machine makes no shorter."""
+    seconds = []
+    for _ in range(4 * REPEATS):
+        start = time.process_time()
+        call()
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+def imports_cpu(names: str) -> float:
+    """Return the median CPU seconds of a Python process that imports modules."""
+    seconds = []
+    for _ in range(REPEATS + 1):
+        start = child_cpu()
+        subprocess.run([sys.executable, "-c", f"import {names}"], check=True)
+        seconds.append(child_cpu() - start)
+    return median(seconds[1:])
+
+
+def gauss_legendre() -> tuple[float, float]:
+    """Return mean and SD of the skeptical posterior under T by one rule over 24 standard errors."""
+    center, se = STUDENT.params["mu"], STUDENT.params["sigma"]
+    x = center + 12 * se * NODES
+    prior = resolve_prior("skeptical", sd=SD).params
+    density = stats.t(38, center, se).pdf(x) * stats.norm(prior["mu"], prior["sigma"]).pdf(x)
+    mass = WEIGHTS @ density
+    mean = WEIGHTS @ (density * x) / mass
+    return float(mean), float(np.sqrt(WEIGHTS @ (density * (x - mean) ** 2) / mass))
+
+
+def plain_save(tree: xr.DataTree) -> bytes:
+    """Write the values and attributes of a result with h5py, in one opening and as they are."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for node in tree.subtree:
+            group = file.require_group(node.path)
+            group.attrs.update(node.attrs)
+            for name, one in node.to_dataset(inherit=False).variables.items():
+                values, kind = one.values, None
+                if values.dtype.kind == "U":
+                    values, kind = values.astype(object), h5py.string_dtype()
+                group.create_dataset(str(name), data=values, dtype=kind)
+    return buffer.getvalue()
+
+
+def plain_load(content: bytes) -> dict[str, object]:
+    """Read every value and attribute of a file with h5py."""
+    found: dict[str, object] = {}
+
+    def read(name: str, one: h5py.Group | h5py.Dataset) -> None:
+        found[name] = (dict(one.attrs), one[()] if isinstance(one, h5py.Dataset) else None)
+
+    with h5py.File(io.BytesIO(content), "r") as file:
+        file.visititems(read)
+    return found
+
+
+def ratios() -> None:
+    """Print what stands beside a peer: seconds of both and their ratio."""
+    prior = resolve_prior("skeptical", sd=SD)
+    found = exact_posterior(STUDENT, prior)
+    if not np.allclose([found["mean"], found["sd"]], gauss_legendre(), rtol=1e-9, atol=0):
+        raise SystemExit("benchmarks: the posterior is not that of 100 nodes")
+    tree = fit_exact(select_contrast(load_published(), "T2.IESR.F"), load_model("published"))
+    content = encode(tree)
+    if not decode(content).identical(tree):
+        raise SystemExit("benchmarks: a result does not come back as it was saved")
+    interval = ["credibility", "--estimate", "8.6", "--ci", "0.94", "16.2", "--df", "38"]
+    rows = [
+        ("posterior, T, skeptical / 100 nodes", least_cpu(lambda: exact_posterior(STUDENT, prior)),
+         least_cpu(gauss_legendre)),
+        ("save / h5py", least_cpu(lambda: encode(tree)), least_cpu(lambda: plain_save(tree))),
+        ("load / h5py", least_cpu(lambda: decode(content)), least_cpu(lambda: plain_load(content))),
+        ("credibility / import scipy.stats", command_seconds(interval, "BF10"),
+         imports_cpu("scipy.stats")),
+        ("compare / imports of SciPy, pandas, xarray",
+         command_seconds(["compare", "--endpoint", "ies_r"], "T2.IESR.X"),
+         imports_cpu("scipy.stats, pandas, xarray")),
+    ]  # fmt: skip
+    sys.stdout.write(f"\n{'beside its peer (CPU)':<44} {'seconds':>8} {'peer':>8} {'ratio':>6}\n")
+    for name, ours, theirs in rows:
+        sys.stdout.write(f"{name:<44} {ours:>8.4f} {theirs:>8.4f} {ours / theirs:>6.2f}\n")
+
+
 def main() -> None:
     """Print one row per benchmark."""
     sys.stdout.write(f"{'benchmark':<44} {'seconds':>8}  checked\n")
@@ -80,6 +180,7 @@ def main() -> None:
     ]:
         seconds = posterior_seconds(likelihood, prior, mean)
         sys.stdout.write(f"{f'exact posterior, {label}':<44} {seconds:>8.4f}  mean {mean}\n")
+    ratios()
 
 
 if __name__ == "__main__":

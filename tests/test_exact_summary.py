@@ -7,16 +7,24 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import integrate, special, stats
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.published import load_published, select_contrast
-from bayes_ptsd.exact.grid import grid_cdf, grid_of_density, grid_quantile, spread_grid
+from bayes_ptsd.exact.grid import (
+    GridPosterior,
+    density_on_grid,
+    grid_cdf,
+    grid_of_density,
+    grid_quantile,
+    spread_grid,
+)
 from bayes_ptsd.exact.mixture import Mixture, mixture_grid
 from bayes_ptsd.exact.printed import accepted_row, describe_row
 from bayes_ptsd.exact.summary import (
     conjugate_posterior,
     exact_posterior,
+    grid_posterior,
     likelihood_of,
     log_marginal_likelihood,
     prior_predictive_tail,
@@ -136,6 +144,88 @@ def test_closed_form_and_quadrature_agree(center: float, se: float, sigmas: list
     probes = closed.quantile([0.01, 0.3, 0.9])
     assert grid_cdf(numeric, probes) == pytest.approx(closed.cdf(probes), abs=1e-8)
     assert log_mass == pytest.approx(log_marginal_likelihood(likelihood, prior), abs=1e-8)
+
+
+def adaptive(likelihood: Prior, prior: Prior, at: float) -> tuple[float, ...]:
+    """Return log mass, mean, sd and P(below `at`) by QUADPACK between points of every feature."""
+    parts = [likelihood, *(prior.components or (prior,))]
+    steps = np.sinh(np.linspace(-16, 16, 129))
+    places = [one.params["mu"] + one.params["sigma"] * steps for one in parts]
+    edges = np.unique(np.concatenate([*places, [at]]))
+    peak = float((likelihood.logpdf(edges) + prior.logpdf(edges)).max())
+
+    def integral(power: int, about: float, last: float = np.inf) -> float:
+        def integrand(x: float) -> np.ndarray:
+            return np.exp(likelihood.logpdf(x) + prior.logpdf(x) - peak) * (x - about) ** power
+
+        panels = zip(edges[edges < last], edges[1:], strict=False)
+        return float(sum(integrate.quad(integrand, a, b, epsabs=1e-14, epsrel=1e-11)[0]
+                         for a, b in panels))  # fmt: skip
+
+    mass = integral(0, 0.0)
+    mean = integral(1, 0.0) / mass
+    sd = (integral(2, mean) / mass) ** 0.5
+    return peak + float(np.log(mass)), mean, sd, integral(0, 0.0, at) / mass
+
+
+HARD = [
+    (3, 1e-3, "normal"), (3, 1e3, "normal"), (3, 1e-3, "t"), (3, 1e3, "t"), (3, 1.0, "robust"),
+    (27, 1e-3, "robust"), (27, 1e3, "robust"), (1, 1.0, "t"), (200, 1e-3, "normal"),
+    (np.inf, 1e-3, "t"), (np.inf, 1e3, "t"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("df", "ratio", "kind"), HARD)
+def test_hard_cases_match_adaptive_quadrature(df: float, ratio: float, kind: str) -> None:
+    """Ten standard errors apart, a thousand times as narrow or wide: nine digits of QUADPACK's."""
+    likelihood, center, sd = student_t(df, 12.0, 2.0), 12.0 - 10 * 2.0, 2.0 * ratio
+    prior = {
+        "normal": normal(center, sd),
+        "t": student_t(3, center, sd),
+        "robust": mixture([0.8, 0.2], [normal(18.0, sd), student_t(4, -48.0, 5 * sd)]),
+    }[kind]
+    found = grid_posterior(likelihood, prior)
+    at = float(found.quantile(0.3))
+    expected = adaptive(likelihood, prior, at)
+    assert (found.log_mass, found.mean, found.sd) == pytest.approx(expected[:3], rel=1e-9)
+    assert float(found.below(at)) == pytest.approx(expected[3], abs=1e-8)
+
+
+def test_limits_of_a_prior() -> None:
+    """A prior without width is the posterior; one without bounds leaves the printed interval."""
+    likelihood = student_t(3, 12.0, 2.0)
+    narrow = grid_posterior(likelihood, normal(-8.0, 2e-6))
+    assert (narrow.mean, narrow.sd) == (pytest.approx(-8.0, abs=1e-9), pytest.approx(2e-6))
+    assert narrow.log_mass == pytest.approx(float(likelihood.logpdf(-8.0)), abs=1e-9)
+    wide = grid_posterior(likelihood, normal(-8.0, 2e6))
+    limits = stats.t(3, 12.0, 2.0).ppf([0.025, 0.975])
+    assert wide.quantile(np.array([0.025, 0.975])) == pytest.approx(limits, abs=1e-6)
+
+
+@pytest.mark.parametrize("points", [7, 25, 601])
+def test_order_is_doubled_where_the_check_asks(points: int) -> None:
+    """Panels of four SDs are resolved by more nodes: the normal has its integral and its SD."""
+    grid = np.linspace(-12, 12, points)
+    found = density_on_grid(lambda x: -(x**2) / 2, grid)
+    assert found.log_mass == pytest.approx(np.log(2 * np.pi) / 2, abs=1e-10)
+    assert (found.mean, found.sd) == (pytest.approx(0, abs=1e-12), pytest.approx(1, rel=1e-9))
+    assert found.cdf == pytest.approx(special.ndtr(grid), abs=1e-10)
+
+
+def test_a_kink_within_a_panel_is_left_to_the_adaptive_rule() -> None:
+    """The Laplace density, whose peak is no grid point, has integral 2, mean 0 and variance 2."""
+    found = density_on_grid(lambda x: -np.abs(x), np.linspace(-40.1, 40, 99))
+    assert np.exp(found.log_mass) == pytest.approx(2, abs=1e-8)
+    assert (found.mean, found.sd) == (pytest.approx(0, abs=1e-8), pytest.approx(2**0.5))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-6, 6), st.floats(0.1, 3), st.floats(1e-6, 1 - 1e-6))
+def test_quantile_inverts_the_distribution_function(mu: float, sd: float, p: float) -> None:
+    """The value below which the probability is p has it; beyond the grid are 0 and 1."""
+    grid: GridPosterior = grid_posterior(student_t(5, mu, sd), normal(0, 2))
+    assert float(grid.below(grid.quantile(p))) == pytest.approx(p, abs=1e-10)
+    assert grid.below(np.array([-1e99, 1e99])).tolist() == [0.0, 1.0]
 
 
 def test_mirror_image() -> None:

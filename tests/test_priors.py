@@ -12,6 +12,7 @@ from scipy import integrate, stats
 
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.gaussian.parameters import Parameter, draw_parameters, log_prior_densities
+from bayes_ptsd.location_scale import LocationScale
 from bayes_ptsd.priors import (
     DISTRIBUTIONS,
     MATRICES,
@@ -95,6 +96,20 @@ def test_every_distribution_integrates_to_one(dist: str) -> None:
     middle = float(prior.quantile(0.5))
     area = integrate.quad(prior.pdf, low, high, points=[middle], limit=200)[0]
     assert area == pytest.approx(0.98, abs=1e-6)
+
+
+@pytest.mark.parametrize("df", [0.7, 1.0, 1.5, 2.0, 3.0, 27.0, 1e6, np.inf])
+def test_normal_and_t_are_those_of_scipy(df: float) -> None:
+    """Normal and Student-t have the density, probabilities, quantiles and moments of SciPy's."""
+    ours, theirs = LocationScale(3.0, 2.5, df), stats.t(df, 3.0, 2.5)
+    x = np.array([-np.inf, -1e6, -40.0, -3.0, 0.0, 3.0, 3.1, 20.0, np.inf, np.nan])
+    p = np.array([-0.1, 0.0, 1e-300, 1e-9, 0.025, 0.5, 0.999, 1.0, np.nan])
+    np.testing.assert_allclose(ours.logpdf(x), theirs.logpdf(x), rtol=1e-13)
+    np.testing.assert_allclose(ours.cdf(x), theirs.cdf(x), rtol=1e-13)
+    np.testing.assert_allclose(ours.sf(x), theirs.sf(x), rtol=1e-13)
+    np.testing.assert_allclose(ours.ppf(p), theirs.ppf(p), rtol=1e-13)
+    assert (ours.mean(), ours.support()) == (theirs.mean(), theirs.support())
+    assert ours.var() == pytest.approx(theirs.var(), rel=1e-14, nan_ok=True)
 
 
 @pytest.mark.parametrize(("shape", "rate"), [(0.001, 0.001), (0.01, 4.0), (2.0, 3.0), (40.0, 0.5)])

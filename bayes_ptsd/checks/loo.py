@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from bayes_ptsd.check_roles import Check
 from bayes_ptsd.errors import FitError
@@ -64,6 +63,8 @@ def loo_checks(loo: xr.Dataset) -> list[Check]:
     The second is the smallest P value, by period or visit where there are several, of a
     Kolmogorov-Smirnov test.
     """
+    from scipy import stats
+
     table = loo["pit"].transpose("subject", ...).values.reshape(loo.sizes["subject"], -1)
     columns = [column[np.isfinite(column)] for column in table.T]
     tests = [stats.kstest(column, "uniform").pvalue for column in columns if len(column)]

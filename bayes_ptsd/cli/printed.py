@@ -106,10 +106,10 @@ class Row:
 
         A total SD that was typed stays.
         """
-        from bayes_ptsd.evidence.published import load_published, select_contrast, sole_contrast
-
         if self.evidence is None and self.contrast is None:
             return printed, beliefs
+        from bayes_ptsd.evidence.published import load_published, select_contrast, sole_contrast
+
         if printed != Printed():
             raise SpecError("--evidence and --contrast name a row; drop --estimate, --ci, --df and "
                             "whatever else says what was printed")  # fmt: skip

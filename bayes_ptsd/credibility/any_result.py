@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from bayes_ptsd.credibility.document import credibility_document
 from bayes_ptsd.credibility.elicited import Beliefs, believed, in_words, prior_measure, scale_of
@@ -30,10 +29,12 @@ from bayes_ptsd.credibility.questions import (
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.intervals import interval
 from bayes_ptsd.evidence.measures import MEASURES, PrintedResult, bounded
-from bayes_ptsd.exact.grid import grid_quantile
-from bayes_ptsd.exact.summary import exact_posterior
-from bayes_ptsd.exact.two_binomials import ANSWERS, counts_log_likelihood, counts_posterior
+from bayes_ptsd.exact.grid import GridPosterior, on_grid
+from bayes_ptsd.exact.summary import grid_posterior
 from bayes_ptsd.priors import FloatArray, Prior, reflected, student_t
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["claims_document", "result_document", "result_likelihood", "result_posterior"]
 
@@ -57,10 +58,17 @@ def result_posterior(result: PrintedResult, prior: Prior, *, answer: str = "") -
 
     `answer` is a measure, the printed one by default; counts have or, rr and rd.
     """
+    return _posterior(result, prior, answer or result.measure).dataset()
+
+
+def _posterior(result: PrintedResult, prior: Prior, answer: str) -> GridPosterior:
+    """Return the posterior of a printed result on a grid, where `answer` is analyzed."""
     if result.counts is None:
-        return exact_posterior(result_likelihood(result), prior)
-    return counts_posterior(
-        result.counts, prior, scale=prior_measure(result), answer=answer or result.measure
+        return grid_posterior(result_likelihood(result), prior)
+    from bayes_ptsd.exact.two_binomials import counts_posterior
+
+    return on_grid(
+        counts_posterior(result.counts, prior, scale=prior_measure(result), answer=answer)
     )
 
 
@@ -84,7 +92,7 @@ def result_document(
     answer = _answer(result, answer)
     check_questions(asked, result, answer)
     priors = believed(result, beliefs or Beliefs())
-    posteriors = {_label(one): result_posterior(result, one, answer=answer) for one in priors}
+    posteriors = {_label(one): _posterior(result, one, answer) for one in priors}
     of = MEASURES[prior_measure(result)]
     return {
         "result": _described(result, answer),
@@ -111,7 +119,11 @@ def result_document(
 def _answer(result: PrintedResult, answer: str) -> str:
     """Return the measure of the answer; another than the printed one needs counts."""
     answer = answer or result.measure
-    if answer != result.measure and (result.counts is None or answer not in ANSWERS):
+    if answer == result.measure:
+        return answer
+    from bayes_ptsd.exact.two_binomials import ANSWERS
+
+    if result.counts is None or answer not in ANSWERS:
         raise EvidenceError(
             f"an answer as '{answer}' needs counts of both arms, and is one of {', '.join(ANSWERS)}"
             "; a ratio with a control risk gives a risk difference"
@@ -163,16 +175,16 @@ def _absolute(result: PrintedResult, prior: Prior, asked: Questions) -> dict[str
     """Return the risk difference and NNT of counts, unless a control risk is given for them."""
     if result.counts is None or asked.control_risk is not None:
         return {}
-    exact = result_posterior(result, prior, answer="rd")
-    return {"absolute": absolute_answer(grid_quantile(exact, TAILS), result.sign, "these patients")}
+    exact = _posterior(result, prior, "rd")
+    return {"absolute": absolute_answer(exact.quantile(TAILS), result.sign, "these patients")}
 
 
 def _curve(
-    result: PrintedResult, posteriors: Mapping[str, xr.Dataset], answer: str
+    result: PrintedResult, posteriors: Mapping[str, GridPosterior], answer: str
 ) -> dict[str, Any]:
     """Return P(benefit beyond t) under every prior over values that the posteriors reach."""
     measure = MEASURES[answer]
-    ends = np.array([grid_quantile(one, ENDS) for one in posteriors.values()])
+    ends = np.array([one.quantile(ENDS) for one in posteriors.values()])
     low, high = min(float(ends.min()), 0.0), max(float(ends.max()), 0.0)
     printed = np.asarray(measure.printed(np.linspace(low, high, CURVE)))
     return {
@@ -199,7 +211,7 @@ def claims_document(
     if not thresholds:
         return []
     evidence, scale = _evidential(result), prior_measure(result)
-    posteriors = {_label(one): result_posterior(result, one, answer=scale) for one in priors}
+    posteriors = {_label(one): _posterior(result, one, scale) for one in priors}
     return [
         _claim(result, evidence, one, level) | {"priors": _holders(result, posteriors, one, level)}
         for one in thresholds
@@ -207,7 +219,7 @@ def claims_document(
 
 
 def _holders(
-    result: PrintedResult, posteriors: Mapping[str, xr.Dataset], printed: float, level: float
+    result: PrintedResult, posteriors: Mapping[str, GridPosterior], printed: float, level: float
 ) -> list[dict[str, Any]]:
     """Return what each prior makes of a claim."""
     measure, at = MEASURES[prior_measure(result)], np.array([printed])
@@ -225,6 +237,8 @@ def _evidential(result: PrintedResult) -> Evidential:
     if result.counts is None:
         return Evidential.of(_benefit_positive(result, result_likelihood(result)))
     estimate, se = scale_of(result)
+    from bayes_ptsd.exact.two_binomials import counts_log_likelihood
+
     of_counts = counts_log_likelihood(result.counts, scale=prior_measure(result))
 
     def log_density(effect: FloatArray) -> FloatArray:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
-from scipy import stats
+from scipy import special
 
 from bayes_ptsd.credibility.bayes_factors import (
     bayes_factor_10,
@@ -31,16 +31,31 @@ from bayes_ptsd.credibility.reverse_bayes import (
 )
 from bayes_ptsd.credibility.shrinkage import cochrane_shrinkage, empirical_bayes_factor
 from bayes_ptsd.errors import SpecError
-from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
-from bayes_ptsd.exact.summary import conjugate_posterior, exact_posterior, likelihood_of
+from bayes_ptsd.exact.summary import (
+    conjugate_posterior,
+    grid_posterior,
+    likelihood_of_interval,
+)
+from bayes_ptsd.location_scale import LocationScale
 from bayes_ptsd.prior_family import PRIOR_FAMILY, resolve_prior
 from bayes_ptsd.priors import Prior
 
-__all__ = ["assess_interval"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Assessment", "assess_interval", "assessed"]
 
 SCALE_FREE = ("flat", "cochrane")
 # of a 95% equal-tailed interval
 TAILS = np.array([0.025, 0.975])
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The credibility measures of one interval as plain values with named dimensions."""
+
+    values: Mapping[str, tuple[tuple[str, ...], Any]]  # dims and nested lists, or a scalar
+    coords: Mapping[str, list[str]]
 
 
 def assess_interval(
@@ -64,42 +79,71 @@ def assess_interval(
     convention N. The attributes of each say its label, formula, source, unit and why it may be
     missing. A replication that points the other way is refused.
     """
-    df = None if df == math.inf else df
+    import xarray as xr
+
+    found = assessed(
+        estimate, low, high, df=df, sd=sd, priors=priors, relative_size=relative_size,
+        replication_z=replication_z,
+    )  # fmt: skip
+    return xr.Dataset(
+        {name: (dims, one, _described(name, dims)) for name, (dims, one) in found.values.items()},
+        coords=found.coords,
+        attrs={
+            "relative_size": relative_size,
+            **{f"convention_{key}": CONVENTIONS[key] for key in found.coords["convention"]},
+        },
+    )
+
+
+def assessed(
+    estimate: float,
+    low: float,
+    high: float,
+    *,
+    df: float | None = None,
+    sd: float | None = None,
+    priors: Sequence[str | Prior] | None = None,
+    relative_size: float = 1.0,
+    replication_z: float | None = None,
+) -> Assessment:
+    """Return what `assess_interval` does, as plain values."""
+    df = math.inf if df is None else df
     _check(estimate, low, high, df, relative_size)
-    row = xr.Dataset(
-        {
-            "estimate": estimate,
-            "interval_low": low,
-            "interval_high": high,
-            "df": math.inf if df is None else df,
-        }
-    )
-    likelihoods = {name: likelihood_of(row, name) for name in (["N"] if df is None else ["N", "T"])}
-    parts = [
-        _statistics(likelihood, relative_size, replication_z).expand_dims(convention=[name])
-        for name, likelihood in likelihoods.items()
-    ]
-    believed = [
-        _beliefs(likelihood, _priors(priors, sd, likelihood)).expand_dims(convention=[name])
-        for name, likelihood in likelihoods.items()
-    ]
-    dataset = xr.merge(
-        [
-            xr.concat(parts, dim="convention"),
-            xr.concat(believed, dim="convention"),
-            _reverse(low, high),
-            _shrunken(float(parts[0]["z"].item())),
-            _replications(likelihoods["N"], _priors(priors, sd, likelihoods["N"]), relative_size),
-        ]
-    )
-    return _described(dataset).assign_attrs(
-        relative_size=relative_size, **{f"convention_{k}": CONVENTIONS[k] for k in likelihoods}
-    )
+    names = ["N"] if math.isinf(df) else ["N", "T"]
+    likelihoods = [likelihood_of_interval(estimate, low, high, df, name) for name in names]
+    asked = [_priors(priors, sd, likelihood) for likelihood in likelihoods]
+    statistics = [_statistics(one, relative_size, replication_z) for one in likelihoods]
+    believed = [_beliefs(*both) for both in zip(likelihoods, asked, strict=True)]
+    values = {
+        **_by_convention(statistics, {"intrinsic_p": "method", "sceptical_p": "calibration"}),
+        **_by_convention(believed, dict.fromkeys(believed[0], "prior")),
+        **{name: ((), value) for name, value in _reverse(low, high).items()},
+        **{name: ((), value) for name, value in _shrunken(statistics[0]["z"]).items()},
+        **_replications(likelihoods[0], asked[0], relative_size),
+    }
+    coords = {
+        "convention": names,
+        "method": list(INTRINSIC_FACTORS),
+        "calibration": list(SCEPTICAL_CALIBRATIONS),
+        "prior": [_label(prior) for prior in asked[0]],
+    }
+    return Assessment(values, coords)
 
 
-def _check(
-    estimate: float, low: float, high: float, df: float | None, relative_size: float
-) -> None:
+def _by_convention(
+    found: Sequence[Mapping[str, Any]], dims: Mapping[str, str]
+) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """Put the measures of every convention together, a further dimension where one is named."""
+    return {
+        name: (
+            ("convention", *([dims[name]] if name in dims else ())),
+            [one[name] for one in found],
+        )
+        for name in found[0]
+    }
+
+
+def _check(estimate: float, low: float, high: float, df: float, relative_size: float) -> None:
     """Refuse what is no estimate with its interval."""
     if not all(map(math.isfinite, (estimate, low, high))):
         raise SpecError(f"estimate and limits must be finite, got {estimate}, {low}, {high}")
@@ -107,7 +151,7 @@ def _check(
         raise SpecError(f"interval {low:g} to {high:g}: the lower limit must be below the upper")
     if not low <= estimate <= high:
         raise SpecError(f"the interval {low:g} to {high:g} does not hold the estimate {estimate:g}")
-    if df is not None and not 1 <= df < math.inf:
+    if not df >= 1:
         raise SpecError(f"df is {df}: give degrees of freedom of 1 or more, or none")
     if not (math.isfinite(relative_size) and relative_size > 0):
         raise SpecError(f"relative_size is {relative_size}: give a positive number, original = 1")
@@ -138,13 +182,15 @@ def _label(prior: Prior) -> str:
     return prior.formula if prior.name == "custom" else prior.name
 
 
-def _statistics(likelihood: Prior, relative_size: float, replication_z: float | None) -> xr.Dataset:
+def _statistics(
+    likelihood: Prior, relative_size: float, replication_z: float | None
+) -> dict[str, Any]:
     """Return the measures that need z or P only."""
     df = likelihood.params.get("nu", math.inf)
     statistic = likelihood.params["mu"] / likelihood.params["sigma"]
-    p_value = float(2 * stats.t.sf(abs(statistic), df))
+    p_value = float(2 * LocationScale(0.0, 1.0, df).sf(abs(statistic)))
     # the normal score is never beyond t, and unlike it infinite where P underflows
-    score = min(float(stats.norm.isf(p_value / 2)), abs(statistic))
+    score = min(-float(special.ndtri(p_value / 2)), abs(statistic))
     z = statistic if math.isinf(df) else math.copysign(score, statistic)
     zr = z * math.sqrt(relative_size) if replication_z is None else replication_z
     minimum = minimum_bayes_factor(statistic, df=df)
@@ -152,31 +198,24 @@ def _statistics(likelihood: Prior, relative_size: float, replication_z: float | 
         sceptical_p_value(z, zr, c=relative_size, calibration=name) if z else math.nan
         for name in SCEPTICAL_CALIBRATIONS
     ]
-    return xr.Dataset(
-        {
-            "estimate": likelihood.params["mu"],
-            "se": likelihood.params["sigma"],
-            "statistic": statistic,
-            "p_value": p_value,
-            "z": z,
-            "minimum_bayes_factor": minimum,
-            "prior_odds_at_minimum": prior_odds_needed(1.0) * minimum,
-            "sellke_bound": sellke_bound(p_value),
-            "intrinsic_p": ("method", [intrinsic_p_value(z, method=m) for m in INTRINSIC_FACTORS]),
-            "sceptical_p": ("calibration", sceptical),
-        },
-        coords={"method": list(INTRINSIC_FACTORS), "calibration": list(SCEPTICAL_CALIBRATIONS)},
-    )
+    return {
+        "estimate": likelihood.params["mu"],
+        "se": likelihood.params["sigma"],
+        "statistic": statistic,
+        "p_value": p_value,
+        "z": z,
+        "minimum_bayes_factor": minimum,
+        "prior_odds_at_minimum": prior_odds_needed(1.0) * minimum,
+        "sellke_bound": sellke_bound(p_value),
+        "intrinsic_p": [intrinsic_p_value(z, method=m) for m in INTRINSIC_FACTORS],
+        "sceptical_p": sceptical,
+    }
 
 
-def _beliefs(likelihood: Prior, priors: list[Prior]) -> xr.Dataset:
+def _beliefs(likelihood: Prior, priors: Sequence[Prior]) -> dict[str, list[float]]:
     """Return posterior summaries and Bayes factors under every prior."""
     rows = [_belief(likelihood, prior) for prior in priors]
-    names = list(rows[0])
-    return xr.Dataset(
-        {name: ("prior", [row[name] for row in rows]) for name in names},
-        coords={"prior": [_label(prior) for prior in priors]},
-    )
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _belief(likelihood: Prior, prior: Prior) -> dict[str, float]:
@@ -187,10 +226,10 @@ def _belief(likelihood: Prior, prior: Prior) -> dict[str, float]:
         mean, above = posterior.mean, float(posterior.sf(0.0))
         factor = bayes_factor_10(prior, likelihood) if prior.proper else math.nan
     else:
-        exact = exact_posterior(likelihood, prior)
-        low, high = map(float, grid_quantile(exact, TAILS))
-        mean, above = float(exact["mean"]), 1 - float(grid_cdf(exact, np.array(0.0)))
-        log_ratio = float(exact["log_marginal_likelihood"]) - float(likelihood.logpdf(0.0))
+        exact = grid_posterior(likelihood, prior)
+        low, high = map(float, exact.quantile(TAILS))
+        mean, above = exact.mean, 1 - float(exact.below(0.0))
+        log_ratio = exact.log_mass - float(likelihood.logpdf(0.0))
         factor = from_log(log_ratio)
     return {
         "posterior_mean": mean,
@@ -202,35 +241,33 @@ def _belief(likelihood: Prior, prior: Prior) -> dict[str, float]:
     }
 
 
-def _reverse(low: float, high: float) -> xr.Dataset:
+def _reverse(low: float, high: float) -> dict[str, float | str]:
     """Return the analysis of credibility."""
     result = critical_prior(low, high)
-    return xr.Dataset(
-        {
-            "critical_kind": result.kind,
-            "critical_limit": result.limit,
-            "critical_prior_low": result.low,
-            "critical_prior_high": result.high,
-            "critical_reason": result.reason,
-        }
-    )
+    return {
+        "critical_kind": result.kind,
+        "critical_limit": result.limit,
+        "critical_prior_low": result.low,
+        "critical_prior_high": result.high,
+        "critical_reason": result.reason,
+    }
 
 
-def _shrunken(z: float) -> xr.Dataset:
+def _shrunken(z: float) -> dict[str, float]:
     """Return what the record of other trials makes of the z value."""
     result = cochrane_shrinkage(z)
-    return xr.Dataset(
-        {
-            "expected_snr": result.expected_snr,
-            "shrinkage_factor": result.factor,
-            "exaggeration": result.exaggeration,
-            "sign_probability": result.sign_probability,
-            "empirical_bayes_shrinkage": empirical_bayes_factor(z),
-        }
-    )
+    return {
+        "expected_snr": result.expected_snr,
+        "shrinkage_factor": result.factor,
+        "exaggeration": result.exaggeration,
+        "sign_probability": result.sign_probability,
+        "empirical_bayes_shrinkage": empirical_bayes_factor(z),
+    }
 
 
-def _replications(likelihood: Prior, priors: list[Prior], c: float) -> xr.Dataset:
+def _replications(
+    likelihood: Prior, priors: Sequence[Prior], c: float
+) -> dict[str, tuple[tuple[str, ...], Any]]:
     """Return the predictive probabilities of a replication, convention N."""
     estimate, se = likelihood.params["mu"], likelihood.params["sigma"]
     predicted = []
@@ -243,27 +280,20 @@ def _replications(likelihood: Prior, priors: list[Prior], c: float) -> xr.Datase
             else math.nan
         )
     certain = conditional_replication_probability(estimate / se, c=c) if estimate else math.nan
-    return xr.Dataset(
-        {
-            "replication_probability": ("prior", predicted),
-            "replication_probability_conditional": certain,
-        },
-        coords={"prior": [_label(prior) for prior in priors]},
-    )
+    return {
+        "replication_probability": (("prior",), predicted),
+        "replication_probability_conditional": ((), certain),
+    }
 
 
-def _described(dataset: xr.Dataset) -> xr.Dataset:
-    """Give every measure its label, formula, source and unit."""
-    for name in dataset.data_vars:
-        quantity = QUANTITIES[str(name)]
-        attrs: dict[str, Any] = {
-            "label": quantity.label,
-            "formula": quantity.formula,
-            "source": quantity.source,
-            "undefined": quantity.undefined,
-            "unit": quantity.unit,
-        }
-        if "convention" not in dataset[name].dims:
-            attrs["convention"] = "N"
-        dataset[name].attrs = attrs
-    return dataset
+def _described(name: str, dims: tuple[str, ...]) -> dict[str, str]:
+    """Return the label, formula, source and unit of a measure."""
+    quantity = QUANTITIES[name]
+    attrs = {
+        "label": quantity.label,
+        "formula": quantity.formula,
+        "source": quantity.source,
+        "undefined": quantity.undefined,
+        "unit": quantity.unit,
+    }
+    return attrs if "convention" in dims else attrs | {"convention": "N"}

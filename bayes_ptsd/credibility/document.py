@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
-import xarray as xr
+import numpy as np
 
-from bayes_ptsd.credibility.assess import assess_interval
+from bayes_ptsd.credibility.assess import Assessment, assessed
 from bayes_ptsd.credibility.catalog import CONVENTIONS, QUANTITIES, SOURCES
 from bayes_ptsd.priors import Prior
 
@@ -32,7 +32,7 @@ def credibility_document(
     The arguments are those of `bayes_ptsd.credibility.assess_interval`; a value that is missing is
     None, with the reason in its ``note``.
     """
-    result = assess_interval(
+    result = assessed(
         estimate,
         low,
         high,
@@ -42,7 +42,7 @@ def credibility_document(
         relative_size=relative_size,
         replication_z=replication_z,
     )
-    quantities = [item for name in QUANTITIES for item in _items(name, result[name])]
+    quantities = [item for name in QUANTITIES for item in _items(name, result)]
     used = {key for item in quantities for key in item["source"].split(", ") if key}
     return {
         "input": {
@@ -53,28 +53,30 @@ def credibility_document(
             "relative_size": relative_size,
             "replication_z": replication_z,
         },
-        "conventions": {key: CONVENTIONS[key] for key in result["convention"].values.tolist()},
+        "conventions": {key: CONVENTIONS[key] for key in result.coords["convention"]},
         "quantities": quantities,
         "sources": {key: SOURCES[key] for key in sorted(used)},
     }
 
 
-def _items(name: str, values: xr.DataArray) -> Iterator[dict[str, Any]]:
+def _items(name: str, found: Assessment) -> Iterator[dict[str, Any]]:
     """Yield one entry per figure of a measure."""
-    for labels in product(*(values[dim].values.tolist() for dim in values.dims)):
-        where = dict(zip(map(str, values.dims), labels, strict=True))
-        value = _plain(values.sel(where).item())
+    dims, values = found.values[name]
+    quantity = QUANTITIES[name]
+    labelled = product(*(found.coords[dim] for dim in dims))
+    for labels, figure in zip(labelled, np.ravel(values).tolist(), strict=True):
+        where, value = dict(zip(dims, labels, strict=True)), _plain(figure)
         convention = where.pop("convention", "N")
         yield {
             "name": name,
-            "label": ", ".join([values.attrs["label"], *where.values()]),
+            "label": ", ".join([quantity.label, *where.values()]),
             "convention": convention,
             **where,
             "value": value,
-            "unit": values.attrs["unit"],
-            "formula": values.attrs["formula"],
-            "source": values.attrs["source"],
-            "note": values.attrs["undefined"] if value is None else "",
+            "unit": quantity.unit,
+            "formula": quantity.formula,
+            "source": quantity.source,
+            "note": quantity.undefined if value is None else "",
         }
 
 

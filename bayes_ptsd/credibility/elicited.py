@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy import special
 
 from bayes_ptsd.credibility.assess import SCALE_FREE
 from bayes_ptsd.credibility.replication import CRITICAL_Z
@@ -139,7 +139,7 @@ def three_by_three(result: PrintedResult, mcid: float) -> list[Prior]:
             f"{'above' if result.sign > 0 else 'below'} {measure.null:g}"
         )
     spreads = {
-        name: abs(center) / float(stats.norm.isf(left)) for name, (left, _) in STRENGTHS.items()
+        name: abs(center) / -float(special.ndtri(left)) for name, (left, _) in STRENGTHS.items()
     }
     neutral = {
         name: math.log(limit) / CRITICAL_Z if measure.ratio else spreads[name]
@@ -161,7 +161,7 @@ def mass_prior(result: PrintedResult, mean: float, threshold: float, probability
     if not 0 < probability < 1:
         raise SpecError(f"a probability lies between 0 and 1, got {probability:g}")
     distance = result.sign * (beyond - center)
-    score = float(stats.norm.isf(probability))
+    score = -float(special.ndtri(probability))
     if not distance * score > 0:
         side = "below" if distance > 0 else "above"
         raise SpecError(

@@ -21,8 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from scipy import stats
-from scipy.optimize import elementwise
+from scipy import special
 
 from bayes_ptsd.credibility.bayes_factors import bayes_factor_10
 from bayes_ptsd.credibility.catalog import SOURCES, Quantity
@@ -125,6 +124,8 @@ def sceptical_bayes_factor(zo: float, zr: float, *, c: float) -> float:
         return math.nan
     place = convinced[-1]
     bracket = (grid[place], grid[place + 1])
+    from scipy.optimize import elementwise
+
     root = elementwise.find_root(lambda g: _gap(g, zo, zr, c), bracket).x
     return float(np.exp(_log_objection(root, zo)))
 
@@ -164,7 +165,7 @@ def _figures(one: float, so: float, two: float, sr: float) -> dict[str, Any]:
         "se": sr,
         "relative_size": c,
         "relative_effect": two / one if one else math.nan,
-        "one_sided_p": float(stats.norm.sf(math.copysign(zr, zo * zr))) if one else math.nan,
+        "one_sided_p": float(special.ndtr(-math.copysign(zr, zo * zr))) if one else math.nan,
         "sceptical_p": {
             name: sceptical_p_value(zo, zr, c=c, calibration=name) if alike else math.nan
             for name in SCEPTICAL_CALIBRATIONS

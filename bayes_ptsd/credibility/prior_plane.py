@@ -20,9 +20,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy import stats
-from scipy.interpolate import CubicSpline
-from scipy.optimize import brentq
+from scipy import special
 
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.priors import FloatArray, Prior
@@ -85,6 +83,8 @@ def interpolated(
     log_density: Callable[[FloatArray], FloatArray], center: float, scale: float
 ) -> Evidential:
     """Return a likelihood that is costly to compute as a cubic through its values."""
+    from scipy.interpolate import CubicSpline
+
     reach = math.asinh(max(FARTHEST / scale, STEPS[-1]))
     x = center + scale * np.sinh(np.linspace(-reach, reach, INTERPOLATED))
     logs = log_density(x)
@@ -104,7 +104,7 @@ def prob_beyond(evidence: Evidential, mean: float, sd: float, threshold: float) 
     if evidence.normal:
         spread = math.hypot(evidence.scale, sd)
         middle = (evidence.center * sd**2 + mean * evidence.scale**2) / spread**2
-        return float(stats.norm.sf(threshold, middle, evidence.scale * sd / spread))
+        return float(special.ndtr((middle - threshold) / (evidence.scale * sd / spread)))
     shrunk = sd**2 / (sd**2 + evidence.scale**2)
     rough = mean + shrunk * (evidence.center - mean), sd * math.sqrt(1 - shrunk)
     around = [center + scale * STEPS for center, scale in ((mean, sd), rough)]
@@ -122,10 +122,12 @@ def boundary_mean(evidence: Evidential, sd: float, threshold: float, level: floa
         raise SpecError(f"claim level {level:g}: give a probability between 0 and 1, as 0.95")
     s2, variance = evidence.scale**2, evidence.scale**2 + sd**2
     spread = evidence.scale * sd / math.sqrt(variance)
-    middle = threshold + float(stats.norm.ppf(level)) * spread
+    middle = threshold + float(special.ndtri(level)) * spread
     guess = (middle * variance - evidence.center * sd**2) / s2
     if evidence.normal:
         return guess
+
+    from scipy.optimize import brentq
 
     def excess(mean: float) -> float:
         return prob_beyond(evidence, mean, sd, threshold) - level
@@ -158,6 +160,7 @@ def sds_of_belief(
     `boundary` holds the means at `sds`, between which ends are found to 1e-6; a range that reaches
     the first or the last of them goes on to 0 or is without end.
     """
+    from scipy.optimize import brentq
 
     def excess(sd: float) -> float:
         return mean - boundary_mean(evidence, sd, threshold, level)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from scipy import special
 
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.evidence.measures import MEASURES, Measure, PrintedResult, bounded
-from bayes_ptsd.exact.grid import grid_cdf, grid_quantile
+from bayes_ptsd.exact.grid import GridPosterior
 from bayes_ptsd.priors import FloatArray
 
 __all__ = ["Questions", "absolute_answer", "answers", "benefit_curve", "check_questions"]
@@ -57,11 +56,11 @@ def check_questions(asked: Questions, result: PrintedResult, answer: str) -> Non
 
 
 def answers(
-    exact: xr.Dataset, result: PrintedResult, asked: Questions, *, answer: str
+    exact: GridPosterior, result: PrintedResult, asked: Questions, *, answer: str
 ) -> dict[str, Any]:
     """Return everything that is asked of one posterior, on the printed scale of `answer`."""
     measure, beyond = MEASURES[answer], _beyond(exact, MEASURES[answer], result.sign)
-    median, low, high = map(float, measure.printed(grid_quantile(exact, TAILS)))
+    median, low, high = map(float, measure.printed(exact.quantile(TAILS)))
     if not all(map(math.isfinite, (median, low, high))):
         raise SpecError(
             f"the posterior of the {measure.label} lies beyond every number; is a prior typed that "
@@ -86,11 +85,11 @@ def answers(
     return found
 
 
-def _beyond(exact: xr.Dataset, measure: Measure, sign: int) -> Callable[[float], float]:
+def _beyond(exact: GridPosterior, measure: Measure, sign: int) -> Callable[[float], float]:
     """Return the probability of benefit beyond a printed value as a function of it."""
 
     def probability(threshold: float) -> float:
-        below = float(grid_cdf(exact, np.array(measure.analyzed(threshold))))
+        below = float(exact.below(measure.analyzed(threshold)))
         return 1 - below if sign > 0 else below
 
     return probability
@@ -153,8 +152,8 @@ def _needed(difference: float, sign: int) -> dict[str, Any]:
 
 
 def benefit_curve(
-    exact: xr.Dataset, measure: Measure, sign: int, printed: FloatArray
+    exact: GridPosterior, measure: Measure, sign: int, printed: FloatArray
 ) -> list[float]:
     """Return P(benefit beyond t) at many printed values."""
-    below = grid_cdf(exact, np.log(printed) if measure.ratio else printed)
+    below = exact.below(np.log(printed) if measure.ratio else printed)
     return [float(one) for one in (1 - below if sign > 0 else below)]

@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
+from scipy import special
 
 from bayes_ptsd.errors import SpecError, nearest
 
@@ -135,4 +135,4 @@ def intrinsic_p_value(z: float, *, method: str = "held") -> float:
     """
     if method not in INTRINSIC_FACTORS:
         raise SpecError(f"unknown method '{method}'{nearest(method, INTRINSIC_FACTORS)}")
-    return float(2 * stats.norm.sf(abs(z) * INTRINSIC_FACTORS[method]))
+    return float(2 * special.ndtr(-abs(z) * INTRINSIC_FACTORS[method]))

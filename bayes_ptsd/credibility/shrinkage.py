@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scipy import special
-from scipy.optimize import brentq
 
 from bayes_ptsd.credibility.replication import CRITICAL_Z
 from bayes_ptsd.exact.summary import conjugate_posterior
@@ -63,6 +62,7 @@ def cochrane_shrinkage(z: float) -> Shrinkage:
 
 def _median_magnitude(distribution: Prior) -> float:
     """Return the median of the absolute value."""
+    from scipy.optimize import brentq
 
     def excess(x: float) -> float:
         return float(distribution.cdf(x) - distribution.cdf(-x)) - 0.5

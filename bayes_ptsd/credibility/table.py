@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-
-import xarray as xr
+from typing import TYPE_CHECKING
 
 from bayes_ptsd.credibility.assess import assess_interval
 from bayes_ptsd.credibility.catalog import CONVENTIONS
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.readings import crossover_reading_of
 from bayes_ptsd.prior_family import PRIOR_FAMILY
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["credibility_table"]
 
@@ -24,6 +26,8 @@ def credibility_table(
     recovered from their P value. Score-unit priors use the endpoint's reference SD; NaN where it
     has none, and under convention T where the row has no df.
     """
+    import xarray as xr
+
     effects = evidence.data["effects"].to_dataset()
     scale = crossover_reading_of(crossover_reading).scale
     names = effects["contrast"].values[(effects["term"] == "treatment").values]

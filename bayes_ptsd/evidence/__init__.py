@@ -10,14 +10,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-import xarray as xr
 
 from bayes_ptsd.display import html_table, listed
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.trial import Trial
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["ONLY_VISIT", "Evidence", "EvidenceKind"]
 
@@ -55,6 +57,7 @@ class Evidence:
 
     Examples
     --------
+    >>> import xarray as xr
     >>> from bayes_ptsd.trial import load_trial
     >>> tree = xr.DataTree(xr.Dataset({"estimate": 12.7}))
     >>> Evidence("published", load_trial(), tree).kind

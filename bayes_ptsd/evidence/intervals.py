@@ -12,9 +12,10 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from bayes_ptsd.errors import EvidenceError
+from bayes_ptsd.location_scale import t_quantile
 
 __all__ = [
     "FloatArray",
@@ -45,8 +46,7 @@ def critical_value(*, df: ArrayLike = np.inf, level: float = 0.95) -> FloatArray
     degrees = np.asarray(df, dtype=float)
     if not np.all(degrees >= 1):
         raise EvidenceError(f"degrees of freedom {df!r}: give 1 or more, or none for the normal")
-    result: FloatArray = stats.t.ppf(0.5 + level / 2, degrees)
-    return result
+    return t_quantile(0.5 + level / 2, degrees)
 
 
 def center(low: ArrayLike, high: ArrayLike) -> FloatArray:
@@ -105,7 +105,7 @@ def t_statistic(estimate: ArrayLike, se: ArrayLike) -> FloatArray:
 
 def p_value(estimate: ArrayLike, se: ArrayLike, *, df: ArrayLike = np.inf) -> FloatArray:
     """Return the two-sided P value of no difference; the sign of the estimate does not matter."""
-    result: FloatArray = 2 * stats.t.sf(np.abs(t_statistic(estimate, se)), df)
+    result: FloatArray = 2 * special.stdtr(df, -np.abs(t_statistic(estimate, se)))
     return result
 
 
@@ -129,7 +129,7 @@ def se_from_p(estimate: ArrayLike, p: ArrayLike, *, df: ArrayLike = np.inf) -> F
             f"estimate {estimate!r} with P {p!r}: a standard error follows only from an estimate "
             "other than 0 and a P value between 0 and 1; give the interval instead"
         )
-    result: FloatArray = size / stats.t.isf(probability / 2, df)
+    result: FloatArray = -size / t_quantile(probability / 2, df)
     return result
 
 

@@ -9,17 +9,30 @@ flat prior), else one-dimensional quadrature with a relative error below 1e-8.
 
 from __future__ import annotations
 
-import numpy as np
-import xarray as xr
-from scipy import stats
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from bayes_ptsd.exact.grid import grid_of_density, grid_of_distribution, spread_grid
+import numpy as np
+
+from bayes_ptsd.exact.grid import (
+    GridPosterior,
+    density_on_grid,
+    distribution_on_grid,
+    spread_grid,
+)
+from bayes_ptsd.location_scale import t_quantile
 from bayes_ptsd.priors import FloatArray, Prior, mixture, normal, student_t
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = [
     "conjugate_posterior",
     "exact_posterior",
+    "grid_posterior",
     "likelihood_of",
+    "likelihood_of_interval",
     "log_marginal_likelihood",
     "posterior_points",
     "prior_predictive_tail",
@@ -35,10 +48,18 @@ def likelihood_of(row: xr.Dataset, convention: str) -> Prior:
     posterior under a flat prior is this distribution.
     """
     low, high, df = (float(row[name]) for name in ("interval_low", "interval_high", "df"))
+    return likelihood_of_interval(float(row["estimate"]), low, high, df, convention)
+
+
+def likelihood_of_interval(
+    estimate: float, low: float, high: float, df: float, convention: str
+) -> Prior:
+    """Return the likelihood of one printed 95% interval: see `likelihood_of`."""
     if convention == "N":
-        return normal(float(row["estimate"]), (high - low) / (2 * float(stats.norm.ppf(0.975))))
-    center, se = (low + high) / 2, (high - low) / (2 * float(stats.t.ppf(0.975, df)))
-    return student_t(df, center, se) if np.isfinite(df) else normal(center, se)
+        return normal(estimate, (high - low) / (2 * float(t_quantile(0.975, math.inf))))
+    degrees = df if math.isfinite(df) else math.inf
+    se = (high - low) / (2 * float(t_quantile(0.975, degrees)))
+    return student_t(degrees, (low + high) / 2, se)
 
 
 def conjugate_posterior(likelihood: Prior, prior: Prior) -> Prior | None:
@@ -69,13 +90,18 @@ def exact_posterior(likelihood: Prior, prior: Prior) -> xr.Dataset:
     ``value, pdf, cdf`` on dim ``grid``; scalars ``mean, sd, quadrature_error`` (relative, below
     1e-8 or refused) and ``log_marginal_likelihood``, NaN under a flat prior, which has none.
     """
+    found = grid_posterior(likelihood, prior)
+    return found.dataset().assign(log_marginal_likelihood=found.log_mass)
+
+
+def grid_posterior(likelihood: Prior, prior: Prior) -> GridPosterior:
+    """Return the posterior of the treatment difference on a grid, in score units, as arrays."""
     points = posterior_points(likelihood, prior)
     closed = conjugate_posterior(likelihood, prior)
-    if closed is not None:
-        exact = grid_of_distribution(closed, points)
-        return exact.assign(log_marginal_likelihood=log_marginal_likelihood(likelihood, prior))
-    exact, log_mass = grid_of_density(lambda x: likelihood.logpdf(x) + prior.logpdf(x), points)
-    return exact.assign(log_marginal_likelihood=log_mass)
+    if closed is None:
+        return density_on_grid(lambda x: likelihood.logpdf(x) + prior.logpdf(x), points)
+    found = distribution_on_grid(closed, points)
+    return replace(found, log_mass=log_marginal_likelihood(likelihood, prior))
 
 
 def log_marginal_likelihood(likelihood: Prior, prior: Prior) -> float:
@@ -88,7 +114,7 @@ def log_marginal_likelihood(likelihood: Prior, prior: Prior) -> float:
         parts = [_normal_marginal(likelihood, component) for component in prior.components]
         return float(np.logaddexp.reduce(np.log(prior.weights) + parts))
     points = posterior_points(likelihood, prior)
-    return grid_of_density(lambda x: likelihood.logpdf(x) + prior.logpdf(x), points)[1]
+    return density_on_grid(lambda x: likelihood.logpdf(x) + prior.logpdf(x), points).log_mass
 
 
 def prior_predictive_tail(likelihood: Prior, prior: Prior) -> float:
@@ -128,7 +154,7 @@ def _normal_update(likelihood: Prior, prior: Prior) -> Prior:
 def _normal_marginal(likelihood: Prior, prior: Prior) -> float:
     """Return the log density of the estimate when both are normal."""
     spread = np.hypot(likelihood.params["sigma"], prior.params["sigma"])
-    return float(stats.norm.logpdf(likelihood.params["mu"], prior.params["mu"], spread))
+    return float(normal(prior.params["mu"], float(spread)).logpdf(likelihood.params["mu"]))
 
 
 def posterior_points(likelihood: Prior, prior: Prior) -> FloatArray:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from scipy.stats import contingency
+from scipy import special
 
 from bayes_ptsd.errors import EvidenceError, SpecError, nearest
 from bayes_ptsd.frequentist.inference import inference_table
@@ -217,17 +216,19 @@ def _wald(counts: NDArray[np.intp], level: float) -> tuple[float, ...]:
     cells = counts.astype(float)
     estimate = float(np.log(cells[0, 0] * cells[1, 1] / (cells[0, 1] * cells[1, 0])))
     se = float(np.sqrt((1 / cells).sum()))
-    half = stats.norm.ppf((1 + level) / 2) * se
-    p_value = 2 * stats.norm.sf(abs(estimate / se))
+    half = special.ndtri((1 + level) / 2) * se
+    p_value = 2 * special.ndtr(-abs(estimate / se))
     return estimate, se, np.inf, estimate - half, estimate + half, float(p_value)
 
 
 def _conditional(counts: NDArray[np.intp], level: float) -> tuple[float, ...]:
     """Return the log odds ratio given the margins, with exact limits and Fisher's P value."""
+    from scipy import stats
+
     p_value = float(stats.fisher_exact(counts).pvalue)
     if (counts.sum(axis=0) == 0).any():
         return np.nan, np.nan, np.nan, -np.inf, np.inf, p_value
-    found = contingency.odds_ratio(counts, kind="conditional")
+    found = stats.contingency.odds_ratio(counts, kind="conditional")
     limits = found.confidence_interval(level)
     with np.errstate(divide="ignore"):
         estimate, low, high = np.log([found.statistic, limits.low, limits.high])

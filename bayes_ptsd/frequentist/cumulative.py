@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 from bayes_ptsd.categorical.cells import LINKS
 from bayes_ptsd.errors import EvidenceError
@@ -128,6 +128,8 @@ def maximize_likelihood(
 
     The cutpoints of `start` are in order. A likelihood without a finite maximum is refused.
     """
+    from scipy import optimize
+
     held = fixed or {}
     whole = np.array(start, dtype=float)
     whole[list(held)] = list(held.values())
@@ -198,6 +200,8 @@ def infinite_coefficients(data: CategoryData) -> list[tuple[int, int]]:
     .. [1] Albert A, Anderson JA. On the existence of maximum likelihood estimates in logistic
        regression models. Biometrika 1984;71:1-10.
     """
+    from scipy import optimize
+
     there = data.category >= 0
     category, rows = data.category[there], data.design[there]
     limits = np.eye(data.cutpoints)

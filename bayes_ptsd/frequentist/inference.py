@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import special
 
 from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.location_scale import t_quantile
 
 __all__ = ["inference_table", "profile_inference"]
 
@@ -41,14 +42,14 @@ def inference_table(
             "a standard error is zero or undefined: the scores do not vary or there are too few "
             "patients"
         )
-    half = stats.t.ppf((1 + level) / 2, freedom) * spread
+    half = t_quantile((1 + level) / 2, freedom) * spread
     columns = {
         "estimate": center,
         "se": spread,
         "df": freedom,
         "ci_low": center - half,
         "ci_high": center + half,
-        "p_value": 2 * stats.t.sf(np.abs(center / spread), freedom),
+        "p_value": 2 * special.stdtr(freedom, -np.abs(center / spread)),
     }
     return xr.Dataset(
         {name: ("estimand", column) for name, column in columns.items()},
@@ -66,18 +67,20 @@ def profile_inference(
     A limit is infinite where the likelihood does not fall far enough; `se` (Wald) is the unit of
     search.
     """
-    cut = float(stats.chi2.ppf(level, 1)) / 2
+    cut = float(special.gammaincinv(0.5, level))
 
     def excess(value: float) -> float:
         return top - highest(value) - cut
 
     low, high = (_limit(excess, estimate, sign * se) for sign in (-1, 1))
     ratio = max(2 * (top - highest(0.0)), 0.0)
-    return low, high, float(stats.chi2.sf(ratio, 1))
+    return low, high, float(special.chdtrc(1, ratio))
 
 
 def _limit(excess: Callable[[float], float], estimate: float, step: float) -> float:
     """Return where the excess crosses zero, going from the estimate in steps that grow."""
+    from scipy import optimize
+
     near, width = 0.0, 1.5
     while width <= WIDEST:
         if excess(estimate + width * step) > 0:

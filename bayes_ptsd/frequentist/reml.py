@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy import optimize
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.pairs import CrossoverPairs, FloatArray
@@ -191,6 +190,7 @@ def _fit(groups: Groups, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _ratio(groups: Groups) -> float:
     """Return the restricted maximum likelihood estimate of v_b / v_e, zero or above."""
+    from scipy import optimize
 
     def score(log_ratio: float) -> float:
         return _ratio_score(groups, float(np.exp(log_ratio)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, optimize
+from scipy import linalg
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.gaussian.marginal_covariance import Covariance, FloatArray
@@ -254,6 +254,7 @@ def maximize(
     >>> round(float(np.exp(maximize(tables, variance, np.zeros(1)))[0]), 6)
     13.0
     """
+    from scipy import optimize
 
     def found(theta: FloatArray) -> tuple[Covariance, Likelihood] | None:
         here = covariance(theta)

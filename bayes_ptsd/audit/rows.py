@@ -293,7 +293,8 @@ def _of_its_words(name: str, row: xr.Dataset) -> Finding:
         f"No interval is printed; standard error {se:.3g} (from {row['se_source'].item()}), 95% "
         f"interval {shown[0]:.3g} to {shown[1]:.3g}"
     )
-    p, bound, severity = float(row["p_value"]), p_bound(row), "information"
+    p, bound = float(row["p_value"]), p_bound(row)
+    severity: Severity = "information"
     least, most = _p_of_rounded(row)
     figures |= {"p_low": least, "p_high": most}
     if p != p and not bound:

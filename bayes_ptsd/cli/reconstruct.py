@@ -12,7 +12,7 @@ import typer
 from bayes_ptsd.cli._options import Evidence_, Run, grouped
 from bayes_ptsd.cli._output import Talk, emit, say, show_table
 from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.whole_files import write_new
+from bayes_ptsd.whole_files import refuse_taken, write_new
 
 if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
@@ -49,7 +49,8 @@ def reconstruct_command(
 ) -> None:
     """Reconstruct patients that print every number of the paper, and verify each set."""
     from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.reconstruction.plan import READINGS
+    from bayes_ptsd.reconstruction.nuisance import load_nuisance
+    from bayes_ptsd.reconstruction.plan import READINGS, plan_of
     from bayes_ptsd.reconstruction.run import reconstructions
 
     talk, printed = run.talk(), load_published(evidence)
@@ -58,7 +59,16 @@ def reconstruct_command(
     limits = _limits(printed, flow_reading)
     documents = []
     files: dict[Path, bytes] = {}
-    for name in READINGS if reading == "all" else (reading,):
+    names = READINGS if reading == "all" else (reading,)
+    if output is not None:
+        plans = [plan_of(printed, reading=one, flow_reading=flow_reading) for one in names]
+        label = load_nuisance(nuisance, joint=plans[0].joint).label
+        refuse_taken(
+            (output / _file_name(one.reading, one.flow_reading, label, number)
+             for one in plans for number in range(1, m + 1)),
+            error=EvidenceError,
+        )  # fmt: skip
+    for name in names:
         running = reconstructions(
             printed, m=m, reading=name, flow_reading=flow_reading, seed=run.fixed_seed,
             nuisance=nuisance, workers=share,
@@ -150,10 +160,16 @@ def _contents(made: list[Reconstruction], folder: Path) -> dict[Path, bytes]:
     files: dict[Path, bytes] = {} if trial.exists() else {trial: text.encode()}
     for number, one in enumerate(made, start=1):
         said = one.patients.assumptions
-        parts = [said["crossover_reading"], said["flow_reading"], said.get("nuisance_priors", "")]
-        name = "-".join([*filter(None, parts), f"{number:03d}.csv"])
+        name = _file_name(
+            said["crossover_reading"], said["flow_reading"], said.get("nuisance_priors", ""), number
+        )
         files[folder / name] = patients_csv(one.patients).encode()
     return files
+
+
+def _file_name(reading: str, flow_reading: str, label: str, number: int) -> str:
+    """Return the name of the file of one set of patients; `label` of priors that are not usual."""
+    return "-".join([*filter(None, (reading, flow_reading, label)), f"{number:03d}.csv"])
 
 
 def _show(content: dict[str, Any]) -> None:

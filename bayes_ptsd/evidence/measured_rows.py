@@ -57,6 +57,8 @@ ROW_WORDS = ("measure", "printed", "print_sign", "level", "p_bound")
 BOUND = re.compile(r"([<>\N{LESS-THAN OR EQUAL TO}\N{GREATER-THAN OR EQUAL TO}])\s*(.+)", re.DOTALL)
 SCORES = ("range", "mcid", "reference_sd")
 BoolArray: TypeAlias = NDArray[np.bool_]
+Row: TypeAlias = xr.Dataset | Mapping[str, Any]
+"""One row of node `effects`, as arrays or as plain values, or the attributes of a fit of it."""
 
 
 @dataclass(frozen=True)
@@ -276,21 +278,26 @@ def _in_unit(endpoint: Endpoint, name: str) -> Endpoint:
     return replace(endpoint, unit=f"log {measure.label}", range=None, mcid=mcid)
 
 
-def printed_words(row: xr.Dataset) -> dict[str, Any]:
+def printed_words(row: Row) -> dict[str, Any]:
     """Return what a row printed, by the words of `ROW`; nothing of a row that says none of them."""
-    text = str(row["printed"].item()) if "printed" in row.coords else ""
+    text = _text(row, "printed")
     found: dict[str, Any] = json.loads(text) if text else {}
     return found
 
 
-def level_of(row: xr.Dataset) -> float:
+def _text(row: Row, key: str) -> str:
+    """Return one of `ROW_WORDS` as text, empty where a row or fit has none."""
+    return str(np.asarray(row[key]).item()) if key in row else ""
+
+
+def level_of(row: Row) -> float:
     """Return the level of the printed interval of one row."""
-    return float(row["level"]) if "level" in row.coords else 0.95
+    return float(_text(row, "level") or 0.95)
 
 
-def p_bound(row: xr.Dataset) -> str:
+def p_bound(row: Row) -> str:
     """Return the bound on P that one row prints, as ``<.001``, empty where there is none."""
-    return str(row["p_bound"].item()) if "p_bound" in row.coords else ""
+    return _text(row, "p_bound")
 
 
 def of_scores(rows: xr.Dataset, *, logarithms: bool = True) -> BoolArray:
@@ -303,9 +310,12 @@ def of_scores(rows: xr.Dataset, *, logarithms: bool = True) -> BoolArray:
     return np.isin(rows["measure"].values, ("", "md", *(["gmr"] if logarithms else [])))
 
 
-def printed_scale(row: xr.Dataset) -> PrintedScale | None:
-    """Return the printed scale of one row, None where its numbers are analyzed as printed."""
-    measure = str(row["measure"].item()) if "measure" in row.coords else ""
+def printed_scale(row: Row) -> PrintedScale | None:
+    """Return the printed scale of a row, or of the fit with these attributes, of a ratio.
+
+    None where numbers are analyzed as printed.
+    """
+    measure = _text(row, "measure")
     if not measure or not MEASURES[measure].ratio:
         return None
-    return PrintedScale(measure, int(row["print_sign"].item()))
+    return PrintedScale(measure, int(_text(row, "print_sign")))

@@ -73,8 +73,7 @@ def _as_printed(
 ) -> dict[str, Any]:
     """Return the answer about a ratio on its printed scale."""
     found = estimands["treatment_difference"]
-    # in the order of the thresholds, each once
-    beyond = list(found.pop("prob_gt", {}).values())
+    beyond = found.pop("prob_gt", {})
     return {
         "measure": scale.measure,
         "label": scale.label,
@@ -82,8 +81,8 @@ def _as_printed(
         "median": scale.printed(found["median"]),
         "eti95": list(scale.limits(*found["eti95"])),
         "prob_benefit": found["prob_benefit"],
-        "beyond": [{"threshold": one, "probability": probability}
-                   for one, probability in zip(dict.fromkeys(thresholds), beyond, strict=True)],
+        "beyond": [{"threshold": one, "probability": beyond[f"{scale.analyzed(one):g}"]}
+                   for one in thresholds],
     }  # fmt: skip
 
 

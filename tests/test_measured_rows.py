@@ -292,6 +292,23 @@ def test_a_file_without_the_column_has_differences(folder: Callable[..., Path]) 
     assert np.isclose(float(row["se"]), 0.47 / (2 * stats.norm.ppf(0.975)))
 
 
+def test_a_replication_of_a_ratio_is_foretold_as_one(folder: Callable[..., Path]) -> None:
+    """The prediction interval of a hazard ratio is the exponential of that of its logarithm."""
+    words = ["--evidence", str(folder(HR)), "--contrast", "R0", "--sd", "1"]
+    found = document("replicate", "predict", *words)["predictions"][0]
+    low, high = found["interval95"]
+    assert found["printed_scale"]["label"] == "hazard ratio"
+    expected = [math.exp(-high), math.exp(-low)]
+    assert found["printed_scale"]["interval95"] == pytest.approx(expected)
+
+
+def test_counts_say_the_patients(folder: Callable[..., Path]) -> None:
+    """A row of counts has its numbers of patients; those that are filled in stay."""
+    rows = [row_of(folder(COUNTS)), row_of(folder(COUNTS | {"n_active": "1107"}))]
+    sizes = [[float(row[key]) for key in ("n_active", "n_control", "n")] for row in rows]
+    assert sizes == [[1108.0, 1096.0, 2204.0], [1107.0, 1096.0, 2204.0]]
+
+
 COMMANDS = (
     "audit", "readings", "credibility --contrast {}", "fit published --contrast {}",
     "replicate prior --contrast {} --sd 1", "replicate predict --contrast {} --sd 1",

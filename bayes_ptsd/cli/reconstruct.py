@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,25 +49,16 @@ def reconstruct_command(
 ) -> None:
     """Reconstruct patients that print every number of the paper, and verify each set."""
     from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.reconstruction.nuisance import load_nuisance
-    from bayes_ptsd.reconstruction.plan import READINGS, plan_of
+    from bayes_ptsd.reconstruction.plan import READINGS
     from bayes_ptsd.reconstruction.run import reconstructions
 
     talk, printed = run.talk(), load_published(evidence)
     share = workers or (min(os.cpu_count() or 1, m) if m >= FEW else 1)
     talk.say(f"seed {run.fixed_seed}, {share} processes")
     limits = _limits(printed, flow_reading)
-    documents = []
-    files: dict[Path, bytes] = {}
+    documents, files = [], dict[Path, bytes]()
     names = READINGS if reading == "all" else (reading,)
-    if output is not None:
-        plans = [plan_of(printed, reading=one, flow_reading=flow_reading) for one in names]
-        label = load_nuisance(nuisance, joint=plans[0].joint).label
-        refuse_taken(
-            (output / _file_name(one.reading, one.flow_reading, label, number)
-             for one in plans for number in range(1, m + 1)),
-            error=EvidenceError,
-        )  # fmt: skip
+    _refuse_names(printed, names, flow_reading, nuisance=nuisance, m=m, folder=output)
     for name in names:
         running = reconstructions(
             printed, m=m, reading=name, flow_reading=flow_reading, seed=run.fixed_seed,
@@ -165,6 +156,30 @@ def _contents(made: list[Reconstruction], folder: Path) -> dict[Path, bytes]:
         )
         files[folder / name] = patients_csv(one.patients).encode()
     return files
+
+
+def _refuse_names(
+    printed: Evidence,
+    readings: Sequence[str],
+    flow_reading: str,
+    *,
+    nuisance: str | None,
+    m: int,
+    folder: Path | None,
+) -> None:
+    """Refuse a file of patients that is there, before any are searched for."""
+    if folder is None:
+        return
+    from bayes_ptsd.reconstruction.nuisance import load_nuisance
+    from bayes_ptsd.reconstruction.plan import plan_of
+
+    plans = [plan_of(printed, reading=one, flow_reading=flow_reading) for one in readings]
+    label = load_nuisance(nuisance, joint=plans[0].joint).label
+    names = (
+        folder / _file_name(one.reading, one.flow_reading, label, number)
+        for one in plans for number in range(1, m + 1)
+    )  # fmt: skip
+    refuse_taken(names, error=EvidenceError)
 
 
 def _file_name(reading: str, flow_reading: str, label: str, number: int) -> str:

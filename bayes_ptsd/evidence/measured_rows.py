@@ -39,11 +39,11 @@ __all__ = [
     "analyzed_trial",
     "ask_for_measures",
     "level_of",
-    "measured_rows",
     "of_scores",
     "p_bound",
     "printed_scale",
     "printed_words",
+    "read_measured",
     "split_bounds",
 ]
 
@@ -115,6 +115,15 @@ class MeasuredRow:
             "df": result.df, "interval_low": float(low), "interval_high": float(high),
         }  # fmt: skip
 
+    @property
+    def sizes(self) -> dict[str, float]:
+        """The numbers of patients that counts say."""
+        counts = self.result.counts
+        if counts is None:
+            return {}
+        arms = {"n_active": float(counts.n_active), "n_control": float(counts.n_control)}
+        return {**arms, "n": sum(arms.values())}
+
     def _analyzed(self, key: str) -> float:
         """Return a printed number where it is analyzed, benefit-positive, NaN where there is none.
 
@@ -145,7 +154,7 @@ def _ascii(sign: str) -> str:
     return "<" if sign in "<\N{LESS-THAN OR EQUAL TO}" else ">"
 
 
-def measured_rows(table: Table, sign: np.ndarray, bounds: list[str]) -> dict[int, MeasuredRow]:
+def read_measured(table: Table, sign: np.ndarray, bounds: list[str]) -> dict[int, MeasuredRow]:
     """Return the rows that say what they are, by their place; those that cannot be are refused."""
     columns = {key: table.number(key) for key in ROW if key not in ("measure", "counts", "better")}
     found = {}
@@ -173,6 +182,8 @@ def _default(row: Mapping[str, str]) -> str:
 def _check_direction(table: Table, index: int, row: Mapping[str, str]) -> None:
     """Refuse another direction where both arms are given, the active one first."""
     both = "counts" if row.get("counts") else "mean_active" if row.get("mean_active") else ""
+    if row.get("term", "") not in ("", "treatment"):
+        return
     if both and row.get("sign_as_printed") != "active-minus-control":
         table.refuse(
             index, "sign_as_printed",

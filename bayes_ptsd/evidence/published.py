@@ -29,7 +29,7 @@ from bayes_ptsd.evidence.measured_rows import (
     MeasuredRow,
     analyzed_trial,
     ask_for_measures,
-    measured_rows,
+    read_measured,
     split_bounds,
 )
 from bayes_ptsd.evidence.readings import crossover_reading_of
@@ -215,7 +215,7 @@ def _require_files(folder: Path) -> None:
 def _check(table: Table, trial: Trial, bounds: list[str]) -> dict[int, MeasuredRow]:
     """Refuse rows that cannot be used, and return those that say what they are."""
     _check_words(table, trial)
-    measured = measured_rows(table, _signs(table, trial), bounds)
+    measured = read_measured(table, _signs(table, trial), bounds)
     _check_numbers(table, measured)
     ask_for_measures(table, trial, measured)
     return measured
@@ -228,16 +228,16 @@ def _effects(
     sign = _signs(table, trial)
     printed = _converted(table, sign)
     df = table.number("df", default=np.inf)
-    numbers = {**printed, **_standard_errors(table, printed, df, measured), "df": df}
+    variables = {**printed, **_standard_errors(table, printed, df, measured), "df": df}
+    variables |= {name: table.number(name) for name in ("n", "n_active", "n_control", *STATED)}
     source = np.where(np.isnan(printed["ci_low"]), "p_value", "interval").astype(object)
     for index, row in measured.items():
         source[index] = row.result.source
         for name, value in row.cells.items():
-            numbers[name][index] = value
-    variables = {
-        **numbers,
-        **{name: table.number(name) for name in ("n", "n_active", "n_control", *STATED)},
-    }
+            variables[name][index] = value
+        for name, value in row.sizes.items():
+            if np.isnan(variables[name][index]):
+                variables[name][index] = value
     coords = {name: table.text(name) for name in TEXTS}
     coords["term"] = np.where(coords["term"] == "", "treatment", coords["term"])
     coords["se_source"] = source.astype(str)

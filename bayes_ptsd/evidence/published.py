@@ -29,6 +29,8 @@ from bayes_ptsd.evidence.measured_rows import (
     MeasuredRow,
     analyzed_trial,
     ask_for_measures,
+    p_bound,
+    printed_words,
     read_measured,
     split_bounds,
 )
@@ -194,12 +196,8 @@ def select_contrast(
 
 def _of_its_own(row: xr.Dataset) -> xr.Dataset:
     """Return a row without words that it does not say: what other rows do is not part of it."""
-    dropped = [] if "printed" in row.coords and row["printed"].item() else list(ROW_WORDS)
-    if "p_bound" in row.coords and row["p_bound"].item():
-        dropped = [name for name in dropped if name != "p_bound"]
-    elif "p_bound" not in dropped:
-        dropped.append("p_bound")
-    return row.drop_vars(dropped, errors="ignore")
+    said = {name: bool(printed_words(row)) for name in ROW_WORDS} | {"p_bound": bool(p_bound(row))}
+    return row.drop_vars([name for name in ROW_WORDS if not said[name]], errors="ignore")
 
 
 def _require_files(folder: Path) -> None:

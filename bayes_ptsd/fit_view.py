@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.measured_rows import PrintedScale, printed_scale
 from bayes_ptsd.evidence.patient_subjects import covariate_kinds
 from bayes_ptsd.fit import frequentist_document
 from bayes_ptsd.frequentist.documents import finite
@@ -26,7 +27,8 @@ def fit_document(
 ) -> dict[str, Any]:
     """Return a fit as a JSON-safe document; what does not exist is None.
 
-    `thresholds`, in score units, each add a probability that an estimand exceeds it. ``passed`` of
+    `thresholds`, in score units, each add a probability that an estimand exceeds it; of a ratio
+    they are ratios, and ``printed_scale`` has the answer as one. ``passed`` of
     the diagnostics is that of every required check. A fit with covariates has ``covariates``, what
     each was read as. A fit of patients has ``power_scaling``, a line for every prior, and with
     priors that can be drawn from ``prior_scores``, what they alone make of scores. A fit with a
@@ -45,10 +47,15 @@ def fit_document(
         )
     }  # fmt: skip
     document |= _prior_document(fit)
+    scale = printed_scale({str(key): value for key, value in attrs.items()})
     figures = {name: checks.get(name, {}).get("figure") for name in DIAGNOSTICS}
     document |= spec.room.document(fit)
+    analyzed = thresholds if scale is None else [scale.analyzed(one) for one in thresholds]
+    estimands = summary_document(estimate(fit, thresholds=analyzed))
+    if scale is not None:
+        document["printed_scale"] = _as_printed(scale, estimands, thresholds)
     return document | {
-        "estimands": summary_document(estimate(fit, thresholds=thresholds)),
+        "estimands": estimands,
         "diagnostics": {"passed": bool(attrs["checks_passed"]), **figures},
         "checks": checks,
         "frequentist": json.loads(attrs["frequentist"])
@@ -59,6 +66,24 @@ def fit_document(
         "warnings": json.loads(attrs["warnings"]),
         "seconds": float(attrs["seconds"]),
     }
+
+
+def _as_printed(
+    scale: PrintedScale, estimands: dict[str, Any], thresholds: Sequence[float]
+) -> dict[str, Any]:
+    """Return the answer about a ratio on its printed scale."""
+    found = estimands["treatment_difference"]
+    beyond = found.pop("prob_gt", {})
+    return {
+        "measure": scale.measure,
+        "label": scale.label,
+        "better": "lower" if scale.sign < 0 else "higher",
+        "median": scale.printed(found["median"]),
+        "eti95": list(scale.limits(*found["eti95"])),
+        "prob_benefit": found["prob_benefit"],
+        "beyond": [{"threshold": one, "probability": beyond[f"{scale.analyzed(one):g}"]}
+                   for one in thresholds],
+    }  # fmt: skip
 
 
 def _covariates(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:

@@ -145,6 +145,8 @@ class Structure:
     matrices: tuple[str, ...] = ()  # correlation matrices
     # names that parameters had before, with what to write now
     renamed: Mapping[str, str] = field(default_factory=dict)
+    # a specification whose prior nobody typed as it applies to what was selected, and in what
+    applied: Callable[[ModelSpec, Evidence], tuple[ModelSpec, str]] = lambda spec, _: (spec, "")
     # raised with every change of the model or its engines that moves a posterior: it is part of the
     # id of a result, so that a mended model is never answered with what a faulty one stored
     version: int = 1

@@ -26,13 +26,16 @@ EVERY = 25
 
 
 def count(first: int, folders: int) -> list[str]:
-    """Return a line for every command that failed, of seeds from `first` on."""
+    """Return a line for every command that failed, of seeds from `first` on, printed as found."""
     found = []
     for seed in range(first, first + folders):
         with tempfile.TemporaryDirectory() as place:
             folder = write_folder(Path(place) / f"seed-{seed}", seed)
             commands = QUICK + (PAGES if seed % EVERY == 0 else ())
-            found += failures(folder, commands, Path(place) / "store")
+            wrong = failures(folder, commands, Path(place) / "store")
+        found += wrong
+        for line in wrong:
+            print(line, flush=True)
     return found
 
 
@@ -46,7 +49,7 @@ def main() -> None:
     start = time.perf_counter()
     found = count(asked.first, asked.folders)
     seconds = time.perf_counter() - start
-    print(*found, f"{asked.folders} folders, {len(found)} failures, {seconds:.0f} s", sep="\n")
+    print(f"{asked.folders} folders, {len(found)} failures, {seconds:.0f} s")
     raise SystemExit(bool(found))
 
 

@@ -6,6 +6,7 @@ prints.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,27 @@ def _effect(
     row |= {"n_stated": 41, "df_stated": 38} if rng.uniform() < 0.1 else {}
     if rng.uniform() < 0.1:
         row |= {"term": "e1_24h", "sign_as_printed": ""}
-    return row
+    return row | _words(rng, estimate, se) if rng.uniform() < 0.3 else row
+
+
+def _words(rng: np.random.Generator, estimate: float, se: float) -> dict[str, Any]:
+    """Return what makes a row one of any measure, its interval left out or that of a ratio."""
+    arms = {"mean_active": "9.1", "sd_active": "4.0", "n_active": 20, "mean_control": "7.5",
+            "sd_control": "5", "n_control": 19}  # fmt: skip
+    events = f"{rng.integers(0, 30)}/30 {rng.integers(1, 30)}/31"
+    small = se / (abs(estimate) + se)
+    kinds: list[dict[str, Any]] = [
+        {"measure": rng.choice(["hr", "or", "gmr"]), "estimate": f"{math.exp(small):.2f}",
+         "ci_low": f"{math.exp(small - 1):.2f}", "ci_high": f"{math.exp(small + 1):.2f}"},
+        {"se": f"{se:.3f}", "ci_low": "", "ci_high": ""},
+        {"t": "2.1", "df": 20, "ci_low": "", "ci_high": "", "measure": rng.choice(["md", "smd"])},
+        {"counts": events, "estimate": "", "measure": rng.choice(["", "or", "rr", "rd"]),
+         "sign_as_printed": "active-minus-control", "ci_low": "", "ci_high": ""},
+        {"level": rng.choice(["0.90", "0.99", "95"])},
+        {"p_value": rng.choice(["<.001", "> .05", "<.05"]), "measure": rng.choice(["", "md"])},
+        arms | {"measure": "md", "sign_as_printed": "active-minus-control"},
+    ]  # fmt: skip
+    return kinds[int(rng.integers(len(kinds)))]
 
 
 def _baseline(

@@ -74,3 +74,19 @@ def test_existing_files_are_kept(written: tuple[dict[str, object], Path]) -> Non
     assert done.exit_code == 1 or done.exception is not None
     assert "exists" in str(done.exception)
     assert Path(path).read_bytes() == before
+
+
+def test_a_taken_name_is_refused_before_the_search(
+    written: tuple[dict[str, object], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several readings the one whose file is there is refused before any patient is drawn."""
+
+    def search(*_: object, **__: object) -> None:
+        raise AssertionError("searched")
+
+    monkeypatch.setattr("bayes_ptsd.reconstruction.run.reconstructions", search)
+    _, folder = written
+    options = ["--m", "1", "--reading", "all", "--output", str(folder), "--quiet"]
+    done = runner.invoke(app, ["reconstruct", *options])
+    assert "change-paper-001.csv" in str(done.exception)
+    assert "exists" in str(done.exception)

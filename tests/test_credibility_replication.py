@@ -166,3 +166,18 @@ def test_refusals(extra: list[str], named: str) -> None:
     with pytest.raises(BayesPtsdError) as caught:
         CliRunner().invoke(app, [*CREDIBILITY, *extra], catch_exceptions=False)
     assert named in str(caught.value)
+
+
+def test_half_a_replication_is_refused_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An estimate without its limits is refused before the original is computed, of any measure."""
+
+    def compute(*_: object, **__: object) -> None:
+        raise AssertionError("computed")
+
+    for module, name in (("any_result", "result_document"), ("assess", "assess_interval")):
+        monkeypatch.setattr(f"bayes_ptsd.credibility.{module}.{name}", compute)
+    words = ["credibility", "--measure", "hr", "--estimate", "0.75", "--ci", "0.55", "1.02"]
+    for command in (words, list(CREDIBILITY)):
+        with pytest.raises(BayesPtsdError) as caught:
+            CliRunner().invoke(app, [*command, "--replication", "0.8"], catch_exceptions=False)
+        assert "give --replication and --replication-ci" in str(caught.value)

@@ -11,6 +11,7 @@ from scipy import stats
 from bayes_ptsd.audit.finding import Figure, Finding, Section, printed_rows, severity_of
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import p_value, se_from_interval
+from bayes_ptsd.evidence.measured_rows import level_of, p_bound
 
 __all__ = [
     "check_claims",
@@ -137,7 +138,8 @@ def _claim_finding(claim: xr.Dataset, row: xr.Dataset, alpha: float) -> Finding:
     p, digits = float(row["p_value"]), int(row["p_value_decimals"])
     word, contrast = str(claim["claim"].item()), str(claim["contrast"].item())
     section, below = str(claim["section"].item()), p < alpha
-    prints = f"P {p:.{max(digits, 0)}f}" if p == p else "no P"
+    bound = p_bound(row)
+    prints = f"P {p:.{max(digits, 0)}f}" if p == p else f"P {bound}" if bound else "no P"
     says = {
         "present": "names the effect as found",
         "near": "describes the effect as nearly found",
@@ -147,8 +149,9 @@ def _claim_finding(claim: xr.Dataset, row: xr.Dataset, alpha: float) -> Finding:
     text = f"The text {says}; the row prints {prints}, the paper's level is {alpha:g}."
     if p != p:
         p = float(p_value(float(row["estimate"]), float(row["se"]), df=float(row["df"])))
-        text += f" P from its interval is {p:.3g}."
-        below = p < alpha
+        source = "interval" if np.isfinite(row["ci_low"]) else "standard error"
+        text += f" P from its {source} is {p:.3g}."
+        below = p < alpha or (bound[:1] == "<" and float(bound[1:]) <= alpha)
     holds = below if word == "present" else (not below and word != "near")
     name = str(claim["claim_row"].item())
     return Finding(
@@ -213,13 +216,15 @@ def _unstated_finding(rows: xr.Dataset, row: xr.Dataset) -> Finding:
     words = []
     for analysis in np.unique(known["analysis"].values).tolist():
         df = float(known["df"].values[known["analysis"].values == analysis][0])
-        se = se_from_interval(float(row["ci_low"]), float(row["ci_high"]), df=df)
+        ends = float(row["ci_low"]), float(row["ci_high"])
+        se = se_from_interval(*ends, df=df, level=level_of(row))
         p = float(p_value(float(row["estimate"]), se, df=df))
         figures[f"p_{analysis}"] = p
         words.append(f"{p:.{max(digits, 0) + 2}f} as {analysis} (df {df:g})")
     text = (
         f"The analysis is not stated and is taken as {row['analysis'].item()}; P from the interval "
-        f"is {', '.join(words)}; printed {printed:.{max(digits, 0)}f}."
+        f"is {', '.join(words)}; "
+        + (f"printed {printed:.{max(digits, 0)}f}." if digits >= 0 else "no P is printed.")
     )
     name = str(row["contrast"].item())
     return Finding(f"unstated.{name}", "unstated", "caution", name, text, figures)

@@ -7,6 +7,7 @@ Convention T holds throughout: half-width = standard error x quantile of t.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy import stats
 from bayes_ptsd.evidence.intervals import FloatArray, critical_value, p_value, rounding_box
 
 __all__ = [
+    "LEAST_RATIO",
     "Printed",
     "admissible_polygon",
     "agrees",
@@ -32,6 +34,8 @@ __all__ = [
 Box = tuple[float, float]
 # numbers that were rounded exactly at half a digit must not fall out by binary arithmetic
 SLACK = 1e-9
+# a ratio below is 0 in print, whatever its digits, and its logarithm, -690, is still far from -inf
+LEAST_RATIO = 1e-300
 
 
 def admissible_polygon(estimate: Box, low: Box, high: Box) -> FloatArray:
@@ -147,14 +151,20 @@ FIELDS = {"estimate": ("estimate", 0), "ci_low": ("low", 1), "ci_high": ("high",
 
 @dataclass(frozen=True)
 class Printed:
-    """An estimate with its 95% interval and P value as printed, score units.
+    """An estimate with its interval and P value as printed, score units or ratios.
 
     Attributes
     ----------
     p : float
-        Two-sided P value, NaN if none is printed.
+        Two-sided P value, NaN if none is printed; of a bound its number.
     decimals : tuple of int
         Digits after the point of estimate, low, high and P (-1: not printed).
+    level : float
+        Level of the interval.
+    ratio : bool
+        Whether the interval is symmetric where logarithms are taken.
+    bound : {"", "<", ">"}
+        What stands before P.
     """
 
     estimate: float
@@ -162,6 +172,29 @@ class Printed:
     high: float
     p: float
     decimals: tuple[int, int, int, int]
+    level: float = 0.95
+    ratio: bool = False
+    bound: str = ""
+
+    @property
+    def analyzed(self) -> tuple[float, float, float]:
+        """Estimate and limits where the interval is symmetric."""
+        if not self.ratio:
+            return self.estimate, self.low, self.high
+        return math.log(self.estimate), math.log(self.low), math.log(self.high)
+
+    @property
+    def p_box(self) -> Box:
+        """The P values that print as this one, or are within its bound."""
+        if self.bound:
+            return (0.0, self.p) if self.bound == "<" else (self.p, 1.0)
+        low, high = rounding_box(self.p, self.decimals[3])
+        return float(low), float(high)
+
+    @property
+    def p_text(self) -> str:
+        """P value as printed."""
+        return f"{self.bound}{' ' if self.bound else ''}{self.p:.{self.decimals[3]}f}"
 
     def text(self, column: str) -> str:
         """Return the estimate or a limit with the digits it was printed with."""
@@ -173,6 +206,9 @@ def boxes(printed: Printed) -> tuple[Box, Box, Box]:
     """Return the rounding boxes of estimate and limits."""
     values = (printed.estimate, printed.low, printed.high)
     low, high = rounding_box(values, printed.decimals[:3])
+    if printed.ratio:
+        # what rounds to a positive number may be next to 0, where its logarithm has no end
+        low, high = (np.log(np.maximum(one, LEAST_RATIO)) for one in (low, high))
     first, second, third = zip(low.tolist(), high.tolist(), strict=True)
     return first, second, third
 
@@ -182,8 +218,8 @@ def agrees(printed: Printed, *, df: float) -> bool:
     polygon = admissible_polygon(*boxes(printed))
     if len(polygon) == 0 or np.isnan(printed.p):
         return len(polygon) > 0
-    least, most = p_range(polygon, df=df)
-    low, high = rounding_box(printed.p, printed.decimals[3])
+    least, most = p_range(polygon, df=df, level=printed.level)
+    low, high = printed.p_box
     return bool(least <= high + 1e-9 and most >= low - 1e-9)
 
 
@@ -197,11 +233,20 @@ def repairs(printed: Printed, *, df: float) -> dict[str, list[str]]:
     expected = {
         "estimate": (low + high) / 2, "ci_low": 2 * estimate - high, "ci_high": 2 * estimate - low
     }  # fmt: skip
+    if printed.ratio:
+        expected = {
+            "estimate": math.sqrt(low * high), "ci_low": estimate**2 / high,
+            "ci_high": estimate**2 / low,
+        }  # fmt: skip
     found = {}
     for column, middle in expected.items():
         decimals = printed.decimals[FIELDS[column][1]]
         changed = [_with(printed, column, value) for value in _printable(middle, decimals)]
-        rows = [row for row in changed if row.low < row.high and agrees(row, df=df)]
+        least = 0.0 if printed.ratio else -np.inf
+        rows = [
+            row for row in changed
+            if row.low < row.high and min(row.low, row.estimate) > least and agrees(row, df=df)
+        ]  # fmt: skip
         if rows:
             rows.sort(key=lambda row: -_room(row, df=df))
             found[column] = [row.text(column) for row in rows]
@@ -220,8 +265,7 @@ def _room(printed: Printed, *, df: float) -> float:
     polygon = admissible_polygon(*boxes(printed))
     if np.isnan(printed.p):
         return area(polygon)
-    low, high = rounding_box(printed.p, printed.decimals[3])
-    share = share_printing_p(polygon, (float(low), float(high)), df=df)
+    share = share_printing_p(polygon, printed.p_box, df=df, level=printed.level)
     return 0.0 if np.isnan(share) else area(polygon) * share
 
 
@@ -235,7 +279,7 @@ def _p_repair(printed: Printed, *, df: float) -> dict[str, list[str]]:
     """Range of P that estimate and interval give, if they agree with each other."""
     if np.isnan(printed.p):
         return {}
-    least, most = p_range(admissible_polygon(*boxes(printed)), df=df)
+    least, most = p_range(admissible_polygon(*boxes(printed)), df=df, level=printed.level)
     if np.isnan(least):
         return {}
     digits = printed.decimals[3]

@@ -17,6 +17,7 @@ from bayes_ptsd.audit.finding import Figure, Finding, Section, printed_rows, sev
 from bayes_ptsd.audit.flow import completers, total_count
 from bayes_ptsd.audit.rows import narrowed_se, printed_of
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.measured_rows import of_scores
 from bayes_ptsd.evidence.readings import CROSSOVER_READINGS
 
 __all__ = [
@@ -90,9 +91,10 @@ def check_precision(evidence: Evidence, *, flow_reading: str = "paper") -> Secti
 def _outcomes(rows: xr.Dataset) -> list[str]:
     """Return endpoint and time of each row, empty where no interval is printed."""
     labels = zip(
-        rows["endpoint"].values, rows["timepoint"].values, rows["ci_low"].values, strict=True
-    )
-    return ["" if np.isnan(low) else f"{endpoint} {time}" for endpoint, time, low in labels]
+        rows["endpoint"].values, rows["timepoint"].values,
+        np.isfinite(rows["ci_low"].values) & of_scores(rows), strict=True,
+    )  # fmt: skip
+    return [f"{endpoint} {time}" if kept else "" for endpoint, time, kept in labels]
 
 
 def _record(

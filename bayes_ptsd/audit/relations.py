@@ -12,6 +12,7 @@ import xarray as xr
 from bayes_ptsd.audit.finding import Figure, Finding, Section, printed_rows, severity_of
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import rounding_box
+from bayes_ptsd.evidence.measured_rows import of_scores
 
 __all__ = ["check_mediation", "check_subscales", "mean_correlation"]
 
@@ -32,7 +33,8 @@ def check_subscales(evidence: Evidence) -> Section:
     records: list[dict[str, Figure]] = []
     for variant, corrected in VARIANTS.items():
         rows = printed_rows(evidence, corrected=corrected)
-        rows = rows.isel(contrast=np.isfinite(rows["ci_low"].values))
+        kept = np.isfinite(rows["ci_low"].values) & of_scores(rows, logarithms=False)
+        rows = rows.isel(contrast=kept)
         for analysis in np.unique(rows["analysis"].values).tolist():
             here = rows.isel(contrast=rows["analysis"].values == analysis)
             for total in evidence.trial.endpoints:

@@ -9,6 +9,7 @@ import xarray as xr
 
 from bayes_ptsd.audit.finding import Figure, Finding, Section, Severity, printed_rows, severity_of
 from bayes_ptsd.audit.polygon import (
+    LEAST_RATIO,
     Printed,
     admissible_polygon,
     boxes,
@@ -23,11 +24,13 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import (
     center,
     critical_value,
+    half_unit,
     p_value,
     rounding_box,
     se_from_interval,
     se_from_p,
 )
+from bayes_ptsd.evidence.measured_rows import level_of, p_bound, printed_scale, printed_words
 
 __all__ = [
     "DF_GRID",
@@ -89,14 +92,15 @@ class RowCheck:
 
 def check_row(printed: Printed, *, df: float) -> RowCheck:
     """Check one printed estimate, interval and P, benefit-positive; infinite df for the normal."""
-    quantile = float(critical_value(df=df))
-    se = (printed.high - printed.low) / 2 / quantile
-    se_upper = (printed.high - printed.estimate) / quantile
-    se_lower = (printed.estimate - printed.low) / quantile
+    quantile = float(critical_value(df=df, level=printed.level))
+    middle, bottom, top = printed.analyzed
+    se = (top - bottom) / 2 / quantile
+    se_upper = (top - middle) / quantile
+    se_lower = (middle - bottom) / quantile
     estimate, low, high = boxes(printed)
     polygon = admissible_polygon(estimate, low, high)
-    least, most = p_range(polygon, df=df)
-    p_box = _box(printed.p, printed.decimals[3])
+    least, most = p_range(polygon, df=df, level=printed.level)
+    p_box = printed.p_box
     meets = np.isnan(printed.p) or (least <= p_box[1] + 1e-9 and most >= p_box[0] - 1e-9)
     widths = max(high[0] - low[1], 1e-300) / 2 / quantile, (high[1] - low[0]) / 2 / quantile
     sizes = (
@@ -108,17 +112,19 @@ def check_row(printed: Printed, *, df: float) -> RowCheck:
         se=se,
         se_upper=se_upper,
         se_lower=se_lower,
-        asymmetry=printed.estimate - float(center(printed.low, printed.high)),
-        t=printed.estimate / se,
-        p=float(p_value(printed.estimate, se, df=df)),
-        p_upper=_p(printed.estimate, se_upper, df),
-        p_lower=_p(printed.estimate, se_lower, df),
+        asymmetry=middle - float(center(bottom, top)),
+        t=middle / se,
+        p=float(p_value(middle, se, df=df)),
+        p_upper=_p(middle, se_upper, df),
+        p_lower=_p(middle, se_lower, df),
         p_low=float(p_value(sizes[1], widths[0], df=df)),
         p_high=float(p_value(sizes[0], widths[1], df=df)),
         admissible_low=least,
         admissible_high=most,
         centered=len(polygon) > 0,
-        share=share_printing_p(polygon, p_box, df=df) if printed.p == printed.p else np.nan,
+        share=share_printing_p(polygon, p_box, df=df, level=printed.level)
+        if printed.p == printed.p
+        else np.nan,
         consistent=bool(len(polygon) > 0 and meets),
     )
 
@@ -135,8 +141,10 @@ def check_rows(evidence: Evidence) -> Section:
     for name in names:
         row = effects.sel(contrast=name)
         check = None
-        if np.isnan(row["ci_low"]):
-            findings.append(_without_interval(name, row))
+        if np.isnan(row["ci_low"]) or int(row["estimate_decimals"]) < 0:
+            measured = printed_words(row)
+            say = _of_its_words if measured and row["se_source"] != "p_value" else _without_interval
+            findings.append(say(name, row))
         else:
             printed = printed_of(row)
             check = check_row(printed, df=float(row["df"]))
@@ -147,17 +155,30 @@ def check_rows(evidence: Evidence) -> Section:
 
 def narrowed_se(printed: Printed, *, df: float) -> float:
     """Return the mean SE of the unrounded numbers that print as all four, NaN if none do."""
-    p_box = _box(printed.p, printed.decimals[3]) if printed.p == printed.p else (0.0, 1.0)
-    half = mean_half_width(admissible_polygon(*boxes(printed)), p_box, df=df)
-    return half / float(critical_value(df=df))
+    p_box = printed.p_box if printed.p == printed.p else (0.0, 1.0)
+    level = printed.level
+    half = mean_half_width(admissible_polygon(*boxes(printed)), p_box, df=df, level=level)
+    return half / float(critical_value(df=df, level=level))
 
 
 def printed_of(row: xr.Dataset) -> Printed:
     """Return the printed numbers of one row of node `effects`."""
     columns = ("estimate", "ci_low", "ci_high", "p_value")
     estimate, low, high, p = (float(row[name]) for name in columns)
-    digits = tuple(int(row[f"{name}_decimals"]) for name in columns)
-    return Printed(estimate, low, high, p, (digits[0], digits[1], digits[2], digits[3]))
+    digits = [int(row[f"{name}_decimals"]) for name in columns]
+    scale = printed_scale(row)
+    if scale is not None:
+        words = printed_words(row)
+        estimate, low, high = (float(words[name]) for name in columns[:3])
+        # decimals were converted with the limits
+        digits[1:3] = digits[1:3][:: scale.sign]
+    bound = p_bound(row)
+    if bound:
+        p, digits[3] = float(bound[1:]), len(bound.partition(".")[2])
+    return Printed(
+        estimate, low, high, p, (digits[0], digits[1], digits[2], digits[3]),
+        level=level_of(row), ratio=scale is not None, bound=bound[:1],
+    )  # fmt: skip
 
 
 def _p(estimate: float, se: float, df: float) -> float:
@@ -193,7 +214,7 @@ def _with_interval(name: str, row: xr.Dataset, printed: Printed, check: RowCheck
         return _row_finding(name, "contradiction", text, figures, row)
     shown = "Estimate, limits and P" if printed.p == printed.p else "Estimate and limits"
     text = f"{shown} agree within rounding{derived}: P from the width is {check.p:.3g}"
-    text += f", printed {_p_text(printed)}" if printed.p == printed.p else "; no P printed"
+    text += f", printed {printed.p_text}" if printed.p == printed.p else "; no P printed"
     if check.share < LOW_SHARE:
         text += (
             f"; only {check.share:.0%} of the unrounded numbers that print as this estimate and "
@@ -208,9 +229,10 @@ def _disagreement(printed: Printed, check: RowCheck, found: dict[str, list[str]]
     """Words for a row whose numbers cannot all hold."""
     if not check.centered:
         text = (
-            f"No estimate with a symmetric interval prints as {printed.text('estimate')} "
-            f"({printed.text('ci_low')} to {printed.text('ci_high')}): the estimate is "
-            f"{check.asymmetry:+.3g} from the middle; {_p_words(check)}"
+            f"No estimate with a symmetric interval{' of logarithms' if printed.ratio else ''} "
+            f"prints as {printed.text('estimate')} ({printed.text('ci_low')} to "
+            f"{printed.text('ci_high')}): the estimate is {check.asymmetry:+.3g} from the middle; "
+            f"{_p_words(check)}"
         )
     else:
         text = (
@@ -218,7 +240,7 @@ def _disagreement(printed: Printed, check: RowCheck, found: dict[str, list[str]]
             f"{check.admissible_high:.3g}"
         )
     if printed.p == printed.p:
-        text += f"; printed P {_p_text(printed)}"
+        text += f"; printed P {printed.p_text}"
     words = "; ".join(f"{column} {' or '.join(values)}" for column, values in found.items())
     reason = (
         f"All four numbers agree if one alone is different: {words}"
@@ -257,6 +279,55 @@ def _without_interval(name: str, row: xr.Dataset) -> Finding:
     return _row_finding(name, "information", text, figures, row)
 
 
+def _of_its_words(name: str, row: xr.Dataset) -> Finding:
+    """Return the finding on a row whose standard error is printed, or follows from t or two arms.
+
+    Its P is held against the normal or t of that standard error where both are printed.
+    """
+    estimate, se, df = (float(row[key]) for key in ("estimate", "se", "df"))
+    scale, ends = printed_scale(row), (float(row["interval_low"]), float(row["interval_high"]))
+    figures: dict[str, Figure] = {"se": se, "df": df, "interval_low": ends[0],
+                                  "interval_high": ends[1]}  # fmt: skip
+    shown = ends if scale is None else scale.limits(*ends)
+    text = (
+        f"No interval is printed; standard error {se:.3g} (from {row['se_source'].item()}), 95% "
+        f"interval {shown[0]:.3g} to {shown[1]:.3g}"
+    )
+    p, bound = float(row["p_value"]), p_bound(row)
+    severity: Severity = "information"
+    least, most = _p_of_rounded(row)
+    figures |= {"p_low": least, "p_high": most}
+    if p != p and not bound:
+        return _row_finding(name, "information", f"{text}; no P printed.", figures, row)
+    printed = printed_of(row)
+    low, high = printed.p_box
+    text += f"; P is {float(p_value(estimate, se, df=df)):.3g}, printed {printed.p_text}"
+    exact = "the printed standard error" in str(row["se_source"].item())
+    if exact:
+        holds = least <= high + 1e-9 and most >= low - 1e-9
+        severity = "consistent" if holds else "contradiction"
+        text += "" if holds else f"; rounding allows {least:.3g} to {most:.3g}"
+    return _row_finding(name, severity, f"{text}.", figures, row)
+
+
+def _p_of_rounded(row: xr.Dataset) -> tuple[float, float]:
+    """Return the least and the largest P over what prints as an estimate and its standard error."""
+    words, df = printed_words(row), float(row["df"])
+    if not {"estimate", "se"} <= words.keys():
+        same = float(p_value(float(row["estimate"]), float(row["se"]), df=df))
+        return same, same
+    digits = int(row["estimate_decimals"])
+    box = np.array(rounding_box(words["estimate"], digits))
+    if printed_scale(row) is not None:
+        box = np.log(np.maximum(box, LEAST_RATIO))
+    half = half_unit(words["se"])
+    sizes = np.abs(box)
+    least = 0.0 if box[0] * box[1] < 0 else float(sizes.min())
+    narrow, wide = max(words["se"] - half, np.finfo(float).tiny), words["se"] + half
+    return (float(p_value(float(sizes.max()), narrow, df=df)),
+            float(p_value(least, wide, df=df)))  # fmt: skip
+
+
 def _row_finding(
     name: str, severity: Severity, text: str, figures: dict[str, Figure], row: xr.Dataset
 ) -> Finding:
@@ -279,13 +350,11 @@ def _row_finding(
 def _se(row: xr.Dataset, *, df: float) -> float:
     """Return the standard error of a row at other degrees of freedom, score units."""
     if np.isnan(row["ci_low"]):
+        if str(row["se_source"].item()) not in ("p_value", "P"):
+            return float(row["se"])
         return float(se_from_p(float(row["estimate"]), float(row["p_value"]), df=df))
-    return float(se_from_interval(float(row["ci_low"]), float(row["ci_high"]), df=df))
-
-
-def _p_text(printed: Printed) -> str:
-    """P value as printed."""
-    return f"{printed.p:.{printed.decimals[3]}f}"
+    ends = float(row["ci_low"]), float(row["ci_high"])
+    return float(se_from_interval(*ends, df=df, level=level_of(row)))
 
 
 # below 3 a t statistic has no variance; with 60 its 97.5% point, 2.000, is 2% above the normal one,
@@ -305,8 +374,8 @@ def df_weights(rows: xr.Dataset) -> xr.DataArray:
     for index, name in enumerate(names):
         printed = printed_of(rows.sel(contrast=name))
         polygon = admissible_polygon(*boxes(printed))
-        low, high = rounding_box(printed.p, printed.decimals[3])
-        slopes = np.stack(slopes_printing_p((float(low), float(high)), df=DF_GRID), axis=1)
+        box, level = printed.p_box, printed.level
+        slopes = np.stack(slopes_printing_p(box, df=DF_GRID, level=level), axis=1)
         share = [
             share_between(polygon, shallow=shallow, steep=steep)
             for shallow, steep in slopes.tolist()

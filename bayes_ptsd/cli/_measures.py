@@ -71,6 +71,25 @@ class Printed:
         typer.Option("--better", help="lower or higher; by default events are harm."),
     ] = None
 
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> Printed:
+        """Return a printed result from the words of a row, as `row` gives them back."""
+
+        def pair(one: str, other: str) -> Any:
+            return (words[one], words[other]) if {one, other} <= words.keys() else None
+
+        def arm(name: str) -> Any:
+            keys = (f"mean_{name}", f"sd_{name}", f"n_{name}")
+            return tuple(words[key] for key in keys) if keys[0] in words else None
+
+        counts = words.get("counts")
+        alike = {key: words.get(key) for key in ("measure", "estimate", "level", "se", "t", "f")}
+        return cls(
+            **alike, p=words.get("p_value"), df=words.get("df"), better=words["better"],
+            ci=pair("ci_low", "ci_high"), counts=None if counts is None else _both(counts),
+            n=pair("n_active", "n_control"), active=arm("active"), control=arm("control"),
+        )  # fmt: skip
+
     def row(self) -> dict[str, Any]:
         """Return what was printed as a row of `bayes_ptsd.evidence.measures.ROW`."""
         low, high = self.ci or (None, None)
@@ -177,6 +196,14 @@ class Asked:
     def given(self) -> list[str]:
         """The options that were typed."""
         return _given(self)
+
+
+def _both(counts: str) -> tuple[str, str]:
+    """Return the counts of a row as two arms."""
+    from bayes_ptsd.evidence.measures import read_counts
+
+    active, control = read_counts(counts).text.split()
+    return active, control
 
 
 def _given(group: Printed | Believed | Asked) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bayes_ptsd.cli._output import number, say, show_mixture, show_table
+from bayes_ptsd.cli._output import interval, number, say, show_mixture, show_table
 
 __all__ = ["show_curve", "show_predictions", "show_prior", "show_sizes"]
 
@@ -66,6 +66,8 @@ def show_predictions(rows: list[dict[str, Any]]) -> None:
         ("estimate, mean", lambda r: number(r["mean"])),
         ("estimate, 95% prediction interval",
          lambda r: f"{r['interval95'][0]:.1f} to {r['interval95'][1]:.1f}"),
+        *((f"the same as {one['label']}", lambda r: interval(r["printed_scale"]["interval95"], 2))
+          for one in [rows[0].get("printed_scale")] if one),
         ("P(same sign)", lambda r: number(r["same_sign"], 3)),
         ("P(two-sided P < .05, same direction)", lambda r: number(r["p_below_05"], 3)),
         *((f"P(sceptical P < .025), {name}", lambda r, k=name: number(r["sceptical_p"][k], 3))

@@ -129,6 +129,8 @@ def _show_printed(document: dict[str, Any], convention: str) -> None:
     columns += ["P(better)", "gap in the mean"]
     show_table(title, columns, rows, prose=["reading", "prior", "gap in the mean"])
     show_prose(*document.get("notes", []))
+    if any(row.get("answer") for row in document["rows"]):
+        show_prose("Of a ratio the median stands in place of the mean.")
     said = document["reading_weights"]
     if said["weights"] and any(row["crossover_reading"] == "averaged" for row in document["rows"]):
         from bayes_ptsd.readings.notes import average_note
@@ -138,16 +140,25 @@ def _show_printed(document: dict[str, Any], convention: str) -> None:
 
 def _comparison_line(row: dict[str, Any]) -> list[str]:
     """Return one line of the comparison for people."""
+    level = row.get("published_level") or 0.95
+    ratio = row.get("answer") is not None
+    middle, low, high = (
+        row[key] for key in (("answer_median", "answer_low", "answer_high") if ratio
+                             else ("mean", "eti95_low", "eti95_high"))
+    )  # fmt: skip
+    shown = printed_words(*(row[f"published_{key}"] for key in ("estimate", "low", "high")))
     return [
         row["contrast"],
         row["crossover_reading"].replace("_", " ") if row["analysis"] == "crossover" else "",
-        printed_words(*(row[f"published_{key}"] for key in ("estimate", "low", "high"))),
-        "" if row["published_p"] is None else f"{row['published_p']:g}",
+        shown if level == 0.95 or row["published_low"] is None else f"{shown}, {100 * level:g}%",
+        row.get("published_p_bound") or ""
+        if row["published_p"] is None
+        else f"{row['published_p']:g}",
         row["prior"],
-        number(row["mean"]),
-        f"{number(row['eti95_low'])} to {number(row['eti95_high'])}",
+        f"{number(middle)} ({row['answer']})" if ratio else number(middle),
+        f"{number(low)} to {number(high)}",
         number(row["prob_benefit"], 4),
-        row["gap"],
+        f"{row['gap']}{', as logarithms' if ratio else ''}",
     ]
 
 

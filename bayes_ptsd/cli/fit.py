@@ -64,7 +64,7 @@ def fit_command(
     variant: Variant,
     threshold: Annotated[
         list[float] | None,
-        typer.Option("--threshold", help="Adds P(estimand > X), score units; repeatable."),
+        typer.Option("--threshold", help="Adds P(estimand > X), score units or ratio; repeatable."),
     ] = None,
     engine: Engine = "auto",
     sampler: Sampler,
@@ -85,8 +85,8 @@ def fit_command(
     specs = chosen_specs(load_model(model), variant)
     asked = patients.request(contrast=contrast, folder=evidence)
     found = specs[0].room.select(specs[0], asked)
-    if specs[0].room.reads == "rows" and not variant.prior:
-        specs = [_without_sd(spec, found, talk) for spec in specs]
+    if not variant.prior:
+        specs = [_applied(spec, found, talk) for spec in specs]
     documents = stored_documents(
         found, specs, store=store_path(store),
         seed=run.fixed_seed, engine=engine, sampler=vars(sampler), thresholds=threshold or [],
@@ -98,24 +98,12 @@ def fit_command(
     _report(documents, json=run.json, talk=talk)
 
 
-def _without_sd(spec: ModelSpec, row: Evidence, talk: Talk) -> ModelSpec:
-    """Return a specification under flat where its own prior needs an SD that the endpoint lacks.
-
-    A model of several rows stays as it is: it says itself what its endpoints lack.
-    """
-    from bayes_ptsd.exact.printed import needs_sd
-
-    if row.data["effects"]["endpoint"].ndim:
-        return spec
-    endpoint = row.trial.endpoint(str(row.data["effects"]["endpoint"].item()))
-    if not needs_sd(spec.priors["treatment"], endpoint):
-        return spec
-    talk.say(
-        f"endpoint '{endpoint.id}' has no 'reference_sd' in {row.trial.source}, of which the prior "
-        f"'{spec.priors['treatment']}' is a multiple: fitted under 'flat' instead; --prior "
-        "cochrane needs none either"
-    )
-    return spec.under("flat")
+def _applied(spec: ModelSpec, evidence: Evidence, talk: Talk) -> ModelSpec:
+    """Return a specification as it applies to what was selected, and say how it differs."""
+    applied, why = spec.room.applied(spec, evidence)
+    if why:
+        talk.say(why)
+    return applied
 
 
 def _report(documents: Sequence[dict[str, Any]], *, json: bool, talk: Talk) -> None:
@@ -226,8 +214,26 @@ def _show(documents: Sequence[dict[str, Any]]) -> None:
     show_table(f"{title} ({first['evidence_kind']})", columns, rows)
     lines = [(f"{_prior_of(one)}, {one['engine']}", one.get("ratio")) for one in documents]
     show_ratios([*lines, (mirror["method"], mirror.get("ratio"))])
+    _show_as_printed(documents)
     show_periods(mirror.get("periods", ()))
     _show_priors(documents)
+
+
+def _show_as_printed(documents: Sequence[dict[str, Any]]) -> None:
+    """Print the answers about a ratio on its printed scale."""
+    found = [(_prior_of(one), one["printed_scale"]) for one in documents if "printed_scale" in one]
+    if not found:
+        return
+    first = found[0][1]
+    sign = "<" if first["better"] == "lower" else ">"
+    heads = [f"P({sign} {one['threshold']:g})" for one in first["beyond"]]
+    rows = [
+        [name, number(one["median"], 4), interval(one["eti95"], 4), number(one["prob_benefit"], 4),
+         *(number(part["probability"], 4) for part in one["beyond"])]
+        for name, one in found
+    ]  # fmt: skip
+    columns = ["prior", "median", "95% interval", "P(better)", *heads]
+    show_table(f"{first['label'].capitalize()}, as printed", columns, rows)
 
 
 def _show_priors(documents: Sequence[dict[str, Any]]) -> None:

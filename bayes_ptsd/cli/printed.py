@@ -73,6 +73,12 @@ class Replication:
         typer.Option("--replication-ci", help="Its 95% limits, low high."),
     ] = None
 
+    def refuse_half(self) -> None:
+        """Refuse an estimate without its limits and limits without an estimate."""
+        if (self.replication is None) != (self.replication_ci is None):
+            raise SpecError("a replication is an estimate and its limits: give --replication and "
+                            "--replication-ci")  # fmt: skip
+
     def document(self, original: tuple[float, float, float], measure: str) -> dict[str, Any]:
         """Return what it says about an original as analyzed, nothing where there is none.
 
@@ -81,9 +87,6 @@ class Replication:
         from bayes_ptsd.credibility import replication_document
         from bayes_ptsd.evidence.measures import MEASURES
 
-        if (self.replication is None) != (self.replication_ci is None):
-            raise SpecError("a replication is an estimate and its limits: give --replication and "
-                            "--replication-ci")  # fmt: skip
         if self.replication is None or self.replication_ci is None:
             return {}
         analyzed = MEASURES[measure].analyzed
@@ -102,12 +105,14 @@ class Row:
     ] = None
 
     def fill(self, printed: Printed, beliefs: Believed) -> tuple[Printed, Believed]:
-        """Return estimate, 95% limits, degrees of freedom and total SD of the row, if one is named.
+        """Return what the row printed and the total SD of its endpoint, if one is named.
 
-        A total SD that was typed stays.
+        Of a row that names no measure: estimate, 95% limits, degrees of freedom. A total SD that
+        was typed stays.
         """
         if self.evidence is None and self.contrast is None:
             return printed, beliefs
+        from bayes_ptsd.evidence.measured_rows import printed_words
         from bayes_ptsd.evidence.published import load_published, select_contrast, sole_contrast
 
         if printed != Printed():
@@ -120,7 +125,12 @@ class Row:
             float(row[key]) for key in ("estimate", "interval_low", "interval_high", "df")
         )
         own = folder.trial.endpoint(str(row["endpoint"].item())).reference_sd
-        found = Printed(estimate=estimate, ci=(low, high), df=df if df < math.inf else None)
+        words = printed_words(row)
+        found = (
+            Printed.of(words)
+            if words
+            else Printed(estimate=estimate, ci=(low, high), df=df if df < math.inf else None)
+        )
         return found, replace(beliefs, sd=own if beliefs.sd is None else beliefs.sd)
 
 
@@ -142,6 +152,7 @@ def credibility(
     With a --measure, or --counts, on its printed scale and under every prior; priors typed as
     distributions are of the logarithm of a ratio. Without one, of a difference in score units.
     """
+    replication.refuse_half()
     printed, beliefs = row.fill(printed, beliefs)
     if printed.measure is None and printed.counts is None:
         _credibility_of_interval(printed, beliefs, asked, replication, relative_size, json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ import typer
 from bayes_ptsd.cli._options import Evidence_, Run, grouped
 from bayes_ptsd.cli._output import Talk, emit, say, show_table
 from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.whole_files import write_new
+from bayes_ptsd.whole_files import refuse_taken, write_new
 
 if TYPE_CHECKING:
     from bayes_ptsd.evidence import Evidence
@@ -56,9 +56,10 @@ def reconstruct_command(
     share = workers or (min(os.cpu_count() or 1, m) if m >= FEW else 1)
     talk.say(f"seed {run.fixed_seed}, {share} processes")
     limits = _limits(printed, flow_reading)
-    documents = []
-    files: dict[Path, bytes] = {}
-    for name in READINGS if reading == "all" else (reading,):
+    documents, files = [], dict[Path, bytes]()
+    names = READINGS if reading == "all" else (reading,)
+    _refuse_names(printed, names, flow_reading, nuisance=nuisance, m=m, folder=output)
+    for name in names:
         running = reconstructions(
             printed, m=m, reading=name, flow_reading=flow_reading, seed=run.fixed_seed,
             nuisance=nuisance, workers=share,
@@ -150,10 +151,40 @@ def _contents(made: list[Reconstruction], folder: Path) -> dict[Path, bytes]:
     files: dict[Path, bytes] = {} if trial.exists() else {trial: text.encode()}
     for number, one in enumerate(made, start=1):
         said = one.patients.assumptions
-        parts = [said["crossover_reading"], said["flow_reading"], said.get("nuisance_priors", "")]
-        name = "-".join([*filter(None, parts), f"{number:03d}.csv"])
+        name = _file_name(
+            said["crossover_reading"], said["flow_reading"], said.get("nuisance_priors", ""), number
+        )
         files[folder / name] = patients_csv(one.patients).encode()
     return files
+
+
+def _refuse_names(
+    printed: Evidence,
+    readings: Sequence[str],
+    flow_reading: str,
+    *,
+    nuisance: str | None,
+    m: int,
+    folder: Path | None,
+) -> None:
+    """Refuse a file of patients that is there, before any are searched for."""
+    if folder is None:
+        return
+    from bayes_ptsd.reconstruction.nuisance import load_nuisance
+    from bayes_ptsd.reconstruction.plan import plan_of
+
+    plans = [plan_of(printed, reading=one, flow_reading=flow_reading) for one in readings]
+    label = load_nuisance(nuisance, joint=plans[0].joint).label
+    names = (
+        folder / _file_name(one.reading, one.flow_reading, label, number)
+        for one in plans for number in range(1, m + 1)
+    )  # fmt: skip
+    refuse_taken(names, error=EvidenceError)
+
+
+def _file_name(reading: str, flow_reading: str, label: str, number: int) -> str:
+    """Return the name of the file of one set of patients; `label` of priors that are not usual."""
+    return "-".join([*filter(None, (reading, flow_reading, label)), f"{number:03d}.csv"])
 
 
 def _show(content: dict[str, Any]) -> None:

@@ -91,6 +91,8 @@ def predict(
     json: Json = False,
 ) -> None:
     """Foretell what a replication would print, for a relative size or a number of patients."""
+    from bayes_ptsd.evidence.measured_rows import printed_scale
+
     _check_size(n, relative_size)
     rows, priors = [], []
     with told_warnings() as told:
@@ -109,6 +111,11 @@ def predict(
                 break
     if len(rows) > 1:
         rows.insert(0, _average(rows, priors, readings))
+    scale = printed_scale(found.about)
+    if scale is not None:
+        for row in rows:
+            ends = list(scale.limits(*row["interval95"]))
+            row["printed_scale"] = {"label": scale.label, "interval95": ends}
     if not json:
         return show_predictions(rows)
     kind = rows[0]["evidence_kind"]

@@ -152,20 +152,24 @@ def _show_headline(done: dict[str, Any]) -> None:
         label = f"{row['contrast']} {row['analysis'].replace('_', ' ')}"
         if row["analysis"] == "crossover":
             label += f", {row['crossover_reading'].replace('_', ' ')}"
+        ratio = row.get("printed_scale")
         rows.append(
             [
                 label,
                 printed_words(*row["published"]),
                 row["prior"],
-                number(row["mean"]),
-                interval(row["eti95"], 2),
+                f"{number(ratio['median'])} ({ratio['label']})" if ratio else number(row["mean"]),
+                interval((ratio or row)["eti95"], 2),
                 number(row["prob_benefit"], 4),
                 number(row["prob_gt_mcid"], 4),
             ]
         )
     columns = ["contrast", "published (95% CI)", "prior", "mean", "95% interval"]
+    ratios = any("printed_scale" in row for row in done["headline"])
     show_table(
-        "Treatment difference, score units, positive = active treatment better (published)",
+        "Ratio as printed, its median (published)"
+        if ratios
+        else "Treatment difference, score units, positive = active treatment better (published)",
         [*columns, "P(better)", "P(> MCID)"],
         rows,
         prose=["published (95% CI)", "prior"],

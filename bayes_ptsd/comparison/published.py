@@ -2,6 +2,8 @@
 
 One row per printed contrast and reading, one column per prior; a crossover contrast also averaged
 over its readings. Differences are positive when the active treatment is better, in score units.
+What is published of a ratio is the ratio, the posterior is one of its logarithm, and ``answer_*``
+have its median and interval as ratios.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from bayes_ptsd.contrasts import READINGS, analyses, left_out
 from bayes_ptsd.errors import EvidenceError, SpecError, StoreError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import p_value
-from bayes_ptsd.evidence.published import contrast_names
+from bayes_ptsd.evidence.measured_rows import level_of, p_bound, printed_scale, printed_words
+from bayes_ptsd.evidence.measures import COUNTS
+from bayes_ptsd.evidence.published import contrast_names, select_contrast
 from bayes_ptsd.evidence.readings import AVERAGED, CROSSOVER_READINGS, of_treatment
 from bayes_ptsd.exact.printed import summarize_exact
 from bayes_ptsd.exact.summary import likelihood_of
@@ -32,10 +36,12 @@ from bayes_ptsd.specification import ModelSpec
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.catalog import read_sidecar
 
-__all__ = ["compare_published", "comparison_document", "comparison_frame", "gap_reason"]
+__all__ = ["ANSWER", "compare_published", "comparison_document", "comparison_frame", "gap_reason"]
 
 READ, PRINTED = "crossover_reading", "as_published"
 ADD = "add it to trial.toml"
+# columns of a ratio on its printed scale
+ANSWER = ("answer_median", "answer_low", "answer_high")
 QUANTITIES = ("mean", "median", "sd", "prob_benefit", "prob_gt_mcid")
 
 
@@ -74,11 +80,25 @@ def compare_published(
         raise EvidenceError(f"nothing to compare: {'; '.join(notes)}; {ADD}")
     frame = pd.DataFrame(rows).set_index(["contrast", "crossover_reading", "prior"])
     table = _labelled(frame, names, [_label(prior) for prior in priors])
-    said = {"notes": [f"{note}; {ADD}" for note in notes]} if notes else {}
+    lines = [*(f"{note}; {ADD}" for note in notes), *_counted(evidence, names)]
+    said = {"notes": lines} if lines else {}
     return table.assign_attrs(
         evidence_kind=evidence.kind, convention=convention, trial=evidence.trial.name,
         reading_weights=json.dumps({"weights": weights, "source": source}), **said,
     )  # fmt: skip
+
+
+def _counted(evidence: Evidence, names: Sequence[str]) -> list[str]:
+    """Say that counts enter a comparison as a normal distribution, where there are any."""
+    effects = evidence.data["effects"].to_dataset()
+    source = effects["se_source"].sel(contrast=list(names))
+    rows = source["contrast"].values[source.values == COUNTS].tolist()
+    if not rows:
+        return []
+    return [
+        f"{', '.join(rows)}: counts enter as a normal distribution with Wald's standard error; "
+        "credibility has the two binomials"
+    ]
 
 
 def comparison_frame(table: xr.Dataset) -> pd.DataFrame:
@@ -134,6 +154,9 @@ def _posterior_row(
     low, high, estimate, se = (
         float(printed[key]) for key in ("interval_low", "interval_high", "estimate", "se")
     )
+    shown = _as_printed(printed, [estimate / scale, *(
+        float(printed[key]) / scale for key in ("ci_low", "ci_high")
+    )])  # fmt: skip
     return {
         "contrast": str(printed["contrast"].item()),
         "crossover_reading": row.assumptions["crossover_reading"],
@@ -142,9 +165,9 @@ def _posterior_row(
         "analysis": str(printed["analysis"].item()),
         "timepoint": str(printed["timepoint"].item()),
         "n": float(printed["n"]),
-        "published_estimate": estimate / scale,
-        "published_low": float(printed["ci_low"]) / scale,
-        "published_high": float(printed["ci_high"]) / scale,
+        **dict(zip(("published_estimate", "published_low", "published_high"), shown, strict=True)),
+        **({"published_level": level_of(printed)} if printed_words(printed) else {}),
+        **({"published_p_bound": p_bound(printed)} if p_bound(printed) else {}),
         "published_p": float(printed["p_value"]),
         "read_estimate": estimate,
         "recomputed_center": (low + high) / 2,
@@ -153,6 +176,7 @@ def _posterior_row(
         "recomputed_t": estimate / se,
         "recomputed_p": float(p_value(estimate, se, df=float(printed["df"]))),
         **_told(summary),
+        **_answer(printed, summary),
         "gap": gap_reason(printed, mean=_or_nan(summary["mean"]), center=center,
                           prior=_label(spec.priors["treatment"])),
         "result_id": result_id,
@@ -175,13 +199,31 @@ def _averaged_row(
     read = {key: scale * line[key] for key in ("read_estimate", "recomputed_center")}
     one = xr.Dataset({"estimate": read["read_estimate"], "scale": scale})
     center = read["read_estimate" if spec.options["convention"] == "N" else "recomputed_center"]
-    return line | read | _told(summary) | {
+    first = select_contrast(evidence, line["contrast"]).data["effects"].to_dataset()
+    return line | read | _told(summary) | _answer(first, summary) | {
         READ: AVERAGED,
         # a mixture of two scales has no standard error of its own
         "recomputed_se": np.nan,
         "gap": gap_reason(one, mean=_or_nan(summary["mean"]), center=center, prior=_label(prior)),
         "result_id": "",
     }  # fmt: skip
+
+
+def _as_printed(row: xr.Dataset, values: Sequence[float]) -> list[float]:
+    """Return estimate and limits, benefit-positive, of a ratio on its printed scale."""
+    scale = printed_scale(row)
+    if scale is None:
+        return list(values)
+    return [scale.printed(values[0]), *scale.limits(values[1], values[2])]
+
+
+def _answer(row: xr.Dataset, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the posterior of a ratio on its printed scale, nothing of a difference."""
+    scale = printed_scale(row)
+    if scale is None:
+        return {}
+    values = _as_printed(row, [summary["median"], *summary["eti95"]])
+    return {"answer": scale.label, **dict(zip(ANSWER, values, strict=True))}
 
 
 def _told(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from bayes_ptsd.evidence.intervals import half_unit, is_middle, se_from_interval
 from bayes_ptsd.inputs import LARGEST
 
 __all__ = [
+    "COUNTS",
     "MEASURES",
     "ROW",
     "Counts",
@@ -81,6 +82,8 @@ ROW = (
     "mean_active", "sd_active", "n_active", "mean_control", "sd_control", "n_control", "better",
 )  # fmt: skip
 """What a printed result may consist of: keys of a row, columns of a file, options of a command."""
+COUNTS = "the counts"
+"""Source of the standard error of a two-by-two table, by Wald's formula."""
 NUMBERS = set(ROW) - {"measure", "counts", "better"}
 DIRECTIONS = ("lower", "higher")
 # Standard errors of an estimate beyond which something was typed wrong, and the largest logarithm
@@ -173,7 +176,7 @@ def printed_result(row: Mapping[str, Any]) -> PrintedResult:
         raise EvidenceError(f"better is '{shown(better)}': say lower or higher")
     counts = read_counts(str(given["counts"])) if "counts" in given else None
     if counts is not None:
-        estimate, se, df, source = *_of_counts(counts, name), math.inf, "the counts"
+        estimate, se, df, source = *_of_counts(counts, name), math.inf, COUNTS
     elif "mean_active" in given:
         estimate, se, df, source = _of_arms(given, name)
     else:

@@ -34,8 +34,9 @@ HEADER = """\
 # In patients.csv: one row per subject, period, visit and endpoint; an empty score is a missing one.
 """
 PRINTED_HEADER = """\
-# Describe the trial, then fill effects.csv: a row per printed difference, with its interval or P.
-# The other tables are optional; a row there is a printed line. Lines that begin with # can go.
+# Describe the trial, then fill effects.csv: a row per printed difference, with its interval or P;
+# a ratio, a standard error or counts in the columns from measure on. The other tables are
+# optional; a row there is a printed line. Lines that begin with # can go.
 """
 PRINTED_HINTS = """\
 # range = [0, 60]        # lowest and highest possible score, whole numbers; optional

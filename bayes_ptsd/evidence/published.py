@@ -7,10 +7,12 @@ could have been rounded to it.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -21,6 +23,17 @@ from bayes_ptsd.errors import EvidenceError, SpecError, nearest
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.csv_table import Table, read_table
 from bayes_ptsd.evidence.intervals import FloatArray, interval, se_from_interval, se_from_p
+from bayes_ptsd.evidence.measured_rows import (
+    ROW_WORDS,
+    WORDS,
+    MeasuredRow,
+    analyzed_trial,
+    ask_for_measures,
+    p_bound,
+    printed_words,
+    read_measured,
+    split_bounds,
+)
 from bayes_ptsd.evidence.readings import crossover_reading_of
 from bayes_ptsd.evidence.side_tables import SIDE_TABLES, read_side_table
 from bayes_ptsd.trial import PRINTED_SIGNS, Trial, load_trial, printed_sign
@@ -41,7 +54,7 @@ ANALYSES = (
 EFFECTS = (
     "id", "endpoint", "analysis", "timepoint", "term", "estimate", "ci_low", "ci_high", "p_value",
     "n", "n_active", "n_control", "df", "df_basis", "n_stated", "df_stated", "sign_as_printed",
-    "section", "cell", "provenance",
+    "section", "cell", "provenance", *WORDS,
 )  # fmt: skip
 """Columns of effects.csv, in the order of a template."""
 MAIN_ANALYSES = ("crossover", "first_period", "parallel")
@@ -65,7 +78,8 @@ def load_published(folder: str | Path | None = None) -> Evidence:
     folder : str or Path, optional
         A folder with `trial.toml` and `effects.csv`, and any of `baseline.csv`, `flow.csv`,
         `adverse_events.csv`, `design.csv` and `claims.csv`, which may be without rows; without it,
-        the numbers of Feder et al. 2014 [1]_. A row needs its estimate with an interval or a P.
+        the numbers of Feder et al. 2014 [1]_. A row needs its estimate with an interval or a P, or
+        the words of any measure (`bayes_ptsd.evidence.measures.ROW`).
 
     Returns
     -------
@@ -77,7 +91,9 @@ def load_published(folder: str | Path | None = None) -> Evidence:
         has others, else NaN; and the digits each number was printed with (-1: not printed). The
         standard error comes from the width of the interval and the quantile of t, or from P where
         no interval is printed (coordinate `se_source`). Differences are positive when the active
-        treatment is better; coefficients of covariates (coordinate `term`) keep their sign.
+        treatment is better; coefficients of covariates (coordinate `term`) keep their sign. Ratios
+        are natural logarithms; what was printed of them is in coordinate `printed` (JSON), and a P
+        printed as a bound in `p_bound`.
 
     Raises
     ------
@@ -107,7 +123,10 @@ def load_published(folder: str | Path | None = None) -> Evidence:
     table = read_table(
         place / "effects.csv", f"{source}/effects.csv", required=REQUIRED, optional=OPTIONAL
     )
-    nodes = {"effects": _effects(table, trial)}
+    table, bounds = split_bounds(table)
+    measured = _check(table, trial, bounds)
+    trial = analyzed_trial(table, trial, measured)
+    nodes = {"effects": _effects(table, trial, measured, bounds)}
     for name in SIDE_TABLES:
         path = place / f"{name}.csv"
         if path.is_file():
@@ -165,6 +184,7 @@ def select_contrast(
     row = row.assign({name: row[name] * reading.scale for name in SCORE_UNITS})
     # what the paper counts is for the audit: a posterior does not depend on it, nor does its id
     row = row.assign(scale=reading.scale).drop_vars(STATED)
+    row = _of_its_own(row)
     return Evidence(
         evidence.kind,
         evidence.trial,
@@ -172,6 +192,12 @@ def select_contrast(
         assumptions={**evidence.assumptions, "crossover_reading": reading.name},
         source=evidence.source,
     )
+
+
+def _of_its_own(row: xr.Dataset) -> xr.Dataset:
+    """Return a row without words that it does not say: what other rows do is not part of it."""
+    said = {name: bool(printed_words(row)) for name in ROW_WORDS} | {"p_bound": bool(p_bound(row))}
+    return row.drop_vars([name for name in ROW_WORDS if not said[name]], errors="ignore")
 
 
 def _require_files(folder: Path) -> None:
@@ -184,28 +210,57 @@ def _require_files(folder: Path) -> None:
             )
 
 
-def _effects(table: Table, trial: Trial) -> xr.Dataset:
-    """Build the node `effects`: check each row, then convert signs, then derive what is missing."""
+def _check(table: Table, trial: Trial, bounds: list[str]) -> dict[int, MeasuredRow]:
+    """Refuse rows that cannot be used, and return those that say what they are."""
     _check_words(table, trial)
-    _check_numbers(table)
+    measured = read_measured(table, _signs(table, trial), bounds)
+    _check_numbers(table, measured)
+    ask_for_measures(table, trial, measured)
+    return measured
+
+
+def _effects(
+    table: Table, trial: Trial, measured: Mapping[int, MeasuredRow], bounds: list[str]
+) -> xr.Dataset:
+    """Build the node `effects`: convert signs, then derive what is missing."""
     sign = _signs(table, trial)
     printed = _converted(table, sign)
     df = table.number("df", default=np.inf)
-    derived = _standard_errors(table, printed, df)
-    variables = {
-        **printed,
-        **derived,
-        "df": df,
-        **{name: table.number(name) for name in ("n", "n_active", "n_control", *STATED)},
-    }
+    variables = {**printed, **_standard_errors(table, printed, df, measured), "df": df}
+    variables |= {name: table.number(name) for name in ("n", "n_active", "n_control", *STATED)}
+    source = np.where(np.isnan(printed["ci_low"]), "p_value", "interval").astype(object)
+    for index, row in measured.items():
+        source[index] = row.result.source
+        for name, value in row.cells.items():
+            variables[name][index] = value
+        for name, value in row.sizes.items():
+            if np.isnan(variables[name][index]):
+                variables[name][index] = value
     coords = {name: table.text(name) for name in TEXTS}
     coords["term"] = np.where(coords["term"] == "", "treatment", coords["term"])
-    coords["se_source"] = np.where(np.isnan(printed["ci_low"]), "p_value", "interval")
+    coords["se_source"] = source.astype(str)
+    coords |= _words(table, measured, sign, bounds)
     coords["contrast"] = table.text("id")
     return xr.Dataset(
         {name: ("contrast", values) for name, values in variables.items()},
         {name: ("contrast", values) for name, values in coords.items()},
     )
+
+
+def _words(
+    table: Table, measured: Mapping[int, MeasuredRow], sign: IntArray, bounds: list[str]
+) -> dict[str, NDArray[Any]]:
+    """Return what rows say of themselves and the bounds on P, nothing where no row has any."""
+    found: dict[str, NDArray[Any]] = {}
+    if measured:
+        rows = [measured.get(index) for index in range(len(table.rows))]
+        found["measure"] = np.array([row.words["measure"] if row else "" for row in rows])
+        found["printed"] = np.array([json.dumps(row.words) if row else "" for row in rows])
+        found["print_sign"] = sign
+        found["level"] = table.number("level", default=0.95)
+    if any(bounds):
+        found["p_bound"] = np.array(bounds)
+    return found
 
 
 def _check_words(table: Table, trial: Trial) -> None:
@@ -227,15 +282,19 @@ def _check_words(table: Table, trial: Trial) -> None:
             table.refuse(index, "sign_as_printed", "leave it empty for a covariate")
 
 
-def _check_numbers(table: Table) -> None:
-    """Refuse rows whose numbers cannot be an estimate with its interval, P, df and sizes."""
+def _check_numbers(table: Table, measured: Mapping[int, MeasuredRow]) -> None:
+    """Refuse rows whose numbers cannot be an estimate with its interval, P, df and sizes.
+
+    Of rows that say what they are, the estimate and its precision have been read already.
+    """
     sizes, freedom = ("n", "n_active", "n_control", "n_stated"), ("df", "df_stated")
     columns = {name: table.number(name) for name in (*PRINTED, *freedom, *sizes)}
     for index in range(len(table.rows)):
         row = {name: float(values[index]) for name, values in columns.items()}
-        if np.isnan(row["estimate"]):
-            table.refuse(index, "estimate", "is empty; every row needs its printed estimate")
-        _check_interval(table, index, row)
+        if index not in measured:
+            if np.isnan(row["estimate"]):
+                table.refuse(index, "estimate", "is empty; every row needs its printed estimate")
+            _check_interval(table, index, row)
         if not (np.isnan(row["p_value"]) or 0 < row["p_value"] <= 1):
             table.refuse(index, "p_value", f"{row['p_value']:g} is not above 0 and at most 1")
         for name in freedom:
@@ -261,7 +320,7 @@ def _check_interval(table: Table, index: int, row: dict[str, float]) -> None:
                 index,
                 "p_value",
                 "without limits, a standard error needs a P value between 0 and 1 and an estimate "
-                "other than 0; give ci_low and ci_high",
+                "other than 0; give ci_low and ci_high, or se",
             )
     elif low >= high:
         table.refuse(index, "ci_low", f"{low:g} is not below ci_high {high:g}; are they swapped?")
@@ -304,11 +363,16 @@ def _standard_errors(
     table: Table,
     printed: dict[str, FloatArray],
     df: FloatArray,
+    measured: Mapping[int, MeasuredRow],
 ) -> dict[str, FloatArray]:
-    """Return standard error and interval of every row: from the width, else from P."""
+    """Return standard error and interval of every row: from the width, else from P.
+
+    NaN for rows that say what they are.
+    """
     size = len(table.rows)
-    se, low, high = np.empty(size), printed["ci_low"].copy(), printed["ci_high"].copy()
-    for index in range(size):
+    se = np.full(size, np.nan)
+    low, high = printed["ci_low"].copy(), printed["ci_high"].copy()
+    for index in set(range(size)) - measured.keys():
         estimate, degrees = printed["estimate"][index], df[index]
         if np.isnan(low[index]):
             se[index] = se_from_p(estimate, printed["p_value"][index], df=degrees)

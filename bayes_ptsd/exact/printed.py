@@ -141,7 +141,8 @@ def accepted_row(evidence: Evidence, spec: ModelSpec) -> xr.Dataset:
 def describe_row(row: xr.Dataset, spec: ModelSpec, prior: Prior) -> dict[str, str]:
     """Return the attributes that name a row, its reading, convention and prior."""
     reading = spec.options["crossover_reading"]
-    return {
+    words = {key: str(row[key].item()) for key in ("measure", "print_sign") if key in row.coords}
+    return words | {
         "contrast": str(row["contrast"].item()),
         "analysis": str(row["analysis"].item()),
         "timepoint": str(row["timepoint"].item()),

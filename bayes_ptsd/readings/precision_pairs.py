@@ -13,6 +13,7 @@ from bayes_ptsd.audit.flow import completers
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.intervals import FloatArray, critical_value
+from bayes_ptsd.evidence.measured_rows import of_scores, printed_scale
 
 __all__ = ["RowPair", "row_pairs"]
 
@@ -97,7 +98,8 @@ def _intervals(evidence: Evidence, analysis: str) -> list[xr.Dataset]:
     """Return the rows of one analysis that have an interval."""
     rows = printed_rows(evidence, [analysis], corrected=True)
     return [
-        rows.isel(contrast=index) for index in np.flatnonzero(np.isfinite(rows["ci_low"].values))
+        rows.isel(contrast=index)
+        for index in np.flatnonzero(np.isfinite(rows["ci_low"].values) & of_scores(rows))
     ]
 
 
@@ -143,14 +145,20 @@ def _count(evidence: Evidence, row: xr.Dataset, name: str) -> float:
 
 
 def _width(row: xr.Dataset) -> float:
-    """Return the width of a printed interval."""
-    return float(row["ci_high"] - row["ci_low"])
+    """Return the width of a printed interval, of one of 95% where another level is printed."""
+    return float(row["interval_high"] - row["interval_low"])
 
 
 def _halves(row: xr.Dataset) -> tuple[float, float]:
-    """Return half a unit of the last printed digit of the two limits."""
+    """Return half a unit of the last printed digit of the two limits, in the unit of the width."""
     low, high = (0.5 * 10.0 ** -int(row[f"{name}_decimals"]) for name in ("ci_low", "ci_high"))
-    return low, high
+    wider = _width(row) / float(row["ci_high"] - row["ci_low"])
+    scale = printed_scale(row)
+    if scale is None:
+        return wider * low, wider * high
+    # of a logarithm, to first order
+    below, above = (scale.printed(float(row[name])) for name in ("ci_low", "ci_high"))
+    return wider * low / below, wider * high / above
 
 
 def _errors(one: float, other: float) -> tuple[FloatArray, FloatArray]:

@@ -8,6 +8,7 @@ from typing import Any
 import xarray as xr
 
 from bayes_ptsd.comparison import compare
+from bayes_ptsd.comparison.published import ANSWER
 from bayes_ptsd.contrasts import Analysis, analyses
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
@@ -135,6 +136,16 @@ def _headline_row(name: str, reading: str, cell: xr.Dataset, prior: str) -> dict
         "eti95": one["eti95"].values.tolist(),
         "prob_benefit": float(one["prob_benefit"]),
         "prob_gt_mcid": finite(one["prob_gt_mcid"].item()),
+        **_as_printed(one),
         # an average over readings is no stored result
         "result_id": str(one["result_id"].item()) or None,
     }  # fmt: skip
+
+
+def _as_printed(one: xr.Dataset) -> dict[str, Any]:
+    """Return the answer about a ratio on its printed scale, nothing of a difference."""
+    label = one["answer"].item() if "answer" in one else ""
+    if not isinstance(label, str) or not label:
+        return {}
+    median, low, high = (float(one[key]) for key in ANSWER)
+    return {"printed_scale": {"label": label, "median": median, "eti95": [low, high]}}

@@ -8,7 +8,7 @@ have the other sign until they are laid out as patients.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -21,6 +21,7 @@ from bayes_ptsd.audit.finding import printed_rows
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import ONLY_VISIT, Evidence
 from bayes_ptsd.evidence.intervals import FloatArray, rounding_box
+from bayes_ptsd.evidence.measured_rows import level_of, printed_words
 from bayes_ptsd.evidence.readings import crossover_reading_of, flow_reading_of
 from bayes_ptsd.reconstruction.boxes import Box, PrintedRow, printed_row
 from bayes_ptsd.reconstruction.sizes import (
@@ -414,9 +415,12 @@ def _alone(
     trial = evidence.trial
     parts = parts_of(evidence, total_of(evidence))
     why = {row.id: "regressions on other outcomes are not matched" for row in adjusted.values()}
+    words = dict(_unmatched_words(evidence))
     for (endpoint, analysis), row in rows.items():
         described = trial.endpoint(endpoint)
-        if described.kind == "binary":
+        if row.id in words:
+            why[row.id] = words[row.id]
+        elif described.kind == "binary":
             why[row.id] = "scores are reconstructed, not events"
         elif described.kind == "ordinal" and described.range is None:
             why[row.id] = f"give the range of '{endpoint}' in trial.toml"
@@ -436,6 +440,20 @@ def _alone(
             f"crossover, first_period or parallel is needed{'; ' if left else ''}{'; '.join(left)}"
         )
     return kept, left
+
+
+def _unmatched_words(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """Yield rows whose words say why no scores are matched to them, with the reason."""
+    effects = evidence.data["effects"].to_dataset()
+    for name in effects["contrast"].values.tolist():
+        row = effects.sel(contrast=name)
+        measure = str(printed_words(row).get("measure", "md"))
+        if measure != "md":
+            yield name, f"differences of means are matched, this is of measure {measure}"
+        elif level_of(row) != 0.95:
+            yield name, "intervals of level 0.95 are matched"
+        elif np.isnan(row["ci_low"]) and np.isnan(row["p_value"]):
+            yield name, "an interval or a P is needed"
 
 
 def _baselines(evidence: Evidence) -> dict[str, tuple[PrintedBaseline, PrintedBaseline]]:

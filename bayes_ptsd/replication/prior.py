@@ -281,6 +281,7 @@ def _about(fits: Mapping[str, xr.DataTree], weights: Mapping[str, float]) -> dic
         "rests_on": RESTS_ON.get(kind, "patients of the trial"),
         "active": str(attrs.get("active", "active treatment")),
         "results": [name for fit in fits.values() for name in _sources(fit)],
+        **{key: str(attrs[key]) for key in ("measure", "print_sign") if key in attrs},
     }
 
 

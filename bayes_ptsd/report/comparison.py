@@ -8,15 +8,15 @@ from typing import Any
 import xarray as xr
 
 from bayes_ptsd.comparison import comparison_frame
+from bayes_ptsd.evidence.measured_rows import printed_scale
 from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.headline import printed_text
+from bayes_ptsd.report.headline import p_text, printed_text
 from bayes_ptsd.report.markup import (
     MINUS,
     interval_text,
     number,
     paragraph,
-    printed_number,
     probability,
 )
 from bayes_ptsd.report.section import Section, Table, details
@@ -82,7 +82,7 @@ def _recomputed_line(contents: Contents, name: str) -> dict[str, str]:
     return {
         "contrast": contents.row_name(name),
         "estimate (95% CI)": printed_text(contents, name),
-        "P": printed_number(float(row["p_value"]), int(row["p_value_decimals"]), bare=True),
+        "P": p_text(row),
         "patients": number(float(row["n"]), 0),
         "center": number(float(cell["recomputed_center"]), digits),
         "SE": number(float(cell["recomputed_se"]), digits),
@@ -152,8 +152,9 @@ def _posterior_line(
 def _group_heading(contents: Contents, name: str) -> str:
     """Return the line above a contrast: its name and what was printed."""
     row = contents.rows[name]
-    p = printed_number(row["p_value"], int(row["p_value_decimals"]), bare=True)
-    return f"{contents.row_name(name)}: printed {printed_text(contents, name)}, P {p}"
+    text = f"{contents.row_name(name)}: printed {printed_text(contents, name)}, P {p_text(row)}"
+    scale = printed_scale(row)
+    return text if scale is None else f"{text}; {scale.label}, below its logarithm"
 
 
 def _posterior_cells(cell: Mapping[str, Any], reading: str, digits: int) -> dict[str, str]:

@@ -16,6 +16,7 @@ from bayes_ptsd.comparison import compare, comparison_frame
 from bayes_ptsd.contrasts import READINGS, model_of
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.measured_rows import printed_scale
 from bayes_ptsd.evidence.published import contrast_names, primary_contrasts, select_contrast
 from bayes_ptsd.evidence.readings import AVERAGED
 from bayes_ptsd.exact.printed import fit_exact, needs_sd
@@ -190,7 +191,8 @@ class Contents:
     def digits(self, contrast: str) -> int:
         """Return the decimals that numbers in the unit of a contrast deserve."""
         sd = self.endpoint(contrast).reference_sd
-        return 1 if sd is None or sd >= 3 else 2
+        ratio = printed_scale(self.rows[contrast]) is not None
+        return 1 if not ratio and (sd is None or sd >= 3) else 2
 
     def priors_of(self, contrast: str) -> list[str]:
         """Return the priors that a contrast has: all, or those that need no reference SD."""

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_ptsd.comparison.published import ANSWER
+from bayes_ptsd.evidence.measured_rows import level_of, p_bound, printed_scale
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.evidence.readings import AVERAGED, CROSSOVER_READINGS, of_treatment
 from bayes_ptsd.readings.notes import average_note, counted_in, weights_text
@@ -27,7 +29,16 @@ from bayes_ptsd.report.markup import (
 )
 from bayes_ptsd.report.section import Group, Part, Section, Table, block
 
-__all__ = ["first_screen", "printed_text", "row_file_name", "row_heading", "trial_sentences"]
+__all__ = [
+    "first_screen",
+    "p_text",
+    "printed_text",
+    "row_file_name",
+    "row_heading",
+    "trial_sentences",
+]
+
+ENDS = ("estimate", "ci_low", "ci_high")
 
 
 def first_screen(contents: Contents) -> Section:
@@ -89,25 +100,40 @@ def row_file_name(contents: Contents, row: Row) -> str:
 def printed_text(contents: Contents, name: str) -> str:
     """Return estimate and interval of a contrast with the digits they were printed with."""
     row = contents.rows[name]
-    texts = {
-        key: printed_number(row[key], int(row[f"{key}_decimals"]))
-        for key in ("estimate", "ci_low", "ci_high")
-    }
-    if texts["ci_low"] == ABSENT:
-        return f"{texts['estimate']} (no interval)"
-    return f"{texts['estimate']} ({SPACE.join([texts['ci_low'], 'to', texts['ci_high']])})"
+    values = [float(row[key]) for key in ENDS]
+    digits = [int(row[f"{key}_decimals"]) for key in ENDS]
+    scale = printed_scale(row)
+    if scale is not None:
+        values = [scale.printed(values[0]), *scale.limits(*values[1:])]
+        digits[1:] = digits[1:][:: scale.sign]
+    texts = [printed_number(value, one) for value, one in zip(values, digits, strict=True)]
+    if digits[0] < 0:
+        texts[0] = f"{number(values[0], contents.digits(name))} from {row['se_source']}"
+    if texts[1] == ABSENT:
+        return f"{texts[0]} (no interval)"
+    level = level_of(row)
+    said = "" if level == 0.95 else f", {100 * level:g}%"
+    return f"{texts[0]} ({SPACE.join([texts[1], 'to', texts[2]])}{said})"
+
+
+def p_text(row: Mapping[str, Any]) -> str:
+    """Return the P of a row as printed, also a bound."""
+    return p_bound(row) or printed_number(
+        float(row["p_value"]), int(row["p_value_decimals"]), bare=True
+    )
 
 
 def _printed_sentence(contents: Contents, name: str) -> str:
     """Return one printed row as a sentence."""
     row, trial = contents.rows[name], contents.trial
-    p = printed_number(row["p_value"], int(row["p_value_decimals"]), bare=True)
+    scale = printed_scale(row)
+    unit = contents.endpoint(name).unit if scale is None else scale.label
     favored = trial.active if row["estimate"] >= 0 else trial.control
     patients = f", {number(row['n'], 0)} patients" if row["n"] == row["n"] else ""
     place = f" ({row['section']})" if row["section"] else ""
     return (
-        f"{contents.row_name(name)}: {printed_text(contents, name)} {contents.endpoint(name).unit} "
-        f"in favor of {favored}, 95% CI in parentheses, P {p}{patients}{place}"
+        f"{contents.row_name(name)}: {printed_text(contents, name)} {unit} "
+        f"in favor of {favored}, 95% CI in parentheses, P {p_text(row)}{patients}{place}"
     )
 
 
@@ -115,6 +141,12 @@ def _headline(contents: Contents) -> Table:
     """Return the headline: a column per analysis and reading, a group per quantity."""
     unit, mcid = contents.main.unit, contents.main.mcid
     difference, active = f"Difference, {unit}", contents.trial.active
+    about = f"treatment difference in {unit}, positive = {active} better"
+    scale = printed_scale(contents.rows[contents.primary[0][0]])
+    if scale is not None:
+        unit, mcid = scale.label, None if mcid is None else scale.printed(mcid)
+        difference = f"{unit.capitalize()}, median"
+        about = f"{unit}, {scale.below} 1 = {active} better"
     quantities = {difference: "mean", f"P({active} better)": "prob_benefit"}
     if mcid is not None:
         quantities[f"P(better by more than {mcid:g} {unit}, the MCID)"] = "prob_gt_mcid"
@@ -129,8 +161,7 @@ def _headline(contents: Contents) -> Table:
     return Table(
         "headline", _numbers(contents),
         lines=[{"quantity": difference, "prior": "printed, 95% CI"} | printed, *lines],
-        caption=f"{contents.main.label}, treatment difference in {unit}, positive = {active} "
-        "better.",
+        caption=f"{contents.main.label}, {about}.",
         convention=contents.table.attrs["convention"], group="quantity", stub="prior",
     )  # fmt: skip
 
@@ -140,8 +171,10 @@ def _text(contents: Contents, row: Row, prior: str, key: str) -> str:
     cell = _cell(contents, row, prior)
     if key != "mean":
         return probability(cell[key])
-    digits = contents.digits(row[0])
-    return around(cell["mean"], cell["eti95_low"], cell["eti95_high"], digits)
+    ratio = printed_scale(contents.rows[row[0]]) is not None
+    shown = ANSWER if ratio else ("mean", "eti95_low", "eti95_high")
+    middle, low, high = (float(cell[name]) for name in shown)
+    return around(middle, low, high, contents.digits(row[0]))
 
 
 def _start_text(contents: Contents, row: Row) -> str:
@@ -152,12 +185,17 @@ def _start_text(contents: Contents, row: Row) -> str:
     if reading == AVERAGED:
         weights = of_treatment(contents.weights[0])
         scale = sum(w * CROSSOVER_READINGS[one].scale for one, w in weights.items())
-        value = number(scale * contents.rows[name]["estimate"], contents.digits(name) + 1)
-        return f"{value} on average"
+        value = scale * contents.rows[name]["estimate"]
+        ratio = printed_scale(contents.rows[name])
+        shown = value if ratio is None else ratio.printed(value)
+        return f"{number(shown, contents.digits(name) + 1)} on average"
     selected = select_contrast(contents.evidence, name, crossover_reading=reading)
     read = selected.data["effects"].to_dataset()
     digits = contents.digits(name) + 1
     low, middle, high = (float(read[key]) for key in ("interval_low", "estimate", "interval_high"))
+    ratio = printed_scale(read)
+    if ratio is not None:
+        middle, (low, high) = ratio.printed(middle), ratio.limits(low, high)
     return around(middle, low, high, digits)
 
 

@@ -23,13 +23,14 @@ import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.measured_rows import printed_words
 from bayes_ptsd.evidence.published import (
     contrast_names,
     load_published,
     select_contrast,
     sole_contrast,
 )
-from bayes_ptsd.exact.printed import accepted_row, describe_row, fit_exact, row_prior
+from bayes_ptsd.exact.printed import accepted_row, describe_row, fit_exact, needs_sd, row_prior
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.frequentist.documents import COLUMNS, finite
 from bayes_ptsd.prior_family import ess_patients
@@ -64,6 +65,18 @@ def _select(spec: ModelSpec, request: Request) -> Evidence:
     name = sole_contrast(evidence) if request.contrast is None else request.contrast
     reading = str(spec.options["crossover_reading"])
     return select_contrast(evidence, name, crossover_reading=reading)
+
+
+def _applied(spec: ModelSpec, row: Evidence) -> tuple[ModelSpec, str]:
+    """Return a specification under flat where its own prior needs an SD that the endpoint lacks."""
+    endpoint = row.trial.endpoint(str(row.data["effects"]["endpoint"].item()))
+    if not needs_sd(spec.priors["treatment"], endpoint):
+        return spec, ""
+    return spec.under("flat"), (
+        f"endpoint '{endpoint.id}' has no 'reference_sd' in {row.trial.source}, of which the prior "
+        f"'{spec.priors['treatment']}' is a multiple: fitted under 'flat' instead; --prior "
+        "cochrane needs none either"
+    )
 
 
 def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
@@ -113,6 +126,8 @@ def _counterpart(model: PrintedModel) -> dict[str, Any]:
     printed: Mapping[str, Any] = {key: finite(row[key].item()) for key in COLUMNS}
     limits = [finite(row[key].item()) for key in ("interval_low", "interval_high")]
     place = row["cell"].item() or f"row {row['contrast'].item()}"
+    if printed_words(row):
+        place = f"{place}, from {row['se_source'].item()}"
     return {"method": f"as printed: {place}", **printed, "ci95": limits}
 
 
@@ -166,6 +181,7 @@ SUMMARY = Structure(
     conflict=lambda _: "",
     reads="rows",
     select=_select,
+    applied=_applied,
     problem=_problem,
     pymc_model=pymc_model,
     exact=lambda model, seed: fit_exact(model.evidence, model.spec, seed=seed),

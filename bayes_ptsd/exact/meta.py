@@ -22,9 +22,10 @@ from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.exact._meta_binomial import binomial_nodes
 from bayes_ptsd.exact.grid import spread_grid
 from bayes_ptsd.exact.history import Heterogeneity, HistoricalTrials
+from bayes_ptsd.exact.mixture import Mixture
 from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["map_posterior"]
+__all__ = ["map_posterior", "normal_mixtures"]
 
 # Of log tau, an odd number, so that every second one keeps both ends.
 NODES = 241
@@ -80,8 +81,19 @@ def map_posterior(
     return _normal(trials, mean, heterogeneity)
 
 
-def _normal(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity) -> xr.Dataset:
-    """Return the predictive distribution of normal trials, a normal mixture over tau."""
+def normal_mixtures(
+    trials: HistoricalTrials, *, mean: Prior, heterogeneity: Heterogeneity
+) -> tuple[Mixture, Mixture]:
+    """Return the mean of normal trials, and a new trial's parameter, as mixtures over tau."""
+    nodes, mu, variance = _normal_nodes(trials, mean, heterogeneity)
+    spread = np.sqrt(variance + nodes.tau**2)
+    return Mixture(nodes.weight, mu, np.sqrt(variance)), Mixture(nodes.weight, mu, spread)
+
+
+def _normal_nodes(
+    trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity
+) -> tuple[TauNodes, FloatArray, FloatArray]:
+    """Return nodes over tau with mean and variance of the trials' mean at each."""
 
     def given_tau(tau: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         weight = 1 / (trials.se**2 + tau[:, None] ** 2)
@@ -96,10 +108,16 @@ def _normal(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity)
     def log_density(tau: FloatArray) -> FloatArray:
         return given_tau(tau)[0] + heterogeneity.logpdf(tau)
 
-    order = _tail_power(trials, mean, heterogeneity)
+    power = _tail_power(trials, mean, heterogeneity)
     scale = float(np.median(trials.se))
-    nodes = _tau_nodes(log_density, heterogeneity, scale=scale, power=order)
-    _, mu, variance = given_tau(nodes.tau)
+    nodes = _tau_nodes(log_density, heterogeneity, scale=scale, power=power)
+    return nodes, *given_tau(nodes.tau)[1:]
+
+
+def _normal(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity) -> xr.Dataset:
+    """Return the predictive distribution of normal trials, a normal mixture over tau."""
+    order = _tail_power(trials, mean, heterogeneity)
+    nodes, mu, variance = _normal_nodes(trials, mean, heterogeneity)
     spread = np.sqrt(variance + nodes.tau**2)
     center, sd = _moments(nodes, mu, spread**2)
     narrow = float(spread[int(np.argmax(nodes.weight))])

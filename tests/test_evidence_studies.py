@@ -55,9 +55,20 @@ def test_each_row_is_the_printed_result_of_its_words(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (b.result.estimate, b.result.se, b.line) == (2.12, 1.06, 3)
     assert c.estimate == pytest.approx(3.7)
-    assert c.result.estimate == pytest.approx(-3.7)
+    assert (c.result.estimate, c.result.better) == (pytest.approx(3.7), "higher")
+    assert (c.row["mean_active"], c.row["better"]) == (12.7, "lower")
+    assert found.notes == ("turned, so that higher is better throughout: C",)
     assert (a.decimals["estimate"], b.decimals["se"]) == (1, 2)
     assert (found.measure, found.better) == ("md", "higher")
+
+
+def test_turned_counts_are_those_without_the_event(tmp_path: Path) -> None:
+    """A risk difference of the other direction becomes that of the event's absence."""
+    text = "study,measure,counts,better\nA,rd,10/15 3/15,higher\nB,rd,4/20 9/21,lower\n"
+    b = table(tmp_path, text).studies[1].result
+    assert b.counts is not None
+    assert b.counts.text == "16/20 12/21"
+    assert b.estimate == pytest.approx(b.counts.wald("rd")[0])
 
 
 def test_measure_and_direction_can_be_said_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,14 @@ from bayes_ptsd.errors import (
     shown,
 )
 from bayes_ptsd.evidence.csv_table import Table, read_table
-from bayes_ptsd.evidence.measures import DIRECTIONS, MEASURES, ROW, PrintedResult, printed_result
+from bayes_ptsd.evidence.measures import (
+    DIRECTIONS,
+    MEASURES,
+    ROW,
+    Counts,
+    PrintedResult,
+    printed_result,
+)
 from bayes_ptsd.evidence.metapsy import is_metapsy, metapsy_measure, metapsy_rows
 
 __all__ = ["Studies", "Study", "read_studies"]
@@ -39,8 +46,8 @@ class Study:
 
     name: str
     line: int  # of the file
-    row: Mapping[str, Any]  # words of `bayes_ptsd.evidence.measures.ROW`
-    result: PrintedResult
+    row: Mapping[str, Any]  # words of `bayes_ptsd.evidence.measures.ROW`, as printed
+    result: PrintedResult  # turned to the direction of the first study of the table
     decimals: Mapping[str, int] = field(default_factory=dict)  # printed digits after the point
 
     @property
@@ -65,7 +72,7 @@ class Studies:
 
     @property
     def better(self) -> str:
-        """The direction of benefit of the first study, for printed scales: lower or higher."""
+        """The direction of benefit in which every result is: lower or higher."""
         return self.studies[0].result.better
 
 
@@ -77,7 +84,8 @@ def read_studies(
     `measure` and `better` hold for rows that do not say their own; `where` keeps the rows of a
     metapsy table whose columns have these values, as ``"time=post"``. Refused, naming file, line,
     study and column: what no study prints, more rows than one of a study, studies of several
-    measures, ratios that are better in different directions.
+    measures, ratios that are better in different directions. Differences of the other direction
+    than the first are turned, which the notes say.
     """
     if measure and measure not in MEASURES:
         raise EvidenceError(f"unknown measure '{shown(measure)}'{nearest(measure, MEASURES)}")
@@ -90,7 +98,7 @@ def read_studies(
         else _plain(table, measure, better, where)
     )
     _check_one_question(found)
-    return found
+    return _in_one_direction(found)
 
 
 def _plain(table: Table, measure: str, better: str, where: Sequence[str]) -> Studies:
@@ -176,3 +184,27 @@ def _check_one_question(found: Studies) -> None:
                 f"{first.result.better}: print all ratios in one direction (1 over an odds or "
                 "hazard ratio turns it), or keep one direction in the file"
             )
+
+
+def _in_one_direction(found: Studies) -> Studies:
+    """Return studies with differences of the other direction than the first turned."""
+    turned = [one.name for one in found.studies if one.result.better != found.better]
+    if not turned:
+        return found
+    studies = tuple(
+        replace(one, result=_turned(one.result)) if one.name in turned else one
+        for one in found.studies
+    )
+    note = f"turned, so that {found.better} is better throughout: {', '.join(turned)}"
+    return replace(found, studies=studies, notes=(*found.notes, note))
+
+
+def _turned(result: PrintedResult) -> PrintedResult:
+    """Return a difference with the other direction of benefit; events become their absence."""
+    one = result.counts
+    counts = one and Counts(
+        one.n_active - one.events_active, one.n_active,
+        one.n_control - one.events_control, one.n_control,
+    )  # fmt: skip
+    better = next(word for word in DIRECTIONS if word != result.better)
+    return replace(result, estimate=-result.estimate, better=better, counts=counts)

@@ -5,21 +5,30 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import integrate, stats
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app
-from bayes_ptsd.errors import EvidenceError, SpecError
+from bayes_ptsd.errors import BayesPtsdError, EvidenceError, SpecError
 from bayes_ptsd.evidence.studies import Studies, read_studies
 from bayes_ptsd.exact.history import Heterogeneity
 from bayes_ptsd.field.audit import audit_study
-from bayes_ptsd.field.document import default_heterogeneity, field_document, field_rows
+from bayes_ptsd.field.document import (
+    default_heterogeneity,
+    field_document,
+    field_rows,
+    history_of,
+    pooled_se,
+)
 from bayes_ptsd.plots.field import field_figure
 from bayes_ptsd.priors import normal
 
@@ -149,6 +158,44 @@ def test_predictions_are_calibrated() -> None:
     assert stats.kstest(pits, "uniform").pvalue > 0.001
 
 
+def test_pooled_likelihoods_have_the_printed_interval(read: Reader) -> None:
+    """With degrees of freedom, the normal that is pooled has the study's own 95% interval."""
+    study = read("study,measure,estimate,ci_low,ci_high,df\nA,md,7.6,3.9,11.3,16\n").studies[0]
+    assert study.result.se == pytest.approx(3.7 / stats.t.ppf(0.975, 16))
+    assert pooled_se(study.result) == pytest.approx(3.7 / stats.norm.ppf(0.975))
+    assert float(history_of([study]).se[0]) == pooled_se(study.result)
+
+
+def test_the_table_of_the_guide_is_what_its_studies_make(tmp_path: Path) -> None:
+    """Every number of the guide's table follows from the table of studies above it."""
+    guide = (Path(__file__).parents[1] / "docs/guides/many-trials.md").read_text(encoding="utf-8")
+    block = re.search(r"```text\n(.*?)```", guide, re.DOTALL)
+    assert block is not None
+    path = tmp_path / "studies.csv"
+    path.write_text(block[1], encoding="utf-8")
+    studies = read_studies(path)
+    found = field_document(studies, heterogeneity=default_heterogeneity(studies, 8.3))
+    for one, other in zip(found["studies"], found["leave_one_out"]["trials"], strict=True):
+        (low, high), (least, most) = one["ci95"], other["predicted95"]
+        flat, shrunken = one["posteriors"]["flat"], one["posteriors"]["cochrane"]
+        line = (
+            f"| {one['study']} | {one['estimate']:.2f} ({low:.2f} to {high:.2f}) "
+            f"| {flat['prob_benefit']:.3f} | {shrunken['median']:.2f} "
+            f"| {other['predicted_median']:.2f} ({least:.2f} to {most:.2f}) | {other['pit']:.3f} |"
+        )
+        assert line.replace(" 0.", " .").replace("(.", "(0.") in guide, line
+    mean, new = found["field"]["mean"], found["field"]["new_trial"]
+    low, middle, high = found["field"]["heterogeneity"].values()
+    for words in (
+        f"{mean['median']:.2f} points ({mean['eti95'][0]:.2f} to {mean['eti95'][1]:.2f})",
+        f"{new['median']:.2f} ({new['eti95'][0]:.2f} to {new['eti95'][1]:.2f})",
+        f"P(benefit) {new['prob_benefit']:.3f}".replace("0.", "."),
+        f"{middle:.2f} ({low:.2f} to {high:.2f})",
+    ):
+        assert words in " ".join(guide.split()), words
+    assert [one["inside"] for one in found["leave_one_out"]["coverage"]] == [1, 2, 4]
+
+
 def test_coverage_counts_the_trials_inside(read: Reader) -> None:
     """Levels count PIT values in their central interval, as the printed intervals do."""
     found = field(read, FOUR)["leave_one_out"]
@@ -251,6 +298,38 @@ def test_a_prior_of_the_mean_is_as_one_more_trial(read: Reader) -> None:
     tight = field(read, FOUR, mean=normal(0, 1))["field"]["mean"]["median"]
     assert wide == pytest.approx(flat, abs=1e-4)
     assert 0 < tight < flat / 2
+
+
+@settings(max_examples=40)
+@given(
+    rows=st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(1e-4, 1e6)), min_size=1, max_size=5),
+    measure=st.sampled_from(["md", "hr"]),
+    scale=st.floats(1e-3, 1e3),
+)
+def test_any_studies_make_a_document_or_one_message(
+    rows: list[tuple[float, float]],
+    measure: str,
+    scale: float,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Whatever is printed, the document has finite numbers and rows, or one line says why not."""
+    path = tmp_path_factory.getbasetemp() / "field.csv"
+    lines = [f"S{i},{measure},{y:.6f},{se:.6f}" for i, (y, se) in enumerate(rows)]
+    path.write_text("study,measure,estimate,se\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    message, found = "", None
+    try:
+        found = field_document(
+            read_studies(path), heterogeneity=Heterogeneity("half-normal", scale), new_se=1.0
+        )
+    except BayesPtsdError as error:
+        message = str(error)
+    if found is None:
+        assert len(message.splitlines()) == 1
+        return
+    json.dumps(found, allow_nan=False)
+    assert len(field_rows(found)) == len(rows)
+    low, high = found["field"]["new_trial"]["eti95"]
+    assert low <= found["field"]["new_trial"]["median"] <= high
 
 
 def test_the_command_writes_what_it_says(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from bayes_ptsd.exact.meta import normal_mixtures
 from bayes_ptsd.exact.mixture import Mixture
 from bayes_ptsd.exact.scores import crps_discrete, crps_mixture, log_score_mixture
 from bayes_ptsd.exact.summary import likelihood_of
+from bayes_ptsd.field.document import pooled_se
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior
 from bayes_ptsd.provenance import library_versions
@@ -46,6 +47,7 @@ CODE: Mapping[str, Sequence[str]] = {
     "bayes_ptsd/exact/summary.py": ("likelihood_of",),
     "bayes_ptsd/replication/exchangeable.py": (),
     "bayes_ptsd/evidence/measures.py": (),
+    "bayes_ptsd/field/document.py": ("pooled_se",),
     "bayes_ptsd/prior_family.py": (),
 }
 Array = NDArray[np.float64]
@@ -137,11 +139,14 @@ def _number(cell: str) -> float | str:
 
 
 def estimates() -> dict[str, tuple[float, float]]:
-    """Return estimate (benefit up) and standard error of every later MADRS result, by trial."""
+    """Return estimate (benefit up) and standard error of every later MADRS result, by trial.
+
+    That of the normal which has the printed 95% interval.
+    """
     table, found = later_trials(), {}
     for name in ("lapidus2014", "lii2023"):
         result = result_of(table.loc[name].to_dict())
-        found[str(table.loc[name, "trial"])] = (result.sign * result.estimate, result.se)
+        found[str(table.loc[name, "trial"])] = (result.sign * result.estimate, pooled_se(result))
     found["Daly 2018"] = mean_of_arms(table[table["trial"] == "Daly 2018"])
     return found
 

@@ -32,6 +32,8 @@ NODES = 241
 # Change of a probability without every second node above which a result is refused; the error with
 # all of them is far smaller, as the rule converges exponentially.
 TOLERANCE = 1e-5
+# The smallest sum of weights that is divided by.
+LEAST = 1e-300
 DEPTH = 24.0
 """Nodes reach to where the density of log tau has fallen by exp(-DEPTH)."""
 # Quantiles of tau that are shown: both ends of the central 95% and the median.
@@ -87,7 +89,23 @@ def normal_mixtures(
     """Return the mean of normal trials, and a new trial's parameter, as mixtures over tau."""
     nodes, mu, variance = _normal_nodes(trials, mean, heterogeneity)
     spread = np.sqrt(variance + nodes.tau**2)
-    return Mixture(nodes.weight, mu, np.sqrt(variance)), Mixture(nodes.weight, mu, spread)
+    new = Mixture(nodes.weight, mu, spread)
+    share = nodes.weight[::2]
+    # every second node may have no weight at all where they are too far apart: an error of one
+    half = Mixture(share / max(float(share.sum()), LEAST), mu[::2], spread[::2])
+    likeliest = int(np.argmax(nodes.weight))
+    at = mu[likeliest] + spread[likeliest] * np.linspace(-3, 3, 25)
+    _check_error(float(np.abs(new.below(at) - half.below(at)).max()))
+    return Mixture(nodes.weight, mu, np.sqrt(variance)), new
+
+
+def _check_error(error: float) -> None:
+    """Refuse what is not accurate, in probability."""
+    if not error < TOLERANCE:
+        raise FitError(
+            f"quadrature over tau: error {error:.1e} in probability exceeds {TOLERANCE:.0e}; is "
+            "one standard error, or the heterogeneity, in another unit than the rest?"
+        )
 
 
 def _normal_nodes(
@@ -263,10 +281,7 @@ def _result(
     error: float,
 ) -> xr.Dataset:
     """Assemble the stored form, and refuse one that is not accurate."""
-    if not error < TOLERANCE:
-        raise FitError(
-            f"quadrature over tau: error {error:.1e} in probability exceeds {TOLERANCE:.0e}"
-        )
+    _check_error(error)
     tau_mean = nodes.expect(nodes.tau) if tail > 2 else math.inf
     tau_sd = math.sqrt(nodes.expect((nodes.tau - tau_mean) ** 2)) if tail > 3 else math.inf
     fine = np.linspace(nodes.x[0], nodes.x[-1], 20_001)

@@ -28,9 +28,11 @@ PAIRS = 2_000_000
 
 def log_score_mixture(predicted: Mixture, observed: float) -> float:
     """Return the log density that a mixture of normals gave to what was observed."""
-    z = (observed - predicted.center) / predicted.spread
-    logs = -0.5 * z**2 - np.log(predicted.spread)
-    return float(special.logsumexp(logs, b=predicted.weight) - 0.5 * np.log(2 * np.pi))
+    some = predicted.weight > 0
+    spread = predicted.spread[some]
+    z = (observed - predicted.center[some]) / spread
+    logs = np.log(predicted.weight[some]) - 0.5 * z**2 - np.log(spread)
+    return float(special.logsumexp(logs) - 0.5 * np.log(2 * np.pi))
 
 
 def crps_mixture(predicted: Mixture, observed: float) -> float:

@@ -1,7 +1,8 @@
 """A field of trials as a document: each study by itself, all pooled, each predicted by the others.
 
 Estimates are pooled where they are analyzed (logarithms of ratios), positive = active treatment
-better, with normal likelihoods; results come back on the printed scale of the measure.
+better, with normal likelihoods that have each study's 95% interval; results come back on the
+printed scale of the measure.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bayes_ptsd.credibility.elicited import Beliefs, believed
 from bayes_ptsd.credibility.questions import Questions, answers
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence.intervals import critical_value, interval
+from bayes_ptsd.evidence.measures import PrintedResult
 from bayes_ptsd.evidence.studies import Studies, Study
 from bayes_ptsd.exact.history import Heterogeneity, HistoricalTrials, normal_trials
 from bayes_ptsd.exact.meta import map_posterior, normal_mixtures
@@ -27,7 +29,14 @@ from bayes_ptsd.exact.scores import crps_mixture, log_score_mixture
 from bayes_ptsd.field.audit import audit_study, worst
 from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["LEVELS", "default_heterogeneity", "field_document", "field_rows", "history_of"]
+__all__ = [
+    "LEVELS",
+    "default_heterogeneity",
+    "field_document",
+    "field_rows",
+    "history_of",
+    "pooled_se",
+]
 
 LEVELS = (0.5, 0.8, 0.95)
 """Levels of the central predictive intervals whose coverage is counted."""
@@ -57,8 +66,14 @@ class Scale:
     sign: int
 
     def printed(self, value: ArrayLike) -> FloatArray:
-        """Return values as they are printed."""
-        return np.asarray(self.of.printed(self.sign * np.asarray(value, dtype=float)))
+        """Return values as they are printed, refused where a ratio is beyond every number."""
+        found = np.asarray(self.of.printed(self.sign * np.asarray(value, dtype=float)))
+        if not np.isfinite(found).all():
+            raise SpecError(
+                f"the {self.of.label} of another trial lies beyond every number: give a smaller "
+                "--heterogeneity, which is of its logarithm, as 'half-normal 0.5'"
+            )
+        return found
 
     def limits(self, ends: ArrayLike) -> list[float]:
         """Return an interval as it is printed, the lower limit first."""
@@ -87,12 +102,17 @@ def default_heterogeneity(studies: Studies, sd: float | None) -> Heterogeneity:
     )
 
 
+def pooled_se(result: PrintedResult) -> float:
+    """Return the standard error of the normal that has the 95% interval of a result."""
+    return result.se * float(critical_value(df=result.df)) / float(critical_value())
+
+
 def history_of(studies: Sequence[Study]) -> HistoricalTrials:
     """Return studies as normal trials where they are analyzed, positive = benefit."""
     return normal_trials(
         [one.name for one in studies],
         y=[one.estimate for one in studies],
-        se=[one.result.se for one in studies],
+        se=[pooled_se(one.result) for one in studies],
     )
 
 
@@ -235,7 +255,7 @@ def _left_out(
     for place, study in enumerate(studies):
         others = history_of([*studies[:place], *studies[place + 1 :]])
         new = normal_mixtures(others, mean=mean, heterogeneity=heterogeneity)[1]
-        trials.append(_scored(study, new.widened(study.result.se), scale))
+        trials.append(_scored(study, new.widened(pooled_se(study.result)), scale))
     count = len(trials)
     return {
         "trials": trials,
@@ -283,8 +303,8 @@ def _cannot_say(studies: Sequence[Study]) -> list[str]:
     few = [one.name for one in studies if one.result.df < FEW]
     if few:
         said.append(
-            f"pooled likelihoods are normal, also of {len(few)} with less than {FEW:g} degrees of "
-            "freedom, whose own posteriors are Student-t"
+            f"pooled likelihoods are normal with the study's 95% interval, also where it has less "
+            f"than {FEW:g} degrees of freedom ({', '.join(few)}), whose tails are longer"
         )
     empty = [one.name for one in studies if one.result.counts and _is_empty(one)]
     if empty:

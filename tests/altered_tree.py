@@ -11,7 +11,10 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 KEPT = "tests/golden_files/models.json"
-READ = ("validation/*.py", "bayes_ptsd/*/*.py", "bayes_ptsd/*/curtin2002/*", KEPT)
+READ = (
+    "validation/*.py", "validation/forecasts/*.csv", "bayes_ptsd/*.py", "bayes_ptsd/*/*.py",
+    "bayes_ptsd/*/curtin2002/*", KEPT,
+)  # fmt: skip
 
 
 class AlteredTree:

@@ -18,6 +18,7 @@ from bayes_ptsd import __version__
 from bayes_ptsd.cli._signals import STOPPED, stoppable
 from bayes_ptsd.cli.calibrate import calibrate_command
 from bayes_ptsd.cli.comparison import compare, compare_models_command
+from bayes_ptsd.cli.field import field_command
 from bayes_ptsd.cli.fit import fit_command
 from bayes_ptsd.cli.history import map_command
 from bayes_ptsd.cli.inspect import cite, doctor, models_app, store_app
@@ -46,6 +47,7 @@ for command in (
     app.command()(command)
 app.command("fit")(fit_command)
 app.command("map")(map_command)
+app.command("field")(field_command)
 app.command("readings")(readings_command)
 models_app.command("compare")(compare_models_command)
 app.command("calibrate")(calibrate_command)

@@ -23,6 +23,8 @@ from bayes_ptsd.inputs import LARGEST, read_text
 __all__ = ["Table", "read_table"]
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)", re.ASCII)
+DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?", re.ASCII)
+"""A number as spreadsheets write it where semicolons part the cells."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,17 @@ def read_table(
     optional: Sequence[str] = (),
     key: str = "id",
     may_be_empty: bool = False,
+    any_column: bool = False,
 ) -> Table:
     """Read a CSV file with a header, unique ids and a row at least; messages call it `file`.
 
-    A table that `may_be_empty` needs no row. Refused: no UTF-8 CSV, an unknown, missing or repeated
-    column, a row of another length than the header, an empty or repeated id (column `key`).
+    A table that `may_be_empty` needs no row; one with `any_column` may have columns of its own and
+    ids more than once, and semicolons between its cells, whose numbers then may have decimal
+    commas. Refused: no UTF-8 CSV, an unknown, missing or repeated column,
+    a row of another length than the header, an empty or repeated id (column `key`).
     """
-    header, body, lines = _parse(path, file)
-    _check_header(header, file, required, optional)
+    header, body, lines = _parse(path, file, semicolons=any_column)
+    _check_header(header, file, required, (*optional, *header) if any_column else optional)
     for cells, line in zip(body, lines, strict=True):
         if len(cells) != len(header):
             raise EvidenceError(
@@ -109,20 +114,29 @@ def read_table(
     if not rows and not may_be_empty:
         raise EvidenceError(f"{file}: has a header and no rows; add at least one")
     table = Table(file, rows, tuple(lines), key)
-    _check_ids(table)
+    _check_ids(table, repeated=any_column)
     return table
 
 
-def _parse(path: Traversable, file: str) -> tuple[list[str], list[list[str]], list[int]]:
-    """Header, rows that are not blank, and the line on which each row ends."""
+def _parse(
+    path: Traversable, file: str, *, semicolons: bool
+) -> tuple[list[str], list[list[str]], list[int]]:
+    """Header, rows that are not blank, and the line on which each row ends.
+
+    Where `semicolons` may part the cells, they do if the first line has no comma.
+    """
     text = read_text(path, file, error=EvidenceError)
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    semicolons = semicolons and ";" in first and "," not in first
+    reader = csv.reader(
+        text.splitlines(keepends=True), strict=True, delimiter=";" if semicolons else ","
+    )
     body: list[list[str]] = []
     lines: list[int] = []
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                body.append(cells)
+                body.append([_decimal_point(cell) for cell in cells] if semicolons else cells)
                 lines.append(reader.line_num)
     except csv.Error as error:
         raise EvidenceError(f"{file}, line {reader.line_num}: not valid CSV: {error}") from error
@@ -146,14 +160,14 @@ def _check_header(
         raise EvidenceError(f"{file}, line 1: column '{shown(repeated[0])}' stands twice; drop one")
 
 
-def _check_ids(table: Table) -> None:
-    """Refuse rows without an id or with the id of an earlier row."""
+def _check_ids(table: Table, *, repeated: bool) -> None:
+    """Refuse rows without an id, or with the id of an earlier row unless ids may be `repeated`."""
     seen: dict[str, int] = {}
     for index, row in enumerate(table.rows):
         label, key = row[table.key], table.key
         if not label:
             table.refuse(index, key, f"is empty; give each row its own {key}")
-        if label in seen:
+        if label in seen and not repeated:
             table.refuse(index, key, f"is also the {key} of line {seen[label]}; make them differ")
         seen[label] = table.lines[index]
 
@@ -161,6 +175,11 @@ def _check_ids(table: Table) -> None:
 def _clean(cell: str) -> str:
     """Cell in composed letters without space around it, a typeset minus sign as a hyphen."""
     return visible(unicodedata.normalize("NFC", cell).strip().replace("\N{MINUS SIGN}", "-"))
+
+
+def _decimal_point(cell: str) -> str:
+    """Return a cell, a number in it with a decimal point."""
+    return cell.replace(",", ".") if DECIMAL_COMMA.fullmatch(cell.strip()) else cell
 
 
 def _decimals(cell: str) -> int:

@@ -22,15 +22,18 @@ from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.exact._meta_binomial import BinomialNodes, binomial_nodes
 from bayes_ptsd.exact.grid import spread_grid
 from bayes_ptsd.exact.history import Heterogeneity, HistoricalTrials
+from bayes_ptsd.exact.mixture import Mixture
 from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["map_posterior"]
+__all__ = ["map_posterior", "normal_mixtures"]
 
 # Of log tau, an odd number, so that every second one keeps both ends.
 NODES = 241
 # Change of a probability without every second node above which a result is refused; the error with
 # all of them is far smaller, as the rule converges exponentially.
 TOLERANCE = 1e-5
+# The smallest sum of weights that is divided by.
+LEAST = 1e-300
 DEPTH = 24.0
 """Nodes reach to where the density of log tau has fallen by exp(-DEPTH)."""
 # Quantiles of tau that are shown: both ends of the central 95% and the median.
@@ -80,8 +83,35 @@ def map_posterior(
     return _normal(trials, mean, heterogeneity)
 
 
-def _normal(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity) -> xr.Dataset:
-    """Return the predictive distribution of normal trials, a normal mixture over tau."""
+def normal_mixtures(
+    trials: HistoricalTrials, *, mean: Prior, heterogeneity: Heterogeneity
+) -> tuple[Mixture, Mixture]:
+    """Return the mean of normal trials, and a new trial's parameter, as mixtures over tau."""
+    nodes, mu, variance = _normal_nodes(trials, mean, heterogeneity)
+    spread = np.sqrt(variance + nodes.tau**2)
+    new = Mixture(nodes.weight, mu, spread)
+    share = nodes.weight[::2]
+    # every second node may have no weight at all where they are too far apart: an error of one
+    half = Mixture(share / max(float(share.sum()), LEAST), mu[::2], spread[::2])
+    likeliest = int(np.argmax(nodes.weight))
+    at = mu[likeliest] + spread[likeliest] * np.linspace(-3, 3, 25)
+    _check_error(float(np.abs(new.below(at) - half.below(at)).max()))
+    return Mixture(nodes.weight, mu, np.sqrt(variance)), new
+
+
+def _check_error(error: float) -> None:
+    """Refuse what is not accurate, in probability."""
+    if not error < TOLERANCE:
+        raise FitError(
+            f"quadrature over tau: error {error:.1e} in probability exceeds {TOLERANCE:.0e}; is "
+            "one standard error, or the heterogeneity, in another unit than the rest?"
+        )
+
+
+def _normal_nodes(
+    trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity
+) -> tuple[TauNodes, FloatArray, FloatArray]:
+    """Return nodes over tau with mean and variance of the trials' mean at each."""
 
     def given_tau(tau: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         weight = 1 / (trials.se**2 + tau[:, None] ** 2)
@@ -96,10 +126,16 @@ def _normal(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity)
     def log_density(tau: FloatArray) -> FloatArray:
         return given_tau(tau)[0] + heterogeneity.logpdf(tau)
 
-    order = _tail_power(trials, mean, heterogeneity)
+    power = _tail_power(trials, mean, heterogeneity)
     scale = float(np.median(trials.se))
-    nodes = _tau_nodes(log_density, heterogeneity, scale=scale, power=order)
-    _, mu, variance = given_tau(nodes.tau)
+    nodes = _tau_nodes(log_density, heterogeneity, scale=scale, power=power)
+    return nodes, *given_tau(nodes.tau)[1:]
+
+
+def _normal(trials: HistoricalTrials, mean: Prior, heterogeneity: Heterogeneity) -> xr.Dataset:
+    """Return the predictive distribution of normal trials, a normal mixture over tau."""
+    order = _tail_power(trials, mean, heterogeneity)
+    nodes, mu, variance = _normal_nodes(trials, mean, heterogeneity)
     spread = np.sqrt(variance + nodes.tau**2)
     center, sd = _moments(nodes, mu, spread**2)
     narrow = float(spread[int(np.argmax(nodes.weight))])
@@ -280,10 +316,7 @@ def _result(
     error: float,
 ) -> xr.Dataset:
     """Assemble the stored form, and refuse one that is not accurate."""
-    if not error < TOLERANCE:
-        raise FitError(
-            f"quadrature over tau: error {error:.1e} in probability exceeds {TOLERANCE:.0e}"
-        )
+    _check_error(error)
     tau_mean = nodes.expect(nodes.tau) if tail > 2 else math.inf
     tau_sd = math.sqrt(nodes.expect((nodes.tau - tau_mean) ** 2)) if tail > 3 else math.inf
     fine = np.linspace(nodes.x[0], nodes.x[-1], 20_001)

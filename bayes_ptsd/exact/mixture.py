@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 from scipy import special
+from scipy.optimize import elementwise
 
 from bayes_ptsd.priors import FloatArray
 
@@ -46,6 +48,20 @@ class Mixture:
         """Return the density."""
         height = self.weight / self.spread / np.sqrt(2 * np.pi)
         return self._summed(value, lambda z: np.exp(-0.5 * z**2), height)
+
+    def quantile(self, p: ArrayLike) -> FloatArray:
+        """Return the values below which the probability is `p`."""
+        target = np.atleast_1d(np.asarray(p, dtype=float))
+        # every component has its quantile between these two, and so has the mixture
+        ends = self.center[:, None] + self.spread[:, None] * special.ndtri(target)
+        room = 1e-9 * (1 + np.abs(ends).max())
+        low, high = ends.min(axis=0) - room, ends.max(axis=0) + room
+        found = elementwise.find_root(lambda x, q: self.below(x) - q, (low, high), args=(target,))
+        return np.asarray(found.x)
+
+    def widened(self, se: float) -> Mixture:
+        """Return the distribution with an independent normal error of standard deviation `se`."""
+        return replace(self, spread=np.hypot(self.spread, se))
 
     def _summed(
         self, value: FloatArray, function: Callable[[FloatArray], FloatArray], factor: FloatArray

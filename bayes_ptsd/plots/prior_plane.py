@@ -14,6 +14,7 @@ from bayes_ptsd.errors import SpecError
 from bayes_ptsd.plots.style import (
     INK,
     PRIOR_STYLES,
+    RATIOS,
     evidence_legend,
     figure_look,
     new_figure,
@@ -26,9 +27,6 @@ __all__ = ["prior_plane_figure"]
 ROOM = 4.0
 # Colors of the claims in their order; more than these four would not be told apart as areas.
 COLORS = [PRIOR_STYLES[name].color for name in ("enthusiastic", "weak", "skeptical", "cochrane")]
-
-# Marks of an axis of ratios, to be read without a ruler.
-RATIOS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 2.5, 3, 5, 10, 20])
 
 
 def prior_plane_figure(document: Mapping[str, Any]) -> Figure:

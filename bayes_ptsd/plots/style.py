@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -23,10 +24,12 @@ __all__ = [
     "INK",
     "PRIOR_STYLES",
     "QUIET",
+    "RATIOS",
     "PriorStyle",
     "Z",
     "difference_label",
     "evidence_legend",
+    "figure_file",
     "figure_look",
     "figure_svg",
     "fit_title",
@@ -40,6 +43,10 @@ __all__ = [
 INK, QUIET = "#1f2933", "#66727f"
 # Ends of a 95% interval of a normal, in standard deviations.
 Z = float(stats.norm.ppf(0.975))
+# Marks of an axis of ratios, to be read without a ruler.
+RATIOS = np.array([0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 2.5, 3, 5, 10, 20])
+# Dots an inch of a bitmap: text of 7 points is sharp on a screen of double density.
+RESOLUTION = 200
 WIDTH = 5.0
 """Width of every figure in inches: one column of the page, and the whole width of a phone."""
 
@@ -147,6 +154,16 @@ def remove_y(axes: Axes) -> None:
     """Take away the vertical axis of a density, whose height carries no reading."""
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
+
+
+def figure_file(figure: Figure, suffix: str) -> bytes:
+    """Return a figure as the file that a suffix asks for: ``.png``, else SVG."""
+    if suffix.lower() != ".png":
+        return figure_svg(figure).encode()
+    buffer = io.BytesIO()
+    with figure_look():
+        figure.savefig(buffer, format="png", dpi=RESOLUTION, metadata={"Software": None})
+    return buffer.getvalue()
 
 
 def figure_svg(figure: Figure) -> str:

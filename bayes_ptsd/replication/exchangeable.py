@@ -21,12 +21,14 @@ from scipy import special, stats
 
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.exact.grid import grid_of_density, spread_grid
+from bayes_ptsd.exact.mixture import Mixture
 from bayes_ptsd.priors import FloatArray, Prior, normal, prior_from_table, student_t
 from bayes_ptsd.replication.mixtures import fit_mixture, mixed, mixture_of_draws, mixture_parts
 
 __all__ = [
     "OwnEffect",
     "heterogeneity_nodes",
+    "other_trial",
     "own_effect",
     "posterior_mixture",
     "predictive_grid",
@@ -210,9 +212,9 @@ def predictive_grid(own: OwnEffect, *, scale: float) -> xr.Dataset:
 
     `scale` is that of the half-normal prior of the sd between trials, score units.
     """
-    share, center, spread = _components(own, scale)
-    mean = float(share @ center)
-    sd = float(np.sqrt(share @ (spread**2 + (center - mean) ** 2)))
+    found = other_trial(own, scale=scale)
+    share, center, spread = found.weight, found.center, found.spread
+    mean, sd = found.mean, found.sd
     narrow = int(np.argmin(np.where(share > 0.01 * share.max(), spread, np.inf)))
     points = spread_grid([(mean, sd), (float(center[narrow]), float(spread[narrow]))], heavy=False)
     z = (points[:, None] - center) / spread
@@ -223,8 +225,11 @@ def predictive_grid(own: OwnEffect, *, scale: float) -> xr.Dataset:
     })  # fmt: skip
 
 
-def _components(own: OwnEffect, scale: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return weights, means and sds of the other trial's difference, over components and tau."""
+def other_trial(own: OwnEffect, *, scale: float) -> Mixture:
+    """Return another trial's difference as a mixture over components and tau, score units.
+
+    `scale` is that of the half-normal prior of the sd between trials.
+    """
     parts = []
     for width in np.unique(own.width):
         one = own.width == width
@@ -240,7 +245,7 @@ def _components(own: OwnEffect, scale: float) -> tuple[FloatArray, FloatArray, F
         ))  # fmt: skip
     share, center, spread = (np.concatenate(column) for column in zip(*parts, strict=True))
     kept = share > LEAST / len(share)
-    return share[kept] / share[kept].sum(), center[kept], spread[kept]
+    return Mixture(share[kept] / share[kept].sum(), center[kept], spread[kept])
 
 
 def _capped(scale: float, width: float) -> float:

@@ -1,0 +1,1 @@
+"""Many trials of one question: each audited, all pooled, each predicted from the others."""

@@ -16,11 +16,14 @@ import xarray as xr
 from filelock import FileLock
 from hypothesis import settings
 
+from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.published import load_published
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# fixtures of the files that take minutes; the processes that share the tests take files in order
+LONG = {"compiled", "quick_run"}
 
 # No window system in a test, and no database of examples in a folder that may be read-only.
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -45,6 +48,12 @@ def absent(what: str, require: str) -> NoReturn:
     if os.environ.get(require) == "1":
         pytest.fail(f"{what}, and {require}=1 forbids to skip", pytrace=False)
     pytest.skip(what)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that sample or need the quick reanalysis first: the last ones are to be short."""
+    long = {item.path for item in items if LONG & set(getattr(item, "fixturenames", ()))}
+    items.sort(key=lambda item: item.path not in long)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -90,14 +99,28 @@ def quick_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]
     with FileLock(f"{folder}.lock"):
         if not (said := folder / "said.json").exists():
             command = [sys.executable, "-W", "error", "-m", "bayes_ptsd", "reanalyze", "--quick"]
+            # hashes of its own, not those of the tests: no number may hang on their order
+            own = {key: value for key, value in os.environ.items() if key != "PYTHONHASHSEED"}
             done = subprocess.run(
                 [*command, "--store", str(folder / "store"), "--json"],
-                capture_output=True, text=True, check=False,
+                capture_output=True, text=True, check=False, env=own,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
             said.write_text(json.dumps([done.stdout, done.stderr]), encoding="utf-8")
     document, messages = json.loads(said.read_text(encoding="utf-8"))
     return folder / "store", document, messages
+
+
+@pytest.fixture(scope="session")
+def compiled() -> CompiledModels:
+    """Keep compiled models over all tests of a process: compiling takes longer than sampling."""
+    return CompiledModels()
+
+
+@pytest.fixture
+def compiled_commands(compiled: CompiledModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have commands that run in this process take and leave their compiled models there, too."""
+    monkeypatch.setattr("bayes_ptsd.compiled.CompiledModels", lambda: compiled)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Sampled moments with their Monte Carlo errors, and how far a true one may be from them."""
+"""Draws alone, their moments with Monte Carlo errors, and how far a true one may be from them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,32 @@ import arviz_stats
 import numpy as np
 import xarray as xr
 
+from bayes_ptsd.compiled import CompiledModels
+from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.provenance import DEFAULT_SEED
+from bayes_ptsd.sampler import sample_posterior
+from bayes_ptsd.specification import ModelSpec
+
 ERRORS = 5.0
 """Monte Carlo errors that a difference may have: a normal one passes 5 once in 1.7 million, so that
 the two hundred comparisons of the suite together fail one run in eight thousand, on any machine."""
+
+
+def drawn(
+    evidence: Evidence,
+    spec: ModelSpec,
+    compiled: CompiledModels,
+    *,
+    draws: int = 1000,
+    tune: int = 1000,
+    seed: int = DEFAULT_SEED,
+) -> xr.Dataset:
+    """Return the draws that `fit_model` would take, without the checks that belong to a fit."""
+    problem = spec.room.problem(evidence, spec)
+    return sample_posterior(
+        spec.room.pymc_model(problem.model), draws=draws, tune=tune, chains=4, seed=seed,
+        compiled=compiled, kind=problem.compiled, target_accept=problem.target_accept,
+    )["posterior"]  # fmt: skip
 
 
 def moments(draws: xr.Dataset, name: str) -> dict[str, tuple[xr.DataArray, xr.DataArray]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from sampled import ERRORS, meets
+from sampled import ERRORS, drawn, meets
 from sampled import moments as moments_of
 from scipy import stats
 from typer.testing import CliRunner
@@ -44,32 +44,21 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def compiled() -> CompiledModels:
-    """Keep compiled models over the tests of this file."""
-    return CompiledModels()
-
-
 def exact(evidence: Evidence, spec: ModelSpec) -> xr.Dataset:
     """Return the exact posterior of a model."""
     return exact_crossover(crossover_model(evidence, spec), seed=1)["exact"]
 
 
-def moments(fit: xr.DataTree, name: str) -> dict[str, tuple[float, float]]:
+def moments(draws: xr.Dataset, name: str) -> dict[str, tuple[float, float]]:
     """Return mean and sd of a parameter, each with its Monte Carlo standard error."""
-    found = moments_of(fit["posterior"].to_dataset(), name)
+    found = moments_of(draws, name)
     return {key: (float(value), float(error)) for key, (value, error) in found.items()}
 
 
-def meets_exact(fit: xr.DataTree, known: xr.Dataset, names: tuple[str, ...] = INTERCEPT) -> None:
-    """Assert means and sds within their Monte Carlo errors of exact ones."""
-    meets(fit["posterior"].to_dataset(), known, *names)
-
-
-def recovers(fit: xr.DataTree, truth: dict[str, float]) -> None:
+def recovers(draws: xr.Dataset, truth: dict[str, float]) -> None:
     """Assert each truth within the central 99.8% of its posterior, which is narrower than 15."""
     for name, value in truth.items():
-        low, high = np.quantile(fit["posterior"][name], [0.001, 0.999])
+        low, high = np.quantile(draws[name], [0.001, 0.999])
         assert high - low < 15 or name == "nu", name
         assert low < value < high, name
 
@@ -107,10 +96,7 @@ def test_nuts_under_near_reference_priors_meets_the_exact_engine(compiled: Compi
     """Means as good as flat, 1/sd within patients, some of one period: both engines agree."""
     evidence = example_patients(seed=31)
     spec = near_reference(14.4)
-    meets_exact(
-        fit_model(evidence, spec, engine="nuts", draws=2000, compiled=compiled),
-        exact(evidence, spec),
-    )
+    meets(drawn(evidence, spec, compiled, draws=2000), exact(evidence, spec), *INTERCEPT)
 
 
 @pytest.mark.shared
@@ -124,11 +110,8 @@ def test_nuts_under_near_reference_priors_meets_the_published_posterior(
     trial = load_trial(Path(__file__).parents[1] / "trials" / "senn_pef.toml")
     evidence = load_patients(shared / "data" / "senn_pef.csv", trial)
     spec = near_reference(float(evidence.data["outcomes"]["value"].std(ddof=1)))
-    fit, ours = (
-        fit_model(evidence, spec, engine="nuts", draws=2000, compiled=compiled),
-        exact(evidence, spec),
-    )
-    meets_exact(fit, ours)
+    draws, ours = drawn(evidence, spec, compiled, draws=2000), exact(evidence, spec)
+    meets(draws, ours, *INTERCEPT)
     treatment = rows.loc["treat posterior mean/sd/95%"]
     known = {
         ("treatment_difference", "mean"): treatment["estimate"],
@@ -140,17 +123,17 @@ def test_nuts_under_near_reference_priors_meets_the_published_posterior(
         one = ours.sel(estimand=name)
         moved = abs(float(one[key]) - figure)
         assert moved < 0.02 * float(one["sd"]), name
-        found, error = moments(fit, name)[key]
+        found, error = moments(draws, name)[key]
         assert abs(found - figure) < ERRORS * error + moved, name
 
 
-def test_student_t_of_many_degrees_of_freedom_is_normal() -> None:
+def test_student_t_of_many_degrees_of_freedom_is_normal(compiled: CompiledModels) -> None:
     """With nu held near 5,000 the Student-t model has the exact posterior of the normal one."""
     evidence = example_patients(seed=32)
     spec = load_model("crossover-student-t").having(
         priors={"nu": Prior("gamma", {"shape": 2500.0, "rate": 0.5})}
     )
-    meets_exact(fit_model(evidence, spec, engine="nuts"), exact(evidence, load_model("crossover")))
+    meets(drawn(evidence, spec, compiled), exact(evidence, load_model("crossover")), *INTERCEPT)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +156,7 @@ def test_student_t_recovers_truth_where_the_normal_model_does_not(
     as 95% intervals of both sds that leave out the truth, not as a number of its posterior sds.
     """
     evidence, fit = student
-    recovers(fit, {**TRUTH, "nu": 4.0})
+    recovers(fit["posterior"].to_dataset(), {**TRUTH, "nu": 4.0})
     wrong = exact(evidence, load_model("crossover"))
     for name in ("sd_subject", "sd_within"):
         one = wrong.sel(estimand=name)
@@ -203,30 +186,30 @@ def test_compare_reads_a_stored_sampled_fit(tmp_path: Path, compiled: CompiledMo
 
 
 def test_sampled_student_t_effects_equal_integrated_ones(
-    student: tuple[Evidence, xr.DataTree],
+    student: tuple[Evidence, xr.DataTree], compiled: CompiledModels
 ) -> None:
     """Weights and effects per patient change how it is sampled and not the posterior."""
     evidence, integrated = student
     spec = load_model("crossover-student-t").having(options={"subject_effects": "sampled"})
-    sampled = fit_model(evidence, spec, engine="nuts")
+    sampled, known = drawn(evidence, spec, compiled), integrated["posterior"].to_dataset()
     for name in (*INTERCEPT, "nu"):
-        ours, theirs = moments(sampled, name), moments(integrated, name)
+        ours, theirs = moments(sampled, name), moments(known, name)
         for key in ("mean", "sd"):
             error = np.hypot(ours[key][1], theirs[key][1])
             assert ours[key][0] == pytest.approx(theirs[key][0], abs=ERRORS * error), (name, key)
 
 
-def test_sampled_effects_equal_integrated_ones() -> None:
+def test_sampled_effects_equal_integrated_ones(compiled: CompiledModels) -> None:
     """Sampling an effect per patient leaves the exact posterior, and shrinks as it should.
 
     The mean effect of a patient is that of its conditional normal, averaged over exact draws.
     """
     evidence = example_patients(seed=34)
     spec = load_model("crossover").having(options={"subject_effects": "sampled"})
-    fit = fit_model(evidence, spec, engine="nuts")
+    sampled = drawn(evidence, spec, compiled)
     model = crossover_model(evidence, load_model("crossover"))
     groups = exact_crossover(model, seed=1)
-    meets_exact(fit, groups["exact"])
+    meets(sampled, groups["exact"], *INTERCEPT)
     draws = groups["posterior"].isel(chain=0)
     half = model.pairs.active_first - 0.5
     treated = draws["treatment_difference"].values[:, None, None] * np.stack([half, -half], axis=1)
@@ -235,7 +218,7 @@ def test_sampled_effects_equal_integrated_ones() -> None:
     within = draws["sd_within"].values[:, None] ** 2
     count = np.isfinite(model.pairs.score).sum(axis=1)
     share = np.nansum(rest, axis=2) / (count + within / draws["sd_subject"].values[:, None] ** 2)
-    effects = fit["posterior"].to_dataset()[["subject_effect"]]
+    effects = sampled[["subject_effect"]]
     error = arviz_stats.mcse(effects)["subject_effect"].values
     error = np.hypot(error, share.std(axis=0) / np.sqrt(len(share)))
     found = effects["subject_effect"].mean(("chain", "draw")).values
@@ -253,14 +236,12 @@ def late_baselines(subjects: int, carryover: float, left: float, seed: int) -> E
 
 
 @pytest.fixture(scope="module")
-def joint() -> tuple[CrossoverModel, xr.DataTree]:
-    """Return a joint model of baselines with carryover, and its sampled fit."""
+def joint(compiled: CompiledModels) -> tuple[CrossoverModel, xr.Dataset]:
+    """Return a joint model of baselines with carryover, and its draws."""
     options = {"baseline": "joint", "carryover": True}
     spec = load_model("crossover-bivariate").having(options=options)
     evidence = late_baselines(80, 8.0, 4.0, seed=36)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", StatisticalWarning)
-        return crossover_model(evidence, spec), fit_model(evidence, spec, engine="nuts")
+    return crossover_model(evidence, spec), drawn(evidence, spec, compiled)
 
 
 def joint_design(share: np.ndarray, first: float, sign: int) -> np.ndarray:
@@ -342,17 +323,17 @@ def reweighted_joint(model: CrossoverModel, count: int, seed: int) -> tuple[xr.D
 
 
 def test_sampled_joint_model_meets_reweighted_draws(
-    joint: tuple[CrossoverModel, xr.DataTree],
+    joint: tuple[CrossoverModel, xr.Dataset],
 ) -> None:
     """Means and sds equal those by importance sampling of covariances, effects integrated out."""
-    model, fit = joint
+    model, sampled = joint
     draws, worth = reweighted_joint(model, 40_000, seed=7)
     assert worth > 5000
     weight = draws["weight"]
     for name in draws.drop_vars("weight"):
         mean = float((weight * draws[name]).sum())
         sd = float(np.sqrt((weight * (draws[name] - mean) ** 2).sum()))
-        found = moments(fit, str(name))
+        found = moments(sampled, str(name))
         error = np.hypot(found["mean"][1], sd / np.sqrt(worth))
         assert found["mean"][0] == pytest.approx(mean, abs=ERRORS * error), name
         error = np.hypot(found["sd"][1], sd / np.sqrt(2 * worth))
@@ -360,10 +341,10 @@ def test_sampled_joint_model_meets_reweighted_draws(
 
 
 def test_joint_model_recovers_carryover_from_the_second_baseline(
-    joint: tuple[CrossoverModel, xr.DataTree],
+    joint: tuple[CrossoverModel, xr.Dataset],
 ) -> None:
     """Half of a carryover of 8 in the second baseline is left in the second score, and is found."""
-    _, fit = joint
+    _, sampled = joint
     # one sequence alone has a carryover; the period effect is the mean over both
     truth = {
         "treatment_difference": TRUTH["treatment_difference"],
@@ -371,8 +352,8 @@ def test_joint_model_recovers_carryover_from_the_second_baseline(
     }
     spread = np.hypot(TRUTH["sd_subject"], TRUTH["sd_within"])
     rho = TRUTH["sd_subject"] ** 2 / spread**2
-    recovers(fit, {**truth, "baseline_carryover": 8.0, "carryover": 4.0, "correlation": rho})
-    low, high = np.quantile(fit["posterior"]["sd_period"], [0.001, 0.999], axis=(0, 1))
+    recovers(sampled, {**truth, "baseline_carryover": 8.0, "carryover": 4.0, "correlation": rho})
+    low, high = np.quantile(sampled["sd_period"], [0.001, 0.999], axis=(0, 1))
     assert (low < spread).all()
     assert (spread < high).all()
-    assert float(fit["posterior"]["baseline_carryover"].mean()) > 4
+    assert float(sampled["baseline_carryover"].mean()) > 4

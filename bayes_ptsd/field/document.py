@@ -22,6 +22,7 @@ from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence.intervals import critical_value, interval
 from bayes_ptsd.evidence.measures import PrintedResult
 from bayes_ptsd.evidence.studies import Studies, Study
+from bayes_ptsd.exact.grid import on_grid
 from bayes_ptsd.exact.history import Heterogeneity, HistoricalTrials, normal_trials
 from bayes_ptsd.exact.meta import map_posterior, normal_mixtures
 from bayes_ptsd.exact.mixture import Mixture
@@ -214,7 +215,7 @@ def _posterior(study: Study, name: str) -> dict[str, Any] | None:
         if name == "flat":
             return None
         raise
-    found = answers(exact, study.result, Questions(), answer=study.result.measure)
+    found = answers(on_grid(exact), study.result, Questions(), answer=study.result.measure)
     return {key: found[key] for key in ("median", "eti95", "prob_benefit")}
 
 

@@ -285,7 +285,7 @@ def test_heterogeneity_follows_from_the_measure(read: Reader) -> None:
     assert default_heterogeneity(smd, None) == Heterogeneity("half-normal", 0.25)
     assert default_heterogeneity(ratio, None) == Heterogeneity("half-normal", 0.5)
     assert default_heterogeneity(md, 8.3) == Heterogeneity("half-normal", 2.075)
-    with pytest.raises(SpecError, match="--heterogeneity or --sd"):
+    with pytest.raises(SpecError, match="or --sd, of which a quarter"):
         default_heterogeneity(md, None)
     with pytest.raises(SpecError, match="give --heterogeneity"):
         default_heterogeneity(smd, 8.3)

@@ -96,10 +96,10 @@ def default_heterogeneity(studies: Studies, sd: float | None) -> Heterogeneity:
         return Heterogeneity("half-normal", LOG_RATIO_SCALE)
     if measure == "md" and sd is not None:
         return Heterogeneity("half-normal", SD_SHARE * sd)
-    more = " or --sd, of which a quarter is taken," if measure == "md" else ""
+    more = ", or --sd, of which a quarter is taken" if measure == "md" else ""
     raise SpecError(
         f"how much trials differ is in the unit of a {studies.studies[0].result.of.label}: give "
-        f"--heterogeneity{more} as 'half-normal 2'"
+        f"--heterogeneity, as 'half-normal 2'{more}"
     )
 
 

@@ -155,7 +155,7 @@ ROWS = (
     Reanalysis(
         "DECAF, normal approximation",
         "The same from the log odds ratio of the counts and its standard error.",
-        "--measure or --estimate 0.49882 --se 0.28853 --prior normal(0.525,0.3)",
+        "--measure or --estimate 0.49882 --se 0.28905 --prior normal(0.525,0.3)",
         (Answer("log OR, mean", log_median, -0.108, -0.117),
          Answer("log OR, SD", spread_of_log, 0.208, 0.209),
          Answer("P(benefit)", benefit, 0.698)),
@@ -178,7 +178,7 @@ ROWS = (
         "to 1.29) under N(0, 0.35) of the log risk ratio. Numbers read in a news report, the prior "
         "in a white book, neither in the article. Here the unadjusted risk ratio and its standard "
         "error.",
-        "--measure rr --estimate 0.87470 --se 0.26946 --prior normal(0,0.35)",
+        "--measure rr --estimate 0.87471 --se 0.26946 --prior normal(0,0.35)",
         (Answer("RR, median", median, 0.919, text="0.86, adjusted"),
          Answer("RR, lower limit", low, 0.605, text="0.58, adjusted"),
          Answer("RR, upper limit", high, 1.397, text="1.29, adjusted"),

@@ -25,7 +25,8 @@ def filled(folder: Path, row: str = ROW) -> Path:
     write_printed_template(folder)
     effects = folder / "effects.csv"
     head = effects.read_text("utf-8").splitlines()[0]
-    effects.write_text(f"{head}\n{row}\n", "utf-8")
+    empty = "," * (head.count(",") - row.count(","))
+    effects.write_text(f"{head}\n{row}{empty}\n", "utf-8")
     return folder
 
 

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from bayes_ptsd.cli import app, main
+from bayes_ptsd.reanalysis import reanalyze
 
 SHORT = ["--quiet"]
 
 
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in this process, which has its imports behind it."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["bayes-ptsd", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+    status = int(left.value.code or 0)
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+
+def run_alone(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does, in a process of its own."""
     command = [sys.executable, "-W", "error", "-m", "bayes_ptsd", *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
@@ -36,14 +51,26 @@ def store(quick_run: tuple[Path, str, str], tmp_path_factory: pytest.TempPathFac
     return folder
 
 
-def test_second_run_refits_nothing_and_says_so(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+def test_second_run_finds_everything_and_says_so(
+    store: Path, quick_run: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All results are found in the store, and the user is told; the page stands and is left out."""
-    page = store / "report" / "index.html"
+    """Nothing is refitted, the headline is the same to the last digit, and the user is told.
+
+    The page stands and is left out.
+    """
+    page, returned = store / "report" / "index.html", []
+
+    def kept(*given: Any, **more: Any) -> dict[str, Any]:
+        returned.append(reanalyze(*given, **more))
+        return returned[-1]
+
     monkeypatch.setattr("bayes_ptsd.reanalysis.run.write_report", lambda *_, **__: page)
+    monkeypatch.setattr("bayes_ptsd.reanalysis.reanalyze", kept)
     done = CliRunner().invoke(app, ["reanalyze", "--quick", "--store", str(store)])
     assert done.exit_code == 0
+    first, (second,) = json.loads(quick_run[1]), returned
+    assert (second["computed"], second["found"]) == (0, first["computed"])
+    assert second["headline"] == first["headline"]
     assert "nothing refitted" in done.stderr
     assert "T2.IESR.X" in done.stdout
     assert "report" in done.stderr
@@ -135,7 +162,7 @@ def test_help_and_version_of_every_command() -> None:
     """Each command explains itself."""
     for command in (["--help"], ["reanalyze", "--help"], ["store", "--help"], ["models", "--help"]):
         assert run(*command).returncode == 0
-    assert run("--version").stdout.startswith("bayes-ptsd ")
+    assert run_alone("--version").stdout.startswith("bayes-ptsd ")
 
 
 FAULTS = {
@@ -177,7 +204,6 @@ def test_bad_input_gets_one_message_and_status_1(
     store: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Wrong requests end with status 1, one message on stderr, nothing on stdout, nothing lost.
 
@@ -186,22 +212,18 @@ def test_bad_input_gets_one_message_and_status_1(
     arguments, message = FAULTS[fault]
     (tmp_path / "bad.toml").write_text('schema = 1\nextends = "published"\n[prioors]\n')
     before = sorted(path.name for path in store.rglob("*.json"))
-    filled = [part.format(tmp=tmp_path, store=store) for part in arguments]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["bayes-ptsd", *filled])
-    with pytest.raises(SystemExit) as left:
-        main()
-    printed = capsys.readouterr()
-    assert left.value.code == 1, printed.err
-    assert message in printed.err
-    assert printed.out == ""
+    done = run(*(part.format(tmp=tmp_path, store=store) for part in arguments))
+    assert done.returncode == 1, done.stderr
+    assert message in done.stderr
+    assert done.stdout == ""
     assert sorted(path.name for path in store.rglob("*.json")) == before
     assert not (tmp_path / "bayes-ptsd-results").exists()
 
 
 def test_a_fault_ends_the_process_with_status_1(tmp_path: Path) -> None:
     """As a shell sees it: status 1, one message, no traceback, nothing on stdout or on disk."""
-    done = run("models", "show", "publised", cwd=tmp_path)
+    done = run_alone("models", "show", "publised", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("bayes-ptsd: ")
     assert "did you mean 'published'" in done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from sampled import ERRORS, moments
+from sampled import ERRORS, drawn, moments
 from scipy import special, stats
 from typer.testing import CliRunner
 
@@ -40,12 +40,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StatisticalWarning)
         yield
-
-
-@pytest.fixture(scope="module")
-def compiled() -> CompiledModels:
-    """Keep compiled models over the tests of this file."""
-    return CompiledModels()
 
 
 def fitted(evidence: Evidence, spec: ModelSpec, compiled: CompiledModels) -> xr.DataTree:
@@ -126,7 +120,7 @@ def test_nuts_meets_a_dense_grid(compiled: CompiledModels) -> None:
     evidence = simulate_trial(
         trial, n_by_sequence=12, treatment=1.5, sd_subject=0.0, cutpoints=[-0.5, 1.0], seed=4
     )
-    fit = fitted(evidence, load_model("ordinal-first-period"), compiled)
+    draws = drawn(evidence, load_model("ordinal-first-period"), compiled, draws=700, tune=700)
     low = np.linspace(-4.5, 4.5, 91)
     first, second, effect = np.meshgrid(low, low, np.linspace(-3.5, 5, 86), indexing="ij")
     # Dirichlet(1) shares midway between the arms: the cutpoints are ordered logistic variables
@@ -145,7 +139,7 @@ def test_nuts_meets_a_dense_grid(compiled: CompiledModels) -> None:
     weight /= weight.sum()
     mean = float((weight * effect).sum())
     sd = float(np.sqrt((weight * (effect - mean) ** 2).sum()))
-    found = moments(fit["posterior"].to_dataset(), "log_odds_ratio")
+    found = moments(draws, "log_odds_ratio")
     for method, known in (("mean", mean), ("sd", sd)):
         # steps of a tenth of smooth densities add .002 at most
         limit = ERRORS * float(found[method][1]) + 0.002

@@ -104,9 +104,12 @@ def fitting_patients(
     with working(tasks, store, seed=seed, workers=workers) as work:
 
         def finish(progress: Progress) -> Outcome:
+            # lines about models that are not fitted, which are no part of the work
+            told = len(outcome["notes"])
+
             def report(kind: str, text: str) -> None:
                 outcome["notes" if kind == "lost" else kind].append(text)
-                done = sum(len(outcome[key]) for key in ("computed", "found", "notes"))
+                done = sum(len(outcome[key]) for key in ("computed", "found", "notes")) - told
                 progress(STAGE, done, total)
 
             if tasks:

@@ -117,12 +117,6 @@ def compiled() -> CompiledModels:
     return CompiledModels()
 
 
-@pytest.fixture
-def compiled_commands(compiled: CompiledModels, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have commands that run in this process take and leave their compiled models there, too."""
-    monkeypatch.setattr("bayes_ptsd.compiled.CompiledModels", lambda: compiled)
-
-
 @pytest.fixture(scope="session")
 def counted() -> Evidence:
     """Return the printed evidence, two rows with the patients and df of their own analyses.

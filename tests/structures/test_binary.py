@@ -193,7 +193,6 @@ def test_an_ordinal_endpoint_is_refused() -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.usefixtures("compiled_commands")
 def test_best_ratings_converge_where_the_patient_sd_is_zero(shared: Path, tmp_path: Path) -> None:
     """Senn's best ratings: maximum likelihood has no patient effects, the posterior says so."""
     arguments = [

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from scipy.io import netcdf_file
 
 from bayes_ptsd.errors import StoreError
+from bayes_ptsd.store import netcdf
 from bayes_ptsd.store.netcdf import decode, encode
 
 result_tree = runpy.run_path(str(Path(__file__).with_name("store_trees.py")))["result_tree"]
@@ -130,6 +131,16 @@ def test_result_of_the_earlier_form_opens() -> None:
     """A result as it was stored before is read as it was saved, with coordinates and texts."""
     tree = result_tree()
     assert decode(earlier_form(tree)).identical(tree)
+
+
+def test_what_is_too_large_for_one_piece_is_kept_in_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Above the limit a variable is cut into pieces, and read as it was written."""
+    monkeypatch.setattr(netcdf, "MOST_AT_ONCE", 4096)
+    draws = xr.Dataset({"mu": (("chain", "draw"), np.arange(400_000.0).reshape(4, -1))})
+    tree = xr.DataTree.from_dict({"posterior": draws})
+    assert decode(encode(tree)).identical(tree)
 
 
 def test_counted_draws_take_no_room() -> None:

@@ -38,6 +38,8 @@ INTERNAL = {
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
 # bytes below which the index of a compressed variable takes what compression spares
 LEAST_COMPRESSED = 2048
+# bytes that are compressed in one piece, which HDF5 takes below 4 GB only; of more it finds pieces
+MOST_AT_ONCE = 2**28
 # of zlib: level 1 takes a third of the time of 4 and gains the same on draws, to one in a hundred
 EFFORT = 1
 
@@ -101,7 +103,8 @@ def _write_variable(group: h5py.Group, name: str, variable: xr.Variable) -> h5py
     if values.dtype.kind == "U":
         values, options = values.astype(object), {"dtype": h5py.string_dtype()}
     elif values.nbytes >= LEAST_COMPRESSED:
-        options = {"chunks": values.shape, "compression": "gzip", "shuffle": True,
+        chunks = values.shape if values.nbytes <= MOST_AT_ONCE else True
+        options = {"chunks": chunks, "compression": "gzip", "shuffle": True,
                    "compression_opts": EFFORT}  # fmt: skip
     written = group.create_dataset(name, data=values, **options)
     _set_attributes(written, attributes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -148,6 +149,26 @@ def test_a_reference_sd_of_another_unit_leaves_a_posterior() -> None:
     found = groups.exact(groups.problem(evidence, model_of("first-period")).model, 1)
     sd = float(found["posterior"]["sd_residual"].median())
     assert np.log(sd) == pytest.approx(np.log(10.5) - 10, abs=1.5)
+
+
+def test_scores_far_below_their_priors_are_refused_and_in_other_units_answered() -> None:
+    """Aliased but for one proper prior, scores of 1e-11 leave no digit of it; of 10, they do."""
+    rows = ["1,AB,2,B,58.9", "2,BA,1,B,46.4", "3,AB,1,A,45.8", "3,AB,2,B,48.5"]
+    rows += ["4,BA,1,B,47.0", "5,AB,2,B,53.8", "6,AB,1,A,57.6", "6,AB,2,B,66.1"]
+
+    def trial(unit: str) -> Evidence:
+        header = "subject,sequence,period,treatment,value\n"
+        made_up = odd["_with"](odd["made_up_trial"](), reference_sd=10.0, mcid=5.0)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "patients.csv"
+            path.write_text(header + "".join(f"S{row}{unit}\n" for row in rows), encoding="utf-8")
+            return load_patients(path, made_up)
+
+    spec = model_of("crossover-carryover")
+    said = integrated(partial(trial, "e-12"), spec)
+    assert said.startswith("the posterior cannot be computed in floating point: the scores vary by")
+    assert "give the scores in other units" in said
+    assert integrated(partial(trial, ""), spec) == "answer"
 
 
 def test_heavy_tails_are_still_refused() -> None:

@@ -127,7 +127,7 @@ def integrate(
     Raises
     ------
     FitError
-        If a density does not fall off within the widest box: the posterior is improper.
+        If a density is not a positive number at any node.
 
     Examples
     --------
@@ -149,6 +149,7 @@ def integrate(
     coordinate = low[:, :, None] + half[:, :, None] * (unit + 1)
     logs = log_density(coordinate)
     peak = logs.max(axis=1, keepdims=True)
+    _refuse_impossible(peak[:, 0], scale)
     density = np.exp(logs - peak)
     weight = density * tensor
     mass = weight.sum(axis=1)
@@ -164,6 +165,19 @@ def integrate(
         edges=_edges(density.reshape(shape), weights, natural),
         resolution=_resolution(series),
     )
+
+
+def _refuse_impossible(peak: FloatArray, scale: FloatArray) -> None:
+    """Refuse data sets whose density is no positive number at any node."""
+    impossible = ~np.isfinite(peak)
+    if impossible.any():
+        number = int(np.argmax(impossible))
+        raise FitError(
+            f"{_data_set(0 if len(peak) > 1 else None, number)}the posterior cannot be computed in "
+            f"floating point: the scores vary by {scale[number]:.1e} about the model's means, out "
+            "of all proportion to the priors of the coefficients and standard deviations; give "
+            "the scores in other units, or priors in the units of the scores"
+        )
 
 
 def _box(

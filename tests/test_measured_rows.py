@@ -293,13 +293,18 @@ def test_a_file_without_the_column_has_differences(folder: Callable[..., Path]) 
 
 
 def test_a_replication_of_a_ratio_is_foretold_as_one(folder: Callable[..., Path]) -> None:
-    """The prediction interval of a hazard ratio is the exponential of that of its logarithm."""
+    """The intervals of its prior and prediction are the exponentials of those of the logarithm."""
     words = ["--evidence", str(folder(HR)), "--contrast", "R0", "--sd", "1"]
-    found = document("replicate", "predict", *words)["predictions"][0]
-    low, high = found["interval95"]
-    assert found["printed_scale"]["label"] == "hazard ratio"
-    expected = [math.exp(-high), math.exp(-low)]
-    assert found["printed_scale"]["interval95"] == pytest.approx(expected)
+    prior = document("replicate", "prior", *words)["prior"]
+    for found in (prior, document("replicate", "predict", *words)["predictions"][0]):
+        low, high = found["interval95"]
+        assert found["printed_scale"]["label"] == "hazard ratio"
+        expected = [math.exp(-high), math.exp(-low)]
+        assert found["printed_scale"]["interval95"] == pytest.approx(expected)
+    middle = -math.log(prior["printed_scale"]["median"])
+    below = [part["weight"] * stats.norm.cdf((middle - part["mu"]) / part["sigma"])
+             for part in prior["components"]]  # fmt: skip
+    assert sum(below) == pytest.approx(0.5)
 
 
 def test_counts_say_the_patients(folder: Callable[..., Path]) -> None:

@@ -26,6 +26,8 @@ def show_prior(document: dict[str, Any]) -> None:
          f"{weak['effective_size']:.3g} patients of a parallel trial"],
         ["mean, SD", f"{prior_['mean']:.2f}, {prior_['sd']:.2f} {document['unit']}"],
         ["95% interval", f"{low:.2f} to {high:.2f}, positive = {document['active']} better"],
+        *([f"the same as {one['label']}", f"median {one['median']:.2f}, "
+           f"{interval(one['interval95'], 2)}"] for one in [prior_.get("printed_scale")] if one),
         ["P(benefit)", number(prior_["prob_benefit"], 4)],
         ["distance of the mixture", f"{prior_['divergence']:.2g} nats"],
     ]  # fmt: skip

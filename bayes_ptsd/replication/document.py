@@ -8,6 +8,7 @@ from typing import Any
 import xarray as xr
 
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.evidence.measured_rows import printed_scale
 from bayes_ptsd.evidence.published import select_contrast
 from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.exact.summary import likelihood_of
@@ -74,6 +75,11 @@ def prior_document(
     about = dict(found.about)
     sigma = 2 * float(about["sd"])
     low, high = found.prior.interval()
+    scale = printed_scale(about)
+    ratio = {} if scale is None else {"printed_scale": {
+        "label": scale.label, "median": scale.printed(float(found.prior.quantile(0.5))),
+        "interval95": list(scale.limits(low, high)),
+    }}  # fmt: skip
     return {
         **about,
         "center_words": CENTER_WORDS.get(
@@ -92,6 +98,7 @@ def prior_document(
             "prob_benefit": float(found.prior.sf(0.0)),
             "components": mixture_rows(found.prior),
             "divergence": found.divergence,
+            **ratio,
         },
         "informative": {"mean": found.informative.mean, "sd": found.informative.sd},
         "weak_component": {

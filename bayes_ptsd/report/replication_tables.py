@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayes_ptsd.evidence.measured_rows import PrintedScale, printed_scale
 from bayes_ptsd.replication.assurance import QUANTILES
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.headline import row_heading
@@ -102,7 +103,7 @@ def prior_table(contents: Contents, documents: Sequence[Document]) -> Table:
         spanners={f"worth, {design} patients": [f"{design}|{heading}" for heading in WORTH]
                   for design in designs},
         notes=["Worth of the robust prior by three definitions; ELIR before: of its informative "
-               "part." + PRECISION * ("crossover" in designs)],
+               "part." + PRECISION * ("crossover" in designs), *_of_ratios(contents, documents)],
     )  # fmt: skip
 
 
@@ -123,6 +124,7 @@ def mixture_table(contents: Contents, documents: Sequence[Document]) -> Table:
             "SD": number(line["sd"], 2),
         },
         caption="Normal components of each prior.", convention="T", group="row", stub="center",
+        notes=_of_ratios(contents, documents),
     )  # fmt: skip
 
 
@@ -144,12 +146,15 @@ def prediction_table(contents: Contents, documents: Sequence[Document]) -> Table
             lines.append(line)
 
     def texts(line: Line) -> Line:
-        digits = contents.digits(line["contrast"])
+        digits, ratio = contents.digits(line["contrast"]), _ratio(contents, line)
+        low, high = line["low"], line["high"]
+        if ratio is not None:
+            low, high = ratio.limits(low, high)
         return {
             "row": line_heading(contents, line),
             "center": f"{line['center']}, size {line['relative_size']:g}",
             "estimate: mean": number(line["mean"], digits),
-            "95% prediction interval": interval_text(line["low"], line["high"], digits),
+            "95% prediction interval": interval_text(low, high, digits),
             "same sign": probability(line["same_sign"]),
             "P < .05": probability(line["p_below_05"]),
             "sceptical P < .025": probability(line["sceptical_p_golden"]),
@@ -165,7 +170,8 @@ def prediction_table(contents: Contents, documents: Sequence[Document]) -> Table
         convention="T", group="row", stub="center",
         notes=["Probabilities. P < .05 is two-sided, in the direction of the original; sceptical P "
                "in its golden calibration, the others are in the CSV file; BF is the replication "
-               "Bayes factor, of the original's posterior against no difference."],
+               "Bayes factor, of the original's posterior against no difference.",
+               *_of_ratios(contents, documents)],
     )  # fmt: skip
 
 
@@ -272,6 +278,18 @@ def trade_off_table(contents: Contents, documents: Sequence[Document]) -> Table:
 def _size(n: float) -> str:
     """Return a number of patients, or that there is none."""
     return ABSENT if pd.isna(n) else f"{int(n):,}"
+
+
+def _ratio(contents: Contents, line: Mapping[Any, Any]) -> PrintedScale | None:
+    """Return the printed scale of the row of a line or document, of a ratio."""
+    return printed_scale(contents.rows[str(line["contrast"])])
+
+
+def _of_ratios(contents: Contents, documents: Sequence[Document]) -> list[str]:
+    """Return the note on means and SDs where a row is a ratio."""
+    some = any(_ratio(contents, document) is not None for document in documents)
+    return ["Of a ratio, mean and SD are of its logarithm, positive = active treatment better; an "
+            "interval is of the ratio."] * some  # fmt: skip
 
 
 def _key(document: Document) -> dict[str, Any]:

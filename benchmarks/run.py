@@ -22,6 +22,7 @@ from statistics import median
 import h5py
 import numpy as np
 import xarray as xr
+from results import record
 from scipy import stats
 
 from bayes_ptsd.evidence.published import load_published, select_contrast
@@ -35,6 +36,7 @@ from bayes_ptsd.store.netcdf import decode, encode
 REPEATS = 5
 # of the peer of a posterior, made once as anybody would
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(100)
+ROW = ("--contrast", "T2.IESR.X")
 SD = 14.4
 PROGRAM = Path(sys.executable).with_name("bayes-ptsd")
 # IES-R first period, 8.6 (0.94 to 16.2): convention N, then T.
@@ -135,7 +137,7 @@ def plain_load(content: bytes) -> dict[str, object]:
 
 
 def ratios() -> None:
-    """Print what stands beside a peer: seconds of both and their ratio."""
+    """Record what stands beside a peer: seconds of both and their ratio."""
     prior = resolve_prior("skeptical", sd=SD)
     found = exact_posterior(STUDENT, prior)
     if not np.allclose([found["mean"], found["sd"]], gauss_legendre(), rtol=1e-9, atol=0):
@@ -145,20 +147,23 @@ def ratios() -> None:
     if not decode(content).identical(tree):
         raise SystemExit("benchmarks: a result does not come back as it was saved")
     interval = ["credibility", "--estimate", "8.6", "--ci", "0.94", "16.2", "--df", "38"]
-    rows = [
-        ("posterior, T, skeptical / 100 nodes", least_cpu(lambda: exact_posterior(STUDENT, prior)),
-         least_cpu(gauss_legendre)),
-        ("save / h5py", least_cpu(lambda: encode(tree)), least_cpu(lambda: plain_save(tree))),
-        ("load / h5py", least_cpu(lambda: decode(content)), least_cpu(lambda: plain_load(content))),
-        ("credibility / import scipy.stats", command_seconds(interval, "BF10"),
-         imports_cpu("scipy.stats")),
-        ("compare / imports of SciPy, pandas, xarray",
-         command_seconds(["compare", "--endpoint", "ies_r"], "T2.IESR.X"),
-         imports_cpu("scipy.stats, pandas, xarray")),
-    ]  # fmt: skip
-    sys.stdout.write(f"\n{'beside its peer (CPU)':<44} {'seconds':>8} {'peer':>8} {'ratio':>6}\n")
-    for name, ours, theirs in rows:
-        sys.stdout.write(f"{name:<44} {ours:>8.4f} {theirs:>8.4f} {ours / theirs:>6.2f}\n")
+    compare, stored = ["compare", "--endpoint", "ies_r"], ["fit", "published-crossover", *ROW]
+    scipy, frames = imports_cpu("scipy.stats"), imports_cpu("pandas, xarray")
+    everything = imports_cpu("scipy.stats, pandas, xarray")
+    for job, ours, peer, theirs, most in [
+        ("credibility", command_seconds(interval, "BF10"), "import scipy.stats", scipy, 1.4),
+        ("compare --endpoint ies_r", command_seconds(compare, "T2.IESR.X"),
+         "import scipy.stats, pandas, xarray", everything, 2.2),
+        ("fit published-crossover, stored", command_seconds(stored, "treatment_difference"),
+         "import pandas, xarray", frames, 2.0),
+        ("printed posterior, T, skeptical", least_cpu(lambda: exact_posterior(STUDENT, prior)),
+         "100 nodes of Gauss and Legendre", least_cpu(gauss_legendre), 3.0),
+        ("save of a printed row", least_cpu(lambda: encode(tree)), "plain h5py",
+         least_cpu(lambda: plain_save(tree)), 4.0),
+        ("load of a printed row", least_cpu(lambda: decode(content)), "plain h5py",
+         least_cpu(lambda: plain_load(content)), 6.0),
+    ]:  # fmt: skip
+        record(job, ours, "s", beside=peer, peer=theirs, most=most)
 
 
 def main() -> None:

@@ -96,7 +96,7 @@ def test_committed_scores_can_be_had_again(study: ModuleType, summary: dict[str,
 def test_page_shows_the_committed_numbers(study: ModuleType, summary: dict[str, Any]) -> None:
     """The tables of the page are those that the committed scores make."""
     page = study.PAGE.read_text(encoding="utf-8")
-    assert study.page_with(page, study.tables(summary)) == page
+    assert importlib.import_module("study").page_with(page, study.tables(summary)) == page
 
 
 def test_words_of_the_page_follow_from_the_scores(summary: dict[str, Any]) -> None:

@@ -182,4 +182,4 @@ def test_pages_show_the_committed_numbers(recover: ModuleType, fev: ModuleType) 
     )
     for path, tables in pages:
         page = path.read_text(encoding="utf-8")
-        assert recover.page_with(page, tables) == page, path
+        assert importlib.import_module("study").page_with(page, tables) == page, path

@@ -155,4 +155,4 @@ def test_least_squares_is_that_of_a_library(study: ModuleType) -> None:
 def test_page_shows_the_committed_numbers(study: ModuleType, summary: dict[str, Any]) -> None:
     """The tables of the page are those that the committed results make."""
     page = study.PAGE.read_text(encoding="utf-8")
-    assert study.page_with(page, study.tables(summary)) == page
+    assert importlib.import_module("study").page_with(page, study.tables(summary)) == page

@@ -24,6 +24,7 @@ import numpy as np
 import xarray as xr
 from digests import DENSITY, DRAWN, EXACT, ROOT, TESTED, study_digest
 from scipy import stats
+from study import write_page
 
 from bayes_ptsd.calibration.decisions import DECISION, operating_characteristics
 from bayes_ptsd.calibration.document import characteristics_rows, model_document, ranks_document
@@ -415,16 +416,6 @@ def _decisions_table(figure: str, error: str) -> str:
     return "\n".join(lines)
 
 
-def page_with(text: str, tables: Mapping[str, str]) -> str:
-    """Return the page with its tables between their marks."""
-    for name, table in tables.items():
-        mark = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        text, count = mark.subn(lambda match, t=table: f"{match[1]}{t}\n{match[2]}", text)
-        if count != 1:
-            raise SystemExit(f"{PAGE}: {count} marks for table '{name}', expected one")
-    return text
-
-
 def _engine(name: str) -> Any:
     """Return the engine of that name."""
     if name == "exact":
@@ -502,8 +493,7 @@ def main() -> None:
             made |= {"seed": DEFAULT_SEED, "workers": asked.workers, "digest": current[part]}
             summary[part] = made | {"versions": dict(library_versions())}
             _write_summary(summary, current)
-    tables = page_tables(summary)
-    PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    write_page(PAGE, page_tables(summary))
     print(f"decision: P(benefit) > {DECISION}; results in {RESULTS}", file=sys.stderr)
 
 

@@ -7,7 +7,6 @@ numbers are kept, in `validation/longitudinal/fev.json`; without the data file n
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from calibrate_crossover import page_with
 from digests import DENSITY, ROOT, study_digest
+from study import parts_to_make, write_page
 
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patients import load_patients
@@ -208,22 +207,15 @@ def make_result() -> dict[str, Any]:
 
 def main() -> None:
     """Make the result anew where it is stale."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--all", action="store_true", help="make it even if it is not stale")
-    parser.add_argument("--check", action="store_true", help="say whether it is stale and stop")
-    asked, _ = parser.parse_known_args()
-    stale = asked.all or is_stale(read_result())
-    print(f"stale: {RESULT.name if stale else 'nothing'}", file=sys.stderr)
-    if asked.check:
-        raise SystemExit(1 if stale else 0)
+    parts = [RESULT.name]
+    stale = parts_to_make(__doc__, parts=parts, stale=parts * is_stale(read_result()))
     if stale and not DATA.exists():
         print(f"{DATA} is not there: {RESULT.name} stays as it is", file=sys.stderr)
     elif stale:
         RESULT.parent.mkdir(exist_ok=True)
         text = json.dumps(make_result(), indent=1, ensure_ascii=False) + "\n"
         RESULT.write_text(text, encoding="utf-8")
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(page_with(page, {"fev": fev_table(read_result())}), encoding="utf-8")
+    write_page(PAGE, {"fev": fev_table(read_result())})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ into `docs/validation/longitudinal.md`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -20,9 +19,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from calibrate_crossover import page_with
 from digests import DENSITY, ROOT, study_digest
 from scipy import stats
+from study import parts_to_make, write_page
 
 from bayes_ptsd.evidence.outcome import select_outcome
 from bayes_ptsd.models_files import load_model
@@ -330,21 +329,13 @@ def make_model(name: str, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, A
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the stale models, or all, and the table of the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--all", action="store_true", help="make every model anew")
-    parser.add_argument("--check", action="store_true", help="say what is stale and stop")
-    asked, _ = parser.parse_known_args(arguments)
     summary, rows = read_recovery(), read_rows()
-    stale = list(MODELS) if asked.all else stale_models(summary)
-    print(f"stale: {', '.join(stale) or 'nothing'}", file=sys.stderr)
-    if asked.check:
-        raise SystemExit(1 if stale else 0)
-    for name in stale:
+    stale = stale_models(summary)
+    for name in parts_to_make(__doc__, parts=list(MODELS), stale=stale, arguments=arguments):
         rows, summary[name] = make_model(name, rows)
         write_results(rows, summary)
         print(f"{name}: {summary[name]}", file=sys.stderr, flush=True)
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(page_with(page, {"recovery": recovery_table(summary)}), encoding="utf-8")
+    write_page(PAGE, {"recovery": recovery_table(summary)})
 
 
 if __name__ == "__main__":

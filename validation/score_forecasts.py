@@ -9,19 +9,17 @@ stand in `validation/forecasts/later_trials.csv` with their addresses. Results g
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from calibrate_crossover import page_with
 from digests import ROOT, study_digest
 from numpy.typing import NDArray
 from scipy import special, stats
+from study import parts_to_make, write_page
 
 from bayes_ptsd.evidence.measures import PrintedResult, printed_result, read_counts
 from bayes_ptsd.evidence.published import load_published, select_contrast
@@ -382,19 +380,11 @@ def _sums(summary: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the study if it is stale, and the tables of the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--all", action="store_true", help="make it anew")
-    parser.add_argument("--check", action="store_true", help="say whether it is stale and stop")
-    asked, _ = parser.parse_known_args(arguments)
-    summary = read_summary()
-    stale = asked.all or is_stale(summary)
-    print(f"stale: {'forecasts' if stale else 'nothing'}", file=sys.stderr)
-    if asked.check:
-        raise SystemExit(1 if stale else 0)
-    if stale:
+    summary, parts = read_summary(), ["forecasts"]
+    stale = parts * is_stale(summary)
+    if parts_to_make(__doc__, parts=parts, stale=stale, arguments=arguments):
         summary = write_study()
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(page_with(page, tables(summary)), encoding="utf-8")
+    write_page(PAGE, tables(summary))
 
 
 if __name__ == "__main__":

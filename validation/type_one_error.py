@@ -9,7 +9,6 @@ the same trials. Visits are analyzed without a chain (`visit_posterior`). Result
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibrate_crossover import page_with, read_rows, write_rows
+from calibrate_crossover import read_rows, write_rows
 from digests import DENSITY, EXACT, ROOT, study_digest
 from numpy.typing import NDArray
 from scipy import stats
+from study import parts_to_make, write_page
 from visit_posterior import VisitProblem, coefficient, visit_posterior
 
 from bayes_ptsd.gaussian.arms import arm_problem
@@ -275,16 +275,9 @@ def error_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def main() -> None:
     """Make the stale analyses, or all, and the table of the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--all", action="store_true", help="make every analysis anew")
-    parser.add_argument("--check", action="store_true", help="say what is stale and stop")
-    asked, _ = parser.parse_known_args()
     summary, path = read_summary(), FOLDER / "type-one-error.csv"
     rows: list[Mapping[str, Any]] = list(read_rows(path)) if path.exists() else []
-    stale = list(ANALYSES) if asked.all else stale_analyses(summary)
-    print(f"stale: {', '.join(stale) or 'nothing'}", file=sys.stderr)
-    if asked.check:
-        raise SystemExit(1 if stale else 0)
+    stale = parts_to_make(__doc__, parts=list(ANALYSES), stale=stale_analyses(summary))
     FOLDER.mkdir(exist_ok=True)
     for name in stale:
         new, summary[name] = made(name)
@@ -294,9 +287,7 @@ def main() -> None:
         text = json.dumps({n: summary[n] for n in ANALYSES if n in summary}, indent=1) + "\n"
         (FOLDER / "type-one-error.json").write_text(text, encoding="utf-8")
         print(f"{name}: {summary[name]}", file=sys.stderr, flush=True)
-    page = PAGE.read_text(encoding="utf-8")
-    tables = {"type-one-error": error_table(read_rows(path))}
-    PAGE.write_text(page_with(page, tables), encoding="utf-8")
+    write_page(PAGE, {"type-one-error": error_table(read_rows(path))})
 
 
 if __name__ == "__main__":

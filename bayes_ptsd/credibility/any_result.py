@@ -36,7 +36,13 @@ from bayes_ptsd.priors import FloatArray, Prior, reflected, student_t
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["claims_document", "result_document", "result_likelihood", "result_posterior"]
+__all__ = [
+    "claims_document",
+    "result_document",
+    "result_grid",
+    "result_likelihood",
+    "result_posterior",
+]
 
 # Points of the curve of P(beyond t): from one to the next it moves by about a hundredth.
 CURVE = 201
@@ -58,10 +64,10 @@ def result_posterior(result: PrintedResult, prior: Prior, *, answer: str = "") -
 
     `answer` is a measure, the printed one by default; counts have or, rr and rd.
     """
-    return _posterior(result, prior, answer or result.measure).dataset()
+    return result_grid(result, prior, answer or result.measure).dataset()
 
 
-def _posterior(result: PrintedResult, prior: Prior, answer: str) -> GridPosterior:
+def result_grid(result: PrintedResult, prior: Prior, answer: str) -> GridPosterior:
     """Return the posterior of a printed result on a grid, where `answer` is analyzed."""
     if result.counts is None:
         return grid_posterior(result_likelihood(result), prior)
@@ -92,7 +98,7 @@ def result_document(
     answer = _answer(result, answer)
     check_questions(asked, result, answer)
     priors = believed(result, beliefs or Beliefs())
-    posteriors = {_label(one): _posterior(result, one, answer) for one in priors}
+    posteriors = {_label(one): result_grid(result, one, answer) for one in priors}
     of = MEASURES[prior_measure(result)]
     return {
         "result": _described(result, answer),
@@ -175,7 +181,7 @@ def _absolute(result: PrintedResult, prior: Prior, asked: Questions) -> dict[str
     """Return the risk difference and NNT of counts, unless a control risk is given for them."""
     if result.counts is None or asked.control_risk is not None:
         return {}
-    exact = _posterior(result, prior, "rd")
+    exact = result_grid(result, prior, "rd")
     return {"absolute": absolute_answer(exact.quantile(TAILS), result.sign, "these patients")}
 
 
@@ -211,7 +217,7 @@ def claims_document(
     if not thresholds:
         return []
     evidence, scale = _evidential(result), prior_measure(result)
-    posteriors = {_label(one): _posterior(result, one, scale) for one in priors}
+    posteriors = {_label(one): result_grid(result, one, scale) for one in priors}
     return [
         _claim(result, evidence, one, level) | {"priors": _holders(result, posteriors, one, level)}
         for one in thresholds

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bayes_ptsd.credibility.any_result import result_posterior
+from bayes_ptsd.credibility.any_result import result_grid
 from bayes_ptsd.credibility.elicited import Beliefs, believed
 from bayes_ptsd.credibility.questions import Questions, answers
 from bayes_ptsd.errors import EvidenceError, SpecError
 from bayes_ptsd.evidence.intervals import critical_value, interval
 from bayes_ptsd.evidence.measures import PrintedResult
 from bayes_ptsd.evidence.studies import Studies, Study
-from bayes_ptsd.exact.grid import on_grid
 from bayes_ptsd.exact.history import Heterogeneity, HistoricalTrials, normal_trials
 from bayes_ptsd.exact.meta import map_posterior, normal_mixtures
 from bayes_ptsd.exact.mixture import Mixture
@@ -209,13 +208,13 @@ def _posterior(study: Study, name: str) -> dict[str, Any] | None:
     """Return P(benefit), median and 95% interval under a prior; None where flat has none."""
     prior = believed(study.result, Beliefs(priors=(name,)))[0]
     try:
-        exact = result_posterior(study.result, prior)
+        exact = result_grid(study.result, prior, study.result.measure)
     except EvidenceError:
         # an arm without events, or without anything else, has no posterior under a flat prior
         if name == "flat":
             return None
         raise
-    found = answers(on_grid(exact), study.result, Questions(), answer=study.result.measure)
+    found = answers(exact, study.result, Questions(), answer=study.result.measure)
     return {key: found[key] for key in ("median", "eti95", "prob_benefit")}
 
 

@@ -19,8 +19,8 @@ from bayes_ptsd.credibility import assess_interval
 from bayes_ptsd.credibility.any_result import (
     claims_document,
     result_document,
+    result_grid,
     result_likelihood,
-    result_posterior,
 )
 from bayes_ptsd.credibility.elicited import Beliefs, believed
 from bayes_ptsd.credibility.prior_plane import Evidential, boundary_mean, prob_beyond
@@ -219,7 +219,7 @@ def test_the_boundary_of_counts_is_exact(measure: str) -> None:
     (claim,) = claims_document(result, [0.9], 0.9)
     for place in (10, 30, 45):
         prior = normal(claim["boundary_mean"][place], claim["prior_sd"][place])
-        exact = result_posterior(result, prior)
+        exact = result_grid(result, prior, result.measure).dataset()
         assert float(grid_cdf(exact, np.array(math.log(0.9)))) == pytest.approx(0.9, abs=1e-6)
 
 

@@ -34,14 +34,13 @@ from bayes_ptsd.exact.summary import grid_posterior
 from bayes_ptsd.priors import FloatArray, Prior, reflected, student_t
 
 if TYPE_CHECKING:
-    import xarray as xr
+    pass
 
 __all__ = [
     "claims_document",
     "result_document",
     "result_grid",
     "result_likelihood",
-    "result_posterior",
 ]
 
 # Points of the curve of P(beyond t): from one to the next it moves by about a hundredth.
@@ -57,14 +56,6 @@ def result_likelihood(result: PrintedResult) -> Prior:
     scale of their prior.
     """
     return student_t(result.df, *scale_of(result))
-
-
-def result_posterior(result: PrintedResult, prior: Prior, *, answer: str = "") -> xr.Dataset:
-    """Return the posterior of a printed result on a grid, where `answer` is analyzed.
-
-    `answer` is a measure, the printed one by default; counts have or, rr and rd.
-    """
-    return result_grid(result, prior, answer or result.measure).dataset()
 
 
 def result_grid(result: PrintedResult, prior: Prior, answer: str) -> GridPosterior:

@@ -292,6 +292,17 @@ def test_a_file_without_the_column_has_differences(folder: Callable[..., Path]) 
     assert np.isclose(float(row["se"]), 0.47 / (2 * stats.norm.ppf(0.975)))
 
 
+def test_the_p_of_counts_is_audited(folder: Callable[..., Path]) -> None:
+    """Counts with a P, and a log hazard ratio's SE with one, are held against Wald's P."""
+    place = folder(COUNTS | {"p_value": ".03"}, {"measure": "hr", "estimate": "0.75", "se": "0.158",
+                                                 "p_value": ".07"})  # fmt: skip
+    frame = audit_frame(audit_evidence(load_published(place))).set_index("place")
+    wald = math.log(89 / 1019 / (101 / 995)) / math.sqrt(1 / 89 + 1 / 1019 + 1 / 101 + 1 / 995)
+    assert f"P is {2 * stats.norm.sf(abs(wald)):.3g}, printed 0.03" in str(frame["statement"]["R0"])
+    wald = math.log(0.75) / 0.158
+    assert f"P is {2 * stats.norm.sf(abs(wald)):.3g}, printed 0.07" in str(frame["statement"]["R1"])
+
+
 def test_a_replication_of_a_ratio_is_foretold_as_one(folder: Callable[..., Path]) -> None:
     """The intervals of its prior and prediction are the exponentials of those of the logarithm."""
     words = ["--evidence", str(folder(HR)), "--contrast", "R0", "--sd", "1"]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import math
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from typer.testing import CliRunner
 
@@ -16,6 +21,7 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.patient_writers import write_patients
 from bayes_ptsd.evidence.patients import load_patients
 from bayes_ptsd.evidence.published import load_published
+from bayes_ptsd.reconstruction.boxes import printed_row
 from bayes_ptsd.reconstruction.exclusions import impossibilities
 from bayes_ptsd.reconstruction.plan import plan_of
 from bayes_ptsd.reconstruction.run import reconstruct
@@ -130,6 +136,56 @@ def test_measured_scores_are_exact(tmp_path: Path) -> None:
     limits = (estimate - 1.959964 * se, estimate + 1.959964 * se)
     assert [round(one, 2) for one in (estimate, *limits)] == [0.34, 0.12, 0.56]
     assert (patients.data["outcomes"]["value"].values % 1 != 0).any()
+
+
+@pytest.mark.parametrize(
+    ("row", "printed"),
+    [("0.086,-0.002,0.174,0.053,14,,,12", "0.086 -0.002 0.174 0.053"),
+     ("0.145,0.057,0.234,0.0055,10,,,8", "0.145 0.057 0.234 0.0055")],
+)  # fmt: skip
+def test_rows_that_print_at_the_ends_of_their_boxes_are_reconstructed(
+    row: str, printed: str, tmp_path: Path
+) -> None:
+    """Rows of trials that took place are not called impossible, however little room is left.
+
+    Nothing prints them 3% inside all four boxes; SciPy's t test of the sets has their numbers.
+    """
+    line = f"X,score,crossover,,{row},active-minus-control"
+    evidence = folder(tmp_path / "own", "crossover", [("score", "higher", "")], line)
+    for patients in reconstruct(evidence, m=3):
+        estimate, low, high = (-one for one in crossover_test(patients, "score"))
+        found = [f"{one:.3f}" for one in (estimate, high, low)]
+        assert found == printed.split()[:3]
+
+
+@given(st.floats(-6, 6), st.floats(-4, 4), st.integers(3, 200))
+def test_what_an_interval_prints_is_never_refused(t: float, size: float, df: int) -> None:
+    """Whatever estimate, standard error and df: the row they print has targets that print it."""
+    se = 10**size
+    digits, reach = max(0, 1 - math.floor(size)), float(stats.t.ppf(0.975, df))
+    p = f"{2 * stats.t.sf(abs(t), df):.2g}"
+    places = {"estimate": digits, "ci_low": digits, "ci_high": digits,
+              "p_value": max(0, -int(Decimal(p).as_tuple().exponent))}  # fmt: skip
+    shown = [round(x * se, digits) for x in (t, t - reach, t + reach)]
+    values = dict(zip(places, [*shown, float(p)], strict=True)) | {"df": float(df)}
+    values |= {f"{name}_decimals": count for name, count in places.items()}
+    words = dict.fromkeys(("endpoint", "analysis", "term"), "x")
+    row = xr.Dataset({key: ("contrast", [value]) for key, value in (values | words).items()},
+                     {"contrast": ["X"]})  # fmt: skip
+    found = printed_row(row, "X").targets(20, np.random.default_rng(1))
+    ends = np.stack([found[0], found[0] - reach * found[1], found[0] + reach * found[1]])
+    half = 0.5 * 10.0**-digits * (1 + 1e-6)
+    assert (np.abs(ends - np.array(shown)[:, None]) <= half).all()
+
+
+def test_everybody_rated_twice_prints_one_difference_under_carryover(tmp_path: Path) -> None:
+    """Both rows have the same difference; each of 39 sets prints both, which has to be drawn so."""
+    rows = [
+        "F,score,first_period,,-0.009,-0.139,0.120,0.88,14,7,7,12,active-minus-control",
+        "X,score,crossover,,-0.009,-0.126,0.108,0.86,14,,,12,active-minus-control",
+    ]
+    evidence = folder(tmp_path / "own", "crossover", [("score", "higher", "")], *rows)
+    assert len(reconstruct(evidence, m=39, reading="carryover_covariate", seed=1)) == 39
 
 
 def test_files_come_back(lapidus: Evidence, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "share_between",
     "share_printing_p",
     "slopes_printing_p",
+    "wedges",
 ]
 
 Box = tuple[float, float]
@@ -96,29 +97,28 @@ def share_between(polygon: FloatArray, *, shallow: float, steep: float) -> float
     whole = area(polygon)
     if whole == 0:
         return np.nan
-    return min(1.0, sum(map(area, _wedges(polygon, shallow, steep))) / whole)
+    return min(1.0, sum(map(area, wedges(polygon, shallow, steep))) / whole)
 
 
 def mean_half_width(polygon: FloatArray, p_box: Box, *, df: float, level: float = 0.95) -> float:
     """Return the mean half-width over the part of a polygon that prints P, NaN if none does."""
     shallow, steep = slopes_printing_p(p_box, df=df, level=level)
-    wedges = _wedges(polygon, float(shallow), float(steep))
-    areas = np.array([area(wedge) for wedge in wedges])
+    parts = wedges(polygon, float(shallow), float(steep))
+    areas = np.array([area(part) for part in parts])
     if areas.sum() == 0:
         return np.nan
-    middles = np.array([_mean_height(wedge) for wedge in wedges])
+    middles = np.array([_mean_height(part) for part in parts])
     return float(areas @ middles / areas.sum())
 
 
-def _wedges(polygon: FloatArray, shallow: float, steep: float) -> list[FloatArray]:
+def wedges(polygon: FloatArray, shallow: float, steep: float) -> list[FloatArray]:
     """Return the parts of a polygon between two ratios, one for each sign of the estimate."""
     estimates = polygon[:, 0] if len(polygon) else np.zeros(1)
     signs = [sign for sign in (1.0, -1.0) if (sign * estimates > 0).any()]
-    wedges = [_clip(polygon, (sign, -shallow), 0.0) for sign in signs]
+    parts = [_clip(polygon, (sign, -shallow), 0.0) for sign in signs]
     if np.isinf(steep):
-        return wedges
-    pairs = zip(wedges, signs, strict=True)
-    return [_clip(wedge, (-sign, steep), 0.0) for wedge, sign in pairs]
+        return parts
+    return [_clip(part, (-sign, steep), 0.0) for part, sign in zip(parts, signs, strict=True)]
 
 
 def _mean_height(polygon: FloatArray) -> float:

@@ -169,7 +169,7 @@ def printed_of(row: xr.Dataset) -> Printed:
     scale = printed_scale(row)
     if scale is not None:
         words = printed_words(row)
-        estimate, low, high = (float(words[name]) for name in columns[:3])
+        estimate, low, high = (float(words.get(name, np.nan)) for name in columns[:3])
         # decimals were converted with the limits
         digits[1:3] = digits[1:3][:: scale.sign]
     bound = p_bound(row)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from bayes_ptsd.audit.polygon import admissible_polygon, slopes_printing_p
+from bayes_ptsd.audit.polygon import admissible_polygon, area, slopes_printing_p, wedges
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.intervals import FloatArray, critical_value, rounding_box
 
@@ -22,6 +22,8 @@ Box = tuple[float, float]
 ANYTHING: Box = (-np.inf, np.inf)
 # of a box at either end, left to the rounding of scores: a target at the very end would leave it
 SHRINK = 0.03
+# of 4,000 points each: enough for what is left of a box to a hundred thousandth
+TRIES = 200
 
 
 @dataclass(frozen=True)
@@ -66,25 +68,39 @@ class PrintedRow:
         if not np.isfinite(self.low).all():
             estimate = rng.uniform(*_shrunk(self.estimate), size=size)
             return np.stack([estimate, np.abs(estimate) / rng.uniform(*_shrunk(self.t), size=size)])
-        corners = self.polygon()
+        corners = admissible_polygon(*map(_shrunk, (self.estimate, self.low, self.high)))
         found = np.empty((2, 0))
-        for _ in range(200):
+        for _ in range(TRIES if len(corners) >= 3 else 0):
             span = rng.uniform(corners.min(axis=0), corners.max(axis=0), size=(4000, 2)).T
             found = np.concatenate([found, span[:, self._prints(span)]], axis=1)
             if found.shape[1] >= size:
-                drawn: FloatArray = found[:, :size] / np.array([[1.0], [self.quantile]])
-                return drawn
-        raise EvidenceError(self.refusal())
+                break
+        else:
+            found = self._within(size, rng)
+        drawn: FloatArray = found[:, :size] / np.array([[1.0], [self.quantile]])
+        return drawn
 
-    def polygon(self) -> FloatArray:
-        """Return the corners (estimate, half-width) that print estimate and limits.
+    def _within(self, size: int, rng: np.random.Generator) -> FloatArray:
+        """Draw estimates and half-widths from all that print the row, dims (2, size).
 
-        A row that no symmetric interval prints raises `EvidenceError`.
+        For a row that prints only next to the ends of its boxes: uniform over the triangles that
+        make up what is left, drawn towards its middle by as much as boxes are.
         """
-        corners = admissible_polygon(*map(_shrunk, (self.estimate, self.low, self.high)))
-        if len(corners) < 3:
+        shallow, steep = (end / self.quantile for end in self.t)
+        whole = admissible_polygon(self.estimate, self.low, self.high)
+        parts = [part for part in wedges(whole, shallow, steep) if area(part) > 0]
+        if not parts:
             raise EvidenceError(self.refusal())
-        return corners
+        ends = np.concatenate([
+            np.stack([np.broadcast_to(part.mean(axis=0), part.shape), part,
+                      np.roll(part, -1, axis=0)], axis=1)
+            for part in parts
+        ])  # fmt: skip
+        share = np.array([area(triangle) for triangle in ends])
+        chosen = ends[rng.choice(len(ends), size=size, p=share / share.sum())]
+        weight = rng.dirichlet(np.ones(3), size=size)
+        points = np.einsum("nc,ncx->nx", weight, chosen)
+        return np.asarray((points + 2 * SHRINK * (chosen[:, 0] - points)).T)
 
     def refusal(self) -> str:
         """Say what contradicts what in a row that nothing can print."""
@@ -95,6 +111,10 @@ class PrintedRow:
             f"{self.estimate[1]:.4g}, and P asks for |t| {self.t[0]:.3f} to {self.t[1]:.3f}; "
             "correct the row, or add a derived one with its id and a '*'"
         )
+
+    def prints(self, estimate: float, se: float) -> bool:
+        """Tell whether an estimate and its standard error print the row, benefit-positive."""
+        return bool(self._prints(np.array([[estimate], [se * self.quantile]]))[0])
 
     def _prints(self, span: FloatArray) -> np.ndarray:
         """Tell which pairs of estimate and half-width print all four numbers."""

@@ -212,10 +212,14 @@ def add_period_two(
     given = columns.get(f"{name}.base2")
     sd = plan.unit(name)
     common = _shared(plan, total, 2, rng)
+    row = plan.rows[name, "crossover"]
     for _ in range(TRIES):
-        estimate, se = plan.rows[name, "crossover"].targets(1, rng)[:, 0]
+        estimate, se = row.targets(1, rng)[:, 0]
         if reading == "carryover_covariate":
             estimate = first_difference(plan, first[:, None])[0]
+            # measured scores are not moved afterwards until the row prints
+            if not plan.whole(name) and not row.prints(estimate, se):
+                continue
         targets = CrossoverTargets(np.array([estimate]), np.array([se]), float(se), reading)
         accepted = {
             key: nuisance.draw("common", key, rng) for key in ("correlation", "second_loading")

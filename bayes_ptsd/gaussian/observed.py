@@ -11,7 +11,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from numba.extending import register_jitable
-from pytensor.gradient import DisconnectedType, grad_undefined
+from pytensor.gradient import DisconnectedType, grad_not_implemented, grad_undefined
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import (
@@ -187,9 +187,12 @@ class MaskedNormal(Op):  # type: ignore[misc]
             storage[0] = result
 
     def pullback(self, inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
-        """Return the gradient of the density; its own gradients have none."""
+        """Return the gradient of the density; a gradient of that is an error."""
         if not all(isinstance(one.type, DisconnectedType) for one in cotangents[1:]):
-            raise NotImplementedError("second derivatives of MaskedNormal")
+            return [
+                grad_not_implemented(self, place, one, "second derivatives")
+                for place, one in enumerate(inputs)
+            ]
         slope, curve = (cotangents[0] * one for one in outputs[1:])
         return [-slope, slope, curve, grad_undefined(self, 3, inputs[3])]
 

@@ -13,6 +13,7 @@ import xarray as xr
 from bayes_ptsd._stack import as_datatree, data_groups, native
 from bayes_ptsd.compiled import CompiledModels
 from bayes_ptsd.errors import FitError
+from bayes_ptsd.specification import USUAL
 
 __all__ = [
     "derived_groups",
@@ -37,7 +38,7 @@ def sample_posterior(
     compiled: CompiledModels | None = None,
     kind: str = "",
     stage: Stage = lambda _: None,
-    target_accept: float = 0.8,
+    target_accept: float = USUAL,
 ) -> dict[str, xr.Dataset]:
     """Return ``posterior, sample_stats, observed_data, constant_data`` of a sampled model.
 

@@ -33,6 +33,7 @@ __all__ = [
     "NAME",
     "NAMES",
     "NUMBER",
+    "USUAL",
     "Groups",
     "ModelSpec",
     "Options",
@@ -51,6 +52,11 @@ Groups = dict[str, "xr.Dataset"]
 Options = Mapping[str, Any]
 PriorValue = str | Prior | ScaledPrior
 """A name of the prior family, a distribution in score units, or one in units of the endpoint."""
+
+# Acceptance rates that NUTS tunes its step for: the default of nutpie and PyMC, and one for models
+# in which a spread can be near zero: at .8 one divergence in thousands of draws, which fails a
+# required check, was seen on ratings that hardly go together in a patient.
+USUAL, CAREFUL = 0.8, 0.95
 
 NAMES = ("[names]",)
 """Allowed values of an option that is a list of names, which no model file can know beforehand."""
@@ -83,9 +89,12 @@ class Problem:
     notes: tuple[str, ...]  # what a reader has to know, in words; they become warnings
     compiled: str  # what two analyses share if one compiled model serves both
     why_not_exact: str = ""  # why there is no exact posterior; empty where there is one
-    # acceptance rate that NUTS tunes its step for: higher, and slower, for models with a spread
-    # that can be near zero; .8 is the default of nutpie and PyMC
-    target_accept: float = 0.8
+    careful: bool = False  # whether a spread can be near zero, where NUTS needs shorter steps
+
+    @property
+    def target_accept(self) -> float:
+        """Acceptance rate that NUTS tunes its step for."""
+        return CAREFUL if self.careful else USUAL
 
     def __repr__(self) -> str:
         """Name outcome and engine; the data behind it are not shown."""

@@ -92,18 +92,20 @@ def checkout() -> Path:
 def quick_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """Return the store of one quick reanalysis, its document and its messages; to be copied.
 
-    A run takes a minute or more, so the processes that share the tests share it as well.
+    A run takes a minute or more, so the processes that share the tests share it as well, and runs
+    of the tests that are given one folder for it in `BAYES_PTSD_QUICK_RUN`.
     """
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "quick-run"
+    own = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "quick-run"
+    folder = Path(os.environ.get("BAYES_PTSD_QUICK_RUN") or own)
     with FileLock(f"{folder}.lock"):
         if not (said := folder / "said.json").exists():
             command = [sys.executable, "-W", "error", "-m", "bayes_ptsd", "reanalyze", "--quick"]
             # hashes of its own, not those of the tests: no number may hang on their order
-            own = {key: value for key, value in os.environ.items() if key != "PYTHONHASHSEED"}
+            hashed = {key: value for key, value in os.environ.items() if key != "PYTHONHASHSEED"}
             done = subprocess.run(
                 [*command, "--store", str(folder / "store"), "--json"],
-                capture_output=True, text=True, check=False, env=own,
+                capture_output=True, text=True, check=False, env=hashed,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
             said.write_text(json.dumps([done.stdout, done.stderr]), encoding="utf-8")

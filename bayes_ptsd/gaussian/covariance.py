@@ -1,12 +1,11 @@
 """Covariance of a patient's occasions, written once for arrays of draws and for PyMC variables.
 
-Entries are lists of lists of whatever the parameters are: numbers, arrays of draws, symbols.
+Parameters have the dims of draws first, if any; `xp` is NumPy, or ``pytensor.tensor`` for symbols.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,14 @@ from scipy import special
 from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = [
-    "correlation_entries",
-    "covariance_entries",
+    "correlation_matrix",
+    "covariance_matrix",
     "draw_partials",
+    "log_inverse_diagonal",
     "log_matrix_density",
+    "pair_entries",
     "partial_shapes",
-    "root_entries",
 ]
-
-Entries = list[list[Any]]
 
 
 def partial_shapes(count: int, shape: float = 1.0) -> FloatArray:
@@ -37,28 +35,39 @@ def partial_shapes(count: int, shape: float = 1.0) -> FloatArray:
     return np.array([shape + (count - 2 - j) / 2 for _, j in pairs])
 
 
+def log_inverse_diagonal(matrix: FloatArray) -> FloatArray:
+    """Return the sum of the logarithms of the diagonal of the inverse of each matrix."""
+    diagonal = np.diagonal(np.linalg.inv(matrix), axis1=-2, axis2=-1)
+    return np.asarray(np.log(diagonal).sum(axis=-1))
+
+
 def log_matrix_density(
-    prior: Prior, partial: Sequence[Any], count: int, *, log: Callable[[Any], Any] = np.log
+    prior: Prior,
+    partial: Any,
+    count: int,
+    *,
+    xp: Any = np,
+    inverse: Callable[[Any], Any] = log_inverse_diagonal,
 ) -> Any:
     """Return the normalized log density of partial correlations under a prior of their matrix.
 
     ``lkj``, or ``uniform_correlations``, under which every correlation is uniform on (-1, 1): that
     of an inverse-Wishart matrix with ``T + 1`` degrees of freedom, T = `count`, with density
     ``|R|^-(T+1) prod (R^-1)_ii^(-(T+1)/2)`` (Barnard J, McCulloch R, Meng X-L, Statistica Sinica
-    2000;10:1281-1311). `partial` is by pair: numbers, arrays or symbols, of which `log` is the
-    logarithm.
+    2000;10:1281-1311). `partial` has the pairs as its last dim, which the density has no more;
+    `inverse` is `log_inverse_diagonal` for what the parameters are.
     """
-    free = [log(1 - value**2) for value in partial]
+    free = xp.log1p(-(partial**2))
     if prior.dist == "lkj":
         shapes = partial_shapes(count, prior.params["shape"])
         constant = -float(np.sum(special.betaln(shapes, shapes) + (2 * shapes - 1) * np.log(2)))
-        return constant + sum(((s - 1) * one for s, one in zip(shapes, free, strict=True)), 0.0)
+        return constant + ((shapes - 1) * free).sum(axis=-1)
     half = (count + 1) / 2
     constant = float(count * special.gammaln(half) - special.multigammaln(half, count))
     # from the matrix to partial correlations: the LKJ(1) kernel is the volume element
     powers = partial_shapes(count) - 1 - 2 * half
-    density = constant + sum((p * one for p, one in zip(powers, free, strict=True)), 0.0)
-    return density - half * sum(map(log, _inverse_diagonal(_partial_root(partial, count))), 0.0)
+    matrix = correlation_matrix("unstructured", count, partial=partial, xp=xp)
+    return constant + (powers * free).sum(axis=-1) - half * inverse(matrix)
 
 
 def draw_partials(
@@ -77,115 +86,75 @@ def draw_partials(
     return np.asarray(root[pairs] / np.sqrt(left[pairs]))
 
 
-def correlation_entries(
+def correlation_matrix(
     structure: str,
     count: int,
     *,
-    partial: Sequence[Any] = (),
+    partial: Any = None,
     correlation: Any = None,
     half_life: Any = None,
     nugget: Any = None,
     days: FloatArray | None = None,
-) -> Entries:
-    """Return the correlations of the occasions: symmetric, ones on the diagonal.
+    xp: Any = np,
+) -> Any:
+    """Return the correlations of the occasions, dims (..., occasion, occasion).
 
-    `partial` is that of an unstructured matrix, by pair, `correlation` that of a compound symmetric
-    one; an autoregressive one is ``(1 - nugget) 2^(-gap / half_life)`` with the gap in days, or
-    ``correlation^gap`` in place of the power of 2.
+    `partial` is that of an unstructured matrix, pairs (1, 0), (2, 0), (2, 1), ... last,
+    `correlation` that of a compound symmetric one; an autoregressive one is
+    ``(1 - nugget) 2^(-gap / half_life)`` with the gap in days, or ``correlation^gap`` in place of
+    the power of 2.
+
+    Examples
+    --------
+    >>> correlation_matrix("compound", 2, correlation=np.array(0.5))
+    array([[1. , 0.5],
+           [0.5, 1. ]])
     """
     if structure == "unstructured":
-        root = _partial_root(partial, count)
-        lower = [
-            [sum(root[i][k] * root[j][k] for k in range(j + 1)) for j in range(i)]
-            for i in range(count)
-        ]
-    elif structure == "compound":
-        lower = [[correlation] * i for i in range(count)]
+        root = _partial_root(partial, count, xp)
+        # a diagonal of exactly 1: that of the product is so only within rounding
+        return _apart(xp.matmul(root, xp.swapaxes(root, -1, -2)), count)
+    if structure == "compound":
+        return _apart(correlation[..., None, None], count)
+    assert days is not None
+    gaps = np.abs(np.subtract.outer(days, days))
+    if correlation is None:
+        power = 0.5 ** (gaps / half_life[..., None, None])
     else:
-        assert days is not None
-        share = 1.0 if nugget is None else 1 - nugget
-        gaps = [[days[i] - days[j] for j in range(i)] for i in range(count)]
-        lower = [
-            [
-                share * (0.5 ** (gap / half_life) if correlation is None else correlation**gap)
-                for gap in row
-            ]
-            for row in gaps
-        ]
-    return [
-        [1.0 if i == j else lower[max(i, j)][min(i, j)] for j in range(count)] for i in range(count)
-    ]
+        power = correlation[..., None, None] ** gaps
+    return _apart(power if nugget is None else (1 - nugget[..., None, None]) * power, count)
 
 
-def covariance_entries(correlations: Entries, sd: Sequence[Any]) -> Entries:
-    """Return covariances from correlations and standard deviations.
+def covariance_matrix(correlations: Any, sd: Any) -> Any:
+    """Return covariances from correlations and standard deviations, one an occasion.
 
     Examples
     --------
-    >>> covariance_entries([[1.0, 0.5], [0.5, 1.0]], [2.0, 3.0])
-    [[4.0, 3.0], [3.0, 9.0]]
+    >>> covariance_matrix(np.array([[1.0, 0.5], [0.5, 1.0]]), np.array([2.0, 3.0]))
+    array([[4., 3.],
+           [3., 9.]])
     """
-    size = range(len(sd))
-    return [[sd[i] * sd[j] * correlations[i][j] for j in size] for i in size]
+    return sd[..., :, None] * sd[..., None, :] * correlations
 
 
-def root_entries(covariance: Entries, there: Sequence[Any]) -> Entries:
-    """Return the Cholesky factor of the covariance of the occasions that are there.
+def pair_entries(matrix: Any, count: int) -> Any:
+    """Return the entries of matrices below the diagonal, last dim (1, 0), (2, 0), (2, 1), ..."""
+    return matrix[(..., *np.tril_indices(count, -1))]
 
-    Parameters
-    ----------
-    covariance : list of list
-        Of all occasions.
-    there : sequence
-        One an occasion: 1 where it is observed, 0 where missing, for every patient. A missing
-        occasion gets variance 1 and no covariance, so that a residual of zero adds nothing.
 
-    Returns
-    -------
-    list of list
-        Lower triangle.
+def _apart(entries: Any, count: int) -> Any:
+    """Return matrices of these entries off the diagonal, ones on it."""
+    one = np.eye(count)
+    return one + entries * (1 - one)
 
-    Examples
-    --------
-    >>> root_entries([[4.0, 2.0], [2.0, 5.0]], [1.0, 1.0])
-    [[2.0], [1.0, 2.0]]
-    >>> root_entries([[4.0, 2.0], [2.0, 5.0]], [0.0, 1.0])[1][0]
-    0.0
+
+def _partial_root(partial: Any, count: int, xp: Any) -> Any:
+    """Return the Cholesky factors of correlation matrices from partial correlations by pair.
+
+    A row of a factor is what earlier occasions explain, each of what is left by those before it.
     """
-    root: Entries = []
-    for i in range(len(there)):
-        row: list[Any] = []
-        for j in range(i):
-            value = covariance[i][j] * there[i] * there[j]
-            for k in range(j):
-                value = value - row[k] * root[j][k]
-            row.append(value / root[j][j])
-        square = covariance[i][i] * there[i] + (1 - there[i])
-        for value in row:
-            square = square - value**2
-        root.append([*row, square**0.5])
-    return root
-
-
-def _inverse_diagonal(root: Entries) -> list[Any]:
-    """Return the diagonal of the inverse of a matrix from its Cholesky factor."""
-    inverse: Entries = []
-    for i, row in enumerate(root):
-        known = [sum(row[k] * inverse[k][j] for k in range(j, i)) for j in range(i)]
-        inverse.append([*(-value / row[i] for value in known), 1 / row[i]])
-    size = len(root)
-    return [sum(inverse[k][i] ** 2 for k in range(i, size)) for i in range(size)]
-
-
-def _partial_root(partial: Sequence[Any], count: int) -> Entries:
-    """Return the Cholesky factor of a correlation matrix from its partial correlations."""
-    taken = iter(partial)
-    root: Entries = [[1.0]]
-    for i in range(1, count):
-        rest: Any = 1.0
-        row = []
-        for value in itertools.islice(taken, i):
-            row.append(value * rest**0.5)
-            rest = rest * (1 - value**2)
-        root.append([*row, rest**0.5])
-    return root
+    place = np.zeros((count, count), dtype=int)
+    place[np.tril_indices(count, -1)] = range(count * (count - 1) // 2)
+    lower = partial[..., place] * np.tril(np.ones((count, count)), -1)
+    log_left = xp.log1p(-(lower**2)) / 2
+    return (lower + np.eye(count)) * xp.exp(xp.cumsum(log_left, axis=-1) - log_left)

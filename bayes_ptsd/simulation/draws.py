@@ -18,7 +18,7 @@ from bayes_ptsd.errors import SpecError, refuse_unknown_keys
 from bayes_ptsd.evidence.intervals import FloatArray
 from bayes_ptsd.evidence.patient_arrays import ONLY_VISIT
 from bayes_ptsd.evidence.patient_checks import Orders
-from bayes_ptsd.gaussian.covariance import correlation_entries, covariance_entries
+from bayes_ptsd.gaussian.covariance import correlation_matrix, covariance_matrix
 from bayes_ptsd.trial import Endpoint, Trial
 
 __all__ = [
@@ -107,12 +107,11 @@ class Variation:
 
     def visits(self, days: Sequence[float]) -> FloatArray:
         """Return the correlation matrix of visits, given their times in days."""
-        # an array, so that the power is NumPy's whatever the number is
         correlation, times = np.asarray(self.visit_correlation), np.asarray(days)
-        entries = correlation_entries(
+        matrix = correlation_matrix(
             self.visit_structure, len(times), correlation=correlation, days=times
         )
-        return np.array(entries, dtype=np.float64)
+        return np.asarray(matrix, dtype=np.float64)
 
     def covariance(self, periods: int, days: Sequence[float]) -> FloatArray:
         """Return the covariance matrix of the scores of one patient, period 1 and its visits first.
@@ -125,8 +124,8 @@ class Variation:
             within = np.asarray(np.kron(np.diag(sd**2), visits), dtype=float)
             return within + self.subject_variance()
         sd = _per_period(self.sd_total, periods, "sd_total")
-        between = correlation_entries("compound", periods, correlation=self.correlation)
-        scores = np.array(covariance_entries(between, sd.tolist()), dtype=np.float64)
+        between = correlation_matrix("compound", periods, correlation=np.asarray(self.correlation))
+        scores = covariance_matrix(between, sd)
         return np.asarray(np.kron(scores, visits), dtype=np.float64)
 
 
@@ -368,8 +367,8 @@ def measurement_covariance(
     sd = np.sqrt(np.diag(scores))
     first = [sd[0] if baseline.sd is None else baseline.sd] * count_baselines(baseline)
     sd = np.concatenate([first, sd])
-    same = correlation_entries("compound", sd.size, correlation=baseline.correlation)
-    joint = np.array(covariance_entries(same, sd.tolist()), dtype=np.float64)
+    same = correlation_matrix("compound", sd.size, correlation=np.asarray(baseline.correlation))
+    joint = np.asarray(covariance_matrix(same, sd), dtype=np.float64)
     joint[len(first) :, len(first) :] = scores
     return joint
 

@@ -31,7 +31,7 @@ from bayes_ptsd.fit import build_model, fit_model, frequentist_document
 from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.gaussian.blocks import subject_log_likelihood
 from bayes_ptsd.gaussian.covariance import (
-    correlation_entries,
+    correlation_matrix,
     draw_partials,
     log_matrix_density,
     partial_shapes,
@@ -200,10 +200,10 @@ def test_the_density_of_correlations_integrates_to_one(prior: Prior) -> None:
     """Over a grid of the partial correlations of two and three visits, within 1e-3."""
     angle = (np.arange(160) + 0.5) * np.pi / 160 - np.pi / 2  # denser at the ends, where it peaks
     width = np.pi / 160 * np.cos(angle)
-    pair = np.exp(log_matrix_density(prior, [np.sin(angle)], 2)) * width
+    pair = np.exp(log_matrix_density(prior, np.sin(angle)[:, None], 2)) * width
     assert pair.sum() == pytest.approx(1, abs=1e-3)
     partial = np.meshgrid(*[np.sin(angle)] * 3, indexing="ij")
-    triple = np.exp(log_matrix_density(prior, list(partial), 3))
+    triple = np.exp(log_matrix_density(prior, np.stack(partial, axis=-1), 3))
     assert np.einsum("abc,a,b,c->", triple, width, width, width) == pytest.approx(1, abs=1e-3)
 
 
@@ -214,14 +214,13 @@ def test_uniform_correlations_are_those_of_an_inverse_wishart_matrix() -> None:
     drawn = stats.invwishart(5, np.eye(4)).rvs(3000, random_state=9)
     determinant = np.linalg.det(drawn) / np.einsum("nii->ni", drawn).prod(axis=1)
     assert stats.ks_2samp(np.prod(1 - partial**2, axis=1), determinant).pvalue > 0.001
-    entries = correlation_entries("unstructured", 4, partial=list(partial[:50].T))
-    matrix = np.array([[np.broadcast_to(v, 50) for v in row] for row in entries]).transpose(2, 0, 1)
+    matrix = correlation_matrix("unstructured", 4, partial=partial[:50])
     inverse = np.einsum("nii->ni", np.linalg.inv(matrix))
     expected = -5 * np.linalg.slogdet(matrix)[1] - 2.5 * np.log(inverse).sum(axis=1)
     # volume element: the LKJ(1) density of the partial correlations, which is flat over matrices
     shapes = partial_shapes(4)
     expected += stats.beta.logpdf((1 + partial[:50]) / 2, shapes, shapes).sum(axis=1)
-    gap = log_matrix_density(prior, list(partial[:50].T), 4) - expected
+    gap = log_matrix_density(prior, partial[:50], 4) - expected
     assert np.ptp(gap) < 1e-9
 
 

@@ -117,11 +117,11 @@ def test_prior_of_the_matrix_is_a_choice(dist: str) -> None:
     partial = np.random.default_rng(1).uniform(-0.9, 0.9, size=(20, 3))
     matrix = np.broadcast_to(np.eye(3), (20, 3, 3)).copy()
     rows, columns = np.tril_indices(3, -1)
-    found = np.stack(part_correlations(partial, 3), axis=-1)
+    found = part_correlations(partial, 3)
     matrix[:, rows, columns] = matrix[:, columns, rows] = found
     # the volume of matrices in partial correlations is the density of LKJ(1)
-    known = log_matrix_density(prior, list(partial.T), 3)
-    known = known - log_matrix_density(Prior("lkj", {"shape": 1.0}), list(partial.T), 3)
+    known = log_matrix_density(prior, partial, 3)
+    known = known - log_matrix_density(Prior("lkj", {"shape": 1.0}), partial, 3)
     assert np.ptp(log_matrix(prior, matrix) - known) < 1e-9
     assert spec.room.problem(example_parts(subjects=8), spec).compiled.count(dist) == 1
 

@@ -40,10 +40,6 @@ __all__ = ["NO_EXACT", "groups", "prior_lines", "problem", "pymc_model"]
 INTERNAL = ("category_share", "category", "subject")
 """Variables that a sampler moves and nobody asks about, and their labels."""
 NO_EXACT = "its likelihood has no closed form"
-CAREFUL = 0.95
-"""Acceptance that NUTS adapts to with patient effects, whose standard deviation may be zero: at .8
-one divergence in thousands of draws, which fails a required check, was seen on ratings that hardly
-go together in a patient."""
 
 
 def problem(evidence: Evidence, spec: ModelSpec) -> Problem:
@@ -55,7 +51,8 @@ def problem(evidence: Evidence, spec: ModelSpec) -> Problem:
         attrs=_attrs(model),
         notes=model.notes,
         compiled=_kind(model),
-        target_accept=CAREFUL if spec.options["periods"] == "both" else 0.8,
+        # the standard deviation of patient effects may be zero
+        careful=spec.options["periods"] == "both",
         why_not_exact="" if model.separate_risks else NO_EXACT,
     )
 

@@ -86,7 +86,7 @@ def _problem(
         notes=model.problem.assumptions,
         # the numbers are compiled in: nothing is reused
         compiled=json.dumps(["joint", evidence.digest, spec.spec_id]),
-        target_accept=0.95,
+        careful=True,
     )
 
 

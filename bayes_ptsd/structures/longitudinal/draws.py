@@ -13,10 +13,11 @@ import xarray as xr
 
 from bayes_ptsd.gaussian.blocks import Blocks, flat_draws, replicated_cells
 from bayes_ptsd.gaussian.covariance import (
-    correlation_entries,
-    covariance_entries,
+    correlation_matrix,
+    covariance_matrix,
     draw_partials,
     log_matrix_density,
+    pair_entries,
 )
 from bayes_ptsd.gaussian.parameters import draw_parameters, log_prior_densities
 from bayes_ptsd.priors import FloatArray
@@ -48,13 +49,8 @@ def derived(draws: xr.Dataset, model: LongitudinalModel) -> xr.Dataset:
     """
     difference = draws["visit_difference"]
     mean = difference.mean("visit")
-    entries = _correlations(draws, model)
-    count = len(model.occasions)
-    pairs = [entries[i][j] for i in range(count) for j in range(i)]
-    shape = (draws.sizes["chain"], draws.sizes["draw"])
-    table = np.stack(
-        [np.broadcast_to(pair, shape[0] * shape[1]).reshape(shape) for pair in pairs], -1
-    )
+    pairs = pair_entries(_correlations(draws, model), len(model.occasions))
+    table = pairs.reshape(draws.sizes["chain"], draws.sizes["draw"], -1)
     level = draws["level"].sel(occasion=list(model.visits)).rename(occasion="visit")
     labels = {"visit_pair": model.coords["visit_pair"]}
     return draws.assign_coords(labels).assign(
@@ -129,8 +125,8 @@ def log_priors(draws: xr.Dataset, model: LongitudinalModel) -> xr.Dataset:
     """
     found = log_prior_densities(draws, list(model.parameters.values()))
     if model.options["covariance"] == "unstructured":
-        pairs = list(draws[PARTIAL].transpose("visit_pair", "chain", "draw").values)
-        density = log_matrix_density(model.matrix, pairs, len(model.occasions))
+        partial = draws[PARTIAL].transpose("chain", "draw", "visit_pair").values
+        density = log_matrix_density(model.matrix, partial, len(model.occasions))
         found["correlations"] = (("chain", "draw"), density)
     return found
 
@@ -170,29 +166,22 @@ def trajectory_summary(posterior: xr.Dataset, model: LongitudinalModel) -> xr.Da
     return xr.Dataset(columns)
 
 
-def _correlations(draws: xr.Dataset, model: LongitudinalModel) -> list[list[Any]]:
-    """Return the correlations of the occasions, entries of dim (sample)."""
-    found = {
-        name: flat_draws(draws, key)
-        for name, key in (
-            ("correlation", "correlation"),
-            ("half_life", "half_life"),
-            ("nugget", "nugget_share"),
-        )
-        if key in draws
-    }
-    partial = flat_draws(draws, PARTIAL).T if PARTIAL in draws else ()
-    structure = str(model.options["covariance"])
-    return correlation_entries(
-        structure, len(model.occasions), partial=list(partial), days=model.days, **found
+def _correlations(draws: xr.Dataset, model: LongitudinalModel) -> FloatArray:
+    """Return the correlations of the occasions, dims (sample, occasion, occasion)."""
+    names = (
+        ("partial", PARTIAL),
+        ("correlation", "correlation"),
+        ("half_life", "half_life"),
+        ("nugget", "nugget_share"),
     )
+    found = {name: flat_draws(draws, key) for name, key in names if key in draws}
+    structure = str(model.options["covariance"])
+    matrix = correlation_matrix(structure, len(model.occasions), days=model.days, **found)
+    return np.asarray(matrix)
 
 
 def _covariance(draws: xr.Dataset, model: LongitudinalModel) -> FloatArray:
     """Return the covariance of the occasions, dims (sample, occasion, occasion)."""
     sd = flat_draws(draws, "sd_visit")
-    count = len(model.occasions)
-    columns = list(sd.T) if sd.ndim == 2 else [sd] * count
-    entries = covariance_entries(_correlations(draws, model), columns)
-    table = [np.stack([np.broadcast_to(value, len(sd)) for value in row], -1) for row in entries]
-    return np.stack(table, axis=1)
+    each = sd if sd.ndim == 2 else np.repeat(sd[:, None], len(model.occasions), axis=1)
+    return np.asarray(covariance_matrix(_correlations(draws, model), each))

@@ -13,7 +13,7 @@ from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.trajectories import arm_trajectories, covariate_columns
 from bayes_ptsd.frequentist.mmrm import mmrm_analysis
-from bayes_ptsd.gaussian.covariance import correlation_entries, covariance_entries
+from bayes_ptsd.gaussian.covariance import correlation_matrix, covariance_matrix
 from bayes_ptsd.gaussian.parameters import Parameter
 from bayes_ptsd.patient_scale import (
     OccasionScale,
@@ -178,10 +178,11 @@ def pymc_model(model: LongitudinalModel) -> pm.Model:
             form["half_life"] = parameter_variable(parameters["half_life"])
             if options["nugget"]:
                 form["nugget"] = parameter_variable(parameters["nugget"])
-        correlations = correlation_entries(options["covariance"], count, days=model.days, **form)
-        unequal = options["visit_sd"] == "unequal"
-        spread = [sd_visit[i] if unequal else sd_visit for i in range(count)]
-        covariance = pt.stack([pt.stack(row) for row in covariance_entries(correlations, spread)])
+        correlations = correlation_matrix(
+            options["covariance"], count, days=model.days, xp=pt, **form
+        )
+        spread = sd_visit if options["visit_sd"] == "unequal" else sd_visit * pt.ones(count)
+        covariance = covariance_matrix(correlations, spread)
 
         dims = ("subject", "occasion")
         observe_masked("score", model.values, mean=mean, covariance=covariance, dims=dims)

@@ -63,9 +63,6 @@ if TYPE_CHECKING:
 __all__ = ["LONGITUDINAL", "visit_boundary_checks", "visit_features"]
 
 NO_ENGINE = "the covariance of several visits has no closed form"
-# acceptance rate under shrinkage instead of the usual .8: the spread between visits can be near
-# zero, where shorter steps diverge less
-CAREFUL = 0.95
 INTERNAL = ("partial_unit", "visit_standard")
 """Variables that a sampler moves and nobody asks about."""
 CORRELATIONS = {
@@ -118,7 +115,7 @@ def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
         notes=model.notes,
         compiled=_kind(model),
         why_not_exact=NO_ENGINE,
-        target_accept=CAREFUL if spec.options["shrinkage"] else 0.8,
+        careful=bool(spec.options["shrinkage"]),
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
 from bayes_ptsd.gaussian.blocks import Blocks, flat_draws, replicated_cells
-from bayes_ptsd.gaussian.covariance import correlation_entries, draw_partials
+from bayes_ptsd.gaussian.covariance import correlation_matrix, draw_partials, pair_entries
 from bayes_ptsd.gaussian.parameters import draw_parameters, log_prior_densities
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.structures.parts.model import PartsModel, plane_root
@@ -56,7 +54,7 @@ def draw_priors(model: PartsModel, size: int, *, seed: int) -> xr.Dataset:
     apart = drawn["heterogeneity"] * xr.DataArray(noise, dims=("chain", "draw", "endpoint"))
     weight = xr.DataArray(model.weight, dims="endpoint", coords={"endpoint": model.names})
     partial = draw_partials(model.matrix, count, (1, size), rng)
-    correlation = np.stack(part_correlations(partial, count), axis=-1)
+    correlation = part_correlations(partial, count)
     return drawn.assign(
         endpoint_difference=(weight * drawn["treatment_difference"] + apart).transpose(
             "chain", "draw", "endpoint"
@@ -83,11 +81,10 @@ def log_matrix(prior: Prior, correlation: FloatArray) -> FloatArray:
     return np.asarray(-size * log_det - size / 2 * np.log(diagonal).sum(axis=1))
 
 
-def part_correlations(partial: Any, count: int) -> list[Any]:
-    """Return the correlations of the pairs of parts, by pair, from partial ones, last dim pair."""
-    pairs = range(count * (count - 1) // 2)
-    entries = correlation_entries("unstructured", count, partial=[partial[..., k] for k in pairs])
-    return [entries[i][j] for i in range(count) for j in range(i)]
+def part_correlations(partial: FloatArray, count: int) -> FloatArray:
+    """Return the correlations of the pairs of parts from partial ones, last dim pair."""
+    matrix = correlation_matrix("unstructured", count, partial=partial)
+    return np.asarray(pair_entries(matrix, count))
 
 
 def _covariance(draws: xr.Dataset, model: PartsModel) -> FloatArray:

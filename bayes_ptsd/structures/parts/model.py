@@ -15,7 +15,11 @@ from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.outcome import select_outcomes
 from bayes_ptsd.evidence.trajectories import arm_trajectories
 from bayes_ptsd.frequentist.ancova import ancova_analysis
-from bayes_ptsd.gaussian.covariance import correlation_entries, covariance_entries
+from bayes_ptsd.gaussian.covariance import (
+    correlation_matrix,
+    covariance_matrix,
+    pair_entries,
+)
 from bayes_ptsd.gaussian.parameters import Parameter
 from bayes_ptsd.patient_scale import (
     OccasionScale,
@@ -132,11 +136,9 @@ def pymc_model(model: PartsModel) -> pm.Model:
 
         sd_residual = parameter_variable(parameters["sd_residual"])
         partial = partial_correlations(model.matrix, count, dim="pair")
-        correlations = correlation_entries("unstructured", count, partial=partial)
-        pairs = [correlations[i][j] for i in range(count) for j in range(i)]
-        pm.Deterministic("part_correlation", pt.stack(pairs), dims="pair")
-        spread = [sd_residual[k] for k in range(count)]
-        covariance = pt.stack([pt.stack(row) for row in covariance_entries(correlations, spread)])
+        correlations = correlation_matrix("unstructured", count, partial=partial, xp=pt)
+        pm.Deterministic("part_correlation", pair_entries(correlations, count), dims="pair")
+        covariance = covariance_matrix(correlations, sd_residual)
 
         observe_masked("score", model.score, mean=mean, covariance=covariance, dims=dims)
     return built

@@ -90,7 +90,7 @@ def _problem(evidence: Evidence, spec: ModelSpec) -> Problem:
         notes=model.notes,
         compiled=_kind(model),
         why_not_exact=NO_EXACT,
-        target_accept=0.95,
+        careful=True,
     )
 
 

@@ -13,6 +13,7 @@ from bayes_ptsd.checks import check_fit, checks_passed, failed_checks, joined_ch
 from bayes_ptsd.errors import StatisticalWarning
 from bayes_ptsd.estimands import estimate, summary_document
 from bayes_ptsd.evidence import Evidence
+from bayes_ptsd.posteriors import single_precision
 from bayes_ptsd.provenance import stamp
 from bayes_ptsd.specification import Groups, ModelSpec, Problem
 
@@ -43,6 +44,9 @@ def assembled_fit(
     room = spec.room
     counterpart = room.counterpart(problem.model)
     groups = groups | room.groups(problem.model, groups, seed, built)
+    if settings["engine"] == "nuts":
+        # before anything is said of them, so that a stored fit says the same
+        groups = single_precision(groups)
     tree = _checked(groups, lambda fit: room.checks(problem.model, fit, counterpart))
     failures = failed_checks(tree)
     for failure in failures:

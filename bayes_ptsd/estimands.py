@@ -34,6 +34,7 @@ __all__ = [
     "estimand_draws",
     "estimate",
     "prob_benefit",
+    "probabilities_above",
     "summary_document",
 ]
 
@@ -214,9 +215,24 @@ def _row(one: xr.Dataset) -> dict[str, Any]:
         "clinical": _number(one["rope_clinical"].item()),
     }
     if "threshold" in one.dims:
-        pairs = zip(one["threshold"].values, one["prob_gt"].values, strict=True)
-        document["prob_gt"] = {f"{x:g}": _number(p) for x, p in pairs}
+        document["prob_gt"] = _by_threshold(one["threshold"].values, one["prob_gt"].values)
     return document
+
+
+def probabilities_above(
+    fit: xr.DataTree, thresholds: Sequence[float]
+) -> dict[str, dict[str, float | None]]:
+    """Return the probability of every estimand above thresholds, as `summary_document` has it."""
+    limits = np.array(thresholds, dtype=float)
+    return {
+        name: _by_threshold(limits, 1 - _below(_posterior(fit, name), limits))
+        for name in _estimand_names(fit)
+    }
+
+
+def _by_threshold(limits: FloatArray, above: FloatArray) -> dict[str, float | None]:
+    """Return probabilities by what they are above."""
+    return {f"{x:g}": _number(p) for x, p in zip(limits, above, strict=True)}
 
 
 def _number(value: float) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from bayes_ptsd.estimands import estimate, summary_document
+from bayes_ptsd.estimands import probabilities_above
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.evidence.measured_rows import PrintedScale, printed_scale
 from bayes_ptsd.evidence.patient_subjects import covariate_kinds
@@ -51,7 +51,10 @@ def fit_document(
     figures = {name: checks.get(name, {}).get("figure") for name in DIAGNOSTICS}
     document |= spec.room.document(fit)
     analyzed = thresholds if scale is None else [scale.analyzed(one) for one in thresholds]
-    estimands = summary_document(estimate(fit, thresholds=analyzed))
+    estimands: dict[str, Any] = json.loads(attrs["summary"])
+    if thresholds:
+        for name, above in probabilities_above(fit, analyzed).items():
+            estimands[name]["prob_gt"] = above
     if scale is not None:
         document["printed_scale"] = _as_printed(scale, estimands, thresholds)
     return document | {

@@ -33,6 +33,7 @@ __all__ = [
     "NAME",
     "NAMES",
     "NUMBER",
+    "REDRAWN",
     "USUAL",
     "Groups",
     "ModelSpec",
@@ -58,6 +59,8 @@ PriorValue = str | Prior | ScaledPrior
 # required check, was seen on ratings that hardly go together in a patient.
 USUAL, CAREFUL = 0.8, 0.95
 
+REDRAWN = "redrawn"
+"""Attribute, 1, of a fit without the draws that its structure makes of the rest of it."""
 NAMES = ("[names]",)
 """Allowed values of an option that is a list of names, which no model file can know beforehand."""
 NAME = ("[name]",)
@@ -140,6 +143,9 @@ class Structure:
     analyzed: Callable[[Evidence], Evidence] = lambda evidence: evidence
     # groups that follow from posterior and benefit sign alone, and that `document` has words for
     derived: Callable[[Groups, int], Groups] | None = None
+    # groups of draws that follow from the rest of a fit and its seed: a store makes them when it
+    # loads one, and keeps everything else
+    redrawn: Callable[[xr.DataTree], Groups] | None = None
     # what it reads of patients: both "periods" of a crossover, one "visit", all "visits"; or "rows"
     # that a paper printed
     reads: Literal["periods", "visit", "visits", "rows"] = "visit"

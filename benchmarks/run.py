@@ -1,4 +1,4 @@
-"""Seconds of start-up, of one posterior and of storing it; an unchecked row is refused.
+"""Seconds of start-up, of one posterior and of storing it, and its room; checked, each of them.
 
 Each stands beside a peer of the same run: the imports that nobody can do without, the
 Gauss-Legendre rule of 100 nodes, the same values written and read by h5py alone. Run by `make
@@ -29,9 +29,11 @@ from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.printed import fit_exact
 from bayes_ptsd.exact.summary import exact_posterior
 from bayes_ptsd.models_files import load_model
+from bayes_ptsd.posteriors import single_precision
 from bayes_ptsd.prior_family import resolve_prior
 from bayes_ptsd.priors import Prior, normal, student_t
 from bayes_ptsd.store.netcdf import decode, encode
+from bayes_ptsd.store.redrawn import with_draws, without_draws
 
 REPEATS = 5
 # of the peer of a posterior, made once as anybody would
@@ -166,6 +168,23 @@ def ratios() -> None:
         record(job, ours, "s", beside=peer, peer=theirs, most=most)
 
 
+def rooms() -> None:
+    """Print the bytes of stored results beside those of their values in memory."""
+    row = fit_exact(select_contrast(load_published(), "T2.IESR.F"), load_model("published"))
+    normal_draws = np.random.default_rng(1).normal(12.7, 4.0, size=(20, 4, 1000))
+    named = {f"x{i}": (("chain", "draw"), one) for i, one in enumerate(normal_draws)}
+    sampled = xr.DataTree.from_dict(single_precision({"posterior": xr.Dataset(named)}))
+    sys.stdout.write(f"\n{'room of a result':<44} {'bytes':>8} {'memory':>8} {'ratio':>6}\n")
+    for name, tree in (("printed row", row), ("20 variables of 4,000 sampled draws", sampled)):
+        content = encode(without_draws(tree)) if tree is row else encode(tree)
+        if not with_draws(decode(content)).identical(tree):
+            raise SystemExit(f"benchmarks: a {name} does not come back as it was saved")
+        memory = sum(node.to_dataset(inherit=False).nbytes for node in tree.subtree)
+        sys.stdout.write(
+            f"{name:<44} {len(content):>8} {memory:>8} {len(content) / memory:>6.2f}\n"
+        )
+
+
 def main() -> None:
     """Print one row per benchmark."""
     sys.stdout.write(f"{'benchmark':<44} {'seconds':>8}  checked\n")
@@ -185,6 +204,7 @@ def main() -> None:
     ]:
         seconds = posterior_seconds(likelihood, prior, mean)
         sys.stdout.write(f"{f'exact posterior, {label}':<44} {seconds:>8.4f}  mean {mean}\n")
+    rooms()
     ratios()
 
 

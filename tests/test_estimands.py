@@ -13,6 +13,7 @@ from bayes_ptsd.errors import SpecError
 from bayes_ptsd.estimands import benefit_curve, estimate, prob_benefit, summary_document
 from bayes_ptsd.evidence.published import load_published, select_contrast
 from bayes_ptsd.exact.printed import fit_exact
+from bayes_ptsd.fit_view import fit_document
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.priors import Prior, normal
 
@@ -113,3 +114,14 @@ def test_a_tree_without_posterior_is_refused() -> None:
     """There is nothing to summarize in a tree that holds no posterior."""
     with pytest.raises(SpecError, match="no posterior"):
         estimate(xr.DataTree())
+
+
+@pytest.mark.parametrize("thresholds", [[], [5.0, 10.0]])
+def test_the_document_of_a_fit_has_the_summary_that_it_carries(thresholds: list[float]) -> None:
+    """Its estimands are those of `estimate`, to the last digit, with every threshold asked for."""
+    fit = exact_fit("skeptical", "T")
+    spec = load_model("published-crossover").having(
+        options={"convention": "T"}, priors={"treatment": "skeptical"}
+    )
+    found = fit_document(fit, ROW, spec, thresholds=thresholds)["estimands"]
+    assert found == summary_document(estimate(fit, thresholds=thresholds))

@@ -9,6 +9,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,64 @@ def test_listing_needs_only_the_standard_library(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of sidecars as they are opened; those just written count as settled."""
+    names: list[str] = []
+    read = files.read_sealed
+
+    def noted(path: Path) -> dict[str, Any]:
+        names.append(path.stem)
+        return read(path)
+
+    monkeypatch.setattr(catalog, "read_sealed", noted)
+    monkeypatch.setattr(catalog, "SETTLED", 0)
+    return names
+
+
+def test_a_sidecar_is_opened_once(tmp_path: Path, opened: list[str]) -> None:
+    """However often a process lists a store, and whatever it does with what it was given."""
+    ids = sorted(fill(tmp_path, 3))
+    for _ in range(3):
+        for entry in catalog.list_results(tmp_path).entries:
+            entry["versions"]["numpy"] = "0"
+    assert opened == ids
+    assert catalog.read_sidecar(tmp_path, ids[0])["versions"] != {"numpy": "0"}
+
+
+def test_a_changed_sidecar_is_read_again(tmp_path: Path, opened: list[str]) -> None:
+    """Of the same size and time of modification, too; and one that is removed is not there."""
+    (result_id,) = fill(tmp_path, 1)
+    path = catalog.sidecar_path(tmp_path, result_id)
+    before, content = path.stat(), path.read_bytes()
+    catalog.read_sidecar(tmp_path, result_id)
+    # longer than the step in which this file system counts time
+    time.sleep(0.1)
+    path.write_bytes(content[:-2] + b" }")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(StoreError, match="damaged"):
+        catalog.read_sidecar(tmp_path, result_id)
+    path.unlink()
+    with pytest.raises(StoreError, match="cannot be read"):
+        catalog.read_sidecar(tmp_path, result_id)
+    assert opened == [result_id] * 3
+
+
+def test_a_sidecar_written_just_now_is_not_kept(
+    tmp_path: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until a change would show in its time every reading opens it; verifying always does."""
+    (result_id,) = fill(tmp_path, 1)
+    catalog.read_sidecar(tmp_path, result_id)
+    verify_store(tmp_path)
+    verify_store(tmp_path)
+    assert opened == [result_id] * 3
+    monkeypatch.setattr(catalog, "SETTLED", 10**12)
+    catalog.read_sidecar(tmp_path, result_id)
+    catalog.read_sidecar(tmp_path, result_id)
+    assert opened == [result_id] * 5
 
 
 def test_results_are_listed_oldest_first(tmp_path: Path) -> None:

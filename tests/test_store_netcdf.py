@@ -133,6 +133,16 @@ def test_result_of_the_earlier_form_opens() -> None:
     assert decode(earlier_form(tree)).identical(tree)
 
 
+def test_result_with_every_draw_in_double_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was stored before single precision was used is read as what is stored now."""
+    tree = draws_of(np.arange(4000.0).reshape(4, 1000))
+    now = encode(tree)
+    monkeypatch.setattr(netcdf, "_is_single", lambda _: False)
+    before = encode(tree)
+    assert before != now
+    assert decode(before).identical(decode(now))
+
+
 def test_what_is_too_large_for_one_piece_is_kept_in_several(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -141,6 +151,35 @@ def test_what_is_too_large_for_one_piece_is_kept_in_several(
     draws = xr.Dataset({"mu": (("chain", "draw"), np.arange(400_000.0).reshape(4, -1))})
     tree = xr.DataTree.from_dict({"posterior": draws})
     assert decode(encode(tree)).identical(tree)
+
+
+def draws_of(values: Any) -> xr.DataTree:
+    """Return a result with one variable of draws."""
+    return xr.DataTree.from_dict({"posterior": xr.Dataset({"mu": (("chain", "draw"), values)})})
+
+
+def test_single_precision_takes_what_it_holds(tmp_path: Path) -> None:
+    """Doubles that are singles take half the room; every program reads them as doubles."""
+    full = np.random.default_rng(1).normal(size=(4, 10_000))
+    half = draws_of(full.astype(np.float32).astype(np.float64))
+    content = encode(half)
+    assert len(content) < 0.51 * len(encode(draws_of(full)))
+    assert decode(content).identical(half)
+    path = tmp_path / "result.nc"
+    path.write_bytes(content)
+    with xr.open_datatree(path) as opened:
+        assert opened.load().identical(half)
+        assert opened["posterior/mu"].dtype == np.float64
+
+
+@pytest.mark.parametrize("odd", [0.1, 1e300, 1e-300, -0.0, np.nan, -np.inf])
+def test_no_double_is_rounded_on_its_way(odd: float) -> None:
+    """One draw that single precision lacks keeps its variable in double, bit by bit."""
+    values = np.zeros((4, 1000))
+    values[2, 3] = odd
+    back = decode(encode(draws_of(values)))["posterior/mu"].values
+    assert back.dtype == np.float64
+    assert np.array_equal(back.view("int64"), values.view("int64"))
 
 
 def test_counted_draws_take_no_room() -> None:

@@ -18,10 +18,9 @@ from bayes_ptsd.exact.summary import (
     exact_posterior,
     likelihood_of,
     prior_predictive_tail,
-    sampling_error,
 )
 from bayes_ptsd.prior_family import WITHOUT_SD, resolve_prior
-from bayes_ptsd.priors import FloatArray, Prior
+from bayes_ptsd.priors import FloatArray, Prior, normal, prior_from_table, student_t
 from bayes_ptsd.provenance import (
     DEFAULT_SEED,
     EXACT_DRAWS,
@@ -30,14 +29,25 @@ from bayes_ptsd.provenance import (
     stamp,
 )
 from bayes_ptsd.scaled_priors import ScaledPrior
-from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.specification import REDRAWN, ModelSpec
 from bayes_ptsd.trial import Endpoint
 
-__all__ = ["accepted_row", "describe_row", "fit_exact", "needs_sd", "row_prior", "summarize_exact"]
+__all__ = [
+    "accepted_row",
+    "describe_row",
+    "draw_printed",
+    "fit_exact",
+    "needs_sd",
+    "row_prior",
+    "summarize_exact",
+]
 
 # As many draws as a sampled fit has of its prior; prior draws are only looked at.
 PRIOR_DRAWS = 1000
 ESTIMAND = "treatment_difference"
+DRAWN_FROM = ("observed_data", "constant_data", "exact")
+DRAWN_BY = ("seed", "convention", "prior_table")
+"""Groups and attributes of a fit that its draws follow from."""
 # The usual 5%, two-sided: an estimate that one trial in twenty shows under the prior is no news.
 CONFLICT = 0.05
 # One dimension, so both are far below what any summary shows: four digits of a probability.
@@ -73,11 +83,14 @@ def needs_sd(asked: Prior | ScaledPrior | str, endpoint: Endpoint) -> bool:
     return multiple and endpoint.reference_sd is None
 
 
-def fit_exact(evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED) -> xr.DataTree:
+def fit_exact(
+    evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED, drawn: bool = True
+) -> xr.DataTree:
     """Return the posterior of one printed contrast as a fit.
 
     Dims ``chain`` (1) and ``draw`` (4000; 1000 of the prior); the seed is that of the inverse-CDF
-    draws. A flat prior has no prior and no prior predictive draws.
+    draws. A flat prior has no prior and no prior predictive draws. Not `drawn`, it is as a store
+    keeps it.
     """
     start = time.perf_counter()
     row = accepted_row(evidence, spec)
@@ -85,7 +98,7 @@ def fit_exact(evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED) 
     likelihood = likelihood_of(row, spec.options["convention"])
     prior = row_prior(spec, evidence)
     exact = exact_posterior(likelihood, prior)
-    tree = xr.DataTree.from_dict(_groups(likelihood, prior, exact, seed=seed))
+    tree = xr.DataTree.from_dict(_groups(likelihood, prior, exact))
     failures = failed_checks(tree)
     tree.attrs = stamp(
         evidence,
@@ -99,7 +112,39 @@ def fit_exact(evidence: Evidence, spec: ModelSpec, *, seed: int = DEFAULT_SEED) 
     tree.attrs.update(describe_row(row, spec, prior))
     tree.attrs["checks_passed"] = int(checks_passed(tree))
     tree.attrs["summary"] = json.dumps(summary_document(estimate(tree)))
+    if not drawn:
+        tree.attrs[REDRAWN] = 1
+        return tree
+    for name, group in draw_printed(tree).items():
+        tree[name] = xr.DataTree(group)
     return tree
+
+
+def draw_printed(fit: xr.DataTree) -> dict[str, xr.Dataset]:
+    """Return the draws of an exact fit of a printed contrast, from its grid, priors and seed.
+
+    By inverse distribution functions; nothing where the fit is none of `fit_exact`.
+    """
+    if not (set(DRAWN_FROM) <= set(fit.children) and set(DRAWN_BY) <= set(fit.attrs)):
+        return {}
+    observed = float(fit["observed_data/estimate"])
+    se, df = (float(fit[f"constant_data/{name}"]) for name in ("se", "df"))
+    error = normal(0.0, se) if fit.attrs["convention"] == "N" else student_t(df, 0.0, se)
+    prior = prior_from_table(json.loads(fit.attrs["prior_table"]))
+    uniform = np.random.default_rng(int(fit.attrs["seed"])).uniform(size=(4, EXACT_DRAWS))
+    difference = grid_quantile(fit["exact"].to_dataset().sel(estimand=ESTIMAND), uniform[0])
+    groups = {
+        "posterior": _draws(ESTIMAND, difference),
+        "posterior_predictive": _draws("estimate", difference + error.quantile(uniform[1])),
+        "log_likelihood": _draws("estimate", error.logpdf(observed - difference)),
+        "log_prior": _draws(ESTIMAND, prior.logpdf(difference)),
+    }
+    if prior.proper:
+        believed = prior.quantile(uniform[2, :PRIOR_DRAWS])
+        noise = error.quantile(uniform[3, :PRIOR_DRAWS])
+        groups["prior"] = _draws(ESTIMAND, believed)
+        groups["prior_predictive"] = _draws("estimate", believed + noise)
+    return groups
 
 
 def summarize_exact(evidence: Evidence, spec: ModelSpec) -> dict[str, Any]:
@@ -154,35 +199,15 @@ def describe_row(row: xr.Dataset, spec: ModelSpec, prior: Prior) -> dict[str, st
     }
 
 
-def _groups(
-    likelihood: Prior, prior: Prior, exact: xr.Dataset, *, seed: int
-) -> dict[str, xr.Dataset]:
-    """Return the groups of a fit: draws by inverse distribution function, exact summaries."""
-    uniform = np.random.default_rng(seed).uniform(size=(4, EXACT_DRAWS))
-    difference = grid_quantile(exact, uniform[0])
-    noise = sampling_error(likelihood).quantile(uniform[1])
-    observed = likelihood.params["mu"]
-    groups = {
-        "posterior": _draws(ESTIMAND, difference),
-        "posterior_predictive": _draws("estimate", difference + noise),
-        "log_likelihood": _draws(
-            "estimate", sampling_error(likelihood).logpdf(observed - difference)
-        ),
-        "log_prior": _draws(ESTIMAND, prior.logpdf(difference)),
-        "observed_data": xr.Dataset({"estimate": observed}),
-        "constant_data": xr.Dataset(
-            {"se": likelihood.params["sigma"], "df": likelihood.params.get("nu", np.inf)}
-        ),
+def _groups(likelihood: Prior, prior: Prior, exact: xr.Dataset) -> dict[str, xr.Dataset]:
+    """Return the groups of a fit from which everything else of it follows."""
+    se, df = likelihood.params["sigma"], likelihood.params.get("nu", np.inf)
+    return {
+        "observed_data": xr.Dataset({"estimate": likelihood.params["mu"]}),
+        "constant_data": xr.Dataset({"se": se, "df": df}),
         "exact": exact.expand_dims(estimand=[ESTIMAND]),
         "checks": _checks(likelihood, prior, exact),
     }
-    if prior.proper:
-        believed = prior.quantile(uniform[2, :PRIOR_DRAWS])
-        noise = sampling_error(likelihood).quantile(uniform[3, :PRIOR_DRAWS])
-        replicated = believed + noise
-        groups["prior"] = _draws(ESTIMAND, believed)
-        groups["prior_predictive"] = _draws("estimate", replicated)
-    return groups
 
 
 def _checks(likelihood: Prior, prior: Prior, exact: xr.Dataset) -> xr.Dataset:

@@ -57,7 +57,7 @@ def exact_posteriors(
     return kept(
         rows,
         store,
-        lambda analysis: fit_exact(*analysis, seed=seed),
+        lambda analysis: fit_exact(*analysis, seed=seed, drawn=False),
         settings=EXACT_SETTINGS,
         seed=seed,
         progress=progress,

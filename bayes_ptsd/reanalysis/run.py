@@ -30,7 +30,7 @@ from bayes_ptsd.store.results import ROOM
 
 __all__ = ["last_weights", "reanalyze"]
 
-# bytes: the store of a quick run of the shipped evidence has 47 million, its page 7
+# bytes: the store of a quick run of the shipped evidence has under 25 million, its page 7
 QUICK_ROOM = 60_000_000
 # three times as many exact results, the draws of the sampled models, and the larger page
 WHOLE_ROOM = 250_000_000

@@ -6,10 +6,13 @@ listing a store reads nothing else. docs/guides/store.md describes every key.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +46,11 @@ __all__ = [
 # 16**6 is 17 million: in a store of 1,000 results one shares its first six digits with another by
 # a chance of 6 in 100,000
 SHORTEST_PREFIX = 6
+# nanoseconds after a change by which a later one has another time: file systems count in steps, of
+# milliseconds mostly and of two seconds at most
+SETTLED = 2 * 10**9
+# sidecars that a process keeps, each some 20 kB in memory: those of four whole reanalyses
+KEPT = 2048
 
 
 class Listing(NamedTuple):
@@ -116,19 +124,47 @@ def sidecar_path(root: str | Path, result_id: str) -> Path:
     return Path(root) / RESULTS / f"{result_id}.json"
 
 
-def read_sidecar(root: str | Path, result_id: str) -> dict[str, Any]:
-    """Read the sidecar of a result (keys of docs/guides/store.md); an altered one is refused."""
+def read_sidecar(root: str | Path, result_id: str, *, anew: bool = False) -> dict[str, Any]:
+    """Read the sidecar of a result (keys of docs/guides/store.md); an altered one is refused.
+
+    A process reads a file once, and again if it was changed since, or if it is to be read `anew`.
+    """
     if not is_result_id(result_id):
         raise ResultNotFoundError(f"{root}: {result_id!a} is no id of a result")
     path = sidecar_path(root, result_id)
+    signature = None if anew else _signature(path)
     try:
-        sidecar = read_sealed(path)
-        if sidecar.get("result_id") != result_id:
-            described = ascii(sidecar.get("result_id"))[:66]
-            raise StoreError(f"{path}: damaged: it describes result {described}")
-        return checked_sidecar(sidecar, f"{path}: sealed but wrong")
+        if signature is None:
+            return _whole_sidecar(path, result_id)
+        return copy.deepcopy(_kept_sidecar(path, result_id, signature))
     except StoreError as error:
         raise StoreError(f"{error}; {_remedy(root, result_id)}") from error
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    """Return what differs whenever a file was changed; None of one changed just now or absent."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    if abs(time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns)) < SETTLED:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=KEPT)
+def _kept_sidecar(path: Path, result_id: str, _signature: tuple[int, ...]) -> dict[str, Any]:
+    """Return the sidecar of a result as it was read when its file had this signature."""
+    return _whole_sidecar(path, result_id)
+
+
+def _whole_sidecar(path: Path, result_id: str) -> dict[str, Any]:
+    """Read the sidecar of a result, which must be whole and of it."""
+    sidecar = read_sealed(path)
+    if sidecar.get("result_id") != result_id:
+        described = ascii(sidecar.get("result_id"))[:66]
+        raise StoreError(f"{path}: damaged: it describes result {described}")
+    return checked_sidecar(sidecar, f"{path}: sealed but wrong")
 
 
 def read_manifest(root: str | Path, run_id: str) -> dict[str, Any]:

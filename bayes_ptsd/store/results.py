@@ -21,11 +21,12 @@ import xarray as xr
 from bayes_ptsd.display import html_table
 from bayes_ptsd.errors import StoreError, nearest
 from bayes_ptsd.evidence import Evidence, EvidenceKind
-from bayes_ptsd.specification import ModelSpec
+from bayes_ptsd.specification import REDRAWN, ModelSpec
 from bayes_ptsd.store import catalog, records, upkeep
 from bayes_ptsd.store.files import RESULTS, command, make_folders, publish, writing
 from bayes_ptsd.store.netcdf import decode, encode, write_zarr
 from bayes_ptsd.store.patients import without_rows
+from bayes_ptsd.store.redrawn import with_draws, without_draws
 from bayes_ptsd.store.tables import flat_table, write_table
 from bayes_ptsd.whole_files import unique_ending, write_new
 
@@ -188,7 +189,8 @@ class ResultStore:
         if kind == "patients" and not keep_data:
             tree, dropped = without_rows(tree)
             tree.attrs["dropped"] = json.dumps(dropped)
-        records.publish_result(self.path, encode(tree), {**described, "dropped": dropped})
+        content = encode(without_draws(tree))
+        records.publish_result(self.path, content, {**described, "dropped": dropped})
         return result_id
 
     def has(self, result_id: str) -> bool:
@@ -231,7 +233,7 @@ class ResultStore:
         sidecar = self._sidecar(result_id)
         content = catalog.read_verified(self.path, sidecar)
         try:
-            return decode(content)
+            return with_draws(decode(content))
         except StoreError as error:
             words = command(f"store remove {sidecar['result_id']}", self.path)
             raise StoreError(
@@ -369,7 +371,7 @@ class ResultStore:
         result_id : str
             Its id, or at least the first six digits.
         path : str or Path
-            The new file, a copy of the NetCDF file, or with suffix ``.zarr`` a Zarr folder.
+            The new file, the NetCDF file with all draws, or with suffix ``.zarr`` a Zarr folder.
 
         Returns
         -------
@@ -386,6 +388,8 @@ class ResultStore:
         if Path(path).suffix == ".zarr":
             return write_zarr(self.load(result_id), Path(path))
         content = catalog.read_verified(self.path, self._sidecar(result_id))
+        if REDRAWN in decode(content).attrs:
+            content = encode(self.load(result_id))
         write_new({Path(path): content}, error=StoreError)
         return Path(path)
 

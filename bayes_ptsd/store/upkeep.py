@@ -160,7 +160,7 @@ def _stems(names: dict[str, list[str]], folder: str) -> list[str]:
 def _problem(root: Path, result_id: str) -> Iterator[str]:
     """Yield what is wrong with one result, if anything is."""
     try:
-        read_verified(root, read_sidecar(root, result_id))
+        read_verified(root, read_sidecar(root, result_id, anew=True))
     except StoreError as error:
         # a result that is removed while others are verified is not a damaged one
         if os.path.lexists(sidecar_path(root, result_id)):

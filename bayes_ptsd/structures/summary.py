@@ -30,7 +30,14 @@ from bayes_ptsd.evidence.published import (
     select_contrast,
     sole_contrast,
 )
-from bayes_ptsd.exact.printed import accepted_row, describe_row, fit_exact, needs_sd, row_prior
+from bayes_ptsd.exact.printed import (
+    accepted_row,
+    describe_row,
+    draw_printed,
+    fit_exact,
+    needs_sd,
+    row_prior,
+)
 from bayes_ptsd.exact.summary import likelihood_of
 from bayes_ptsd.frequentist.documents import COLUMNS, finite
 from bayes_ptsd.prior_family import ess_patients
@@ -187,6 +194,7 @@ SUMMARY = Structure(
     exact=lambda model, seed: fit_exact(model.evidence, model.spec, seed=seed),
     groups=_groups,
     checks=lambda *_: {},
+    redrawn=draw_printed,
     counterpart=_counterpart,
     prior_lines=_prior_lines,
     example=_example,

@@ -141,13 +141,13 @@ def _block_ranks(task: RankTask, sampler: Sampler, block: tuple[int, int]) -> xr
     drawn = sampler(scores, wanted, task.draws, draw_seed)
     known = truth.isel(chain=0, drop=True).rename(draw="dataset").isel(dataset=slice(wanted))
     names = [str(name) for name in known.data_vars]
-    together = xr.concat([known.expand_dims("draw"), drawn[names]], dim="draw")
-    found = _quantities(together, task.model, scores)
-    ranks = [(values[:, 1:] < values[:, :1]).sum(axis=1) for values in found.values()]
+    tests = _quantities(known.expand_dims("draw"), task.model, scores)
+    among = _quantities(drawn[names], task.model, scores)
+    ranks = [(among[name] < value).sum(axis=1) for name, value in tests.items()]
     figures = {str(n): ("simulation", v.values) for n, v in drawn.items() if v.dims == ("dataset",)}
     return xr.Dataset(
         {"rank": (("simulation", "quantity"), np.stack(ranks, axis=1)), **figures},
-        coords={"simulation": number * BLOCK + np.arange(wanted), "quantity": list(found)},
+        coords={"simulation": number * BLOCK + np.arange(wanted), "quantity": list(tests)},
     )
 
 

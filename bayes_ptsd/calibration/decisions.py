@@ -14,7 +14,7 @@ from bayes_ptsd.calibration.work import blocks_of, run_tasks
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.priors import FloatArray
 from bayes_ptsd.provenance import DEFAULT_SEED
-from bayes_ptsd.structures.crossover.exact import crossover_batch, exact_priors, why_not_exact
+from bayes_ptsd.structures.crossover.exact import exact_priors, treatment_batch, why_not_exact
 from bayes_ptsd.structures.crossover.model import CrossoverModel
 
 __all__ = ["DECISION", "operating_characteristics"]
@@ -81,12 +81,12 @@ def _block_posteriors(task: DecisionTask) -> FloatArray:
     model, (number, wanted) = task.model, task.block
     truth = task.scenario.treatment * float(model.endpoint.reference_sd or 1.0)
     scores = simulate_scenario(model, task.scenario, number, seed=task.seed)
-    table = crossover_batch(
+    found = treatment_batch(
         replace(model.pairs, score=scores), exact_priors(model), benefit_sign=model.sign,
         covariance=model.options["form"], thresholds=(0.0, truth),
-    ).sel(estimand="treatment_difference").isel(dataset=slice(wanted))  # fmt: skip
-    above = table["prob_greater"].values
-    return np.stack([table["mean"].values, table["sd"].values, above[:, 0], above[:, 1]])
+    )  # fmt: skip
+    above = found.above[:, 0]
+    return np.stack([found.mean[:, 0], found.sd[:, 0], above[:, 0], above[:, 1]])[:, :wanted]
 
 
 def _summary(table: FloatArray, truth: FloatArray, limits: FloatArray) -> xr.Dataset:

@@ -6,7 +6,7 @@ make rows a crossover are checked in one place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,6 +64,13 @@ class CrossoverPairs:
     def batched(self) -> bool:
         """Whether there is a leading ``dataset`` dim."""
         return self.score.ndim == 3
+
+    def part(self, chosen: slice) -> CrossoverPairs:
+        """Return some of the data sets of a batch; one baseline may be that of all of them."""
+        baseline = self.baseline
+        if baseline is not None and baseline.ndim == 2:
+            baseline = baseline[chosen]
+        return replace(self, score=self.score[chosen], baseline=baseline)
 
     def completers(self) -> CrossoverPairs:
         """Return the patients with both periods, of one data set: several can differ in them."""

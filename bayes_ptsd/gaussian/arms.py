@@ -7,7 +7,7 @@ Equations in ``docs/methods/first-period.md``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -27,14 +27,14 @@ def _products(rows: FloatArray, present: BoolArray) -> FloatArray:
     return np.asarray(np.einsum("dsac,dsae->dace", rows, rows))
 
 
-def _common_log_det(value: FloatArray, count: FloatArray) -> FloatArray:
+def _common_log_det(value: Sequence[FloatArray], count: Sequence[FloatArray]) -> FloatArray:
     """Return the log determinant of all scores under one standard deviation."""
-    return np.asarray(2 * count.sum(axis=1, keepdims=True) * np.log(value[:, 0]))
+    return np.asarray(2 * sum(count) * np.log(value[0]))
 
 
-def _arm_log_det(value: FloatArray, count: FloatArray) -> FloatArray:
+def _arm_log_det(value: Sequence[FloatArray], count: Sequence[FloatArray]) -> FloatArray:
     """Return the log determinant of all scores under a standard deviation for each arm."""
-    return np.asarray(2 * (count[:, 1:, None] * np.log(value)).sum(axis=1))
+    return np.asarray(2 * (count[1] * np.log(value[0]) + count[2] * np.log(value[1])))
 
 
 # One residual standard deviation for both arms.
@@ -43,7 +43,7 @@ EQUAL = Covariance(
     ("sd_residual",),
     ("log",),
     _products,
-    lambda value: np.repeat(value**-2, 2, axis=1),
+    lambda value: [value[0] ** -2] * 2,
     _common_log_det,
 )
 # One for each arm: [1] is the control arm, [2] the active one, the order of the rows.
@@ -52,7 +52,7 @@ UNEQUAL = Covariance(
     ("sd_residual", "sd_residual"),
     ("log", "log"),
     _products,
-    lambda value: value**-2,
+    lambda value: [sd**-2 for sd in value],
     _arm_log_det,
 )
 

@@ -127,7 +127,7 @@ class Axis:
         widest = (-1.0, 1.0) if self.kind == "atanh" else (0.0, np.inf)
         if not isinstance(self.prior, Prior) or not self.prior.proper:
             return widest
-        if self.kind == "atanh" and self.prior.dist == "beta":
+        if self.prior.dist == ("beta" if self.kind == "atanh" else "half_normal"):
             return widest
         low, high = map(float, self.prior.quantile([0.0, 1.0]))
         if low < widest[0] or high > widest[1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,11 +45,12 @@ class Covariance:
     # Rows (dataset, subject, period, column), zero where missing, and which periods are there, to
     # cross-products (dataset, block, column, column).
     blocks: Callable[[FloatArray, BoolArray], FloatArray]
-    # Parameters (dataset, axis, node) to inverse covariances (dataset, block, node).
-    weights: Callable[[FloatArray], FloatArray]
+    # Parameters by axis, whose dims (dataset, then those of the nodes) broadcast, to the inverse
+    # covariances by block.
+    weights: Callable[[Sequence[FloatArray]], list[FloatArray]]
     # Parameters and the numbers of patients with both, only the first and only the second period,
-    # (dataset, 3), to log determinants (dataset, node).
-    log_det: Callable[[FloatArray, FloatArray], FloatArray]
+    # which broadcast with them, to log determinants.
+    log_det: Callable[[Sequence[FloatArray], Sequence[FloatArray]], FloatArray]
 
 
 def covariance_axes(
@@ -91,18 +92,17 @@ def _intercept_blocks(rows: FloatArray, present: BoolArray) -> FloatArray:
     return np.stack([_products(part, part) for part in (change, total, single)], axis=1)
 
 
-def _intercept_variances(value: FloatArray) -> FloatArray:
+def _intercept_variances(value: Sequence[FloatArray]) -> list[FloatArray]:
     """Return the variances of half-differences, half-sums and single periods."""
     # both can be zero where the scores leave them free; the square of 1/floor is still a number
-    between, within = value[:, 0] ** 2, np.maximum(value[:, 1] ** 2, VARIANCE_FLOOR)
-    return np.stack([within, within + 2 * between, within + between], axis=1)
+    between, within = value[0] ** 2, np.maximum(value[1] ** 2, VARIANCE_FLOOR)
+    return [within, within + 2 * between, within + between]
 
 
-def _intercept_log_det(value: FloatArray, count: FloatArray) -> FloatArray:
+def _intercept_log_det(value: Sequence[FloatArray], count: Sequence[FloatArray]) -> FloatArray:
     """Return the log determinant of all scores under a random intercept."""
-    logs = np.log(_intercept_variances(value))
-    both, single = count[:, :1], count[:, 1:].sum(axis=1, keepdims=True)
-    return np.asarray(both * (logs[:, 0] + logs[:, 1]) + single * logs[:, 2])
+    change, total, single = map(np.log, _intercept_variances(value))
+    return np.asarray(count[0] * (change + total) + (count[1] + count[2]) * single)
 
 
 def _bivariate_blocks(rows: FloatArray, present: BoolArray) -> FloatArray:
@@ -115,19 +115,20 @@ def _bivariate_blocks(rows: FloatArray, present: BoolArray) -> FloatArray:
     return np.stack([*parts, *(_products(part, part) for part in alone)], axis=1)
 
 
-def _bivariate_weights(value: FloatArray) -> FloatArray:
+def _bivariate_weights(value: Sequence[FloatArray]) -> list[FloatArray]:
     """Return the entries of the inverse covariance of a pair, then of single periods."""
-    first, second, rho = value[:, 0], value[:, 1], value[:, 2]
+    first, second, rho = value
     rest = 1 - rho**2
     pair = [1 / (first**2 * rest), -rho / (first * second * rest), 1 / (second**2 * rest)]
-    return np.stack([*pair, first**-2, second**-2], axis=1)
+    return [*pair, first**-2, second**-2]
 
 
-def _bivariate_log_det(value: FloatArray, count: FloatArray) -> FloatArray:
+def _bivariate_log_det(value: Sequence[FloatArray], count: Sequence[FloatArray]) -> FloatArray:
     """Return the log determinant of all scores under two variances and a correlation."""
-    first, second = 2 * np.log(value[:, 0]), 2 * np.log(value[:, 1])
-    pair = first + second + np.log1p(-(value[:, 2] ** 2))
-    return np.asarray(count[:, :1] * pair + count[:, 1:2] * first + count[:, 2:] * second)
+    first, second, rho = value
+    pair = count[0] * np.log1p(-(rho**2))
+    alone = [2 * (count[0] + count[i]) * np.log(sd) for i, sd in ((1, first), (2, second))]
+    return np.asarray(pair + alone[0] + alone[1])
 
 
 # By name. Brackets hold the period of a parameter; 2 makes the log of an sd that of a variance.
@@ -137,15 +138,15 @@ COVARIANCES: Mapping[str, Covariance] = {
         ("sd_residual",),
         ("log",),
         lambda rows, present: _products(rows[:, :, 0], rows[:, :, 0])[:, None],
-        lambda value: value**-2,
-        lambda value, count: 2 * count.sum(axis=1, keepdims=True) * np.log(value[:, 0]),
+        lambda value: [value[0] ** -2],
+        lambda value, count: 2 * sum(count) * np.log(value[0]),
     ),
     "random_intercept": Covariance(
         ("sd_subject", "sd_within"),
         ("sd_subject", "sd_within"),
         ("from_zero", "log"),
         _intercept_blocks,
-        lambda value: 1 / _intercept_variances(value),
+        lambda value: [1 / variance for variance in _intercept_variances(value)],
         _intercept_log_det,
     ),
     "bivariate": Covariance(

@@ -25,11 +25,11 @@ def draw_posterior(solution: Solution, *, draws: int, rng: np.random.Generator) 
     In score units; treatment difference and carryover are benefit-positive, the others as recorded.
     """
     problem = solution.problem
-    value = problem.values(_coordinates(solution.quadrature, draws, rng))
+    value = problem.values(list(np.moveaxis(_coordinates(solution.quadrature, draws, rng), 1, 0)))
     linear = problem.linear(value)
     share = linear.log_marginal - special.logsumexp(linear.log_marginal, axis=1, keepdims=True)
     passed = np.cumsum(np.exp(share), axis=1)[:, :-1]
-    chosen = (rng.uniform(size=(len(value), 1, draws)) > passed).sum(axis=1, keepdims=True)
+    chosen = (rng.uniform(size=(len(problem.scale), 1, draws)) > passed).sum(axis=1, keepdims=True)
     noise = rng.normal(size=(len(problem.design.priors), *linear.mean[0].shape))
     table = [
         np.take_along_axis(np.broadcast_to(part, share.shape), chosen, axis=1)[:, 0]
@@ -37,7 +37,7 @@ def draw_posterior(solution: Solution, *, draws: int, rng: np.random.Generator) 
     ]
     coefficients = np.stack(table, axis=-1)
     named = {name: coefficients @ v for name, v in problem.design.estimands.items()}
-    named |= {axis.name: value[:, i] for i, axis in enumerate(problem.axes)}
+    named |= {axis.name: value[i] for i, axis in enumerate(problem.axes)}
     return _dataset(named)
 
 
@@ -53,7 +53,8 @@ def _coordinates(quadrature: Quadrature, draws: int, rng: np.random.Generator) -
         if others:
             basis = legendre.legvander(unit, series.shape[2] - 1)
             flat = series.reshape(*series.shape[:3], -1)
-            series = (basis[:, :, None, :] @ flat)[:, :, 0]
+            # the first axis has one series for all draws: one product a data set
+            series = basis @ flat[:, 0] if len(found) == 1 else (basis[:, :, None] @ flat)[:, :, 0]
             series = series.reshape(len(unit), draws, *quadrature.series.shape[-others:])
     low, high = quadrature.low[:, :, None], quadrature.high[:, :, None]
     return np.asarray(low + (high - low) * (np.stack(found, axis=1) + 1) / 2)

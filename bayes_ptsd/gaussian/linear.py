@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from scipy import special
@@ -18,12 +18,21 @@ from scipy import special
 from bayes_ptsd.errors import SpecError
 from bayes_ptsd.priors import FloatArray, Prior
 
-__all__ = ["LinearPosterior", "NormalComponents", "normal_components", "solve"]
+__all__ = [
+    "LinearPosterior",
+    "NormalComponents",
+    "cross_entries",
+    "normal_components",
+    "solve",
+]
 
 # log(2 pi), of the normal density's constant.
 LOG_2PI = math.log(2 * math.pi)
-# A squared pivot this small beside its diagonal entry has lost 12 of a double's 16 digits.
+# A pivot this small beside its diagonal entry has lost 12 of a double's 16 digits.
 PIVOT = 1e-12
+# Multiplications of one matrix product up to which OpenBLAS, NumPy's, uses one thread: others that
+# wait for the next one would burn more than they save.
+ONE_THREAD = 2**18
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class NormalComponents:
     mean: FloatArray  # dims (component, coefficient)
     precision: FloatArray  # the same; zero means flat
 
-    @property
+    @cached_property
     def log_norm(self) -> FloatArray:
         """Log of weight and normalizing constants of the proper factors, dim ``(component,)``."""
         logs = np.where(self.precision > 0, np.log(np.maximum(self.precision, 1e-300)), LOG_2PI)
@@ -88,38 +97,72 @@ def _student_components(nu: float, mu: float, sigma: float) -> list[tuple[float,
 
 @dataclass(frozen=True)
 class LinearPosterior:
-    """Normal posteriors of the coefficients at each node."""
+    """Normal posteriors of the coefficients at each node.
+
+    Their precision is ``L D L'``, `lower` the entries of L below its diagonal of ones, `pivot` D.
+    """
 
     # With the component's prior weight, dims (dataset, component, node); NaN where the system is
     # singular to rounding.
     log_marginal: FloatArray
-    # (row, column) of the lower Cholesky factor of the precision
-    factor: dict[tuple[int, int], FloatArray]
-    half: list[FloatArray]  # by coefficient, the mean less its center before the factor's transpose
+    lower: dict[tuple[int, int], FloatArray]  # by (row, column)
+    pivot: list[FloatArray]
+    half: list[FloatArray]  # by coefficient, L' times the mean less its center
     center: FloatArray  # of the coefficients, dims (dataset, coefficient)
 
     @cached_property
     def mean(self) -> list[FloatArray]:
         """Posterior means by coefficient; a search for the box needs none."""
-        parts = _backward(self.factor, self.half)
+        parts = _backward(self.lower, self.half)
         return [part + self.center[:, i, None, None] for i, part in enumerate(parts)]
 
     def combination(self, vector: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return mean and sd of a linear combination of the coefficients at each node."""
-        terms = [value * mean for value, mean in zip(vector, self.mean, strict=True) if value]
-        columns = [np.full(1, value) for value in vector]
-        root = _forward(self.factor, columns)
-        return sum(terms, np.zeros(1)), np.sqrt(sum((part**2 for part in root), np.zeros(1)))
+        terms = [mean if value == 1 else value * mean
+                 for value, mean in zip(vector, self.mean, strict=True) if value]  # fmt: skip
+        return sum(terms[1:], terms[0]), np.sqrt(self._variance(vector.tolist()))
+
+    def _variance(self, vector: list[float]) -> FloatArray:
+        """Return the variance of a linear combination at each node."""
+        first = next(i for i, value in enumerate(vector) if value)
+        root: dict[int, FloatArray | float] = {first: vector[first]}
+        total = np.asarray(vector[first] ** 2 / self.pivot[first])
+        for i in range(first + 1, len(vector)):
+            root[i] = vector[i] - sum(self.lower[i, k] * root[k] for k in range(first, i))
+            total = total + np.square(root[i]) / self.pivot[i]
+        return total
 
     def draw(self, noise: FloatArray) -> list[FloatArray]:
         """Turn standard normal `noise`, coefficient dim first, into draws of the coefficients."""
-        moves = _backward(self.factor, list(noise))
+        scaled = [one / np.sqrt(pivot) for one, pivot in zip(noise, self.pivot, strict=True)]
+        moves = _backward(self.lower, scaled)
         return [mean + move for mean, move in zip(self.mean, moves, strict=True)]
 
 
+def cross_entries(moments: FloatArray, prior: NormalComponents, center: FloatArray) -> FloatArray:
+    """Return the lower entries of all cross-products, dims ``(dataset, component, entry, block)``.
+
+    Column by column, each from its diagonal on.
+    `moments` are those of the design columns and, last, of the residual scores, dims ``(dataset,
+    block, column, column)``; `center` the coefficients that were subtracted from the scores. The
+    prior is one more block, the last, whose weight is one at every node.
+    """
+    size = moments.shape[-1] - 1
+    shift = prior.mean - center[:, None, :]
+    pull = prior.precision * shift
+    own = np.zeros((*shift.shape[:2], 1, size + 1, size + 1))
+    own[..., 0, range(size), range(size)] = prior.precision
+    own[..., 0, size, :size] = pull
+    own[..., 0, size, size] = (pull * shift).sum(axis=2)
+    scores = np.broadcast_to(moments[:, None], (*shift.shape[:2], *moments.shape[1:]))
+    blocks = np.concatenate([scores, own], axis=2)
+    rows, columns = map(list, zip(*_places(size), strict=True))
+    return np.ascontiguousarray(np.swapaxes(blocks[..., rows, columns], 2, 3))
+
+
 def solve(
-    moments: FloatArray,
-    weights: FloatArray,
+    entries: FloatArray,
+    weights: Sequence[FloatArray],
     *,
     log_det: FloatArray,
     count: FloatArray,
@@ -128,80 +171,89 @@ def solve(
 ) -> LinearPosterior:
     """Integrate the linear coefficients out at each node, in closed form [1]_.
 
-    `moments` are cross-products of the design columns and, last, the residual scores, dims
-    ``(dataset, block, column, column)``; `weights` the entries of the inverse covariance that
-    multiply the blocks, ``(dataset, block, node)``; `log_det` that of the covariance of all `count`
-    scores, ``(dataset, node)``; `center` the coefficients that were subtracted from the scores.
+    `entries` are from `cross_entries`; `weights` the entries of the inverse covariance that
+    multiply the blocks of scores and `log_det` the log determinant of the covariance of all `count`
+    scores, dims dataset and those of the nodes, which become one; `center` the coefficients that
+    were subtracted from the scores.
 
     References
     ----------
     .. [1] Lindley DV, Smith AFM. Bayes estimates for the linear model. JRSS B 1972;34:1-41.
     """
-    size = moments.shape[-1] - 1
-    entry = _entries(moments, weights)
-    shift = prior.mean - center[:, None, :]
-    pull = (prior.precision * shift)[:, :, :, None]
-    for i in range(size):
-        entry[i, i] = entry[i, i] + prior.precision[None, :, i, None]
-    factor = _cholesky(entry, size)
-    half = _forward(factor, [entry[size, i] + pull[:, :, i] for i in range(size)])
-    fit = sum(part**2 for part in half)
-    total = entry[size, size] + (prior.precision * shift**2).sum(axis=2)[:, :, None]
+    size = center.shape[1]
+    table = _weighted(entries, _node_weights(weights, log_det.shape))
+    entry = dict(zip(_places(size), table, strict=True))
+    pivot = [entry[j, j] for j in range(size)]
+    least = [PIVOT * one for one in pivot]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        lower = _eliminate(entry, size)
+        logs = entry[size, size]
+        logs += log_det.reshape(len(entries), 1, -1)
+        for one in pivot:
+            logs += np.log(one)
+    logs *= -0.5
     # flat coefficients keep the sqrt(2 pi) of their integral; log_norm cancels it for proper ones
-    log_marginal = prior.log_norm[None, :, None] - 0.5 * (
-        (count[:, None, None] - size) * LOG_2PI + log_det[:, None, :] + total - fit
-    )
-    log_marginal = log_marginal - sum(np.log(factor[i, i]) for i in range(size))
-    return LinearPosterior(log_marginal, factor, half, center)
-
-
-def _entries(moments: FloatArray, weights: FloatArray) -> dict[tuple[int, int], FloatArray]:
-    """Return the lower entries of the weighted cross-products, dims (dataset, 1, node)."""
-    pairs = [(i, j) for i in range(moments.shape[-1]) for j in range(i + 1)]
-    rows, columns = map(list, zip(*pairs, strict=True))
-    weighted = np.einsum("dkp,dkn->dpn", moments[:, :, rows, columns], weights)
-    return {pair: weighted[:, number, None, :] for number, pair in enumerate(pairs)}
-
-
-def _less(value: FloatArray, terms: Iterable[FloatArray]) -> FloatArray:
-    """Subtract the sum of terms, nothing where there is none: a pass over all nodes costs."""
-    known = list(terms)
-    return value - sum(known[1:], known[0]) if known else value
-
-
-def _cholesky(
-    entry: Mapping[tuple[int, int], FloatArray], size: int
-) -> dict[tuple[int, int], FloatArray]:
-    """Factor symmetric matrices given by their lower entries."""
-    factor: dict[tuple[int, int], FloatArray] = {}
-    for j in range(size):
-        square = _less(entry[j, j], (factor[j, k] ** 2 for k in range(j)))
+    logs += (prior.log_norm - 0.5 * LOG_2PI * (count[:, None] - size))[:, :, None]
+    for one, limit in zip(pivot, least, strict=True):
         # lost to rounding: such nodes, at the rim of the widest box, count as impossible
-        factor[j, j] = np.sqrt(np.where(square > PIVOT * entry[j, j], square, np.nan))
-        for i in range(j + 1, size):
-            rest = _less(entry[i, j], (factor[i, k] * factor[j, k] for k in range(j)))
-            factor[i, j] = rest / factor[j, j]
-    return factor
+        kept = one > limit
+        if not kept.all():
+            logs[~kept] = np.nan
+    half = [lower.pop((size, j)) for j in range(size)]
+    return LinearPosterior(logs, lower, pivot, half, center)
 
 
-def _forward(
-    factor: Mapping[tuple[int, int], FloatArray], right: list[FloatArray]
-) -> list[FloatArray]:
-    """Solve with the lower factor."""
-    found: list[FloatArray] = []
-    for i, value in enumerate(right):
-        known = (factor[i, k] * found[k] for k in range(i))
-        found.append(_less(value, known) / factor[i, i])
+@cache
+def _places(size: int) -> list[tuple[int, int]]:
+    """Return row and column of the lower entries, column by column, the scores' row the last."""
+    return [(i, j) for j in range(size + 1) for i in range(j, size + 1)]
+
+
+def _node_weights(weights: Sequence[FloatArray], shape: tuple[int, ...]) -> FloatArray:
+    """Put the weights of the blocks side by side, the prior's last, dims (dataset, block, node)."""
+    table = np.empty((shape[0], len(weights) + 1, *shape[1:]))
+    for number, weight in enumerate(weights):
+        table[:, number] = weight
+    table[:, -1] = 1.0
+    return table.reshape(*table.shape[:2], -1)
+
+
+def _weighted(entries: FloatArray, weights: FloatArray) -> FloatArray:
+    """Add the blocks of entries up, dims (entry, dataset, component, node)."""
+    count, blocks = entries.shape[2:]
+    found = np.empty((count, *entries.shape[:2], weights.shape[-1]))
+    step = ONE_THREAD // (count * blocks)
+    for start in range(0, weights.shape[-1], step):
+        part = slice(start, start + step)
+        np.matmul(entries, weights[:, None, :, part], out=np.moveaxis(found[..., part], 0, 2))
     return found
 
 
+def _eliminate(
+    entry: Mapping[tuple[int, int], FloatArray], size: int
+) -> dict[tuple[int, int], FloatArray]:
+    """Factor symmetric matrices given by their lower entries, which are overwritten.
+
+    Return the entries of L, the scores' row among them. The diagonal becomes the pivots and, last,
+    what is left of the squared scores without their regression on the columns.
+    """
+    lower: dict[tuple[int, int], FloatArray] = {}
+    spare = np.empty_like(entry[0, 0])
+    for j in range(size):
+        for i in range(j + 1, size + 1):
+            lower[i, j] = entry[i, j] / entry[j, j]
+            for k in range(j + 1, i + 1):
+                entry[i, k] -= np.multiply(lower[i, j], entry[k, j], out=spare)
+    return lower
+
+
 def _backward(
-    factor: Mapping[tuple[int, int], FloatArray], right: list[FloatArray]
+    lower: Mapping[tuple[int, int], FloatArray], right: list[FloatArray]
 ) -> list[FloatArray]:
-    """Solve with the transpose of the lower factor."""
+    """Solve with the transpose of L."""
     size = len(right)
-    found: list[FloatArray] = [np.zeros(1)] * size
+    found = list(right)
     for i in reversed(range(size)):
-        known = (factor[k, i] * found[k] for k in range(i + 1, size))
-        found[i] = _less(right[i], known) / factor[i, i]
+        for k in range(i + 1, size):
+            found[i] = found[i] - lower[k, i] * found[k]
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import special
@@ -11,12 +12,20 @@ from scipy import special
 from bayes_ptsd.errors import FitError, SpecError
 from bayes_ptsd.gaussian.axes import Axis
 from bayes_ptsd.gaussian.designs import Covariance, Design
-from bayes_ptsd.gaussian.linear import LinearPosterior, NormalComponents, normal_components, solve
+from bayes_ptsd.gaussian.linear import (
+    LinearPosterior,
+    NormalComponents,
+    cross_entries,
+    normal_components,
+    solve,
+)
 from bayes_ptsd.gaussian.quadrature import (
     EDGE_TOLERANCE,
     Quadrature,
+    find_box,
     integrate,
     refuse_inexact,
+    unit_nodes,
 )
 from bayes_ptsd.priors import FloatArray, Prior
 
@@ -53,30 +62,38 @@ class Problem:
             scale=self.scale[chosen],
         )
 
-    def values(self, coordinate: FloatArray) -> FloatArray:
-        """Return the parameters at coordinates, both ``(dataset, axis, node)``."""
-        scale = self.scale[:, None]
-        columns = [axis.value(coordinate[:, i], scale) for i, axis in enumerate(self.axes)]
-        return np.stack(columns, axis=1)
+    @cached_property
+    def entries(self) -> FloatArray:
+        """The cross-products with those of the coefficients' prior, as `solve` takes them."""
+        return cross_entries(self.moments, self.prior, self.center)
 
-    def linear(self, value: FloatArray) -> LinearPosterior:
-        """Integrate the coefficients out at parameters ``(dataset, axis, node)``."""
+    def values(self, coordinate: Sequence[FloatArray]) -> list[FloatArray]:
+        """Return the parameters at coordinates, by axis, dataset dim first."""
+        return [
+            axis.value(x, _leading(self.scale, x.ndim))
+            for axis, x in zip(self.axes, coordinate, strict=True)
+        ]
+
+    def linear(self, value: Sequence[FloatArray]) -> LinearPosterior:
+        """Integrate the coefficients out at parameters by axis, whose dims broadcast."""
         return solve(
-            self.moments,
+            self.entries,
             self.covariance.weights(value),
-            log_det=self.covariance.log_det(value, self.count),
+            log_det=self.covariance.log_det(value, list(_leading(self.count.T, 1 + value[0].ndim))),
             count=self.count @ np.array([2.0, 1.0, 1.0]),
             prior=self.prior,
             center=self.center,
         )
 
-    def log_prior(self, coordinate: FloatArray, value: FloatArray) -> FloatArray:
-        """Return the log prior density of the coordinates, dims ``(dataset, node)``."""
-        scale = self.scale[:, None]
-        total = np.zeros(coordinate[:, 0].shape)
-        for i, axis in enumerate(self.axes):
-            total += axis.log_prior(value[:, i]) + axis.log_jacobian(coordinate[:, i], scale)
-        return total
+    def log_prior(
+        self, coordinate: Sequence[FloatArray], value: Sequence[FloatArray]
+    ) -> FloatArray:
+        """Return the log prior density of the coordinates, by axis, whose dims broadcast."""
+        parts = [
+            axis.log_prior(value[i]) + axis.log_jacobian(x, _leading(self.scale, x.ndim))
+            for i, (axis, x) in enumerate(zip(self.axes, coordinate, strict=True))
+        ]
+        return sum(parts[1:], parts[0])
 
 
 @dataclass(frozen=True)
@@ -104,6 +121,12 @@ def problem_of_rows(
     _refuse_aliased(columns, prior, list(design.priors))
     center = _least_squares(columns, filled)
     residual = filled - np.einsum("dspc,dc->dsp", columns, center)
+    cells = present.sum(axis=(1, 2))
+    scale = _scale(residual, filled, columns=columns, count=cells, axes=axes)
+    if len(prior.mean) == 1 and prior.precision.any():
+        step = _toward_prior(columns, prior, center, (residual**2).sum(axis=(1, 2)) / cells)
+        center = center + step
+        residual = residual - np.einsum("dspc,dc->dsp", columns, step)
     rows = np.concatenate([columns, residual[..., None]], axis=-1)
     both, first = present.all(axis=2), present[:, :, 0]
     count = [both, first & ~both, present[:, :, 1] & ~both]
@@ -115,7 +138,7 @@ def problem_of_rows(
         moments=covariance.blocks(rows, present),
         center=center,
         count=np.stack([kind.sum(axis=1) for kind in count], axis=1).astype(float),
-        scale=_scale(residual, filled, columns=columns, count=present.sum(axis=(1, 2)), axes=axes),
+        scale=scale,
     )
 
 
@@ -128,40 +151,55 @@ def solve_problem(
     largest; integrals are accurate to about its square. `first` is the number of the first data
     set of a batch, for messages.
     """
-    quadrature, value, linear = _resolved(problem, tolerance, nodes, wider=False)
+    quadrature, lines, linear = _resolved(problem, tolerance, nodes, wider=False)
     if not (quadrature.edge <= EDGE_TOLERANCE[len(problem.axes)]).all():
-        quadrature, value, linear = _resolved(problem, tolerance, nodes, wider=True)
+        quadrature, lines, linear = _resolved(problem, tolerance, nodes, wider=True)
     refuse_inexact(quadrature, problem.axes, tolerance=max(tolerance, ACCEPTED), first=first)
+    tensor = np.stack(np.broadcast_arrays(*lines), axis=1)
+    value = tensor.reshape(*tensor.shape[:2], -1)
     lost = np.asarray(np.isnan(linear.log_marginal).any(axis=1))
     if lost.any():
         # nodes that are singular to rounding have no weight; a number there keeps sums finite
         heaviest = quadrature.weight.argmax(axis=1)[:, None, None]
         value = np.where(lost[:, None], np.take_along_axis(value, heaviest, axis=2), value)
-        linear = problem.linear(value)
-    share = np.exp(linear.log_marginal - _add(linear.log_marginal)[:, None])
-    return Solution(problem, quadrature, value, linear, share * quadrature.weight[:, None])
+        linear = problem.linear(list(np.moveaxis(value, 1, 0)))
+    weight = quadrature.weight[:, None]
+    if linear.log_marginal.shape[1] > 1:
+        weight = weight * np.exp(linear.log_marginal - _add(linear.log_marginal)[:, None])
+    return Solution(problem, quadrature, value, linear, weight)
 
 
 def _resolved(
     problem: Problem, tolerance: float, nodes: int | None, *, wider: bool
-) -> tuple[Quadrature, FloatArray, LinearPosterior]:
+) -> tuple[Quadrature, list[FloatArray], LinearPosterior]:
     """Integrate with as few of the nodes as resolve the density, else with the most.
 
-    With the parameters and the coefficients' posterior at the nodes, the last that were asked for.
+    With the parameters, on lines, and the coefficients' posterior at the nodes.
     """
-    last: list[tuple[FloatArray, LinearPosterior]] = []
-
-    def log_density(coordinate: FloatArray) -> FloatArray:
-        value = problem.values(coordinate)
-        last[:] = [(value, problem.linear(value))]
-        logs = problem.log_prior(coordinate, value) + _add(last[0][1].log_marginal)
-        return np.asarray(np.where(np.isnan(logs), -np.inf, logs))
-
+    box = find_box(lambda x: _at(problem, x)[2], problem.axes, problem.scale, wider=wider)
     for count in NODES[len(problem.axes)] if nodes is None else (nodes,):
-        found = integrate(log_density, problem.axes, problem.scale, nodes=count, wider=wider)
+        value, linear, logs = _at(problem, box.lines(unit_nodes(count)))
+        found = integrate(logs, box, problem.scale)
         if float(found.resolution.max()) <= tolerance:
             break
-    return found, *last[0]
+    return found, value, linear
+
+
+def _at(
+    problem: Problem, lines: list[FloatArray]
+) -> tuple[list[FloatArray], LinearPosterior, FloatArray]:
+    """Return parameters, the coefficients' posterior and the log density at a tensor of lines."""
+    value = problem.values(lines)
+    linear = problem.linear(value)
+    prior = problem.log_prior(lines, value)
+    logs = prior + _add(linear.log_marginal).reshape(prior.shape)
+    logs[np.isnan(logs)] = -np.inf
+    return value, linear, logs
+
+
+def _leading(values: FloatArray, dims: int) -> FloatArray:
+    """Give an array further dims, of length one, after its own."""
+    return values.reshape(values.shape + (1,) * (dims - values.ndim))
 
 
 def _add(logs: FloatArray) -> FloatArray:
@@ -192,6 +230,21 @@ def _least_squares(columns: FloatArray, filled: FloatArray) -> FloatArray:
     square = np.einsum("dspc,dspe->dce", columns, columns)
     right = np.einsum("dspc,dsp->dc", columns, filled)
     return np.asarray((np.linalg.pinv(square, hermitian=True) @ right[..., None])[..., 0])
+
+
+def _toward_prior(
+    columns: FloatArray, prior: NormalComponents, center: FloatArray, variance: FloatArray
+) -> FloatArray:
+    """Return how far the prior draws coefficients off least squares, given the scores' variance.
+
+    A sharp prior far from the coefficients that were subtracted would leave the densities without
+    digits: what it pulls at and what the regression takes out are then alike and huge.
+    """
+    square = np.einsum("dspc,dspe->dce", columns, columns)
+    pull = prior.precision * variance[:, None]
+    total = square + pull[:, :, None] * np.eye(pull.shape[1])
+    right = pull * (prior.mean - center)
+    return np.asarray((np.linalg.pinv(total, hermitian=True) @ right[..., None])[..., 0])
 
 
 def _scale(

@@ -1,16 +1,20 @@
 """Gauss-Legendre quadrature over a box that is found, checked and inverted.
 
-Everything works on a batch of densities at once. Arrays have dims ``(dataset, axis, node)`` for
-coordinates and ``(dataset, node)`` for densities; a tensor of nodes is flattened in C order.
+Everything works on a batch of densities at once. Nodes are the tensor of one line an axis, so that
+what depends on one axis is computed on its line: densities have dims ``(dataset, node, ...)`` with
+one node dim an axis, coordinates the same with ones for the other axes.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.polynomial import legendre
+from numpy.typing import NDArray
 
 from bayes_ptsd.errors import FitError
 from bayes_ptsd.evidence.pairs import BoolArray
@@ -18,16 +22,20 @@ from bayes_ptsd.gaussian.axes import Axis
 from bayes_ptsd.priors import FloatArray, Prior
 
 __all__ = [
+    "Box",
     "LogDensity",
     "Quadrature",
+    "find_box",
     "integrate",
     "refuse_inexact",
     "series_cdf",
     "series_pdf",
     "series_quantile",
+    "unit_nodes",
 ]
 
-LogDensity = Callable[[FloatArray], FloatArray]
+# Log of the unnormalized densities at the tensor of lines, from `Box.lines`.
+LogDensity = Callable[[list[FloatArray]], FloatArray]
 
 # Log units below the peak, by number of axes, that the box holds: a factor of 5e8, or 9e6 where a
 # third axis makes nodes dear.
@@ -37,6 +45,15 @@ SCAN = {1: 65, 2: 17, 3: 13}
 # Marginal density accepted at the edge of the box, relative to its peak: fifty times (three axes:
 # ninety) what exp(-DROP) leaves there, as the sum over the other axes adds to it.
 EDGE_TOLERANCE = {1: 1e-7, 2: 1e-7, 3: 1e-5}
+
+# Parts of the box, a power of two, in one of which a quantile is sought: a fifth of a posterior sd
+# each, from whose middle Newton's steps converge.
+BRACKETS = 64
+# Of the box, to which quantiles are known, and of the integral, as which no double adds a series up
+# better.
+QUANTILE, ROUNDING = 1e-12, 2e-15
+# Steps at most: halvings of a part to QUANTILE where the density is next to nothing.
+HALVINGS = 36
 
 # What to do where the density has not fallen off at an edge of the box: priors that are proper or
 # not at the lower end of a standard deviation, any at its upper end, any of a correlation.
@@ -53,6 +70,24 @@ ALIKE = (
 
 
 @dataclass(frozen=True)
+class Box:
+    """Where the mass of each density of a batch is."""
+
+    low: FloatArray  # in coordinates, dims (dataset, axis)
+    high: FloatArray
+    natural: list[tuple[bool, bool]]  # by axis, whether an end of the box is an end of the prior
+
+    def lines(self, unit: FloatArray) -> list[FloatArray]:
+        """Return the coordinates at `unit`, 0 to 1 along each axis, as lines that broadcast."""
+        width, count = self.high - self.low, self.low.shape[1]
+        found = []
+        for axis in range(count):
+            line = self.low[:, [axis]] + width[:, [axis]] * unit
+            found.append(line.reshape(len(line), *(-1 if i == axis else 1 for i in range(count))))
+        return found
+
+
+@dataclass(frozen=True)
 class Quadrature:
     """A batch of densities on Gauss-Legendre nodes.
 
@@ -60,8 +95,6 @@ class Quadrature:
     ----------
     low, high : ndarray
         Box in coordinates, dims ``(dataset, axis)``.
-    coordinate : ndarray
-        Nodes, dims ``(dataset, axis, node)``.
     weight : ndarray
         Posterior probability of each node, dims ``(dataset, node)``; sums to one.
     log_evidence : ndarray
@@ -78,7 +111,6 @@ class Quadrature:
 
     low: FloatArray
     high: FloatArray
-    coordinate: FloatArray
     weight: FloatArray
     log_evidence: FloatArray
     series: FloatArray
@@ -95,29 +127,23 @@ class Quadrature:
         return _marginal(self.series, axis)
 
 
-def integrate(
-    log_density: LogDensity,
-    axes: Sequence[Axis],
-    scale: FloatArray,
-    *,
-    nodes: int,
-    wider: bool = False,
-) -> Quadrature:
-    """Find the box that holds the mass of each density and integrate over it.
+def unit_nodes(count: int) -> FloatArray:
+    """Return the Gauss-Legendre nodes of an axis on [0, 1], to be put into a box."""
+    return np.asarray((_rule(count)[0] + 1) / 2)
+
+
+def integrate(logs: FloatArray, box: Box, scale: FloatArray) -> Quadrature:
+    """Integrate densities over their boxes.
 
     Parameters
     ----------
-    log_density : callable
-        Log of the unnormalized densities: coordinates ``(dataset, axis, node)`` to values
-        ``(dataset, node)``.
-    axes : sequence of Axis
-        Their coordinates and ends.
+    logs : ndarray
+        Log of the unnormalized densities at the tensor of `unit_nodes` in the box, dims
+        ``(dataset, node, ...)`` with one node dim an axis.
+    box : Box
+        From `find_box`.
     scale : ndarray
-        Scale of each data set in score units, dim ``(dataset,)``.
-    nodes : int
-        Gauss-Legendre nodes per axis.
-    wider : bool
-        Whether the widest box is that of densities far from the scale of the data.
+        Scale of each data set in score units, dim ``(dataset,)``, for messages.
 
     Returns
     -------
@@ -134,37 +160,44 @@ def integrate(
     >>> from bayes_ptsd.gaussian.axes import Axis
     >>> axis = Axis("sd", "log", lambda sd: -0.5 * np.log(sd) ** 2 - np.log(sd))
     >>> one = np.ones(1)
-    >>> def density(x):
-    ...     value = axis.value(x[:, 0], one[:, None])
-    ...     return axis.log_prior(value) + axis.log_jacobian(x[:, 0], one[:, None])
-    >>> result = integrate(density, [axis], one, nodes=32)
+    >>> def density(lines):
+    ...     value = axis.value(lines[0], one[:, None])
+    ...     return axis.log_prior(value) + axis.log_jacobian(lines[0], one[:, None])
+    >>> box = find_box(density, [axis], one)
+    >>> result = integrate(density(box.lines(unit_nodes(32))), box, one)
     >>> round(float(np.exp(result.log_evidence[0]) ** 2 / (2 * np.pi)), 8)
     1.0
     """
-    low, high, natural = _box(log_density, axes, scale, wider)
-    points, weights = legendre.leggauss(nodes)
-    unit = np.stack([g.ravel() for g in np.meshgrid(*[points] * len(axes), indexing="ij")])
-    tensor = np.prod(np.meshgrid(*[weights] * len(axes), indexing="ij"), axis=0).ravel()
-    half = (high - low) / 2
-    coordinate = low[:, :, None] + half[:, :, None] * (unit + 1)
-    logs = log_density(coordinate)
-    peak = logs.max(axis=1, keepdims=True)
-    _refuse_impossible(peak[:, 0], scale)
+    inner, count = tuple(range(1, logs.ndim)), logs.shape[1]
+    weights, transform = _rule(count)[1:]
+    peak = logs.max(axis=inner, keepdims=True)
+    _refuse_impossible(peak.ravel(), scale)
     density = np.exp(logs - peak)
-    weight = density * tensor
-    mass = weight.sum(axis=1)
-    shape = (-1, *[nodes] * len(axes))
-    series = _series((density / mass[:, None]).reshape(shape), points, weights)
+    weight = density * _tensor(weights, len(inner))
+    mass = weight.sum(axis=inner, keepdims=True)
+    series = _series(density / mass, transform)
     return Quadrature(
-        low,
-        high,
-        coordinate,
-        weight=weight / mass[:, None],
-        log_evidence=peak[:, 0] + np.log(mass) + np.log(half).sum(axis=1),
+        box.low,
+        box.high,
+        weight=(weight / mass).reshape(len(logs), -1),
+        log_evidence=(peak + np.log(mass)).ravel() + np.log((box.high - box.low) / 2).sum(axis=1),
         series=series,
-        edges=_edges(density.reshape(shape), weights, natural),
+        edges=_edges(density, weights, box.natural),
         resolution=_resolution(series),
     )
+
+
+@cache
+def _rule(count: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return nodes, weights and what turns values at the nodes into Legendre coefficients."""
+    points, weights = legendre.leggauss(count)
+    transform = (legendre.legvander(points, count - 1) * weights[:, None]).T
+    return points, weights, transform * (np.arange(count) + 0.5)[:, None]
+
+
+def _tensor(weights: FloatArray, axes: int) -> FloatArray:
+    """Return the products of the weights of all axes."""
+    return np.asarray(functools.reduce(np.multiply.outer, [weights] * axes))
 
 
 def _refuse_impossible(peak: FloatArray, scale: FloatArray) -> None:
@@ -180,52 +213,48 @@ def _refuse_impossible(peak: FloatArray, scale: FloatArray) -> None:
         )
 
 
-def _box(
-    log_density: LogDensity, axes: Sequence[Axis], scale: FloatArray, wider: bool
-) -> tuple[FloatArray, FloatArray, list[tuple[bool, bool]]]:
-    """Zoom in on the region where the density is within exp(-DROP) of its peak."""
+def find_box(
+    log_density: LogDensity, axes: Sequence[Axis], scale: FloatArray, *, wider: bool = False
+) -> Box:
+    """Zoom in on the region where each density is within exp(-DROP) of its peak.
+
+    `scale` is that of each data set in score units, dim ``(dataset,)``; `wider` says whether the
+    widest box is that of densities far from it.
+    """
     limits = [axis.limits(scale, wider=wider) for axis in axes]
     least, most = (np.stack([limit[end] for limit in limits], axis=1) for end in (0, 1))
-    low, high = least, most
+    box = Box(least, most, [(limit[2], limit[3]) for limit in limits])
     count = SCAN[len(axes)]
     unit = np.linspace(0, 1, count)
-    tensor = np.stack([g.ravel() for g in np.meshgrid(*[unit] * len(axes), indexing="ij")])
     for _ in range(12):
-        width = high - low
-        logs = log_density(low[:, :, None] + width[:, :, None] * tensor)
-        inside = logs > logs.max(axis=1, keepdims=True) - DROP[len(axes)]
-        first, last = _extent(inside.reshape(-1, *[count] * len(axes)))
+        logs = log_density(box.lines(unit))
+        peak = logs.max(axis=tuple(range(1, logs.ndim)), keepdims=True)
+        first, last = _extent(logs > peak - DROP[len(axes)])
+        width = box.high - box.low
         step = width / (count - 1)
-        new_low = np.maximum(least, low + step * (first - 1))
-        new_high = np.minimum(most, low + step * (last + 1))
-        kept = (new_low >= low) & (new_high <= high) & (new_high - new_low > 0.8 * width)
-        settled = bool(kept.all())
-        low, high = new_low, new_high
-        if settled:
+        low = np.maximum(least, box.low + step * (first - 1))
+        high = np.minimum(most, box.low + step * (last + 1))
+        kept = (low >= box.low) & (high <= box.high) & (high - low > 0.8 * width)
+        box = replace(box, low=low, high=high)
+        if kept.all():
             break
-    return low, high, [(limit[2], limit[3]) for limit in limits]
+    return box
 
 
-def _extent(inside: BoolArray) -> tuple[FloatArray, FloatArray]:
+def _extent(inside: BoolArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return first and last index inside along each axis, dims ``(dataset, axis)``."""
-    first, last = [], []
     dims = range(1, inside.ndim)
-    for axis in dims:
-        line = np.asarray(inside.any(axis=tuple(other for other in dims if other != axis)))
-        first.append(line.argmax(axis=1))
-        last.append(line.shape[1] - 1 - line[:, ::-1].argmax(axis=1))
-    return np.stack(first, axis=1).astype(float), np.stack(last, axis=1).astype(float)
+    lines = [inside.any(axis=tuple(other for other in dims if other != axis)) for axis in dims]
+    table = np.stack(lines, axis=1)
+    return table.argmax(axis=2), inside.shape[1] - 1 - table[:, :, ::-1].argmax(axis=2)
 
 
-def _series(density: FloatArray, points: FloatArray, weights: FloatArray) -> FloatArray:
+def _series(density: FloatArray, transform: FloatArray) -> FloatArray:
     """Return the Legendre coefficients of a batch of densities given on tensor nodes."""
-    count = len(points)
-    transform = (legendre.legvander(points, count - 1) * weights[:, None]).T
-    transform *= (np.arange(count) + 0.5)[:, None]
-    for axis in range(1, density.ndim):
-        # einsum: on matrices this small the threads of BLAS cost more than they save
-        moved = np.einsum("d...k,jk->d...j", np.moveaxis(density, axis, -1), transform)
-        density = np.moveaxis(moved, -1, axis)
+    # one small product a data set: on few numbers the threads of BLAS cost more than they save
+    density = density @ transform.T
+    for axis in range(1, density.ndim - 1):
+        density = np.moveaxis(transform @ np.moveaxis(density, axis, -2), -2, axis)
     return density
 
 
@@ -286,22 +315,44 @@ def series_cdf(series: FloatArray, x: FloatArray) -> FloatArray:
 
 
 def series_quantile(series: FloatArray, p: FloatArray) -> FloatArray:
-    """Invert `series_cdf`, normalized, by bisection to 1e-12 of the box.
+    """Invert `series_cdf`, normalized, by Newton's steps within a bracket, to 1e-12 of the box.
 
     Examples
     --------
     >>> series_quantile(np.array([0.5, 0.0]), np.array([0.25]))
     array([-0.5])
     """
-    integral = legendre.legint(np.moveaxis(series, -1, 0), lbnd=-1)
+    slope = np.ascontiguousarray(np.moveaxis(series, -1, 0))
+    integral = np.asarray(legendre.legint(slope, lbnd=-1), dtype=float)
     total = integral.sum(axis=0)
     target = p * total
-    low, high = np.full(target.shape, -1.0), np.full(target.shape, 1.0)
-    for _ in range(41):
-        middle = (low + high) / 2
-        below = legendre.legval(middle, integral, tensor=False) < target
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.asarray((low + high) / 2)
+    low, high = _bracket(integral, target)
+    x = (low + high) / 2
+    for _ in range(HALVINGS):
+        excess = legendre.legval(x, integral, tensor=False) - target
+        low, high = np.where(excess < 0, x, low), np.where(excess < 0, high, x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = x - excess / legendre.legval(x, slope, tensor=False)
+        following = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+        there = (np.abs(following - x) < QUANTILE) | (np.abs(excess) < ROUNDING * total)
+        if there.all():
+            break
+        x = following
+    return np.asarray(x)
+
+
+def _bracket(integral: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Halve [-1, 1] to where the integral of a series passes the target, by a table of it."""
+    basis = legendre.legvander(np.linspace(-1, 1, BRACKETS + 1)[1:-1], len(integral) - 1)
+    table = np.moveaxis(integral, 0, -1) @ basis.T
+    table = np.broadcast_to(table, (*target.shape, BRACKETS - 1))
+    passed, step = np.zeros((*target.shape, 1), dtype=int), BRACKETS // 2
+    while step:
+        below = np.take_along_axis(table, passed + step - 1, axis=-1) < target[..., None]
+        passed, step = np.where(below, passed + step, passed), step // 2
+    width = 2 / BRACKETS
+    low = width * passed[..., 0] - 1
+    return low, low + width
 
 
 def refuse_inexact(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -16,6 +17,8 @@ from bayes_ptsd.priors import FloatArray
 
 __all__ = [
     "DRAW_TOLERANCE",
+    "Moments",
+    "batch_moments",
     "batch_summaries",
     "exact_group",
     "posterior_tree",
@@ -61,42 +64,72 @@ def batch_summaries(solutions: Iterable[Solution], thresholds: Sequence[float]) 
     ``mean, sd`` on dims ``(dataset, estimand)``; ``prob_greater`` than the thresholds (score units)
     on ``(dataset, estimand, threshold)``, NaN for standard deviations; ``log_marginal_likelihood``.
     """
-    limits, parts, names = np.asarray(thresholds, dtype=float), [], []
-    # a solution is thirty times as large as what is told of it: none is kept
-    for solution in solutions:
-        parts.append((*_moments(solution, limits), solution.quadrature.log_evidence))
-        names = _names(solution.problem)
-    mean, sd, above, log_evidence = (np.concatenate(each) for each in zip(*parts, strict=True))
+    found = batch_moments(solutions, thresholds)
     return xr.Dataset(
         {
-            "mean": (("dataset", "estimand"), mean),
-            "sd": (("dataset", "estimand"), sd),
-            "prob_greater": (("dataset", "estimand", "threshold"), above),
-            "log_marginal_likelihood": ("dataset", log_evidence),
+            "mean": (("dataset", "estimand"), found.mean),
+            "sd": (("dataset", "estimand"), found.sd),
+            "prob_greater": (("dataset", "estimand", "threshold"), found.above),
+            "log_marginal_likelihood": ("dataset", found.log_evidence),
         },
-        coords={"estimand": names, "threshold": limits},
+        coords={
+            "estimand": list(found.estimands),
+            "threshold": np.asarray(thresholds, dtype=float),
+        },
     )
 
 
-def _moments(solution: Solution, limits: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return means, standard deviations and probabilities above limits, dataset and estimand first.
+class Moments(NamedTuple):
+    """What `batch_summaries` tells, as arrays: only of the estimands that were asked for."""
 
-    Limits are a third dim; the probabilities of standard deviations are NaN.
+    estimands: tuple[str, ...]
+    mean: FloatArray  # dims (dataset, estimand)
+    sd: FloatArray
+    above: FloatArray  # P(greater than each threshold), dims (dataset, estimand, threshold)
+    log_evidence: FloatArray  # dim (dataset,)
+
+
+def batch_moments(
+    solutions: Iterable[Solution],
+    thresholds: Sequence[float],
+    estimands: Sequence[str] | None = None,
+) -> Moments:
+    """Return moments and probabilities of some estimands, all unless named, as arrays."""
+    limits, parts = np.asarray(thresholds, dtype=float), []
+    names: tuple[str, ...] = ()
+    # a solution is thirty times as large as what is told of it: none is kept
+    for solution in solutions:
+        names = tuple(_names(solution.problem) if estimands is None else estimands)
+        table = [_moments(solution, name, limits) for name in names]
+        mean, sd, above = (np.stack(each, axis=1) for each in zip(*table, strict=True))
+        parts.append((mean, sd, above, solution.quadrature.log_evidence))
+    return Moments(names, *map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _moments(
+    solution: Solution, name: str, limits: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return mean and sd, dim dataset, and P(greater than limits) of an estimand by name.
+
+    The probabilities of standard deviations are NaN.
     """
-    mean, sd, above = [], [], []
-    for vector in solution.problem.design.estimands.values():
-        center, spread = solution.linear.combination(vector)
-        mean.append((solution.weight * center).sum(axis=(1, 2)))
-        second = spread**2 + (center - mean[-1][:, None, None]) ** 2
-        sd.append(np.sqrt((solution.weight * second).sum(axis=(1, 2))))
-        tails = [special.ndtr((center - limit) / spread) * solution.weight for limit in limits]
-        above.append(np.stack([tail.sum(axis=(1, 2)) for tail in tails], axis=-1))
-    for axis in range(len(solution.problem.axes)):
+    vector = solution.problem.design.estimands.get(name)
+    if vector is None:
+        axis = [one.name for one in solution.problem.axes].index(name)
         center, weight = solution.value[:, axis], solution.quadrature.weight
-        mean.append((weight * center).sum(axis=1))
-        sd.append(np.sqrt((weight * (center - mean[-1][:, None]) ** 2).sum(axis=1)))
-        above.append(np.full((len(center), len(limits)), np.nan))
-    return np.stack(mean, axis=1), np.stack(sd, axis=1), np.stack(above, axis=1)
+        mean = (weight * center).sum(axis=1)
+        square = (weight * (center - mean[:, None]) ** 2).sum(axis=1)
+        return mean, np.sqrt(square), np.full((len(center), len(limits)), np.nan)
+    center, spread = solution.linear.combination(vector)
+    mean = _average(solution.weight, center)
+    square = _average(solution.weight, spread**2 + (center - mean[:, None, None]) ** 2)
+    above = [_average(solution.weight, special.ndtr((center - one) / spread)) for one in limits]
+    return mean, np.sqrt(square), np.stack(above, axis=-1)
+
+
+def _average(weight: FloatArray, value: FloatArray) -> FloatArray:
+    """Return an average over components and nodes, dim dataset."""
+    return np.asarray(np.einsum("dcn,dcn->d", weight, np.broadcast_to(value, weight.shape)))
 
 
 def _names(problem: Problem) -> list[str]:

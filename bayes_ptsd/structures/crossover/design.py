@@ -166,5 +166,7 @@ def _within_is_free(columns: FloatArray, present: BoolArray) -> bool:
     Then the scores leave the standard deviation within patients free to be zero.
     """
     both = np.asarray(present.all(axis=2))
+    if both.sum(axis=1).min() > columns.shape[-1]:
+        return False
     change = np.where(both[..., None], columns[:, :, 0] - columns[:, :, 1], 0.0)
     return bool((np.linalg.matrix_rank(change) == both.sum(axis=1)).any())

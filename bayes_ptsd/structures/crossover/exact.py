@@ -8,7 +8,6 @@ quadrature. Equations in ``docs/methods/crossover.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,13 @@ from bayes_ptsd.evidence.pairs import BoolArray, CrossoverPairs
 from bayes_ptsd.gaussian.axes import DispersionPrior, inverse_sd
 from bayes_ptsd.gaussian.draws import draw_posterior
 from bayes_ptsd.gaussian.problem import Solution, solve_problem
-from bayes_ptsd.gaussian.summaries import DRAW_TOLERANCE, batch_summaries, posterior_tree
+from bayes_ptsd.gaussian.summaries import (
+    DRAW_TOLERANCE,
+    Moments,
+    batch_moments,
+    batch_summaries,
+    posterior_tree,
+)
 from bayes_ptsd.priors import FloatArray, Prior
 from bayes_ptsd.provenance import EXACT_DRAWS
 from bayes_ptsd.structures.crossover.design import crossover_problem
@@ -35,6 +40,7 @@ __all__ = [
     "exact_crossover",
     "exact_priors",
     "stacked_pairs",
+    "treatment_batch",
     "why_not_exact",
 ]
 
@@ -206,6 +212,24 @@ def crossover_batch(
     return batch_summaries(solutions, thresholds)
 
 
+def treatment_batch(
+    pairs: CrossoverPairs,
+    priors: CrossoverPriors,
+    *,
+    benefit_sign: int = 1,
+    covariance: str = "random_intercept",
+    thresholds: Sequence[float] = (0.0,),
+) -> Moments:
+    """Compute what `crossover_batch` does of the treatment difference alone, as arrays.
+
+    Its dim ``estimand`` has length one; the quickest where a million trials are simulated.
+    """
+    solutions = _solutions(
+        pairs, priors, BATCH_TOLERANCE, benefit_sign=benefit_sign, covariance=covariance
+    )
+    return batch_moments(solutions, thresholds, ("treatment_difference",))
+
+
 def crossover_batch_draws(
     pairs: CrossoverPairs,
     priors: CrossoverPriors,
@@ -276,17 +300,9 @@ def _solutions(
 ) -> Iterator[Solution]:
     """Solve a batch in parts that stay in the processor's cache, one block of scores at a time."""
     for start in range(0, len(pairs.score) if pairs.batched else 1, BLOCK):
-        block = _block(pairs, slice(start, start + BLOCK)) if pairs.batched else pairs
+        block = pairs.part(slice(start, start + BLOCK)) if pairs.batched else pairs
         problem = crossover_problem(block, priors, **settings)
         size = CHUNK[len(problem.axes)]
         for first in range(0, len(problem.scale), size):
             part = problem.part(slice(first, first + size))
             yield solve_problem(part, tolerance=tolerance, first=start + first)
-
-
-def _block(pairs: CrossoverPairs, chosen: slice) -> CrossoverPairs:
-    """Return some of the data sets of a batch; one baseline may be that of all of them."""
-    baseline = pairs.baseline
-    if baseline is not None and baseline.ndim == 2:
-        baseline = baseline[chosen]
-    return replace(pairs, score=pairs.score[chosen], baseline=baseline)

@@ -150,8 +150,8 @@ def _regression(solution: Solution, names: tuple[str, ...]) -> _Regression:
     problem = solution.problem
     weight = solution.weight[0].sum(axis=0)
     log_sd, share = _gauss(np.log(solution.value[0, 0]), weight / weight.sum(), SPREADS)
-    value = np.exp(log_sd)[None, None]
-    linear = problem.linear(value)
+    value = np.exp(log_sd)[None]
+    linear = problem.linear([value])
     logs = linear.log_marginal[0]
     parts = np.exp(logs - special.logsumexp(logs, axis=0)) * share
     known = list(problem.design.priors)
@@ -171,7 +171,7 @@ def _regression(solution: Solution, names: tuple[str, ...]) -> _Regression:
             if second is not None:
                 cross = (moments(first + second)[1] - moments(first - second)[1]) / 4
                 covariance[:, i, j] = covariance[:, j, i] = cross
-    sd = np.broadcast_to(value[0], parts.shape).ravel()
+    sd = np.broadcast_to(value, parts.shape).ravel()
     return _Regression(parts.ravel() / parts.sum(), sd, mean, covariance)
 
 

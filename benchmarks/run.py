@@ -134,6 +134,25 @@ def plain_load(content: bytes) -> dict[str, object]:
     return found
 
 
+def reports() -> None:
+    """Print the CPU seconds of a quick run, of its page and of that page once more."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, page = ["--store", f"{folder}/store"], ["--output", f"{folder}/page"]
+        commands = [
+            ("reanalyze --quick", ["reanalyze", "--quick"], "results computed"),
+            ("report of its store, the whole page", ["report", *page], "index.html"),
+            ("report, second time", ["report", *page], "unchanged"),
+        ]
+        for name, words, expected in commands:
+            start = child_cpu()
+            done = subprocess.run(
+                [PROGRAM, *words, *store], capture_output=True, text=True, check=True
+            )
+            if expected not in done.stdout + done.stderr:
+                raise SystemExit(f"benchmarks: '{name}' did not print '{expected}'")
+            sys.stdout.write(f"{name:<44} {child_cpu() - start:>8.2f}  prints '{expected}'\n")
+
+
 def ratios() -> None:
     """Print what stands beside a peer: seconds of both and their ratio."""
     prior = resolve_prior("skeptical", sd=SD)
@@ -180,6 +199,7 @@ def main() -> None:
     ]:
         seconds = posterior_seconds(likelihood, prior, mean)
         sys.stdout.write(f"{f'exact posterior, {label}':<44} {seconds:>8.4f}  mean {mean}\n")
+    reports()
     ratios()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import product
 
 import xarray as xr
@@ -34,11 +34,17 @@ def model_of(row: Evidence, *, convention: str, prior: str | Prior) -> ModelSpec
         ("crossover", "unhalved"): "published-crossover-unhalved",
         ("first_period", "as_published"): "published-first-period",
     }
-    spec = load_model(names.get((analysis, reading), "published"))
+    spec = _shipped(names.get((analysis, reading), "published"))
     options = {"convention": convention}
     if analysis == "crossover":
         options["crossover_reading"] = reading
     return spec.having(options=options, priors={"treatment": prior})
+
+
+@cache
+def _shipped(name: str) -> ModelSpec:
+    """Return a shipped model, whose file does not change while a program runs."""
+    return load_model(name)
 
 
 def analyses(
@@ -55,13 +61,17 @@ def analyses(
     SD are left out where the endpoint has none (`left_out` says so).
     """
     for name in contrast_names(evidence) if contrasts is None else contrasts:
-        crossover = str(_row_of(evidence, name)["analysis"].item()) == "crossover"
-        endpoint = _endpoint_of(evidence, name)
+        first = select_contrast(evidence, name)
+        printed = first.data["effects"].to_dataset()
+        crossover = str(printed["analysis"].item()) == "crossover"
+        endpoint = evidence.trial.endpoint(str(printed["endpoint"].item()))
         kept = [prior for prior in priors if not needs_sd(prior, endpoint)]
         for reading in readings:
             if not crossover and reading != "as_published":
                 continue
-            row = select_contrast(evidence, name, crossover_reading=reading)
+            row = first
+            if reading != "as_published":
+                row = select_contrast(evidence, name, crossover_reading=reading)
             for convention, prior in product(conventions, kept):
                 yield row, model_of(row, convention=convention, prior=prior)
 

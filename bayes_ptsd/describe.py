@@ -47,11 +47,14 @@ def describe_model(spec: ModelSpec, *, graph: bool = True) -> dict[str, Any]:
 def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
     """Describe a stored result in the sections ``analysis, estimates, checks, provenance``.
 
-    Estimates are of the treatment difference, or of every estimand by name where there is none.
+    Estimates are of the treatment difference, or of every estimand by name where there is none. Of
+    what a section of the page computed there are its question and the sizes of its tables.
     """
     spec = json.loads(fit.attrs["spec"])
     analysis = {key: fit.attrs[key] for key in NAMED if key in fit.attrs}
     analysis["estimand"] = spec["estimand"]
+    if "asked" in spec:
+        return _describe_answer(fit, analysis | spec["options"])
     analysis["likelihood"] = structure_named(spec["structure"]).equation
     checks = fit["checks"].to_dataset()
     rows = zip(
@@ -70,6 +73,18 @@ def describe_result(fit: xr.DataTree) -> dict[str, dict[str, Any]]:
         "provenance": {key: _plain(fit.attrs[key]) for key in origin}
         | {"spec_id": spec["spec_id"], "assumptions": fit.attrs["assumptions"]},
     }
+
+
+def _describe_answer(fit: xr.DataTree, analysis: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Describe what a section of the page computed: it has tables, and no checks of its own."""
+    sizes = {
+        node.path: ", ".join(f"{size} {dim}" for dim, size in node.sizes.items()) or "one"
+        for node in fit.subtree
+        if node.data_vars
+    }
+    origin = ("engine", "seed", "seconds", "evidence_digest", "versions", "warnings")
+    provenance = {key: _plain(fit.attrs[key]) for key in origin}
+    return {"analysis": analysis, "estimates": sizes, "checks": {}, "provenance": provenance}
 
 
 def example_evidence(spec: ModelSpec) -> Evidence:

@@ -40,6 +40,8 @@ REPEATS = 5
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(100)
 ROW = ("--contrast", "T2.IESR.X")
 SD = 14.4
+# half of what a quick run took before speed was worked on, 126 s
+QUICK = 63.0
 PROGRAM = Path(sys.executable).with_name("bayes-ptsd")
 # IES-R first period, 8.6 (0.94 to 16.2): convention N, then T.
 NORMAL = normal(8.6, 3.8929)
@@ -138,6 +140,31 @@ def plain_load(content: bytes) -> dict[str, object]:
     return found
 
 
+def reports() -> None:
+    """Record a quick run, its whole page and that page once more."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, page = ["--store", f"{folder}/store"], ["--output", f"{folder}/page"]
+        commands = [
+            ("reanalyze --quick", ["reanalyze", "--quick"], "results computed"),
+            ("report of its store, the whole page", ["report", *page], "index.html"),
+            ("report, second time", ["report", *page], "unchanged"),
+        ]
+        found = {}
+        for name, words, expected in commands:
+            start = child_cpu()
+            done = subprocess.run(
+                [PROGRAM, *words, *store], capture_output=True, text=True, check=True
+            )
+            if expected not in done.stdout + done.stderr:
+                raise SystemExit(f"benchmarks: '{name}' did not print '{expected}'")
+            found[name] = child_cpu() - start
+    quick, whole, again = found.values()
+    record("reanalyze --quick", quick, "s", beside="limit", peer=QUICK)
+    record(
+        "report, second time", again, "s", beside="report of a quick store", peer=whole, most=0.5
+    )
+
+
 def ratios() -> None:
     """Record what stands beside a peer: seconds of both and their ratio."""
     prior = resolve_prior("skeptical", sd=SD)
@@ -205,6 +232,7 @@ def main() -> None:
         seconds = posterior_seconds(likelihood, prior, mean)
         sys.stdout.write(f"{f'exact posterior, {label}':<44} {seconds:>8.4f}  mean {mean}\n")
     rooms()
+    reports()
     ratios()
 
 

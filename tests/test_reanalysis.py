@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from bayes_ptsd.reanalysis.printed import exact_posteriors
 from bayes_ptsd.reanalysis.stages import silent
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.catalog import list_results, list_runs
+from bayes_ptsd.store.report_origin import last_weights
 from bayes_ptsd.store.upkeep import remove_result
 
 
@@ -49,12 +51,19 @@ def test_quick_run_stores_every_row_reading_and_headline_prior(
 ) -> None:
     """9 crossover rows in two readings and 13 others, under four priors, convention T.
 
-    Beside them five models of reconstructed patients under each of five readings.
+    Beside them five models of reconstructed patients under each of five readings, and what sections
+    of the page computed: three rankings, eight outlooks, mediation, events, endpoints together.
     """
     store, document = done
     assert document["computed"] == (2 * 9 + 13) * len(HEADLINE_PRIORS) + 5 * 5
     assert document["failed"] == document["notes"] == []
-    entries = list_results(store.path).entries
+    every = list_results(store.path).entries
+    asked = [entry["model"] for entry in every if "asked" in entry["spec"]]
+    assert Counter(asked) == {
+        "ranked-assumptions": 3, "replication-outlook": 8, "depression-adjusted-pooled": 1,
+        "binary-outcomes": 1, "endpoints-together": 1,
+    }  # fmt: skip
+    entries = [entry for entry in every if "asked" not in entry["spec"]]
     printed = [entry for entry in entries if entry["evidence_kind"] == "published"]
     assert len(printed) == (2 * 9 + 13) * len(HEADLINE_PRIORS)
     assert {entry["convention"] for entry in printed} == {"T"}
@@ -138,8 +147,8 @@ def test_weights_set_by_hand_are_kept(tmp_path: Path) -> None:
     assert (said["weights"], said["source"]) == (weights, "set by hand")
     average, printed_row = document["headline"][0], document["headline"][4]
     assert average["mean"] == pytest.approx(0.625 * printed_row["mean"])
-    assert run.last_weights(store, evidence.digest) == weights
-    assert run.last_weights(store, "0" * 64) is None
+    assert last_weights(store.runs(), evidence.digest) == weights
+    assert last_weights(store.runs(), "0" * 64) is None
     page = Path(document["report"]).read_text(encoding="utf-8")
     assert "unhalved .75, as published .25, set by hand" in page
 

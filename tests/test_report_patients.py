@@ -25,11 +25,12 @@ from bayes_ptsd.fit import fit_model
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots import patient_update_figure, predictive_figure
 from bayes_ptsd.report import write_report
-from bayes_ptsd.report.contents import PatientOutcome, only_patients, patient_outcomes
+from bayes_ptsd.report.contents import PatientOutcome, patient_outcomes
 from bayes_ptsd.report.depression import mediation_section
 from bayes_ptsd.report.patient_estimands import estimand_name
 from bayes_ptsd.simulation.patients import Baseline, made_up_trial, simulate_trial
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.report_origin import only_patients
 from bayes_ptsd.structures.categorical.patients import example_categories
 from bayes_ptsd.structures.crossover.example import example_patients
 
@@ -151,10 +152,10 @@ def test_both_kinds_stand_on_one_page(folder: Path, tmp_path: Path) -> None:
     store = ResultStore(tmp_path / "store")
     for entry in ResultStore(folder / "store").catalog()[:1]:
         store.save(ResultStore(folder / "store").load(entry["result_id"]))
-    assert only_patients(store)
+    assert only_patients(store.catalog())
     row = select_contrast(load_published(), "T2.IESR.F")
     store.save(fit_exact(row, load_model("published-first-period")))
-    assert not only_patients(store)
+    assert not only_patients(store.catalog())
     printed = load_published()
     effects = printed.data["effects"].to_dataset().sel(contrast=["T2.IESR.F"])
     one_row = Evidence("published", printed.trial, xr.DataTree.from_dict({"effects": effects}))

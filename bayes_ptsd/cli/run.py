@@ -97,27 +97,35 @@ def report(
     """Write the page from the store: the printed numbers, patients, or both, as it holds them.
 
     What it lacks of the printed numbers is computed by the exact engine. Weights of readings are
-    those of the newest reanalysis of these numbers, unless others are given.
+    those of the newest reanalysis of these numbers, unless others are given. A page that was made
+    from the same results by the same program is left as it is.
     """
     from bayes_ptsd.evidence.published import load_published
-    from bayes_ptsd.reanalysis.run import last_weights
-    from bayes_ptsd.report import write_report
-    from bayes_ptsd.report.contents import only_patients
+    from bayes_ptsd.provenance import DEFAULT_SEED
     from bayes_ptsd.store import ResultStore
+    from bayes_ptsd.store.report_folder import PAGE
+    from bayes_ptsd.store.report_origin import is_current, last_weights, only_patients
 
     talk = run.talk()
     results = ResultStore(store_path(store))
-    alone = evidence is None and only_patients(results)
+    alone = evidence is None and only_patients(results.catalog())
     printed = None if alone else load_published(evidence)
     weights = chosen_readings(reading_weights)
     if weights is None and printed is not None:
-        weights = last_weights(results, printed.digest)
-    page = write_report(
-        printed, results, output or store_path(store) / "report", reading_weights=weights
+        weights = last_weights(results.runs(), printed.digest)
+    folder = output or store_path(store) / "report"
+    unchanged = is_current(
+        folder, results.path, printed, quick=False, seed=DEFAULT_SEED, reading_weights=weights
     )
+    if not unchanged:
+        from bayes_ptsd.report import write_report
+
+        write_report(printed, results, folder, reading_weights=weights)
+    page = folder / PAGE
     if run.json:
-        emit("report", {"report": str(page)})
-    talk.say(f"report: {page}")
+        emit("report", {"report": str(page), "unchanged": unchanged})
+    words = ", unchanged: it was made from these results by this program" if unchanged else ""
+    talk.say(f"report: {page}{words}")
 
 
 def _tell(done: dict[str, Any], talk: Talk) -> None:

@@ -70,9 +70,13 @@ def compare_published(
     if not names:
         raise SpecError(f"no printed treatment contrast for endpoint '{endpoint}'")
     weights, source = chosen_weights(evidence, reading_weights)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    selected, digest = None, ""
     for row, spec in analyses(evidence, contrasts=names, conventions=[convention], priors=priors):
-        rows.append(_posterior_row(row, spec, store=store, seed=seed))
+        if row is not selected:
+            selected, digest = row, row.digest
+        result_id = make_result_id(digest, spec, settings=EXACT_SETTINGS, seed=seed)
+        rows.append(_posterior_row(row, spec, store=store, result_id=result_id))
         if weights and rows[-1]["analysis"] == "crossover" and rows[-1][READ] == PRINTED:
             rows.append(_averaged_row(evidence, rows[-1], spec, of_treatment(weights)))
     notes = left_out(evidence, priors)
@@ -143,11 +147,10 @@ def gap_reason(row: xr.Dataset, *, mean: float, center: float, prior: str) -> st
 
 
 def _posterior_row(
-    row: Evidence, spec: ModelSpec, *, store: ResultStore | None, seed: int
+    row: Evidence, spec: ModelSpec, *, store: ResultStore | None, result_id: str
 ) -> dict[str, Any]:
     """Return one line of the comparison."""
     printed = row.data["effects"].to_dataset()
-    result_id = make_result_id(row, spec, settings=EXACT_SETTINGS, seed=seed)
     summary = _summary(row, spec, store, result_id)
     center = likelihood_of(printed, spec.options["convention"]).params["mu"]
     scale = float(printed["scale"])

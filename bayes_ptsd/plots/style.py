@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -168,11 +169,14 @@ def figure_file(figure: Figure, suffix: str) -> bytes:
 
 def figure_svg(figure: Figure) -> str:
     """Return a figure as SVG text, the same bytes each time; no date, script or link outside."""
-    buffer = io.StringIO()
+    buffer, dots = io.StringIO(), figure.get_dpi()
     with figure_look(), warnings.catch_warnings():
         # a letter that the font lacks is a box, which is seen
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        # `savefig` draws everything once more beforehand, to the same bytes
+        canvas = FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
+    figure.set_dpi(dots)
     text = buffer.getvalue()
     # a label stands in a comment, where XML allows no control character
     return visible(text[text.index("<svg") :], keep="\n")

@@ -9,9 +9,9 @@ from typing import Any
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.provenance import DEFAULT_SEED
 from bayes_ptsd.reanalysis.stages import Progress, silent
-from bayes_ptsd.replication.outlook import CENTERS, Outlook, replication_outlook
+from bayes_ptsd.replication.outlook import CENTERS, Outlook
 from bayes_ptsd.report.contents import Contents
-from bayes_ptsd.report.replication import DOCUMENT, average_weights, centered_fits
+from bayes_ptsd.report.replication import DOCUMENT, centered_fits, foretold
 from bayes_ptsd.store import ResultStore
 
 __all__ = ["replication_document", "replication_outlooks"]
@@ -28,22 +28,20 @@ def replication_outlooks(
 ) -> list[Outlook]:
     """Foretell a replication from the headline rows, averaged and under each reading and center.
 
-    Nothing is sampled and nothing new is stored: an outlook is a function of posteriors that the
-    store has, and names them. The report keeps it, in ``priors``. The averages over readings come
-    first; there are none where the first endpoint has no reference SD. A quick run has fewer sizes,
+    Nothing is sampled: an outlook is a function of posteriors that the store has, and names them.
+    It is stored, and the report has it in ``priors``. The averages over readings come first; there
+    are none where the first endpoint has no reference SD. A quick run has fewer sizes,
     one relative size and no skeptical analysis.
     """
-    contents = Contents(evidence, store, priors=CENTERS, seed=seed, reading_weights=reading_weights)
+    contents = Contents(
+        evidence, store, priors=CENTERS, conventions=("T",) if quick else ("T", "N"), seed=seed,
+        reading_weights=reading_weights, keeps=True,
+    )  # fmt: skip
     fits = centered_fits(contents)
     outlooks = []
-    weights = average_weights(contents)
     for number, named in enumerate(fits):
         progress("replication", number, len(fits))
-        outlooks.append(
-            replication_outlook(
-                named, evidence, quick=quick, reading_weights=weights if len(named) > 1 else None
-            )
-        )
+        outlooks.append(foretold(contents, named)[0])
     progress("replication", len(fits), len(fits))
     return outlooks
 

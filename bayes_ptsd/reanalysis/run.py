@@ -26,9 +26,11 @@ from bayes_ptsd.reanalysis.stages import Outcome, Progress, joined, silent, time
 from bayes_ptsd.report import write_report
 from bayes_ptsd.store import ResultStore
 from bayes_ptsd.store.catalog import list_results
+from bayes_ptsd.store.report_folder import PAGE
+from bayes_ptsd.store.report_origin import is_current
 from bayes_ptsd.store.results import ROOM
 
-__all__ = ["last_weights", "reanalyze"]
+__all__ = ["reanalyze"]
 
 # bytes: the store of a quick run of the shipped evidence has under 25 million, its page 7
 QUICK_ROOM = 60_000_000
@@ -74,10 +76,10 @@ def reanalyze(
                                         reading_weights=reading_weights)  # fmt: skip
     progress("report", 0, 1)
     with timed(seconds, "report"):
-        page = write_report(
-            printed, store, folder, seconds=dict(seconds), quick=quick, seed=seed,
-            outlooks=outlooks, reading_weights=reading_weights,
-        )  # fmt: skip
+        decided: dict[str, Any] = {"quick": quick, "seed": seed, "reading_weights": reading_weights}
+        page = folder / PAGE
+        if not is_current(folder, store.path, printed, **decided):
+            write_report(printed, store, folder, seconds=dict(seconds), keep=True, **decided)
     progress("report", 1, 1)
     by_hand = None if reading_weights is None else dict(reading_weights)
     asked = {"quick": quick, "seed": seed, "evidence": printed.digest, "reconstructions": sets,
@@ -101,14 +103,6 @@ def _room(store: ResultStore, *, quick: bool) -> int:
     """Return the bytes that a run is going to write, without those that the store has."""
     held: int = sum(entry["size"] for entry in list_results(store.path).entries)
     return max(ROOM, (QUICK_ROOM if quick else WHOLE_ROOM) - held)
-
-
-def last_weights(store: ResultStore, digest: str) -> dict[str, float] | None:
-    """Return weights set by hand for the newest reanalysis of this evidence, else None."""
-    asked = [run["request"] for run in store.runs() if run["kind"] == "reanalyze"]
-    found = [one for one in asked if one.get("evidence") == digest]
-    weights: dict[str, float] | None = found[-1].get("reading_weights") if found else None
-    return weights
 
 
 def _describe_outcomes(store: ResultStore, outcomes: dict[str, Outcome]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from bayes_ptsd.evidence.patient_arrays import outcome_tree
 from bayes_ptsd.evidence.readings import crossover_reading_of, flow_reading_of
 from bayes_ptsd.trial import Trial, load_trial
 
-__all__ = ["OTHER_PRIORS", "load_release", "release_digest", "write_release"]
+__all__ = ["OTHER_PRIORS", "load_release", "release_digest", "shipped_digest", "write_release"]
 
 # the largest number of one byte; no score of an endpoint is above 136
 MISSING = 255
@@ -58,6 +59,17 @@ def release_digest(
         patients.digest for patients in load_release(reading, flow_reading, nuisance=nuisance)
     ]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+@cache
+def shipped_digest() -> str:
+    """Return the SHA-256 of all shipped files, which do not change while a program runs."""
+    summary = hashlib.sha256()
+    folder = resources.files("bayes_ptsd.reconstruction") / "release"
+    for file in sorted(folder.iterdir(), key=lambda one: one.name):
+        if file.name.endswith(".npz"):
+            summary.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return summary.hexdigest()
 
 
 def write_release(patients: Sequence[Evidence], folder: str | Path) -> Path:

@@ -9,7 +9,13 @@ import pandas as pd
 import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
-from bayes_ptsd.exact.binary_outcomes import binary_table, items_table, paired_table
+from bayes_ptsd.exact.binary_outcomes import (
+    binary_outcomes_of,
+    binary_table,
+    items_table,
+    paired_table,
+)
+from bayes_ptsd.report.answers import Question, answered
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import around, number, paragraph, probability, typeset
 from bayes_ptsd.report.section import Line, Part, Section, Table
@@ -22,14 +28,21 @@ COMPARISONS = {
     "risk_ratio": ("risk ratio, median", "median", 1),
     "odds_ratio": ("odds ratio, median", "median", 1),
 }
+COLUMNS = (
+    "outcome", "prior", "estimand", "mean", "sd", "median", "prob_more_active", "label", "kind",
+    "denominator", "provenance", "caveat", "benefit_sign", "prob_benefit", "eti95_low",
+    "eti95_high",
+)  # fmt: skip
 
 
 def binary_section(contents: Contents) -> Section | None:
     """Return risk difference, risk ratio and odds ratio under two priors; None without counts."""
     try:
-        table = binary_table(contents.evidence)
+        binary_outcomes_of(contents.evidence)
     except EvidenceError:
         return None
+    found = answered(contents, _question(contents))
+    table = found["events"].to_dataset()
     active = contents.trial.active
     text = (
         f"Independent beta-binomial posteriors. P(more) is the probability that the event is more "
@@ -47,7 +60,9 @@ def binary_section(contents: Contents) -> Section | None:
         convention=str(table.attrs["convention"]), group="event", stub="prior",
         notes=list(_caveats(table)),
     )  # fmt: skip
-    paired, together = paired_table(contents.evidence), items_table(contents.evidence)
+    paired, together = (
+        found[name].to_dataset() if name in found.children else None for name in ("paired", "items")
+    )
     parts = [
         paragraph(text),
         events,
@@ -55,6 +70,26 @@ def binary_section(contents: Contents) -> Section | None:
         *([] if together is None else _items(together, active)),
     ]
     return Section("binary", "Remission and adverse events", parts)
+
+
+def _question(contents: Contents) -> Question:
+    """Return what is asked of the printed counts."""
+
+    def tables() -> xr.DataTree:
+        made = {
+            "events": binary_table(contents.evidence),
+            "paired": paired_table(contents.evidence),
+            "items": items_table(contents.evidence),
+        }
+        return xr.DataTree.from_dict({name: one for name, one in made.items() if one is not None})
+
+    return Question(
+        "binary-outcomes",
+        "risk difference, risk ratio and odds ratio of each event, above none = more under active",
+        "Jeffreys and uniform on each risk",
+        {},
+        tables,
+    )
 
 
 def _pairing(table: xr.Dataset, active: str) -> list[Part]:
@@ -185,7 +220,7 @@ def _numbers(table: xr.Dataset) -> pd.DataFrame:
     """Return the binary results as numbers, a line per outcome, prior and estimand."""
     low, high = (table["eti95"].sel(bound=side, drop=True) for side in ("low", "high"))
     flat = table.drop_dims(["bound", "treatment"]).assign(eti95_low=low, eti95_high=high)
-    frame = flat.to_dataframe().reset_index()
+    frame = flat.to_dataframe().reset_index()[list(COLUMNS)]
     for arm in table["treatment"].values:
         for key in ("events", "n"):
             values = table[key].sel(treatment=arm).to_series()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,8 +23,8 @@ from bayes_ptsd.exact.printed import fit_exact, needs_sd
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED, EXACT_SETTINGS, OWN_ENGINE, make_result_id
 from bayes_ptsd.readings.weights import chosen_weights
-from bayes_ptsd.replication.outlook import Outlook
 from bayes_ptsd.store import ResultStore
+from bayes_ptsd.store.report_origin import PATIENT_KINDS
 from bayes_ptsd.store.results import load_whole
 from bayes_ptsd.trial import Endpoint, Trial
 
@@ -34,13 +34,11 @@ __all__ = [
     "PatientOutcome",
     "Row",
     "analysis_name",
-    "only_patients",
     "patient_outcomes",
     "primary_rows",
 ]
 
 HEADLINE_PRIORS = ("flat", "skeptical", "enthusiastic", "cochrane")
-PATIENT_KINDS = ("patients", "simulated")
 Cell = tuple[str, str, str, str]
 Row = tuple[str, str]
 """A contrast and the reading it is seen under."""
@@ -61,8 +59,8 @@ NAMES = {
 class Contents:
     """Everything the sections draw on; each part is read or computed when it is first used.
 
-    What `store` lacks is computed and not stored. `EvidenceError` if no treatment contrast is
-    printed.
+    What `store` lacks is computed, and not stored unless it `keeps`. `EvidenceError` if no
+    treatment contrast is printed.
     """
 
     evidence: Evidence  # of kind "published"
@@ -71,8 +69,8 @@ class Contents:
     conventions: tuple[str, ...] = ("T", "N")  # ("T",) for a shorter page
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage of the run
     seed: int = DEFAULT_SEED  # of the draws, part of the identity of a stored result
-    outlooks: Sequence[Outlook] | None = None  # computed for the page where not given
     reading_weights: Mapping[str, float] | None = None  # set by hand; else those of print
+    keeps: bool = False  # store what sections compute beyond the posteriors of their rows
 
     def __post_init__(self) -> None:
         """Refuse evidence without a contrast."""
@@ -302,12 +300,6 @@ class PatientOutcome:
         chosen.sort(key=lambda fit: fit.attrs["engine"] != OWN_ENGINE)
         return list({(fit.attrs["prior"], fit.attrs["prior_formula"]): fit
                      for fit in chosen}.values())  # fmt: skip
-
-
-def only_patients(store: ResultStore) -> bool:
-    """Tell whether a store holds results of patients and nothing else."""
-    kinds = {entry["evidence_kind"] for entry in store.catalog()}
-    return bool(kinds) and kinds <= set(PATIENT_KINDS)
 
 
 def patient_outcomes(store: ResultStore | None) -> list[PatientOutcome]:

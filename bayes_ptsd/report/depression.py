@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_ptsd.evidence.published import load_published
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.mediation import error_correlation_figure
 from bayes_ptsd.plots.style import figure_svg
 from bayes_ptsd.reconstructed.mediation import pool_depression
+from bayes_ptsd.reconstructed.sets import is_shipped
 from bayes_ptsd.reconstruction.release import load_release, release_digest
+from bayes_ptsd.report.answers import Question, answered, on_sets
 from bayes_ptsd.report.contents import Contents, PatientOutcome
 from bayes_ptsd.report.markup import (
     bullets,
@@ -54,20 +55,9 @@ def depression_section(contents: Contents) -> Section | None:
 
     None where the printed numbers are not those that the shipped reconstructions print.
     """
-    if contents.evidence.digest != load_published().digest:
+    if not is_shipped(contents.evidence):
         return None
-    patients = load_release(m=contents.sets)
-    outcome = next(iter(contents.trial.endpoints))
-    spec = load_model(MODEL)
-    trees = [
-        pool_depression(
-            patients,
-            spec.having(priors={"treatment": prior, "mediator_treatment": prior}),
-            endpoint=outcome,
-            seed=contents.seed,
-        )
-        for prior in (QUICK_PRIORS if contents.quick else PRIORS)
-    ]
+    trees = [_pooled(contents, prior) for prior in (QUICK_PRIORS if contents.quick else PRIORS)]
     frame = pd.concat([_frame(tree) for tree in trees], ignore_index=True)
     errors = pd.concat([_errors(tree, _origin(tree)) for tree in trees], ignore_index=True)
     label, other = (contents.trial.endpoint(trees[0].attrs[k]) for k in ("endpoint", "mediator"))
@@ -80,7 +70,7 @@ def depression_section(contents: Contents) -> Section | None:
     )  # fmt: skip
     alt = (
         f"Natural direct and indirect effect over the correlation of the errors from -0.5 to 0.5, "
-        f"{len(patients)} reconstructed sets of patients; the numbers are in the CSV file."
+        f"{contents.sets} reconstructed sets of patients; the numbers are in the CSV file."
     )
     rests = str(trees[0].attrs["rests_on"])
     shares = [_share(*one) for one in mediation]
@@ -92,6 +82,31 @@ def depression_section(contents: Contents) -> Section | None:
         bullets([*shares, f"{rests[0].upper()}{rests[1:]}.", *CAVEATS]),
     ]
     return Section("depression", f"Adjusted for depression: {other.label}", parts)
+
+
+def _pooled(contents: Contents, prior: str) -> xr.DataTree:
+    """Return the pooled effects under one prior of both differences, stored or computed."""
+    spec = load_model(MODEL).having(priors={"treatment": prior, "mediator_treatment": prior})
+    outcome = next(iter(contents.trial.endpoints))
+
+    def pool() -> xr.DataTree:
+        made = pool_depression(
+            load_release(m=contents.sets), spec, endpoint=outcome, seed=contents.seed
+        )
+        made.attrs["release_digest"] = release_digest(
+            made.attrs["crossover_reading"], made.attrs["flow_reading"]
+        )
+        return xr.DataTree(children={"effects": made})
+
+    asked = Question(
+        f"{MODEL}-pooled",
+        "total, direct and indirect effect, score units, positive = active better",
+        prior,
+        {"spec_id": spec.spec_id, "endpoint": outcome, **on_sets(contents)},
+        pool,
+        kind="reconstructed",
+    )
+    return answered(contents, asked).children["effects"]
 
 
 def mediation_section(outcome: PatientOutcome, name: str) -> Section | None:
@@ -168,11 +183,10 @@ def _origin(tree: xr.DataTree) -> dict[str, str | int]:
         "model", "spec_id", "prior", "endpoint", "mediator", "timepoint", "crossover_reading",
         "flow_reading", "reconstructions", "seed", "evidence_kind",
     )  # fmt: skip
-    reading, flow = tree.attrs["crossover_reading"], tree.attrs["flow_reading"]
     return {
         **{key: tree.attrs[key] for key in named},
         "engine": "exact",
-        "release_digest": release_digest(reading, flow),
+        "release_digest": tree.attrs["release_digest"],
     }
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from bayes_ptsd.errors import BayesPtsdError
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.models_files import load_model
 from bayes_ptsd.plots.style import row_title
+from bayes_ptsd.report.answers import Question, answered, as_frame, as_table
 from bayes_ptsd.report.contents import Contents
 from bayes_ptsd.report.markup import around, number, paragraph, probability
 from bayes_ptsd.report.section import Line, Section, Table
@@ -43,22 +45,44 @@ TEXT = (
 
 def joint_section(contents: Contents) -> Section | None:
     """Return the joint results of endpoints and subscales; None if the trial names no domains."""
-    problems = list(_problems(contents.evidence))
-    if not problems:
+    if next(_problems(contents.evidence), None) is None:
         return None
-    middle = [one for one, correlation in problems if correlation == 0.5]
-    parts = list(_subscales(contents))
-    shrunk = pd.concat([joint_table(one, joint_posterior(one)) for one in middle])
-    joint = pd.DataFrame([_together(one, correlation) for one, correlation in problems])
-    joint = joint.assign(evidence_kind=contents.kind)
+    found = answered(contents, _question(contents))
+    shrunk, joint = as_frame(found, "shrunk"), as_frame(found, "joint")
     tables = [
         _shrunk_table(contents, shrunk, "joint-endpoints", "Endpoints, correlation 0.5."),
         _joint_table(joint),
     ]
-    if parts:
+    if "subscales" in found.children:
         caption = "Subscales under one coherent skeptical prior: their differences add up."
-        tables.append(_shrunk_table(contents, pd.concat(parts), "joint-subscales", caption))
+        parts = as_frame(found, "subscales")
+        tables.append(_shrunk_table(contents, parts, "joint-subscales", caption))
     return Section("joint", "All endpoints together", [paragraph(TEXT), *tables])
+
+
+def _question(contents: Contents) -> Question:
+    """Return what is asked of all endpoints together, and of the subscales of the first."""
+
+    def tables() -> xr.DataTree:
+        problems = list(_problems(contents.evidence))
+        middle = [one for one, correlation in problems if correlation == 0.5]
+        joint = pd.DataFrame([_together(one, correlation) for one, correlation in problems])
+        frames = {
+            "shrunk": [joint_table(one, joint_posterior(one)) for one in middle],
+            "joint": [joint.assign(evidence_kind=contents.kind)],
+            "subscales": list(_subscales(contents)),
+        }
+        made = {name: as_table(pd.concat(parts)) for name, parts in frames.items() if parts}
+        return xr.DataTree.from_dict(made)
+
+    specs = {name: load_model(name).spec_id for name in ("endpoints", "subscales")}
+    return Question(
+        "endpoints-together",
+        "treatment difference of each endpoint given the others, positive = active better",
+        "of the models endpoints and subscales; subscales skeptical",
+        {"specs": specs, "correlations": list(CORRELATIONS)},
+        tables,
+    )
 
 
 def _problems(evidence: Evidence) -> Iterator[tuple[JointProblem, float]]:

@@ -18,7 +18,6 @@ from bayes_ptsd.errors import ResultNotFoundError, StoreError, visible
 from bayes_ptsd.evidence import Evidence
 from bayes_ptsd.prior_family import PRIOR_FAMILY
 from bayes_ptsd.provenance import DEFAULT_SEED
-from bayes_ptsd.replication.outlook import Outlook
 from bayes_ptsd.report.audit import audit_section
 from bayes_ptsd.report.binary import binary_section
 from bayes_ptsd.report.comparison import comparison_section
@@ -51,6 +50,7 @@ from bayes_ptsd.store.report_folder import (
     seal_report,
     sweep_leftovers,
 )
+from bayes_ptsd.store.report_origin import origin_digest
 from bayes_ptsd.store.tables import csv_text
 from bayes_ptsd.store.upkeep import GRACE
 from bayes_ptsd.whole_files import write_synced
@@ -103,13 +103,14 @@ def write_report(
     seconds: Mapping[str, float] | None = None,
     quick: bool = False,
     seed: int = DEFAULT_SEED,
-    outlooks: Sequence[Outlook] | None = None,
     reading_weights: Mapping[str, float] | None = None,
+    keep: bool = False,
 ) -> Path:
     """Write the page of a reanalysis, of patients, or of both, and return its ``index.html``.
 
     Beside it are ``tables`` (CSV), ``figures`` (SVG) and, where a replication is foretold,
-    ``priors`` (JSON). What the store lacks is computed and not stored. Without evidence the page is
+    ``priors`` (JSON). What the store lacks is computed, and not stored unless it is to `keep`
+    what sections compute beyond the posteriors of their rows. Without evidence the page is
     about the patients of the store alone: `ResultNotFoundError` if it has none. `folder` may be
     new, empty or hold an earlier report, whose files are replaced; anything else, or a failure to
     write, is a `StoreError`, and then nothing in it has changed.
@@ -127,8 +128,8 @@ def write_report(
         conventions=("T",) if quick else ("T", "N"),
         seconds=seconds or {},
         seed=seed,
-        outlooks=outlooks,
         reading_weights=reading_weights,
+        keeps=keep,
     )  # fmt: skip
     sections = [] if contents is None else page_sections(contents)
     for number, outcome in enumerate(outcomes, start=1):
@@ -142,7 +143,9 @@ def write_report(
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as made:
             new = Path(made) / "new"
             _write_parts(new, head, sections)
-            seal_report(new)
+            origin = origin_digest(Path(store.path), evidence, quick=quick, seed=seed,
+                                   reading_weights=reading_weights)  # fmt: skip
+            seal_report(new, origin)
             publish_report(new, place)
             sweep_leftovers(place, Path(made).stat().st_mtime, GRACE)
     return target / PAGE

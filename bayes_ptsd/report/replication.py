@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import xarray as xr
@@ -19,6 +20,8 @@ from bayes_ptsd.replication.outlook import (
     replication_outlook,
 )
 from bayes_ptsd.replication.readings import averaged_weights
+from bayes_ptsd.replication.written import outlook_of, outlook_text
+from bayes_ptsd.report.answers import Question, answered
 from bayes_ptsd.report.contents import Contents, Row
 from bayes_ptsd.report.markup import paragraph
 from bayes_ptsd.report.replication_tables import (
@@ -33,7 +36,7 @@ from bayes_ptsd.report.replication_tables import (
 )
 from bayes_ptsd.report.section import Figure, Part, Section, details, gallery
 
-__all__ = ["DOCUMENT", "average_weights", "centered_fits", "replication_section"]
+__all__ = ["DOCUMENT", "average_weights", "centered_fits", "foretold", "replication_section"]
 
 DOCUMENT = "replication"
 """Name of the JSON file that holds everything about a replication."""
@@ -96,6 +99,39 @@ def average_weights(contents: Contents) -> dict[str, float]:
     return averaged_weights(contents.evidence, given) if given else {}
 
 
+def foretold(contents: Contents, fits: Mapping[str, xr.DataTree]) -> tuple[Outlook, dict[str, Any]]:
+    """Return the outlook of one of `centered_fits` with its document, stored or computed."""
+    found = answered(contents, _question(contents, fits))["outlook"].to_dataset()
+    texts = {name: str(found[name].item()) for name in ("outlook", "document")}
+    return outlook_of(texts["outlook"]), json.loads(texts["document"])
+
+
+def _question(contents: Contents, fits: Mapping[str, xr.DataTree]) -> Question:
+    """Return what is asked of one row, averaged or under one reading, and one center."""
+    first = next(iter(fits.values()))
+    weights = average_weights(contents) if len(fits) > 1 else None
+
+    def foretell() -> xr.DataTree:
+        outlook = replication_outlook(
+            fits, contents.evidence, quick=contents.quick, reading_weights=weights
+        )
+        texts = {"outlook": outlook_text(outlook),
+                 "document": json.dumps(outlook_document(outlook))}  # fmt: skip
+        return xr.DataTree.from_dict({"outlook": xr.Dataset(texts)})
+
+    return Question(
+        "replication-outlook",
+        "treatment difference of a replication, score units, positive = active better",
+        str(first.attrs["prior"]),
+        {
+            "results": {reading: str(fit.attrs["result_id"]) for reading, fit in fits.items()},
+            "reading_weights": weights,
+            "quick": contents.quick,
+        },
+        foretell,
+    )
+
+
 def _under(contents: Contents, row: Row, center: str) -> xr.DataTree:
     """Return the fit of one row under one prior."""
     return next(fit for fit in contents.fits[row] if fit.attrs["prior"] == center)
@@ -106,19 +142,11 @@ def replication_section(contents: Contents) -> Section | None:
 
     None without a reference SD or a center.
     """
-    outlooks = contents.outlooks
-    if outlooks is None:
-        weights = average_weights(contents)
-        outlooks = [
-            replication_outlook(
-                fits, contents.evidence, quick=contents.quick,
-                reading_weights=weights if len(fits) > 1 else None,
-            )
-            for fits in centered_fits(contents)
-        ]  # fmt: skip
-    if not outlooks:
+    found = [foretold(contents, fits) for fits in centered_fits(contents)]
+    if not found:
         return None
-    documents = [outlook_document(outlook) for outlook in outlooks]
+    outlooks = [outlook for outlook, _ in found]
+    documents = [document for _, document in found]
     crossed = "crossover" in outlooks[0].designs
     drawn = {
         "priors": replication_prior_figure(outlooks),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from bayes_ptsd.errors import EvidenceError
 from bayes_ptsd.evidence.published import select_contrast
@@ -11,7 +12,8 @@ from bayes_ptsd.exact.summary import exact_posterior, likelihood_of
 from bayes_ptsd.plots.sensitivity import contour_figure, ranking_figure
 from bayes_ptsd.plots.style import figure_svg
 from bayes_ptsd.priors import Prior
-from bayes_ptsd.report.contents import Contents
+from bayes_ptsd.report.answers import Question, answered, on_sets
+from bayes_ptsd.report.contents import Contents, Row
 from bayes_ptsd.report.headline import row_file_name, row_heading
 from bayes_ptsd.report.markup import around, number, paragraph, probability
 from bayes_ptsd.report.section import Figure, Line, Part, Section, Table, gallery
@@ -47,12 +49,7 @@ def sensitivity_section(contents: Contents) -> Section | None:
         return None
     if any(contents.rows[name]["df"] <= FEWEST_DF for name, _ in contents.primary):
         return None
-    ranked = {
-        row: ranked_assumptions(
-            contents.evidence, row[0], crossover_reading=row[1], reconstructions=contents.sets
-        )
-        for row in contents.primary
-    }
+    ranked = {row: _ranked(contents, row) for row in contents.primary}
     frame = pd.concat([ranking_frame(table) for table in ranked.values()], ignore_index=True)
     figures = [
         _figure(f"assumptions-{row_file_name(contents, row)}", figure_svg(ranking_figure(table)),
@@ -68,6 +65,25 @@ def sensitivity_section(contents: Contents) -> Section | None:
         gallery(_contours(contents)),
     ]
     return Section("assumptions", "What the answer hangs on", parts)
+
+
+def _ranked(contents: Contents, row: Row) -> xr.Dataset:
+    """Return the ranking of one row, stored or computed."""
+
+    def rank() -> xr.DataTree:
+        table = ranked_assumptions(
+            contents.evidence, row[0], crossover_reading=row[1], reconstructions=contents.sets
+        )
+        return xr.DataTree.from_dict({"ranked": table})
+
+    asked = Question(
+        "ranked-assumptions",
+        "treatment difference under each changed assumption, score units, positive = active better",
+        "flat, and the family one at a time",
+        {"contrast": row[0], "crossover_reading": row[1], **on_sets(contents)},
+        rank,
+    )
+    return answered(contents, asked)["ranked"].to_dataset()
 
 
 def _figure(name: str, svg: str, what: str) -> Figure:

@@ -21,8 +21,8 @@ from bayes_ptsd.errors import StoreError
 from bayes_ptsd.store.files import SCHEMA, command, read_regular, read_sealed, sealed
 from bayes_ptsd.whole_files import sync_folder, write_synced
 
-__all__ = ["LIST", "MARK", "PAGE", "Sweep", "is_sealed_report", "publish_report", "seal_report",
-           "sweep_leftovers", "verify_report"]  # fmt: skip
+__all__ = ["LIST", "MARK", "PAGE", "Sweep", "is_sealed_report", "publish_report", "report_origin",
+           "seal_report", "sweep_leftovers", "verify_report"]  # fmt: skip
 
 PAGE = "index.html"
 LIST = "files.json"
@@ -42,10 +42,22 @@ class Sweep(NamedTuple):
     foreign: list[str]
 
 
-def seal_report(folder: Path) -> None:
-    """Write the list of the files of a new report with their digests, and force it to disk."""
+def seal_report(folder: Path, origin: str = "") -> None:
+    """Write the list of the files of a new report with their digests, and force it to disk.
+
+    `origin` is the digest of what it was made from.
+    """
     digests = {name: _digest(folder / name) for name in _names(folder)}
-    write_synced(folder / LIST, sealed({"schema": SCHEMA, "files": digests}))
+    listed = {"schema": SCHEMA, "files": digests, "made_from": origin}
+    write_synced(folder / LIST, sealed(listed))
+
+
+def report_origin(folder: Path) -> str:
+    """Return the digest of what a report was made from; nothing of one that does not tell."""
+    try:
+        return str(read_sealed(folder / LIST).get("made_from", ""))
+    except StoreError:
+        return ""
 
 
 def publish_report(new: Path, target: Path) -> None:

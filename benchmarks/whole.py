@@ -48,7 +48,7 @@ def spent(words: list[str], folder: Path) -> Spent:
 
 
 def reanalysis(clone: Path) -> None:
-    """Record a full run with its set-up with its store, and its page made anew."""
+    """Record a full run and its set-up, its store, and its page made anew."""
     whole = spent(["make", "reanalysis"], clone)
     store = clone / "bayes-ptsd-results"
     found = len([*(store / "results").glob("*.json")])

@@ -9,7 +9,10 @@ tenth of a standard error and 4 Monte Carlo errors is refused.
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +23,7 @@ import nutpie
 import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
+from results import HERE, record
 
 from bayes_ptsd._stack import as_datatree
 from bayes_ptsd.compiled import CompiledModels
@@ -36,6 +40,8 @@ from bayes_ptsd.structures.longitudinal.model import (
 from bayes_ptsd.structures.longitudinal.model import pymc_model as longitudinal_pymc
 
 VISITS = {"1d": 24.0, "2d": 48.0, "3d": 72.0, "7d": 168.0}
+# seconds to compile by visits: what people wait for, and not over twice that at twice the visits
+LIMITS = {4: 20.0, 8: 40.0}
 DRAWS, TUNE, CHAINS, SEED = 1000, 1000, 4, 1
 
 
@@ -133,8 +139,35 @@ def measured(name: str, runs: tuple[float, Callable[[], Any]], reference: xr.Dat
     )
 
 
+COMPILE = """
+import sys, time
+import longitudinal
+
+days = [1, 2, 3, 7, 14, 21, 28, 42]
+longitudinal.VISITS = {f"{day}d": 24.0 * day for day in days[: int(sys.argv[1])]}
+model = longitudinal.longitudinal_model(longitudinal.patients(), longitudinal.specification())
+start = time.process_time()
+longitudinal.CompiledModels().get(longitudinal.longitudinal_pymc(model), kind="benchmark")
+print(time.process_time() - start)
+"""
+
+
+def compile_cpu(visits: int) -> float:
+    """Return the CPU seconds of building and compiling in a process that finds nothing compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        flags = f"{os.environ.get('PYTENSOR_FLAGS', '')},base_compiledir={folder}".lstrip(",")
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", COMPILE, str(visits)], cwd=HERE, check=True,
+            env={**os.environ, "PYTENSOR_FLAGS": flags}, capture_output=True, text=True,
+        )  # fmt: skip
+    return float(done.stdout.splitlines()[-1])
+
+
 def main() -> None:
     """Print one row a sampler."""
+    for visits, most in LIMITS.items():
+        record(f"longitudinal compile, {visits} visits", compile_cpu(visits), "s", beside="limit",
+               peer=most)  # fmt: skip
     problem = longitudinal_model(patients(), specification())
     table = trajectory_mmrm(problem).sel(estimand="treatment_difference")
     print(f"{CHAINS} x ({TUNE} + {DRAWS}); REML {float(table['estimate']):.3f}, "

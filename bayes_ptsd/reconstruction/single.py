@@ -210,7 +210,6 @@ def add_period_two(
     before = np.zeros(plan.size) if baseline is None or not change else np.nan_to_num(baseline)
     first = columns[f"{name}.1"] - before
     given = columns.get(f"{name}.base2")
-    sd = plan.unit(name)
     common = _shared(plan, total, 2, rng)
     row = plan.rows[name, "crossover"]
     for _ in range(TRIES):
@@ -225,7 +224,7 @@ def add_period_two(
             key: nuisance.draw("common", key, rng) for key in ("correlation", "second_loading")
         }
         accepted["period"] = nuisance.open(plan, name, "period", rng)
-        carryover = nuisance.draw("common", "carryover", rng) * sd
+        carryover = nuisance.draw("common", "carryover", rng) * plan.unit(name)
         z = tied(common, accepted["second_loading"], rng)
         power = _power(plan, first, se, reading, bounds)
         shape = np.sign(z) * np.abs(z) ** power
